@@ -1,0 +1,37 @@
+"""EUI64 addresses as text: sixteen hex digits, big-endian, colon separated, lower case."""
+
+from __future__ import annotations
+
+import re
+from typing import NewType
+
+from hanctl.errors import InvalidInput
+
+Eui64 = NewType("Eui64", str)
+
+_SEPARATORS = re.compile(r"[:\-\s.]")
+_HEX16 = re.compile(r"[0-9a-fA-F]{16}")
+
+
+def parse_eui64(text: str) -> Eui64:
+    """Read an EUI64 written with or without separators, most significant byte first.
+
+    Raises InvalidInput where the text is not sixteen hex digits.
+    """
+    digits = _SEPARATORS.sub("", text)
+    if not _HEX16.fullmatch(digits):
+        raise InvalidInput(
+            f"'{text}' is not an EUI64",
+            "give sixteen hex digits, most significant first, for example 00:0d:6f:00:0a:90:69:e7",
+        )
+    return from_bytes(bytes.fromhex(digits)[::-1])
+
+
+def from_bytes(little_endian: bytes) -> Eui64:
+    """The EUI64 whose eight bytes on air (least significant first) are given."""
+    return Eui64(little_endian[::-1].hex(":"))
+
+
+def to_bytes(eui64: Eui64) -> bytes:
+    """The eight bytes of the EUI64 as sent on air, least significant first."""
+    return bytes.fromhex(eui64.replace(":", ""))[::-1]

@@ -1,0 +1,129 @@
+"""The OTA server: requests in, replies out, at once. What to answer is decided in ``decisions``.
+
+The device drives: for as long as an update is open each of its requests is answered, and no timer ends an update.
+A block costs no write to the ledger; the offset is written every few seconds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import cast
+
+from hanctl.clock import Clock
+from hanctl.eui64 import Eui64
+from hanctl.firmware import decisions, ota
+from hanctl.firmware.decisions import Decision, Refusal, Situation
+from hanctl.firmware.open_updates import OpenUpdates, Session
+from hanctl.han.cluster import Attribute, DefaultReply, Reply, Request, Status
+from hanctl.ledger.events import OtaRequestRefused
+from hanctl.ledger.ledger import Ledger
+
+REFUSAL_INTERVAL = 60.0
+"""One refusal of a kind is told of each device so often at most, seconds."""
+
+_CLUSTER_REVISION = Attribute(data_type=0x21, value=(4).to_bytes(2, "little"))
+
+Queried = Callable[[Eui64, ota.QueryNextImageRequest], None]
+
+
+class OtaServer:
+    """Server of cluster 0x0019 on endpoint 1. ``on_query`` is called for each Query Next Image, before its reply."""
+
+    cluster = ota.CLUSTER
+    endpoint = 1
+
+    def __init__(self, ledger: Ledger, updates: OpenUpdates, clock: Clock, on_query: Queried) -> None:
+        self._ledger = ledger
+        self._updates = updates
+        self._clock = clock
+        self._on_query = on_query
+        self._refused: dict[tuple[Eui64, str], float] = {}
+
+    def attributes(self) -> Mapping[int, Attribute]:
+        """All attributes of the cluster are the client's, but for the cluster revision."""
+        return {0xFFFD: _CLUSTER_REVISION}
+
+    def handle(self, request: Request) -> Reply | DefaultReply:
+        """Answer one request. Answers to a repeated request are repeated, and nothing is told twice."""
+        if request.command in {
+            ota.Command.IMAGE_PAGE_REQUEST,
+            ota.Command.QUERY_DEVICE_SPECIFIC_FILE_REQUEST,
+        }:
+            # The client falls back to blocks (comms_hub.md §1.7).
+            return DefaultReply(Status.UNSUP_COMMAND)
+        try:
+            frame = ota.decode_request(request.command, request.payload)
+        except ota.OtaFrameError:
+            return DefaultReply(Status.INVALID_FIELD)
+        if isinstance(frame, ota.ImageBlockRequest):
+            return self._block(frame, request)
+        if isinstance(frame, ota.QueryNextImageRequest):
+            return self._query(frame, request)
+        return self._end(cast(ota.UpgradeEndRequest, frame), request)
+
+    def _query(self, frame: ota.QueryNextImageRequest, request: Request) -> Reply | DefaultReply:
+        self._on_query(request.device, frame)
+        session = self._updates.of(request.device)
+        decision = decisions.query_next_image(frame, self._situation(request.device, session))
+        if session is not None and decision.started is False:
+            session.endpoint = request.source_endpoint
+            session.queried_at = self._clock.monotonic()
+            if session.query_tsn == request.tsn:
+                # The same query once more, perhaps late: it says nothing of blocks asked for since.
+                decision = replace(decision, started=None)
+            session.query_tsn = request.tsn
+        return self._carry_out("query next image", request, session, decision)
+
+    def _block(self, frame: ota.ImageBlockRequest, request: Request) -> Reply | DefaultReply:
+        session = self._updates.of(request.device)
+        situation = self._situation(request.device, session)
+        decision = decisions.image_block(frame, situation)
+        if session is not None:
+            session.endpoint = request.source_endpoint
+        reply = self._carry_out("image block", request, session, decision)
+        if session is not None and decision.served_to is not None:
+            session.served(decision.served_to, self._clock.monotonic(), situation.now)
+            # In holding or activating, stray blocks are answered; the transfer is over all the same.
+            if session.update.state == "transferring":
+                self._updates.save_offset(session)
+        return reply
+
+    def _end(self, frame: ota.UpgradeEndRequest, request: Request) -> Reply | DefaultReply:
+        session = self._updates.of(request.device)
+        if session is not None and session.offset > session.update.offset:
+            session.update = replace(session.update, offset=session.offset)
+        decision = decisions.upgrade_end(frame, self._situation(request.device, session))
+        if session is not None:
+            session.endpoint = request.source_endpoint
+        return self._carry_out("upgrade end", request, session, decision)
+
+    def _situation(self, device: Eui64, session: Session | None) -> Situation:
+        now = self._clock.now()
+        if session is None:
+            return Situation(device, now, cancelled=self._updates.last_cancelled(device))
+        session.last_heard = now
+        content = self._updates.content(session)
+        if content is None:
+            return Situation(device, now, session.update, started=session.started)
+        image, data = content
+        return Situation(device, now, session.update, image, data, started=session.started)
+
+    def _carry_out(
+        self, what: str, request: Request, session: Session | None, decision: Decision
+    ) -> Reply | DefaultReply:
+        if session is not None:
+            if decision.update is not None:
+                self._updates.change(session, decision.update, *decision.events)
+            if decision.started is not None:
+                session.started = decision.started
+        if decision.refusal is not None:
+            self._tell_refusal(request.device, what, decision.refusal)
+        return decision.reply
+
+    def _tell_refusal(self, device: Eui64, what: str, refusal: Refusal) -> None:
+        now = self._clock.monotonic()
+        told = self._refused.get((device, refusal.kind))
+        if told is None or now - told >= REFUSAL_INTERVAL:
+            self._refused[device, refusal.kind] = now
+            self._ledger.record(OtaRequestRefused(device=device, request=what, reason=refusal.reason))

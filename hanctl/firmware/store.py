@@ -1,0 +1,247 @@
+"""The firmware store: image files by the SHA-256 of the file, each with a small JSON record beside it.
+
+``<sha256>.ota`` is the file as it was given; ``<sha256>.json`` says how it was read (form, why, name, added_at). The
+record is written last and removed first: an image without one does not exist, so a kill at any moment leaves no half
+an image. Every write goes to a temporary file which is synced and renamed.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+import tempfile
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from hanctl.clock import Clock
+from hanctl.errors import ExitCode, HanctlError, InvalidInput, NotFound, Refused
+from hanctl.firmware import image_errors
+from hanctl.firmware.image import MAX_FILE_SIZE, FormChoice, OtaImage, parse
+from hanctl.ledger.records import Image
+
+_SHA256 = re.compile(r"[0-9a-f]{64}")
+_PREFIX = re.compile(r"[0-9a-f]{8,64}")
+
+
+class StoreError(HanctlError):
+    """The store cannot be written, or what it holds is not what was put in."""
+
+    code = "firmware-store"
+    exit_code = ExitCode.BAD_IMAGE
+
+
+@dataclass(frozen=True, slots=True)
+class StoredImage:
+    """An image of the store: ``record`` as the ledger knows it, ``parsed`` as the file says, and why this form."""
+
+    record: Image
+    parsed: OtaImage
+    form_reason: str
+
+
+def read_image_file(path: Path) -> bytes:
+    """The bytes of a file somebody wants to add. Raises NotFound, InvalidInput or ImageTooLarge."""
+    try:
+        with path.open("rb") as file:
+            data = file.read(MAX_FILE_SIZE + 1)
+            size = os.fstat(file.fileno()).st_size
+    except FileNotFoundError as error:
+        raise NotFound(f"there is no file {path}", "check the path") from error
+    except OSError as error:
+        raise InvalidInput(f"{path} cannot be read: {error.strerror}", "give a readable file") from error
+    if len(data) > MAX_FILE_SIZE:
+        raise image_errors.ImageTooLarge(
+            f"{path} has {max(size, len(data))} bytes; at most {MAX_FILE_SIZE} are taken", MAX_FILE_SIZE
+        )
+    return data
+
+
+class FirmwareStore:
+    """A directory of images. It is made when the first image is added."""
+
+    def __init__(self, path: Path, clock: Clock) -> None:
+        self.path = path
+        self._clock = clock
+        self._known: dict[str, StoredImage] = {}
+
+    def add(self, data: bytes, *, form: FormChoice = "auto", name: str) -> Image:
+        """Parse and keep an image; adding the same file again changes nothing and returns what is there.
+
+        Raises ImageError for a file that cannot be used, Refused where the same file is stored in another form,
+        StoreError where the directory cannot be written.
+        """
+        parsed = parse(data, form)
+        stored = self._find(parsed.file_sha256)
+        if stored is not None:
+            if stored.record.form != parsed.form:
+                raise Refused(
+                    f"the same file is in the store already, in the {stored.record.form} form",
+                    f"remove it first: hanctl firmware remove {parsed.file_sha256[:12]}",
+                )
+            return stored.record
+        record = {
+            "form": parsed.form,
+            "form_reason": parsed.form_reason,
+            "name": name,
+            "added_at": self._clock.now().isoformat(),
+        }
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+            self._write(self._ota(parsed.file_sha256), data)
+            self._write(self._json(parsed.file_sha256), (json.dumps(record, indent=2) + "\n").encode())
+        except OSError as error:
+            raise self._unwritable(error) from error
+        return self.describe(parsed.file_sha256).record
+
+    def get(self, file_sha256: str) -> Image:
+        """The image with this hash, or with an unambiguous beginning of it, at least 8 digits.
+
+        Raises NotFound, Refused (ambiguous) or InvalidInput.
+        """
+        return self.describe(file_sha256).record
+
+    def describe(self, file_sha256: str) -> StoredImage:
+        """As ``get``, with all that the parser found."""
+        wanted = file_sha256.strip().lower()
+        if not _PREFIX.fullmatch(wanted):
+            raise InvalidInput(
+                f"'{file_sha256}' is not an image's hash",
+                "give the file's SHA-256, or at least its first 8 digits: hanctl firmware list",
+            )
+        matches = [sha256 for sha256 in self._hashes() if sha256.startswith(wanted)]
+        if len(matches) > 1:
+            raise Refused(f"{len(matches)} images begin with {wanted}", "give more digits of the hash")
+        found = self._find(matches[0]) if matches else None
+        if found is None:
+            raise NotFound(f"no image {wanted} is in the store", "add it first: hanctl firmware add FILE")
+        return found
+
+    def read(self, file_sha256: str) -> bytes:
+        """The image to serve: from the header to the total image size, never what follows.
+
+        Raises NotFound, and StoreError where the file is not the one that was added.
+        """
+        stored = self.describe(file_sha256)
+        return self._load(stored.record.file_sha256)[: stored.record.size]
+
+    def list(self) -> list[Image]:
+        """Every image, in the order they were added."""
+        found = (self._find(sha256) for sha256 in self._hashes())
+        return sorted(
+            (stored.record for stored in found if stored is not None),
+            key=lambda record: (record.added_at, record.file_sha256),
+        )
+
+    def remove(self, file_sha256: str) -> None:
+        """Remove an image. Raises NotFound or Refused as ``get``, StoreError where it cannot be deleted."""
+        sha256 = self.get(file_sha256).file_sha256
+        try:
+            self._json(sha256).unlink()
+            self._sync_directory()
+            self._ota(sha256).unlink(missing_ok=True)
+        except OSError as error:
+            raise self._unwritable(error) from error
+        finally:
+            self._known.pop(sha256, None)
+
+    def _hashes(self) -> tuple[str, ...]:
+        return tuple(sorted(path.stem for path in self.path.glob("*.json") if _SHA256.fullmatch(path.stem)))
+
+    def _find(self, sha256: str) -> StoredImage | None:
+        if not self._json(sha256).exists():
+            self._known.pop(sha256, None)
+            return None
+        # What a hash names never changes, so it is parsed once.
+        known = self._known.get(sha256)
+        if known is None:
+            known = self._known[sha256] = self._open(sha256)
+        return known
+
+    def _open(self, sha256: str) -> StoredImage:
+        try:
+            record: dict[str, Any] = json.loads(self._json(sha256).read_bytes())
+            form, name, form_reason = record["form"], str(record["name"]), str(record.get("form_reason", ""))
+            added_at = datetime.fromisoformat(record["added_at"])
+            if form not in {"zigbee", "gb"} or added_at.tzinfo is None:
+                raise ValueError("a value is out of range")
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise self._damaged(self._json(sha256), "cannot be read") from error
+        parsed = parse(self._load(sha256), form)
+        return StoredImage(_record(parsed, name, added_at), parsed, form_reason)
+
+    def _load(self, sha256: str) -> bytes:
+        try:
+            data = self._ota(sha256).read_bytes()
+        except OSError as error:
+            raise self._damaged(self._ota(sha256), "cannot be read") from error
+        if hashlib.sha256(data).hexdigest() != sha256:
+            raise self._damaged(self._ota(sha256), "does not have the hash it is named for")
+        return data
+
+    def _write(self, target: Path, data: bytes) -> None:
+        descriptor, temporary = tempfile.mkstemp(dir=self.path, prefix=".tmp-")
+        try:
+            with os.fdopen(descriptor, "wb") as file:
+                file.write(data)
+                file.flush()
+                os.fchmod(file.fileno(), 0o644)
+                os.fsync(file.fileno())
+            Path(temporary).replace(target)
+        except BaseException:
+            with suppress(FileNotFoundError):
+                Path(temporary).unlink()
+            raise
+        self._sync_directory()
+
+    def _sync_directory(self) -> None:
+        descriptor = os.open(self.path, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+    def _ota(self, sha256: str) -> Path:
+        return self.path / f"{sha256}.ota"
+
+    def _json(self, sha256: str) -> Path:
+        return self.path / f"{sha256}.json"
+
+    def _unwritable(self, error: OSError) -> StoreError:
+        return StoreError(
+            f"the firmware store {self.path} cannot be written: {error.strerror}",
+            "check its owner and the disk's space",
+        )
+
+    def _damaged(self, path: Path, what: str) -> StoreError:
+        return StoreError(
+            f"{path.name} in the firmware store {what}",
+            f"delete {path.stem}.json and {path.stem}.ota in {self.path}, then add the image again",
+        )
+
+
+def _record(parsed: OtaImage, name: str, added_at: datetime) -> Image:
+    header = parsed.header
+    return Image(
+        file_sha256=parsed.file_sha256,
+        manufacturer_image_sha256=parsed.manufacturer_image_sha256,
+        form=parsed.form,
+        name=name,
+        manufacturer_code=header.manufacturer_code,
+        image_type=header.image_type,
+        file_version=header.file_version,
+        stack_version=header.stack_version,
+        header_string=header.header_string,
+        size=header.total_image_size,
+        trailing_bytes=parsed.trailing_bytes,
+        added_at=added_at,
+        hardware_min=header.hardware_min,
+        hardware_max=header.hardware_max,
+        destination=header.destination,
+        security_credential_version=header.security_credential_version,
+        tags=parsed.tags,
+    )

@@ -1,0 +1,86 @@
+"""What a service registers with the HAN: a cluster server, its attributes, and the shape of requests and replies."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import Protocol
+
+from hanctl.eui64 import Eui64
+
+
+class Status(IntEnum):
+    """ZCL status codes. Source: comms_hub.md §1.5."""
+
+    SUCCESS = 0x00
+    FAILURE = 0x01
+    NOT_AUTHORIZED = 0x7E
+    MALFORMED_COMMAND = 0x80
+    UNSUP_COMMAND = 0x81
+    INVALID_FIELD = 0x85
+    UNSUPPORTED_ATTRIBUTE = 0x86
+    INVALID_VALUE = 0x87
+    READ_ONLY = 0x88
+    INSUFFICIENT_SPACE = 0x89
+    NOT_FOUND = 0x8B
+    INVALID_DATA_TYPE = 0x8D
+    TIMEOUT = 0x94
+    ABORT = 0x95
+    INVALID_IMAGE = 0x96
+    WAIT_FOR_DATA = 0x97
+    NO_IMAGE_AVAILABLE = 0x98
+    REQUIRE_MORE_IMAGE = 0x99
+    UNSUPPORTED_CLUSTER = 0xC3
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One cluster-specific command from a device. ``payload`` excludes the ZCL header."""
+
+    device: Eui64
+    source_endpoint: int
+    destination_endpoint: int
+    cluster: int
+    command: int
+    tsn: int
+    payload: bytes
+    aps_encrypted: bool
+    broadcast: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """A cluster-specific answer, sent with the request's transaction sequence number."""
+
+    command: int
+    payload: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class DefaultReply:
+    """Answer with a Default Response; SUCCESS only if the request asked for one, an error always."""
+
+    status: Status
+
+
+@dataclass(frozen=True, slots=True)
+class Attribute:
+    """One attribute as served: ZCL data type id and its value in that type's serialized form."""
+
+    data_type: int
+    value: bytes
+    writable: bool = False
+
+
+class ClusterServer(Protocol):
+    """One cluster on one endpoint of the hub."""
+
+    cluster: int
+    endpoint: int
+
+    def attributes(self) -> Mapping[int, Attribute]:
+        """The attributes served, as they are now."""
+
+    def handle(self, request: Request) -> Reply | DefaultReply:
+        """Answer one command. Must not block; raises nothing for bad payloads (they get a DefaultReply)."""

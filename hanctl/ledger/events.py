@@ -1,0 +1,343 @@
+"""Every event of the hub, typed. Event names are an interface: docs/events.md lists them all.
+
+An event holds only what may be shown to anybody who may read the log: no key, no install code, no consumer value.
+"""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar, Literal
+
+from pydantic import BaseModel, ConfigDict
+
+
+class Event(BaseModel):
+    """One thing that happened. Subclasses set ``type`` and ``level``."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    type: ClassVar[str]
+    level: ClassVar[Literal["info", "warning", "error"]] = "info"
+
+
+EVENT_TYPES: dict[str, type[Event]] = {}
+
+
+def event(cls: type[Any]) -> type[Any]:
+    """Register an event class under its type."""
+    if cls.type in EVENT_TYPES:
+        raise ValueError(f"two events are named {cls.type}")
+    EVENT_TYPES[cls.type] = cls
+    return cls
+
+
+class DeviceEvent(Event):
+    """An event about one device."""
+
+    device: str
+
+
+class UpdateEvent(DeviceEvent):
+    """An event about one update of one device."""
+
+    update: int
+
+
+@event
+class HubStarted(Event):
+    """The daemon has started and holds its state directory."""
+
+    type = "hub.started"
+    version: str
+
+
+@event
+class HubStopped(Event):
+    """The daemon is stopping in good order."""
+
+    type = "hub.stopped"
+    reason: str
+
+
+@event
+class DongleOpened(Event):
+    """The dongle answered and its network is running."""
+
+    type = "dongle.opened"
+    path: str
+    radio: str
+    dongle_eui64: str
+    firmware: str
+
+
+@event
+class DongleLost(Event):
+    """The serial line was lost, or the dongle reset itself."""
+
+    type = "dongle.lost"
+    level = "warning"
+    reason: str
+
+
+@event
+class DongleReopening(Event):
+    """Opening the dongle failed and will be tried again after ``delay_s``."""
+
+    type = "dongle.reopening"
+    level = "warning"
+    attempt: int
+    delay_s: float
+    reason: str
+
+
+@event
+class NetworkFormed(Event):
+    """A new network was formed."""
+
+    type = "network.formed"
+    channel: int
+    pan_id: int
+    extended_pan_id: str
+
+
+@event
+class NetworkResumed(Event):
+    """The network stored in the dongle was resumed."""
+
+    type = "network.resumed"
+    channel: int
+    pan_id: int
+    extended_pan_id: str
+
+
+@event
+class JoinOpened(DeviceEvent):
+    """The network is open to this device alone."""
+
+    type = "join.opened"
+    seconds: int
+
+
+@event
+class JoinClosed(DeviceEvent):
+    """The network is closed again."""
+
+    type = "join.closed"
+    reason: Literal["joined", "timed out", "cancelled", "dongle lost"]
+
+
+@event
+class JoinRefused(DeviceEvent):
+    """A device that nobody asked for appeared on the network; it was told to leave."""
+
+    type = "join.refused"
+    level = "warning"
+    reason: str
+
+
+@event
+class DeviceJoined(DeviceEvent):
+    """A device joined, or came back with a new network address."""
+
+    type = "device.joined"
+    nwk: int
+    rejoin: bool
+
+
+@event
+class DeviceInterviewed(DeviceEvent):
+    """The device's descriptors and Basic attributes were read."""
+
+    type = "device.interviewed"
+    device_type: str
+    manufacturer_code: int | None
+    manufacturer_name: str | None
+    model: str | None
+    power_source: str | None
+    sleepy: bool
+
+
+@event
+class DeviceInterviewFailed(DeviceEvent):
+    """The device did not answer the interview; it is tried again at its next sign of life."""
+
+    type = "device.interview_failed"
+    level = "warning"
+    reason: str
+
+
+@event
+class DeviceLeft(DeviceEvent):
+    """The device left the network."""
+
+    type = "device.left"
+    level = "warning"
+
+
+@event
+class DeviceVersionRead(DeviceEvent):
+    """The running firmware version was learnt and differs from the one on record."""
+
+    type = "device.version_changed"
+    old_version: int | None
+    new_version: int
+
+
+@event
+class ImageAdded(Event):
+    """An image was added to the firmware store."""
+
+    type = "image.added"
+    file_sha256: str
+    manufacturer_image_sha256: str | None
+    form: str
+    manufacturer_code: int
+    image_type: int
+    file_version: int
+    size: int
+
+
+@event
+class ImageRemoved(Event):
+    """An image was removed from the firmware store."""
+
+    type = "image.removed"
+    file_sha256: str
+
+
+@event
+class UpdateOrdered(UpdateEvent):
+    """A service user ordered an update."""
+
+    type = "update.ordered"
+    file_sha256: str
+    file_version: int
+    activation: Literal["now", "hold"]
+
+
+@event
+class UpdateNotified(UpdateEvent):
+    """Image Notify was delivered to the device."""
+
+    type = "update.notified"
+
+
+@event
+class UpdateTransferring(UpdateEvent):
+    """The device asked for its first block; ``offset`` is not 0 where it resumes."""
+
+    type = "update.transferring"
+    offset: int
+    size: int
+
+
+@event
+class UpdateInterrupted(UpdateEvent):
+    """The device gave the transfer up, with this ZCL status; it asks again by itself, or when it is notified again."""
+
+    type = "update.interrupted"
+    level = "warning"
+    status: int
+    offset: int
+
+
+@event
+class UpdateTransferred(UpdateEvent):
+    """The device has the whole image and found it good."""
+
+    type = "update.transferred"
+    bytes: int
+
+
+@event
+class UpdateHolding(UpdateEvent):
+    """The device was told to wait for the activation command."""
+
+    type = "update.holding"
+
+
+@event
+class UpdateReleased(UpdateEvent):
+    """A service user gave the activation command; the device is told as soon as it can be reached."""
+
+    type = "update.released"
+
+
+@event
+class UpdateActivating(UpdateEvent):
+    """The device was told to activate the image."""
+
+    type = "update.activating"
+    by: Literal["end request", "command"]
+
+
+@event
+class UpdateConfirmed(UpdateEvent):
+    """The device was read back and runs the new version."""
+
+    type = "update.confirmed"
+    old_version: int | None
+    new_version: int
+
+
+@event
+class UpdateFailed(UpdateEvent):
+    """The update ended without the new version running."""
+
+    type = "update.failed"
+    level = "error"
+    reason: str
+
+
+@event
+class UpdateCancelled(UpdateEvent):
+    """A service user cancelled the update."""
+
+    type = "update.cancelled"
+
+
+@event
+class OtaRequestRefused(DeviceEvent):
+    """A device asked for an image, or part of one, that is not ordered for it."""
+
+    type = "ota.request_refused"
+    level = "warning"
+    request: str
+    reason: str
+
+
+@event
+class ActivationNotice(UpdateEvent):
+    """The activation notice to the service user."""
+
+    type = "activation.notice"
+    device_type: str
+    old_version: int | None
+    new_version: int
+    file_sha256: str
+    manufacturer_image_sha256: str | None
+    ordered_at: str
+    transferred_at: str | None
+    activated_at: str | None
+    confirmed_at: str
+    confirmed_by: str
+
+
+@event
+class NoticeDelivered(Event):
+    """The webhook accepted a notice."""
+
+    type = "notice.delivered"
+    notice: int
+    attempts: int
+
+
+@event
+class NoticeDelayed(Event):
+    """The webhook did not accept a notice; it will be tried again after ``delay_s``."""
+
+    type = "notice.delayed"
+    level = "warning"
+    notice: int
+    attempts: int
+    delay_s: float
+    reason: str

@@ -1,0 +1,98 @@
+"""The hub's state as records: devices, images and updates, immutable; change is ``dataclasses.replace`` and store."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal
+
+from hanctl.eui64 import Eui64
+
+DeviceType = Literal["ppmid", "ihd", "hcalcs", "esme", "gsme", "unknown"]
+DeviceState = Literal["expected", "joined", "interviewed", "left", "removed"]
+Activation = Literal["now", "hold"]
+UpdateState = Literal[
+    "ordered", "notified", "transferring", "holding", "activating", "confirmed", "failed", "cancelled"
+]
+OPEN_STATES: frozenset[UpdateState] = frozenset({"ordered", "notified", "transferring", "holding", "activating"})
+
+
+@dataclass(frozen=True, slots=True)
+class EndpointRecord:
+    """One simple descriptor."""
+
+    endpoint: int
+    profile: int
+    device_id: int
+    input_clusters: tuple[int, ...]
+    output_clusters: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Device:
+    """One device of the HAN as last known."""
+
+    eui64: Eui64
+    added_at: datetime
+    device_type: DeviceType = "unknown"
+    state: DeviceState = "expected"
+    nwk: int | None = None
+    endpoints: tuple[EndpointRecord, ...] = ()
+    manufacturer_code: int | None = None
+    manufacturer_name: str | None = None
+    model: str | None = None
+    power_source: str | None = None
+    sleepy: bool = False
+    image_type: int | None = None
+    hardware_version: int | None = None
+    current_version: int | None = None
+    joined_at: datetime | None = None
+    last_seen: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Image:
+    """One image of the firmware store. Hashes are lower-case hex SHA-256."""
+
+    file_sha256: str
+    manufacturer_image_sha256: str | None
+    form: Literal["zigbee", "gb"]
+    name: str
+    manufacturer_code: int
+    image_type: int
+    file_version: int
+    stack_version: int
+    header_string: str
+    size: int
+    trailing_bytes: int
+    added_at: datetime
+    hardware_min: int | None = None
+    hardware_max: int | None = None
+    destination: Eui64 | None = None
+    security_credential_version: int | None = None
+    tags: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Update:
+    """One update of one device. ``offset`` is the highest byte offset served plus its length; bytes."""
+
+    id: int
+    device: Eui64
+    file_sha256: str
+    manufacturer_image_sha256: str | None
+    manufacturer_code: int
+    image_type: int
+    file_version: int
+    size: int
+    activation: Activation
+    ordered_at: datetime
+    state: UpdateState = "ordered"
+    old_version: int | None = None
+    offset: int = 0
+    notified_at: datetime | None = None
+    transfer_started_at: datetime | None = None
+    transferred_at: datetime | None = None
+    activated_at: datetime | None = None
+    ended_at: datetime | None = None
+    reason: str | None = None

@@ -1,0 +1,148 @@
+"""Far ends for the firmware tests: a HAN that records what is sent, and a clock set by hand."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, TypeVar
+
+from hanctl.clock import LoopClock
+from hanctl.eui64 import Eui64
+from hanctl.firmware.build import Fields, build
+from hanctl.firmware.service import UpdateService
+from hanctl.firmware.store import FirmwareStore
+from hanctl.han.cluster import DefaultReply, Reply, Request
+from hanctl.ledger.ledger import Ledger
+from hanctl.ledger.records import Device
+from hanctl.radio.errors import DeliveryFailed
+
+T = TypeVar("T")
+
+START = datetime(2026, 3, 1, tzinfo=UTC)
+DISPLAY = Eui64("00:0d:6f:00:0a:90:69:e7")
+OTHER = Eui64("00:0d:6f:00:0a:90:69:e8")
+MANUFACTURER, IMAGE_TYPE, OLD, NEW = 0x1234, 0x0001, 0x0001, 0x0002
+
+
+class StillClock:
+    """A clock that is set by hand."""
+
+    def __init__(self) -> None:
+        self.seconds = 0.0
+        self.moment = START
+
+    def now(self) -> datetime:
+        return self.moment
+
+    def monotonic(self) -> float:
+        return self.seconds
+
+
+@dataclass
+class FakeHan:
+    """Records what is sent. ``asleep``: nothing is delivered. ``version``: what a read of the version returns."""
+
+    asleep: bool = False
+    version: int | None = OLD
+    sent: list[tuple[float, int, bytes]] = field(default_factory=list)
+    reads: list[float] = field(default_factory=list)
+    error: Exception | None = None
+
+    async def send_command(
+        self, eui64: Eui64, *, cluster: int, command: int, payload: bytes, endpoint: int | None = None
+    ) -> None:
+        assert (eui64, cluster) == (DISPLAY, 0x0019)
+        self.sent.append((asyncio.get_running_loop().time(), command, payload))
+        await asyncio.sleep(0.05)
+        self._fail()
+
+    async def read_attributes(
+        self,
+        eui64: Eui64,
+        *,
+        cluster: int,
+        attributes: Sequence[int],
+        client_side: bool = False,
+        endpoint: int | None = None,
+    ) -> dict[int, int | str | bytes | None]:
+        assert (eui64, cluster, list(attributes), client_side) == (DISPLAY, 0x0019, [0x0002], True)
+        self.reads.append(asyncio.get_running_loop().time())
+        await asyncio.sleep(0.05)
+        self._fail()
+        return {0x0002: self.version}
+
+    def _fail(self) -> None:
+        if self.error is not None:
+            raise self.error
+        if self.asleep:
+            raise DeliveryFailed("not acknowledged")
+
+    def commands(self) -> list[int]:
+        return [command for _, command, _ in self.sent]
+
+
+def make_image(version: int = NEW, payload: bytes = bytes(range(200)), **fields: Any) -> bytes:
+    values = {"manufacturer_code": MANUFACTURER, "image_type": IMAGE_TYPE, **fields}
+    return build(payload, Fields(file_version=version, **values))
+
+
+def make_device(**fields: Any) -> Device:
+    values: dict[str, Any] = {
+        "device_type": "ppmid",
+        "state": "interviewed",
+        "manufacturer_code": MANUFACTURER,
+        "current_version": OLD,
+        **fields,
+    }
+    return Device(eui64=DISPLAY, added_at=START, **values)
+
+
+class Bench:
+    """A hub's firmware part over a real ledger and store. Made again on the same path: a restart after a kill."""
+
+    def __init__(self, path: Path, han: FakeHan | None = None) -> None:
+        self.clock = LoopClock(asyncio.get_running_loop(), START)
+        self.ledger = Ledger.open(path / "ledger.db", self.clock)
+        self.store = FirmwareStore(path / "store", self.clock)
+        self.han = han or FakeHan()
+        if self.ledger.devices.get(DISPLAY) is None:
+            self.ledger.devices.put(make_device())
+        self.service = UpdateService(self.ledger, self.han, self.store, self.clock)
+        self._task = asyncio.ensure_future(self.service.run())
+        self._tsn = 0
+
+    def add(self, data: bytes) -> str:
+        return self.service.add_image(data, name="test.ota").file_sha256
+
+    def ask(self, command: int, payload: bytes, *, device: Eui64 = DISPLAY) -> Reply | DefaultReply:
+        self._tsn = (self._tsn + 1) % 256
+        return self.service.server.handle(make_request(command, payload, self._tsn, device))
+
+    def types(self) -> list[str]:
+        return [recorded.event.type for recorded in self.ledger.events()]
+
+    def count(self, event_type: str) -> int:
+        return self.types().count(event_type)
+
+    async def kill(self) -> None:
+        """Stop as kill -9 would: nothing is written any more."""
+        self._task.cancel()
+        await asyncio.gather(self._task, return_exceptions=True)
+        self.ledger._connection.close()
+
+
+def make_request(command: int, payload: bytes, tsn: int = 1, device: Eui64 = DISPLAY) -> Request:
+    return Request(
+        device=device,
+        source_endpoint=1,
+        destination_endpoint=1,
+        cluster=0x0019,
+        command=command,
+        tsn=tsn,
+        payload=payload,
+        aps_encrypted=True,
+        broadcast=False,
+    )

@@ -1,0 +1,238 @@
+"""What the OTA server answers, as a table: what is ordered, what the device asks, what it is told and what happened."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import pytest
+from firmware_fakes import DISPLAY, OTHER, START
+
+from hanctl.firmware import ota
+from hanctl.firmware.decisions import Decision, Situation, image_block, query_next_image, upgrade_end
+from hanctl.han.cluster import DefaultReply, Reply, Status
+from hanctl.ledger.records import Image, Update
+
+DATA = bytes(range(100))
+IMAGE = Image(
+    file_sha256="a" * 64,
+    manufacturer_image_sha256=None,
+    form="zigbee",
+    name="display.ota",
+    manufacturer_code=0x1234,
+    image_type=1,
+    file_version=2,
+    stack_version=2,
+    header_string="",
+    size=len(DATA),
+    trailing_bytes=0,
+    added_at=START,
+)
+FOR_HARDWARE = replace(IMAGE, hardware_min=2, hardware_max=4)
+ORDERED = Update(
+    id=7,
+    device=DISPLAY,
+    file_sha256=IMAGE.file_sha256,
+    manufacturer_image_sha256=None,
+    manufacturer_code=0x1234,
+    image_type=1,
+    file_version=2,
+    size=len(DATA),
+    activation="now",
+    ordered_at=START,
+)
+NOTIFIED = replace(ORDERED, state="notified", notified_at=START)
+TRANSFERRING = replace(NOTIFIED, state="transferring", transfer_started_at=START, offset=100)
+HOLDING = replace(TRANSFERRING, state="holding", activation="hold", transferred_at=START)
+ACTIVATING = replace(TRANSFERRING, state="activating", transferred_at=START, activated_at=START)
+CANCELLED = replace(TRANSFERRING, state="cancelled")
+
+
+def decide(request: ota.OtaRequest, update: Update | None, **more: Any) -> Decision:
+    situation = Situation(DISPLAY, START, **{"update": update, "image": IMAGE, "data": DATA, **more})
+    if isinstance(request, ota.QueryNextImageRequest):
+        return query_next_image(request, situation)
+    if isinstance(request, ota.ImageBlockRequest):
+        return image_block(request, situation)
+    assert isinstance(request, ota.UpgradeEndRequest)
+    return upgrade_end(request, situation)
+
+
+def query(running: int = 1, hardware: int | None = None, **fields: int) -> ota.QueryNextImageRequest:
+    values = {"manufacturer_code": 0x1234, "image_type": 1, **fields}
+    return ota.QueryNextImageRequest(
+        field_control=hardware is not None, current_file_version=running, hardware_version=hardware, **values
+    )
+
+
+def block(offset: int = 0, size: int | None = 63, **fields: int) -> ota.ImageBlockRequest:
+    values = {"manufacturer_code": 0x1234, "image_type": 1, "file_version": 2, **fields}
+    return ota.ImageBlockRequest(field_control=0, file_offset=offset, max_data_size=size, **values)
+
+
+def end(status: int = 0, **fields: int) -> ota.UpgradeEndRequest:
+    values = {"manufacturer_code": 0x1234, "image_type": 1, "file_version": 2, **fields}
+    return ota.UpgradeEndRequest(status=status, **values)
+
+
+OFFER = Reply(0x02, bytes.fromhex("00 3412 0100 02000000 64000000"))
+NO_IMAGE = Reply(0x02, b"\x98")
+UNKNOWN_IMAGE = DefaultReply(Status.NO_IMAGE_AVAILABLE)
+ABORT_BLOCK = Reply(0x05, b"\x95")
+ABORTED = DefaultReply(Status.ABORT)
+TAKEN = DefaultReply(Status.SUCCESS)
+ACTIVATE = Reply(0x07, bytes.fromhex("3412 0100 02000000 00000000 00000000"))
+HOLD = Reply(0x07, bytes.fromhex("3412 0100 02000000 00000000 ffffffff"))
+
+
+def data_reply(offset: int, length: int) -> Reply:
+    head = bytes.fromhex("00 3412 0100 02000000") + offset.to_bytes(4, "little") + bytes([length])
+    return Reply(0x05, head + DATA[offset : offset + length])
+
+
+@dataclass(frozen=True)
+class Row:
+    title: str
+    update: Update | None
+    request: ota.OtaRequest
+    reply: Reply | DefaultReply
+    state: str | None = None
+    """The state from now on; None: the update is not changed."""
+    events: tuple[str, ...] = ()
+    refused: str | None = None
+    more: dict[str, Any] | None = None
+
+
+QUERIES = [
+    Row("nothing ordered", None, query(), NO_IMAGE),
+    Row("ordered", ORDERED, query(), OFFER, "ordered"),
+    Row("ordered, and the running version unknown", ORDERED, query(0xFFFFFFFF), OFFER),
+    Row("other manufacturer", ORDERED, query(manufacturer_code=0x1235), NO_IMAGE, refused="manufacturer"),
+    Row("any manufacturer", ORDERED, query(manufacturer_code=0xFFFF), NO_IMAGE, refused="manufacturer"),
+    Row("other image type", ORDERED, query(image_type=2), NO_IMAGE, refused="image-type"),
+    Row("runs it already", ORDERED, query(2), NO_IMAGE),
+    Row("runs a newer one", ORDERED, query(3), NO_IMAGE, refused="version"),
+    Row("hardware below", ORDERED, query(hardware=1), NO_IMAGE, refused="hardware", more={"image": FOR_HARDWARE}),
+    Row("hardware at minimum", ORDERED, query(hardware=2), OFFER, "ordered", more={"image": FOR_HARDWARE}),
+    Row("hardware at maximum", ORDERED, query(hardware=4), OFFER, "ordered", more={"image": FOR_HARDWARE}),
+    Row("hardware above", ORDERED, query(hardware=5), NO_IMAGE, refused="hardware", more={"image": FOR_HARDWARE}),
+    Row("hardware not told", ORDERED, query(), OFFER, "ordered", more={"image": FOR_HARDWARE}),
+    Row("hardware told, image for any", ORDERED, query(hardware=9), OFFER, "ordered"),
+    Row(
+        "for another device",
+        ORDERED,
+        query(),
+        NO_IMAGE,
+        refused="destination",
+        more={"image": replace(IMAGE, destination=OTHER)},
+    ),
+    Row("for this device", ORDERED, query(), OFFER, "ordered", more={"image": replace(IMAGE, destination=DISPLAY)}),
+    Row("lost the image while holding", replace(HOLDING, old_version=1), query(), OFFER),
+    Row("lost the image while activating", replace(ACTIVATING, old_version=1), query(), OFFER),
+    Row("image not in the store", ORDERED, query(), NO_IMAGE, refused="image-gone", more={"image": None}),
+]
+BLOCKS = [
+    Row("first block", NOTIFIED, block(), data_reply(0, 56), "transferring", ("update.transferring",)),
+    Row("first block, not notified", ORDERED, block(), data_reply(0, 56), "transferring", ("update.transferring",)),
+    Row("resumes", TRANSFERRING, block(56), data_reply(56, 44), "transferring", ("update.transferring",)),
+    Row("next block", TRANSFERRING, block(20), data_reply(20, 56), more={"started": True}),
+    Row("client's own block size", TRANSFERRING, block(20, 40), data_reply(20, 40), more={"started": True}),
+    Row("block size not told", TRANSFERRING, block(20, None), data_reply(20, 56), more={"started": True}),
+    Row("last byte", TRANSFERRING, block(99), data_reply(99, 1), more={"started": True}),
+    Row("at the end", TRANSFERRING, block(100), UNKNOWN_IMAGE, refused="block-range", more={"started": True}),
+    Row("beyond", TRANSFERRING, block(0xFFFFFFFF), UNKNOWN_IMAGE, refused="block-range", more={"started": True}),
+    Row("of no bytes", TRANSFERRING, block(0, 0), UNKNOWN_IMAGE, refused="block-range", more={"started": True}),
+    Row("nothing ordered", None, block(), UNKNOWN_IMAGE, refused="no-update"),
+    Row("other manufacturer", TRANSFERRING, block(manufacturer_code=9), UNKNOWN_IMAGE, refused="other-image"),
+    Row("other image type", TRANSFERRING, block(image_type=9), UNKNOWN_IMAGE, refused="other-image"),
+    Row("other version", TRANSFERRING, block(file_version=9), UNKNOWN_IMAGE, refused="other-image"),
+    Row("cancelled", None, block(), ABORT_BLOCK, more={"cancelled": CANCELLED}),
+    Row(
+        "cancelled, other image",
+        None,
+        block(file_version=9),
+        UNKNOWN_IMAGE,
+        refused="no-update",
+        more={"cancelled": CANCELLED},
+    ),
+    Row("stray block while holding", HOLDING, block(), data_reply(0, 56), more={"started": True}),
+    Row("downloads again", ACTIVATING, block(), data_reply(0, 56), "transferring", ("update.transferring",)),
+    Row("image not in the store", NOTIFIED, block(), UNKNOWN_IMAGE, refused="image-gone", more={"image": None}),
+]
+HELD = replace(TRANSFERRING, activation="hold")
+RELEASED = replace(HOLDING, activation="now")
+TO_ACTIVATE = ("update.transferred", "update.activating")
+ENDS = [
+    Row("good, activate now", TRANSFERRING, end(), ACTIVATE, "activating", TO_ACTIVATE),
+    Row("good, hold", HELD, end(), HOLD, "holding", ("update.transferred", "update.holding")),
+    Row("had the image already", NOTIFIED, end(), ACTIVATE, "activating", TO_ACTIVATE),
+    Row("sent again while activating", ACTIVATING, end(), ACTIVATE),
+    Row("hourly poll while holding", HOLDING, end(), HOLD),
+    Row("poll after the release", RELEASED, end(), ACTIVATE, "activating", ("update.activating",)),
+    Row("nothing ordered", None, end(), ABORTED, refused="no-update"),
+    Row("other version", TRANSFERRING, end(file_version=9), ABORTED, refused="other-image"),
+    Row("cancelled", None, end(), ABORTED, more={"cancelled": CANCELLED}),
+    Row(
+        "good, but which",
+        TRANSFERRING,
+        ota.UpgradeEndRequest(status=0),
+        DefaultReply(Status.INVALID_FIELD),
+        refused="short",
+    ),
+    Row("found invalid", TRANSFERRING, end(0x96), TAKEN, "failed", ("update.failed",)),
+    Row(
+        "found invalid, ids left out",
+        TRANSFERRING,
+        ota.UpgradeEndRequest(status=0x96),
+        TAKEN,
+        "failed",
+        ("update.failed",),
+    ),
+    Row("needs more images", TRANSFERRING, end(0x99), TAKEN, "failed", ("update.failed",)),
+    Row("gave up", TRANSFERRING, end(0x95), TAKEN, "notified", ("update.interrupted",)),
+    Row("gave up, said again", NOTIFIED, end(0x95), TAKEN),
+    Row(
+        "gave up, never notified",
+        replace(TRANSFERRING, notified_at=None),
+        end(0x95),
+        TAKEN,
+        "ordered",
+        ("update.interrupted",),
+    ),
+    Row("invalid, but another image", TRANSFERRING, end(0x96, file_version=9), TAKEN, refused="other-image"),
+    Row("gave up, nothing ordered", None, end(0x95), TAKEN),
+]
+
+
+@pytest.mark.parametrize(
+    "row",
+    QUERIES + BLOCKS + ENDS,
+    ids=[
+        f"{name}: {row.title}" for name, rows in (("query", QUERIES), ("block", BLOCKS), ("end", ENDS)) for row in rows
+    ],
+)
+def test_answers(row: Row) -> None:
+    decision = decide(row.request, row.update, **(row.more or {}))
+    assert decision.reply == row.reply
+    assert (decision.update.state if decision.update else None) == row.state
+    assert tuple(event.type for event in decision.events) == row.events
+    assert (decision.refusal.kind if decision.refusal else None) == row.refused
+
+
+def test_the_first_query_tells_the_old_version() -> None:
+    changed = decide(query(1), ORDERED).update
+    assert changed is not None
+    assert changed.old_version == 1
+    assert decide(query(1), changed).update is None
+
+
+def test_a_download_made_again_forgets_the_first_one() -> None:
+    changed = decide(block(), ACTIVATING).update
+    assert changed is not None
+    assert (changed.transferred_at, changed.activated_at, changed.offset) == (None, None, 0)
+    assert changed.transfer_started_at == START
+
+
+def test_the_activation_says_who_asked_for_it() -> None:
+    for update, by in ((TRANSFERRING, "end request"), (RELEASED, "command")):
+        assert decide(end(), update).events[-1].model_dump()["by"] == by

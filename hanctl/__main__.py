@@ -1,0 +1,5 @@
+"""``python -m hanctl``."""
+
+from hanctl.cli.main import main
+
+main()

@@ -1,0 +1,88 @@
+"""The devices table."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import Any
+
+from hanctl.eui64 import Eui64
+from hanctl.ledger.records import Device, EndpointRecord
+from hanctl.ledger.rows import Execute, Rows, time_text
+
+LAST_SEEN_INTERVAL = timedelta(seconds=60)
+
+
+def _endpoints(stored: list[dict[str, Any]]) -> tuple[EndpointRecord, ...]:
+    return tuple(
+        EndpointRecord(
+            endpoint=item["endpoint"],
+            profile=item["profile"],
+            device_id=item["device_id"],
+            input_clusters=tuple(item["input_clusters"]),
+            output_clusters=tuple(item["output_clusters"]),
+        )
+        for item in stored
+    )
+
+
+class Devices:
+    """Devices by EUI64. A device once known is never deleted: its state says that it left or was removed."""
+
+    def __init__(self, execute: Execute, transaction: Callable[[], AbstractContextManager[None]]) -> None:
+        self._execute = execute
+        self._transaction = transaction
+        self._rows = Rows(execute, "devices", Device, "eui64", {"endpoints": _endpoints})
+        self._seen: dict[Eui64, datetime] = {}
+        self._written: dict[Eui64, datetime] = {}
+
+    def get(self, eui64: Eui64) -> Device | None:
+        """The device, or None where it was never known."""
+        return self._fresh(self._rows.get(eui64))
+
+    def by_nwk(self, nwk: int) -> Device | None:
+        """The device that holds this network address now, or None."""
+        return self._fresh(self._rows.one("WHERE nwk = ?", (nwk,)))
+
+    def all(self) -> list[Device]:
+        """Every device ever known, in the order they were added."""
+        found = (self._fresh(device) for device in self._rows.select("ORDER BY added_at, eui64"))
+        return [device for device in found if device is not None]
+
+    def put(self, device: Device) -> None:
+        """Store the device. Another device on record with the same network address loses that address."""
+        with self._transaction():
+            if device.nwk is not None:
+                self._execute("UPDATE devices SET nwk = NULL WHERE nwk = ? AND eui64 <> ?", (device.nwk, device.eui64))
+            self._rows.upsert(self._with_seen(device))
+
+    def touch(self, eui64: Eui64, now: datetime) -> None:
+        """Note a sign of life; kept in memory and written at most every 60 s for each device."""
+        self._seen[eui64] = now
+        written = self._written.get(eui64)
+        if written is None or now - written >= LAST_SEEN_INTERVAL:
+            self._write_seen(eui64)
+
+    def flush(self) -> None:
+        """Write every sign of life that is still only in memory."""
+        with self._transaction():
+            for eui64, seen in self._seen.items():
+                if self._written.get(eui64) != seen:
+                    self._write_seen(eui64)
+
+    def _write_seen(self, eui64: Eui64) -> None:
+        seen = self._seen[eui64]
+        with self._transaction():
+            self._execute("UPDATE devices SET last_seen = ? WHERE eui64 = ?", (time_text(seen), eui64))
+        self._written[eui64] = seen
+
+    def _with_seen(self, device: Device) -> Device:
+        seen = self._seen.get(device.eui64)
+        if seen is None or (device.last_seen is not None and device.last_seen >= seen):
+            return device
+        return replace(device, last_seen=seen)
+
+    def _fresh(self, device: Device | None) -> Device | None:
+        return None if device is None else self._with_seen(device)

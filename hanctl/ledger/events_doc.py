@@ -1,0 +1,42 @@
+"""docs/events.md, made from the event classes: ``python -m hanctl.ledger.events_doc > docs/events.md``."""
+
+from __future__ import annotations
+
+import inspect
+import typing
+
+from hanctl.ledger.events import EVENT_TYPES, Event
+
+HEAD = """# Events
+
+Whatever happens is one event: written to the ledger first, then logged, streamed (`hanctl events --follow`,
+`GET /events/stream`) and, for `activation.notice`, sent to the webhook. Names and fields are an interface. As JSON,
+every event has `id` (only grows), `time` (ISO 8601, UTC), `type` and `level`, and then its own fields:
+
+| type | level | meaning | fields |
+|---|---|---|---|
+"""
+
+
+def markdown() -> str:
+    """The whole document."""
+    return HEAD + "".join(_row(kind) for _, kind in sorted(EVENT_TYPES.items()))
+
+
+def _row(kind: type[Event]) -> str:
+    fields = ", ".join(f"`{name}`: {_type(field.annotation)}" for name, field in kind.model_fields.items())
+    meaning = " ".join((inspect.getdoc(kind) or "").split())
+    return f"| `{kind.type}` | {kind.level} | {meaning} | {fields or '–'} |\n"
+
+
+def _type(annotation: typing.Any) -> str:
+    if annotation is type(None):
+        return "null"
+    if isinstance(annotation, type):
+        return {"int": "integer", "str": "text", "bool": "boolean", "float": "number"}[annotation.__name__]
+    words = [f'"{part}"' if isinstance(part, str) else _type(part) for part in typing.get_args(annotation)]
+    return " or ".join(words)
+
+
+if __name__ == "__main__":
+    print(markdown(), end="")

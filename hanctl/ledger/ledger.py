@@ -1,0 +1,214 @@
+"""The ledger: what happened and what is so, in one SQLite file that survives a kill at any moment."""
+
+from __future__ import annotations
+
+import json
+import secrets
+import sqlite3
+from collections import deque
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import structlog
+
+from hanctl.clock import Clock
+from hanctl.eui64 import Eui64
+from hanctl.ledger.database import open_database
+from hanctl.ledger.devices import Devices
+from hanctl.ledger.errors import LedgerError
+from hanctl.ledger.events import EVENT_TYPES, Event
+from hanctl.ledger.images import Images
+from hanctl.ledger.outbox import Outbox
+from hanctl.ledger.rows import parse_time, time_text
+from hanctl.ledger.updates import Updates
+
+log = structlog.get_logger()
+
+Subscriber = Callable[["Recorded"], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """An event with its place in the ledger. ``id`` only grows; ``time`` is aware, in UTC."""
+
+    id: int
+    time: datetime
+    event: Event
+
+    def as_dict(self) -> dict[str, Any]:
+        """The event as told to others: id, time (ISO 8601, Z), type, level, then its own fields."""
+        kind = type(self.event)
+        return {
+            "id": self.id,
+            "time": time_text(self.time),
+            "type": kind.type,
+            "level": kind.level,
+            **self.event.model_dump(),
+        }
+
+
+class Ledger:
+    """Devices, images, updates, the outbox and the append-only events. One process, one thread, one Ledger.
+
+    A method that writes is durable when it returns, unless it was called inside ``transaction()``.
+    """
+
+    def __init__(self, connection: sqlite3.Connection, clock: Clock) -> None:
+        self._connection = connection
+        self._clock = clock
+        self._depth = 0
+        self._closed = False
+        self._uncommitted: list[Recorded] = []
+        self._untold: deque[Recorded] = deque()
+        self._telling = False
+        self._subscribers: list[Subscriber] = []
+        self.devices = Devices(self._execute, self.transaction)
+        self.images = Images(self._execute, self.transaction)
+        self.updates = Updates(self._execute, self.transaction)
+        self.outbox = Outbox(self._execute, self.transaction)
+
+    @classmethod
+    def open(cls, path: Path, clock: Clock) -> Ledger:
+        """Open the ledger, making (mode 0600) or migrating it where needed. Raises LedgerError."""
+        return cls(open_database(path), clock)
+
+    def close(self) -> None:
+        """Write what is only in memory, and close the file. Safe to call twice."""
+        if self._closed:
+            return
+        self.devices.flush()
+        self._closed = True
+        self._connection.close()
+
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        """All that is written within becomes durable together, or not at all where the block raises.
+
+        A nested transaction joins the outer one; it is undone alone where it raises and the outer one goes on.
+        The block must not await: another task's writes would join it. Raises LedgerError where the commit fails.
+        """
+        savepoint = f"level_{self._depth}"
+        kept = len(self._uncommitted)
+        self._execute("BEGIN IMMEDIATE" if self._depth == 0 else f"SAVEPOINT {savepoint}")
+        self._depth += 1
+        try:
+            yield
+            self._execute("COMMIT" if self._depth == 1 else f"RELEASE {savepoint}")
+        except BaseException:
+            del self._uncommitted[kept:]
+            self._undo(savepoint)
+            raise
+        finally:
+            self._depth -= 1
+        if self._depth == 0:
+            self._untold.extend(self._uncommitted)
+            self._uncommitted.clear()
+            self._tell()
+
+    def record(self, event: Event) -> Recorded:
+        """Append an event, and tell the subscribers once it is durable."""
+        kind = type(event)
+        body = event.model_dump()
+        now = self._clock.now()
+        with self.transaction():
+            cursor = self._execute(
+                "INSERT INTO events (time, type, device, update_id, body) VALUES (?, ?, ?, ?, ?)",
+                (time_text(now), kind.type, body.get("device"), body.get("update"), json.dumps(body)),
+            )
+            assert cursor.lastrowid is not None
+            recorded = Recorded(cursor.lastrowid, now, event)
+            if kind.type in self.outbox.types:
+                self.outbox.add(
+                    event=recorded.id,
+                    message_id=f"notice_{secrets.token_hex(12)}",
+                    body=json.dumps(recorded.as_dict()),
+                    created_at=now,
+                )
+            self._uncommitted.append(recorded)
+        return recorded
+
+    def events(
+        self,
+        *,
+        after: int = 0,
+        limit: int | None = None,
+        device: Eui64 | None = None,
+        update: int | None = None,
+        type: str | None = None,  # noqa: A002
+    ) -> list[Recorded]:
+        """Events with an id above ``after``, oldest first, of one device, update or type where given."""
+        conditions = ["id > ?"]
+        parameters: list[Any] = [after]
+        for column, value in (("device", device), ("update_id", update), ("type", type)):
+            if value is not None:
+                conditions.append(f"{column} = ?")
+                parameters.append(value)
+        cursor = self._execute(
+            f"SELECT id, time, type, body FROM events WHERE {' AND '.join(conditions)} ORDER BY id LIMIT ?",  # noqa: S608
+            (*parameters, -1 if limit is None else limit),
+        )
+        # Read leniently (model_construct): rows of an older version may lack fields, a newer one's types are passed by.
+        return [
+            Recorded(row[0], parse_time(row[1]), EVENT_TYPES[row[2]].model_construct(**json.loads(row[3])))
+            for row in cursor
+            if row[2] in EVENT_TYPES
+        ]
+
+    def last_event_id(self) -> int:
+        """The id of the newest event; 0 where there is none."""
+        return int(self._execute("SELECT coalesce(max(id), 0) FROM events").fetchone()[0])
+
+    def subscribe(self, callback: Subscriber) -> Callable[[], None]:
+        """Call back for each event after it is durable, in order. Returns the function that unsubscribes."""
+        self._subscribers.append(callback)
+
+        def unsubscribe() -> None:
+            if callback in self._subscribers:
+                self._subscribers.remove(callback)
+
+        return unsubscribe
+
+    def touch(self, eui64: Eui64, now: datetime) -> None:
+        """Note that a device was heard; see ``Devices.touch``."""
+        self.devices.touch(eui64, now)
+
+    def _tell(self) -> None:
+        # A subscriber may record events itself: they wait their turn here, so that all hear the same order.
+        if self._telling:
+            return
+        self._telling = True
+        try:
+            while self._untold:
+                recorded = self._untold.popleft()
+                for callback in tuple(self._subscribers):
+                    try:
+                        callback(recorded)
+                    except Exception:
+                        log.exception("a subscriber to the ledger failed", id=recorded.id)
+        finally:
+            self._telling = False
+
+    def _undo(self, savepoint: str) -> None:
+        # After some errors (a full disk) SQLite has rolled back already.
+        if not self._connection.in_transaction:
+            return
+        if self._depth == 1:
+            self._connection.execute("ROLLBACK")
+        else:
+            self._connection.execute(f"ROLLBACK TO {savepoint}")
+            self._connection.execute(f"RELEASE {savepoint}")
+
+    def _execute(self, sql: str, parameters: tuple[Any, ...] = ()) -> sqlite3.Cursor:
+        try:
+            return self._connection.execute(sql, parameters)
+        except sqlite3.IntegrityError:
+            raise
+        except sqlite3.Error as error:
+            raise LedgerError(
+                f"the ledger cannot be used: {error}",
+                "check the disk of the state directory: is it full, or read-only?",
+            ) from error

@@ -1,0 +1,111 @@
+"""Records to rows and back: one table per frozen dataclass, a column per field, of the field's own name."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Callable, Mapping
+from dataclasses import fields
+from datetime import UTC, datetime
+from typing import Any, Generic, TypeVar, get_args, get_origin, get_type_hints
+
+T = TypeVar("T")
+Execute = Callable[..., sqlite3.Cursor]
+
+
+def time_text(moment: datetime) -> str:
+    """UTC as ISO 8601 of a fixed width, so that text order is time order."""
+    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+
+
+def parse_time(text: str) -> datetime:
+    return datetime.strptime(text, "%Y-%m-%dT%H:%M:%S.%fZ").replace(tzinfo=UTC)
+
+
+class Rows(Generic[T]):
+    """The rows of one table as records of one dataclass.
+
+    Times are stored as text, tuples as JSON; ``decoders`` gives the way back for a tuple that is not one of
+    plain numbers.
+    """
+
+    def __init__(
+        self,
+        execute: Execute,
+        table: str,
+        record: type[T],
+        key: str,
+        decoders: Mapping[str, Callable[[Any], Any]] | None = None,
+    ) -> None:
+        self._execute = execute
+        self._table = table
+        self._record = record
+        self._key = key
+        hints = get_type_hints(record)
+        self._columns = [field.name for field in fields(record)]  # type: ignore[arg-type]
+        self._times = {name for name, hint in hints.items() if hint is datetime or datetime in get_args(hint)}
+        self._tuples: dict[str, Callable[[Any], Any]] = {
+            name: tuple for name, hint in hints.items() if get_origin(hint) is tuple
+        } | dict(decoders or {})
+        self._booleans = {name for name, hint in hints.items() if hint is bool}
+
+    def select(self, where: str = "", parameters: tuple[Any, ...] = ()) -> list[T]:
+        columns = ", ".join(self._columns)
+        cursor = self._execute(f"SELECT {columns} FROM {self._table} {where}", parameters)  # noqa: S608
+        return [self._decode(row) for row in cursor]
+
+    def one(self, where: str, parameters: tuple[Any, ...]) -> T | None:
+        found = self.select(where + " LIMIT 1", parameters)
+        return found[0] if found else None
+
+    def get(self, key: Any) -> T | None:
+        return self.one(f"WHERE {self._key} = ?", (key,))
+
+    def upsert(self, record: T) -> None:
+        changes = ", ".join(f"{name} = excluded.{name}" for name in self._columns if name != self._key)
+        places = ", ".join("?" * len(self._columns))
+        self._execute(
+            f"INSERT INTO {self._table} ({', '.join(self._columns)}) VALUES ({places}) "  # noqa: S608
+            f"ON CONFLICT ({self._key}) DO UPDATE SET {changes}",
+            tuple(self._encode(name, getattr(record, name)) for name in self._columns),
+        )
+
+    def insert(self, values: Mapping[str, Any]) -> int:
+        """Insert the given columns, the others taking their defaults; the new row's id."""
+        places = ", ".join("?" * len(values))
+        cursor = self._execute(
+            f"INSERT INTO {self._table} ({', '.join(values)}) VALUES ({places})",  # noqa: S608
+            tuple(self._encode(name, value) for name, value in values.items()),
+        )
+        assert cursor.lastrowid is not None
+        return cursor.lastrowid
+
+    def delete(self, key: Any) -> None:
+        self._execute(f"DELETE FROM {self._table} WHERE {self._key} = ?", (key,))  # noqa: S608
+
+    def _encode(self, name: str, value: Any) -> Any:
+        if value is None:
+            return None
+        if name in self._times:
+            return time_text(value)
+        if name in self._tuples:
+            return json.dumps(value, separators=(",", ":"), default=_plain)
+        return value
+
+    def _decode(self, row: tuple[Any, ...]) -> T:
+        values: dict[str, Any] = {}
+        for name, stored in zip(self._columns, row, strict=True):
+            value = stored
+            if value is not None:
+                if name in self._times:
+                    value = parse_time(value)
+                elif name in self._tuples:
+                    value = self._tuples[name](json.loads(value))
+                elif name in self._booleans:
+                    value = bool(value)
+            values[name] = value
+        return self._record(**values)
+
+
+def _plain(record: Any) -> dict[str, Any]:
+    return {field.name: getattr(record, field.name) for field in fields(record)}

@@ -1,0 +1,32 @@
+"""The HTTP API: the daemon's facade as JSON. Handlers are coroutines of the daemon's own loop; nothing is threaded."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from fastapi import FastAPI
+
+import hanctl
+from hanctl.api import events, firmware, hub
+from hanctl.api.errors import handle_errors
+from hanctl.api.models import ErrorAnswer
+
+if TYPE_CHECKING:
+    from hanctl.daemon import Daemon
+
+
+def make_app(daemon: Daemon) -> FastAPI:
+    """The application over one started daemon."""
+    app = FastAPI(
+        title="hanctl",
+        version=hanctl.__version__,
+        # The documentation pages would load scripts from a CDN.
+        docs_url=None,
+        redoc_url=None,
+        responses={"default": {"model": ErrorAnswer}},
+    )
+    handle_errors(app)
+    app.include_router(hub.router(daemon))
+    app.include_router(firmware.router(daemon))
+    app.include_router(events.router(daemon))
+    return app

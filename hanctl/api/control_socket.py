@@ -1,0 +1,65 @@
+"""The control socket: mode 0660 from its first moment, never taken from a living daemon."""
+
+from __future__ import annotations
+
+import os
+import socket
+import stat
+from pathlib import Path
+
+from hanctl.errors import ConfigError, Refused
+
+
+def bind(path: Path) -> socket.socket:
+    """A listening socket: who connects before it is served waits. A dead daemon's socket file is replaced.
+
+    Raises Refused where a living process has it, or where the path is something else; ConfigError where it cannot be
+    made.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        _clear(path)
+        control = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        # The mask makes the file 0660 as it appears: a chmod afterwards would leave a moment in which all may connect.
+        mask = os.umask(0o117)
+        try:
+            control.bind(str(path))
+            control.listen()
+        except BaseException:
+            control.close()
+            raise
+        finally:
+            os.umask(mask)
+    except OSError as error:
+        raise ConfigError(
+            f"the control socket {path} cannot be made: {error.strerror or error}",
+            "check its directory, or give another path ([hub] socket)",
+        ) from error
+    return control
+
+
+def remove(control: socket.socket, path: Path) -> None:
+    """Close the socket and remove its file."""
+    control.close()
+    path.unlink(missing_ok=True)
+
+
+def _clear(path: Path) -> None:
+    try:
+        mode = path.lstat().st_mode
+    except FileNotFoundError:
+        return
+    if not stat.S_ISSOCK(mode):
+        raise Refused(f"{path} exists and is not a socket", "move it away, or give another path ([hub] socket)")
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+        probe.settimeout(1)
+        try:
+            probe.connect(str(path))
+        except ConnectionRefusedError:
+            path.unlink()
+            return
+        except TimeoutError:
+            pass
+    raise Refused(
+        f"another daemon answers on {path}", "stop it first, or give this one a socket of its own ([hub] socket)"
+    )

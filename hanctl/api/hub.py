@@ -1,0 +1,87 @@
+"""Routes of the hub itself and its devices."""
+
+from __future__ import annotations
+
+import os
+from http import HTTPStatus
+from typing import TYPE_CHECKING
+
+from fastapi import APIRouter
+
+import hanctl
+from hanctl.api.models import DongleView, JoinAnswer, JoinOrder, NetworkView, StatusView
+from hanctl.errors import NotFound, Refused
+from hanctl.eui64 import parse_eui64
+from hanctl.ledger.records import Device
+
+if TYPE_CHECKING:
+    from hanctl.daemon import Daemon
+
+
+def router(daemon: Daemon) -> APIRouter:
+    routes = APIRouter()
+
+    @routes.get("/status")
+    async def status() -> StatusView:
+        return _status(daemon)
+
+    @routes.get("/devices")
+    async def devices(all: bool = False) -> list[Device]:  # noqa: A002
+        """The devices, without those that were removed unless asked for."""
+        return [device for device in daemon.ledger.devices.all() if all or device.state != "removed"]
+
+    @routes.get("/devices/{eui64}")
+    async def device(eui64: str) -> Device:
+        found = daemon.ledger.devices.get(parse_eui64(eui64))
+        if found is None:
+            raise NotFound(f"device {eui64} is not known", "see: hanctl device list --all")
+        return found
+
+    @routes.delete("/devices/{eui64}", status_code=HTTPStatus.NO_CONTENT)
+    async def remove(eui64: str) -> None:
+        """Ask the device to leave and forget its place. Its history stays in the ledger."""
+        address = parse_eui64(eui64)
+        update = daemon.ledger.updates.open_for(address)
+        if update is not None:
+            raise Refused(
+                f"device {address} has the open update {update.id}",
+                f"cancel it first: hanctl update cancel {update.id}",
+            )
+        await daemon.han.remove(address)
+
+    @routes.post("/join", status_code=HTTPStatus.ACCEPTED)
+    async def join(order: JoinOrder) -> JoinAnswer:
+        """Open the network to one device. Its joining is an event: device.joined."""
+        address = parse_eui64(order.eui64)
+        seconds = await daemon.join(
+            address, order.install_code.get_secret_value(), seconds=order.seconds, device_type=order.device_type
+        )
+        return JoinAnswer(eui64=address, seconds=seconds)
+
+    return routes
+
+
+def _status(daemon: Daemon) -> StatusView:
+    network = daemon.network
+    config, ledger = daemon.config, daemon.ledger
+    return StatusView(
+        version=hanctl.__version__,
+        pid=os.getpid(),
+        started_at=daemon.started_at or daemon.clock.now(),
+        state_dir=str(config.hub.state_dir),
+        firmware_store=str(config.hub.firmware_store),
+        dongle=DongleView(
+            state="open" if network is not None else "reopening",
+            path=config.dongle.path,
+            radio=config.dongle.radio,
+            eui64=network.dongle_eui64 if network is not None else None,
+            firmware=network.firmware if network is not None else None,
+        ),
+        network=None
+        if network is None
+        else NetworkView(channel=network.channel, pan_id=network.pan_id, extended_pan_id=network.extended_pan_id),
+        devices=sum(device.state in ("joined", "interviewed") for device in ledger.devices.all()),
+        open_updates=len(ledger.updates.all(open_only=True)),
+        pending_notices=len(ledger.outbox.pending()),
+        last_event=ledger.last_event_id(),
+    )

@@ -1,0 +1,136 @@
+"""``hanctl demo``: the main job on the simulated dongle, for a person to watch."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+from hanctl.cli.options import examples
+from hanctl.cli.output import version
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.progress import Progress as ProgressBar
+
+    from hanctl.firmware.open_updates import Progress
+    from hanctl.ledger.events import ActivationNotice
+    from hanctl.ledger.ledger import Recorded
+    from hanctl.simulator.device import DeviceEvent
+
+EPILOG = examples("hanctl demo", "hanctl demo --radio znp")
+
+
+def demo(
+    radio: Annotated[
+        Literal["ezsp", "znp"], typer.Option(help="The serial protocol of the simulated dongle.")
+    ] = "ezsp",
+) -> None:
+    """Update a simulated PPMID from joining to the activation notice, over true serial bytes.
+
+    Starts a simulated dongle and the hub, lets a PPMID join with its install code, delivers the demo image, activates
+    it and prints the activation notice. Exit code 0 only if the new version was read back from the device.
+    """
+    from rich.console import Console
+
+    from hanctl import demo as demonstration
+    from hanctl.logs import set_up_logging
+
+    set_up_logging("pretty")
+    logging.getLogger().setLevel(logging.WARNING)
+    console = Console(highlight=False)
+    console.print(f"A simulated {radio.upper()} dongle with one PPMID, and the hub on its serial line.")
+    with _Stage(console) as stage, TemporaryDirectory(prefix="hanctl-demo-") as directory:
+        audience = demonstration.Audience(stage.hub, stage.device, stage.progress)
+        notice = asyncio.run(demonstration.run(radio, Path(directory), audience))
+    _print_notice(console, notice)
+
+
+class _Stage:
+    """What the audience sees: one line for each thing that happens, and a progress bar where there is a terminal."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._began = time.monotonic()
+        self._bar: ProgressBar | None = None
+        self._tenths = 0
+
+    def __enter__(self) -> _Stage:
+        from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
+
+        if self._console.is_terminal:
+            self._bar = Progress(
+                TextColumn("          transfer"),
+                BarColumn(),
+                DownloadColumn(),
+                TextColumn("{task.fields[rate]}"),
+                TimeRemainingColumn(),
+                console=self._console,
+            )
+            self._task = self._bar.add_task("transfer", total=None, rate="", visible=False)
+            self._bar.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._bar is not None:
+            self._bar.stop()
+
+    def hub(self, recorded: Recorded) -> None:
+        fields = recorded.event.model_dump(exclude={"device", "update"})
+        if recorded.event.type == "activation.notice":
+            fields = {}
+        told = ", ".join(f"{name} {_brief(name, value)}" for name, value in fields.items() if value is not None)
+        self._say("hub", "cyan", f"{recorded.event.type}  [dim]{told}[/dim]")
+
+    def device(self, event: DeviceEvent) -> None:
+        if event.kind != "block":
+            self._say(event.device, "green", event.text)
+
+    def progress(self, progress: Progress) -> None:
+        if self._bar is not None:
+            rate = f"{progress.rate:.0f} bytes/s" if progress.rate else ""
+            self._bar.update(
+                self._task, completed=progress.offset, total=progress.size, rate=rate, visible=progress.offset > 0
+            )
+            return
+        tenths = 10 * progress.offset // progress.size
+        if tenths > self._tenths:
+            self._tenths = tenths
+            self._say("hub", "cyan", f"transfer  {progress.offset} of {progress.size} bytes")
+
+    def _say(self, who: str, colour: str, text: str) -> None:
+        elapsed = time.monotonic() - self._began
+        self._console.print(f"{elapsed:6.2f} s  [{colour}]{who:<5}[/{colour}]  {text}", soft_wrap=True)
+
+
+def _brief(name: str, value: object) -> str:
+    if isinstance(value, str) and name.endswith("sha256"):
+        return value[:8]
+    if isinstance(value, int) and not isinstance(value, bool) and (name.endswith("version") or name in _HEX):
+        return f"0x{value:08x}" if name.endswith("version") else f"0x{value:04x}"
+    return str(value)
+
+
+_HEX = frozenset({"pan_id", "nwk", "manufacturer_code", "image_type"})
+
+
+def _print_notice(console: Console, notice: ActivationNotice) -> None:
+    from rich.panel import Panel
+
+    facts = {
+        "device": f"{notice.device} ({notice.device_type})",
+        "version": f"{version(notice.old_version)} -> {version(notice.new_version)}",
+        "file sha256": notice.file_sha256,
+        "manufacturer image sha256": notice.manufacturer_image_sha256 or "-",
+        "ordered": notice.ordered_at,
+        "transferred": notice.transferred_at or "-",
+        "activated": notice.activated_at or "-",
+        "confirmed": f"{notice.confirmed_at}, by {notice.confirmed_by}",
+    }
+    lines = "\n".join(f"{name:<26}{value}" for name, value in facts.items())
+    console.print(Panel(lines, title="activation notice", title_align="left", width=96))

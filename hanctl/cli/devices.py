@@ -1,0 +1,171 @@
+"""``hanctl device`` and ``hanctl join``."""
+
+from __future__ import annotations
+
+import getpass
+import sys
+import time
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from hanctl.cli.options import ConfigFile, Json, Socket, connect, duration, eui64, examples
+from hanctl.cli.output import ago, hexadecimal, moment, print_facts, print_json, print_table, version
+from hanctl.errors import ExitCode, HanctlError, InvalidInput, NotFound
+
+app = typer.Typer(help="The devices of the HAN.", no_args_is_help=True)
+EUI = Annotated[str, typer.Argument(metavar="EUI64", help="The device's address.")]
+JOIN_EPILOG = examples(
+    "hanctl join --eui 00:0d:6f:00:0a:90:69:e7  (asks for the code)",
+    "hanctl join --eui 000d6f000a9069e7 --install-code-file code.txt --wait",
+    "pass show rig7/ppmid | hanctl join --eui 000d6f000a9069e7 --install-code-file -",
+)
+INTERVIEW_GRACE_S = 60
+
+
+class NotJoined(HanctlError):
+    """The device did not join in time."""
+
+    code = "not-joined"
+    exit_code = ExitCode.TIMED_OUT
+
+
+@app.command("list", epilog=examples("hanctl device list", "hanctl device list --json"))
+def list_(
+    all_: Annotated[bool, typer.Option("--all", help="Removed devices too.")] = False,
+    socket: Socket = None,
+    config: ConfigFile = None,
+    json: Json = False,
+) -> None:
+    """List the devices."""
+    devices = connect(socket, config).get("/devices", all=all_)
+    if json:
+        print_json(devices)
+        return
+    rows = [
+        (
+            device["eui64"],
+            device["device_type"],
+            device["state"],
+            device["model"] or "-",
+            version(device["current_version"]),
+            ago(device["last_seen"]),
+        )
+        for device in devices
+    ]
+    print_table(("EUI64", "type", "state", "model", "version", "heard"), rows, "no devices; add one: hanctl join")
+
+
+@app.command(epilog=examples("hanctl device show 00:0d:6f:00:0a:90:69:e7"))
+def show(address: EUI, socket: Socket = None, config: ConfigFile = None, json: Json = False) -> None:
+    """Show all that is known of one device."""
+    device = connect(socket, config).get(f"/devices/{eui64(address)}")
+    if json:
+        print_json(device)
+        return
+    print_facts(
+        [
+            ("device", device["eui64"]),
+            ("type", device["device_type"]),
+            ("state", device["state"]),
+            ("network address", hexadecimal(device["nwk"])),
+            ("manufacturer", f"{device['manufacturer_name'] or '-'} ({hexadecimal(device['manufacturer_code'])})"),
+            ("model", device["model"] or "-"),
+            ("power", f"{device['power_source'] or '-'}{', sleepy' if device['sleepy'] else ''}"),
+            ("image type", hexadecimal(device["image_type"])),
+            ("hardware", hexadecimal(device["hardware_version"])),
+            ("version", version(device["current_version"])),
+            ("joined", moment(device["joined_at"])),
+            ("heard", ago(device["last_seen"])),
+            *[_endpoint(endpoint) for endpoint in device["endpoints"]],
+        ]
+    )
+
+
+@app.command(epilog=examples("hanctl device remove 00:0d:6f:00:0a:90:69:e7"))
+def remove(address: EUI, socket: Socket = None, config: ConfigFile = None) -> None:
+    """Ask a device to leave, and forget its place."""
+    device = eui64(address)
+    connect(socket, config).delete(f"/devices/{device}")
+    print(f"{device} was removed")
+
+
+def join(
+    eui: Annotated[str, typer.Option("--eui", help="The device's address.", metavar="EUI64")],
+    install_code_file: Annotated[
+        str | None,
+        typer.Option("--install-code-file", help="A file with the install code in hex; - is standard input."),
+    ] = None,
+    type_: Annotated[
+        str | None, typer.Option("--type", help="ppmid, ihd, hcalcs, esme or gsme, where the interview cannot tell.")
+    ] = None,
+    window: Annotated[
+        str | None, typer.Option("--window", help="How long the network stays open, e.g. 10m. Default: as configured.")
+    ] = None,
+    wait: Annotated[bool, typer.Option("--wait", help="Wait until the device has joined and was interviewed.")] = False,
+    socket: Socket = None,
+    config: ConfigFile = None,
+    json: Json = False,
+) -> None:
+    """Let one device join the HAN.
+
+    The install code is asked for, or read from a file: as an argument, every process of the machine could see it.
+    """
+    order: dict[str, Any] = {"eui64": eui64(eui), "install_code": _install_code(install_code_file)}
+    if type_ is not None:
+        order["device_type"] = type_
+    if window is not None:
+        order["seconds"] = int(duration(window))
+    client = connect(socket, config)
+    answer = client.post("/join", order)
+    if not wait:
+        if json:
+            print_json(answer)
+        else:
+            print(f"the network is open to {answer['eui64']} for {answer['seconds']} s: start joining on the device")
+        return
+    if not json:
+        print(f"waiting for {answer['eui64']}: start joining on the device", file=sys.stderr)
+    device = client.get(f"/devices/{answer['eui64']}")
+    deadline = time.monotonic() + answer["seconds"] + INTERVIEW_GRACE_S
+    while device["state"] != "interviewed":
+        if time.monotonic() > deadline:
+            raise NotJoined(
+                f"{device['eui64']} is {device['state']} after {answer['seconds']} s",
+                f"see: hanctl events --device {device['eui64']}",
+            )
+        time.sleep(0.5)
+        device = client.get(f"/devices/{answer['eui64']}")
+    if json:
+        print_json(device)
+    else:
+        print(f"{device['eui64']} joined: {device['device_type']}, {device['model'] or 'model unknown'}")
+
+
+def _install_code(file: str | None) -> str:
+    if file is None:
+        if not sys.stdin.isatty():
+            raise InvalidInput(
+                "no install code was given", "name a file that holds it, or - for this input: --install-code-file -"
+            )
+        return getpass.getpass("Install code (hex, not shown): ")
+    if file == "-":
+        return sys.stdin.readline().strip()
+    try:
+        return Path(file).read_text(encoding="ascii").strip()
+    except FileNotFoundError as error:
+        raise NotFound(f"there is no file {file}", "check the path of --install-code-file") from error
+    except (OSError, UnicodeDecodeError) as error:
+        raise InvalidInput(f"{file} cannot be read as an install code", "give a text file with hex digits") from error
+
+
+def _endpoint(endpoint: dict[str, Any]) -> tuple[str, str]:
+    def clusters(side: str) -> str:
+        return " ".join(f"{cluster:04x}" for cluster in endpoint[side]) or "-"
+
+    return (
+        f"endpoint {endpoint['endpoint']}",
+        f"profile {endpoint['profile']:04x}, device {endpoint['device_id']:04x}, "
+        f"server: {clusters('input_clusters')}, client: {clusters('output_clusters')}",
+    )

@@ -1,0 +1,56 @@
+"""``hanctl events``."""
+
+from __future__ import annotations
+
+import json as jsonlib
+from typing import Annotated, Any
+
+import typer
+
+from hanctl.cli.options import ConfigFile, Json, Socket, connect, eui64, examples
+from hanctl.cli.output import moment
+
+EPILOG = examples(
+    "hanctl events --follow",
+    "hanctl events --device 00:0d:6f:00:0a:90:69:e7",
+    "hanctl events --type activation.notice --json",
+)
+PAGE = 1000
+_HEAD = ("id", "time", "type", "level")
+
+
+def events(
+    follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on with events as they happen.")] = False,
+    after: Annotated[
+        int | None,
+        typer.Option("--after", min=0, help="Only events after this id. Default: all, or with --follow from now on."),
+    ] = None,
+    device: Annotated[str | None, typer.Option("--device", help="Only this device's.", metavar="EUI64")] = None,
+    update: Annotated[int | None, typer.Option("--update", help="Only this update's.", metavar="ID")] = None,
+    type_: Annotated[str | None, typer.Option("--type", help="Only this type, as in docs/events.md.")] = None,
+    socket: Socket = None,
+    config: ConfigFile = None,
+    json: Json = False,
+) -> None:
+    """Show what happened, oldest first; with --json, one JSON object on each line."""
+    client = connect(socket, config)
+    address = None if device is None else eui64(device)
+    query: dict[str, Any] = {"device": address, "update": update, "type": type_}
+    if follow:
+        for event in client.stream("/events/stream", after=after, **query):
+            _print(event, json)
+        return
+    place = after or 0
+    while page := client.get("/events", after=place, limit=PAGE, **query):
+        for event in page:
+            _print(event, json)
+        place = page[-1]["id"]
+
+
+def _print(event: dict[str, Any], json: bool) -> None:
+    if json:
+        print(jsonlib.dumps(event), flush=True)
+        return
+    details = " ".join(f"{name}={value}" for name, value in event.items() if name not in _HEAD)
+    mark = {"info": " ", "warning": "!", "error": "✗"}[event["level"]]
+    print(f"{event['id']:>6} {moment(event['time'])} {mark} {event['type']:<22} {details}", flush=True)

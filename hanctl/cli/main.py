@@ -1,0 +1,67 @@
+"""The command line: the commands put together, and every failure as one line and an exit code."""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated, NoReturn
+
+import typer
+
+from hanctl.cli import demo, devices, events, firmware, run, simulate, status, updates
+from hanctl.errors import ExitCode, HanctlError
+
+app = typer.Typer(
+    name="hanctl",
+    help="The open Communications Hub for the smart-metering bench.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+app.command("run", epilog=run.EPILOG)(run.run)
+app.command("status", epilog=status.EPILOG)(status.status)
+app.add_typer(devices.app, name="device")
+app.command("join", epilog=devices.JOIN_EPILOG)(devices.join)
+app.add_typer(firmware.app, name="firmware")
+app.add_typer(updates.app, name="update")
+app.command("events", epilog=events.EPILOG)(events.events)
+app.command("demo", epilog=demo.EPILOG)(demo.demo)
+app.command("simulate", epilog=simulate.EPILOG)(simulate.simulate)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        import hanctl
+
+        typer.echo(f"hanctl {hanctl.__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    version: Annotated[
+        bool, typer.Option("--version", help="Print the version and exit.", is_eager=True, callback=_print_version)
+    ] = False,
+) -> None:
+    pass
+
+
+def main(arguments: list[str] | None = None) -> NoReturn:
+    """Run the command line and exit."""
+    try:
+        app(arguments)
+    except HanctlError as error:
+        _complain(str(error), error.hint)
+        sys.exit(error.exit_code)
+    except KeyboardInterrupt:
+        sys.exit(ExitCode.INTERRUPTED)
+    except Exception as error:
+        _complain(f"unexpected {type(error).__name__}: {error}", "this is a fault of hanctl; please report it")
+        sys.exit(ExitCode.INTERNAL)
+    sys.exit(ExitCode.OK)
+
+
+def _complain(message: str, hint: str) -> None:
+    print(f"error: {' '.join(message.split())}", file=sys.stderr)
+    if hint:
+        print(f"hint: {' '.join(hint.split())}", file=sys.stderr)

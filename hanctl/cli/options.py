@@ -1,0 +1,59 @@
+"""Options that many commands share, and how their values are read."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from hanctl.cli.client import Client
+from hanctl.errors import InvalidInput
+from hanctl.eui64 import Eui64, parse_eui64
+from hanctl.paths import client_socket
+
+Socket = Annotated[
+    Path | None, typer.Option("--socket", envvar="HANCTL_SOCKET", help="The daemon's control socket.", metavar="PATH")
+]
+ConfigFile = Annotated[
+    Path | None, typer.Option("--config", "-c", help="Take the socket from this configuration file.", metavar="FILE")
+]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+
+_DURATION = re.compile(r"(?:(\d+)h)?(?:(\d+)m)?(?:(\d+)s?)?")
+
+
+def connect(socket: Path | None, config: Path | None) -> Client:
+    """The daemon that is meant: --socket, then -c, then where a daemon of this user or of the system would be."""
+    if socket is None and config is not None:
+        from hanctl.config import load_config
+
+        socket = load_config(config).hub.socket
+    return Client(socket or client_socket())
+
+
+def duration(text: str) -> float:
+    """Seconds in "90", "90s", "30m", "2h" or "1h30m". Raises InvalidInput."""
+    found = _DURATION.fullmatch(text.strip().lower())
+    if not text.strip() or found is None:
+        raise InvalidInput(f"'{text}' is not a length of time", "write for example 90s, 30m or 2h")
+    hours, minutes, seconds = (int(part or 0) for part in found.groups())
+    return float(hours * 3600 + minutes * 60 + seconds)
+
+
+def number(text: str) -> int:
+    """A number in decimal or, with 0x before it, in hex. Raises InvalidInput."""
+    try:
+        return int(text, 0)
+    except ValueError as error:
+        raise InvalidInput(f"'{text}' is not a number", "write it in decimal, or in hex as 0x1a2b") from error
+
+
+def examples(*lines: str) -> str:
+    """The end of a command's help."""
+    return "\n\n".join(("Examples:", *lines))
+
+
+def eui64(text: str) -> Eui64:
+    return parse_eui64(text)

@@ -1,0 +1,74 @@
+"""What commands print: JSON for machines, tables for people."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict
+from datetime import UTC, datetime
+from typing import Any
+
+
+def print_json(value: Any) -> None:
+    print(json.dumps(value, indent=2))
+
+
+def as_json(record: Any) -> dict[str, Any]:
+    """A ledger record as the API would give it."""
+    return {
+        name: value.isoformat().replace("+00:00", "Z") if isinstance(value, datetime) else value
+        for name, value in asdict(record).items()
+    }
+
+
+def print_table(columns: Sequence[str], rows: Sequence[Sequence[str]], empty: str) -> None:
+    if not rows:
+        print(empty)
+        return
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(*columns, box=box.SIMPLE_HEAD, pad_edge=False)
+    for row in rows:
+        table.add_row(*row)
+    console = Console(highlight=False)
+    if not console.is_terminal:
+        # A pipe has no width to fit: nothing is cut short for a reading program.
+        console.width = 300
+    console.print(table)
+
+
+def print_facts(facts: Sequence[tuple[str, str]]) -> None:
+    width = max(len(name) for name, _ in facts)
+    for name, value in facts:
+        print(f"{name:<{width}}  {value}")
+
+
+def hexadecimal(value: int | None, digits: int = 4) -> str:
+    return "-" if value is None else f"0x{value:0{digits}x}"
+
+
+def version(value: int | None) -> str:
+    return hexadecimal(value, 8)
+
+
+def size(value: int) -> str:
+    return f"{value:,} bytes".replace(",", " ")
+
+
+def moment(text: str | None) -> str:
+    """An ISO time as a person reads it, in local time."""
+    if text is None:
+        return "-"
+    return datetime.fromisoformat(text).replace(microsecond=0).astimezone().strftime("%Y-%m-%d %H:%M:%S")
+
+
+def ago(text: str | None) -> str:
+    if text is None:
+        return "never"
+    seconds = max(0, int((datetime.now(UTC) - datetime.fromisoformat(text)).total_seconds()))
+    for length, unit in ((86400, "d"), (3600, "h"), (60, "min")):
+        if seconds >= length:
+            return f"{seconds // length} {unit} ago"
+    return f"{seconds} s ago"

@@ -1,0 +1,48 @@
+"""``hanctl run``: the daemon in the foreground."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from hanctl.cli.options import examples
+from hanctl.errors import ExitCode
+
+if TYPE_CHECKING:
+    from hanctl.config import Config
+
+EPILOG = examples("hanctl run -c configs/sim-ezsp.toml", "hanctl run -c /etc/hanctl/hanctl.toml")
+
+
+def run(
+    config: Annotated[Path, typer.Option("--config", "-c", help="The configuration file.", metavar="FILE")],
+) -> None:
+    """Run the Communications Hub until it is told to stop (SIGTERM: exit code 0; Ctrl-C: 130)."""
+    from hanctl.config import load_config
+    from hanctl.logs import set_up_logging
+
+    loaded = load_config(config)
+    set_up_logging(loaded.hub.log)
+    if asyncio.run(_run(loaded)) is signal.SIGINT:
+        raise typer.Exit(ExitCode.INTERRUPTED)
+
+
+async def _run(config: Config) -> signal.Signals | None:
+    from hanctl.clock import SystemClock
+    from hanctl.daemon import Daemon
+
+    daemon = Daemon(config, SystemClock())
+    received: list[signal.Signals] = []
+
+    def stop(number: signal.Signals) -> None:
+        received.append(number)
+        daemon.request_stop(f"received {number.name}")
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop, number)
+    await daemon.run()
+    return received[0] if received else None

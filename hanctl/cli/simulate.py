@@ -1,0 +1,130 @@
+"""``hanctl simulate``: a simulated dongle with devices behind it, on a TCP port or a pseudo-terminal."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import signal
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+from hanctl.cli.options import examples
+from hanctl.errors import InvalidInput
+
+if TYPE_CHECKING:
+    from hanctl.simulator.device import DeviceEvent
+    from hanctl.simulator.device_spec import DeviceSpec
+    from hanctl.simulator.ports import PtyPort, TcpPort
+    from hanctl.simulator.world import World
+
+DEFAULT_TCP = "127.0.0.1:6638"
+PROGRESS_STEP = 0.1
+
+EPILOG = examples(
+    "hanctl simulate --radio ezsp --tcp 127.0.0.1:6638 --devices configs/devices.toml",
+    "hanctl simulate --radio znp --pty /tmp/znp --state .state/simulator",
+)
+
+
+def simulate(
+    radio: Annotated[Literal["ezsp", "znp"], typer.Option(help="The serial protocol of the dongle.")] = "ezsp",
+    ezsp_version: Annotated[
+        int | None, typer.Option(help="EZSP protocol version, such as 13, 14 or 18.", show_default=False)
+    ] = None,
+    tcp: Annotated[
+        str, typer.Option(help=f"Listen on [HOST:]PORT; {DEFAULT_TCP} where no --pty is given.", show_default=False)
+    ] = "",
+    pty: Annotated[
+        Path | None, typer.Option(help="Offer a pseudo-terminal, linked at this path.", show_default=False)
+    ] = None,
+    state: Annotated[
+        Path | None,
+        typer.Option(help="Directory for what survives a power cut; without it, memory only.", show_default=False),
+    ] = None,
+    devices: Annotated[
+        Path | None, typer.Option(help="Devices file, see configs/devices.toml.", show_default=False)
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Seed of every random choice.")] = 0,
+) -> None:
+    """Run a simulated dongle, and the devices of a devices file, until Ctrl-C."""
+    from hanctl.simulator.devices_file import load_devices
+    from hanctl.simulator.world import World
+
+    logging.basicConfig(level=logging.WARNING, format="%(message)s")
+    specs = load_devices(devices) if devices is not None else ()
+    address = _address(tcp) if tcp else None
+    if address is None and pty is None:
+        address = _address(DEFAULT_TCP)
+    world = World.build(specs, kind=radio, protocol_version=ezsp_version, seed=seed, state=state)
+    asyncio.run(_serve(world, radio, address, pty, specs))
+
+
+async def _serve(
+    world: World, radio: str, address: tuple[str, int] | None, pty: Path | None, specs: tuple[DeviceSpec, ...]
+) -> None:
+    from hanctl.simulator.ports import PtyPort, TcpPort
+
+    ports: list[TcpPort | PtyPort] = []
+    if address is not None:
+        ports.append(TcpPort(world.dongle, *address))
+    if pty is not None:
+        ports.append(PtyPort(world.dongle, pty))
+    stopped = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, stopped.set)
+    world.listen(event_printer(loop.time, typer.echo))
+    opened: list[TcpPort | PtyPort] = []
+    try:
+        world.plug()
+        for port in ports:
+            await port.open()
+            opened.append(port)
+            typer.echo(f"{radio} dongle {world.stack.eui64} at {port.url}")
+        for spec in specs:
+            typer.echo(describe(spec))
+        world.start()
+        await stopped.wait()
+    finally:
+        for port in opened:
+            await port.close()
+        world.stop()
+    faults = ", ".join(f"{reason}: {count}" for reason, count in world.dongle.faults.items())
+    typer.echo(f"stopped; serial faults: {faults or 'none'}")
+
+
+def describe(spec: DeviceSpec) -> str:
+    """One line on a device. Its install code is not shown."""
+    key = "install code" if spec.install_code else "well-known key"
+    sleepy = ", sleepy" if spec.sleepy else ""
+    return (
+        f"{spec.name}: {spec.type} {spec.eui64}, profile 0x{spec.profile:04x}, "
+        f"manufacturer 0x{spec.manufacturer_code:04x}, image type 0x{spec.image_type:04x}, "
+        f"version 0x{spec.running_version:08x}, {key}{sleepy}"
+    )
+
+
+def event_printer(now: Callable[[], float], echo: Callable[[str], None]) -> Callable[[DeviceEvent], None]:
+    """A listener that prints an event as one line; of the blocks of a download only every tenth part."""
+    began = now()
+    parts: dict[str, int] = {}
+
+    def tell(event: DeviceEvent) -> None:
+        if event.kind == "block":
+            part = int(event.offset / max(1, event.size) / PROGRESS_STEP)
+            before, parts[event.device] = parts.get(event.device), part
+            if part == before:
+                return
+        echo(f"{now() - began:9.2f} s  {event.device}: {event.text}")
+
+    return tell
+
+
+def _address(text: str) -> tuple[str, int]:
+    host, _, port = text.removeprefix("tcp://").rpartition(":")
+    if not port.isdigit() or int(port) > 65535:
+        raise InvalidInput(f"'{text}' is not [HOST:]PORT", f"for example --tcp {DEFAULT_TCP}")
+    return host.strip("[]") or "127.0.0.1", int(port)

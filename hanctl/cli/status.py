@@ -1,0 +1,37 @@
+"""``hanctl status``."""
+
+from __future__ import annotations
+
+from hanctl.cli.options import ConfigFile, Json, Socket, connect, examples
+from hanctl.cli.output import ago, hexadecimal, print_facts, print_json
+
+EPILOG = examples("hanctl status", "hanctl status --json | jq .dongle.state")
+
+
+def status(socket: Socket = None, config: ConfigFile = None, json: Json = False) -> None:
+    """Show how the hub is: dongle, network, devices and open updates."""
+    found = connect(socket, config).get("/status")
+    if json:
+        print_json(found)
+        return
+    dongle, network = found["dongle"], found["network"]
+    facts = [
+        ("hanctl", f"{found['version']}, process {found['pid']}, started {ago(found['started_at'])}"),
+        ("dongle", f"{dongle['radio']} on {dongle['path']}: {dongle['state']}"),
+    ]
+    if network is not None:
+        facts += [
+            ("", f"{dongle['eui64']}, firmware {dongle['firmware']}"),
+            (
+                "network",
+                f"channel {network['channel']}, PAN {hexadecimal(network['pan_id'])}, {network['extended_pan_id']}",
+            ),
+        ]
+    facts += [
+        ("devices", f"{found['devices']} on the network"),
+        ("updates", f"{found['open_updates']} open"),
+        ("notices", f"{found['pending_notices']} waiting for the webhook"),
+        ("state", found["state_dir"]),
+        ("firmware", found["firmware_store"]),
+    ]
+    print_facts(facts)

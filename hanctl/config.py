@@ -1,0 +1,181 @@
+"""The daemon's TOML configuration: what may be said, its defaults, and errors that name file, key and remedy."""
+
+from __future__ import annotations
+
+import difflib
+import os
+import tomllib
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, ValidationInfo
+
+from hanctl.errors import ConfigError
+from hanctl.paths import default_socket, default_state_dir
+
+MAX_SOCKET_PATH = 107
+
+
+def _from_file(value: Any, info: ValidationInfo) -> Any:
+    """A path as written: ~ expanded, relative to the directory of the configuration file."""
+    if not isinstance(value, str) or not value:
+        raise ValueError
+    base: Path = (info.context or {}).get("directory", Path())
+    return base / Path(value).expanduser()
+
+
+def _port(value: Any, info: ValidationInfo) -> Any:
+    if not isinstance(value, str) or not value:
+        raise ValueError
+    return value if "://" in value else str(_from_file(value, info))
+
+
+def _socket(value: Any, info: ValidationInfo) -> Any:
+    path = _from_file(value, info)
+    if len(os.fsencode(path)) > MAX_SOCKET_PATH:
+        raise ValueError
+    return path
+
+
+FilePath = Annotated[Path, BeforeValidator(_from_file)]
+
+
+class Section(BaseModel):
+    """One section. A field's description says what it may be; error messages quote it."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+
+class HubSection(Section):
+    """``[hub]``: the daemon itself."""
+
+    state_dir: FilePath = Field(default_factory=default_state_dir, description="a directory for the ledger")
+    firmware_store: FilePath = Field(
+        default_factory=lambda data: data["state_dir"] / "firmware_store",
+        description="a directory for firmware images",
+    )
+    socket: Annotated[Path, BeforeValidator(_socket)] = Field(
+        default_factory=default_socket,
+        description=f"the path of the control socket, at most {MAX_SOCKET_PATH} bytes long",
+    )
+    log: Literal["auto", "pretty", "json"] = Field("auto", description='"auto", "pretty" or "json"')
+
+
+class DongleSection(Section):
+    """``[dongle]``: the radio."""
+
+    path: Annotated[str, BeforeValidator(_port)] = Field(
+        description="a serial port such as /dev/serial/by-id/..., or tcp://host:port"
+    )
+    radio: Literal["ezsp", "znp"] = Field(description='"ezsp" (Silicon Labs) or "znp" (Texas Instruments)')
+    baudrate: int = Field(115200, ge=1200, le=3_000_000, description="a number from 1200 to 3000000")
+    flow_control: Literal["none", "software", "hardware"] = Field(
+        "none", description='"none", "software" or "hardware"'
+    )
+
+
+class NetworkSection(Section):
+    """``[network]``: used when a network is formed; a formed network keeps what it has."""
+
+    channel: int = Field(15, ge=11, le=26, description="a 2.4 GHz Zigbee channel, a number from 11 to 26")
+
+
+class JoinSection(Section):
+    """``[join]``: how devices are let in."""
+
+    window_s: int = Field(
+        600, ge=1, le=86400, description="how long the network stays open, a number of seconds from 1 to 86400"
+    )
+
+
+class WebhookSection(Section):
+    """``[webhook]``: who is told of activations."""
+
+    url: str = Field(pattern=r"^https?://[^/\s]+", description="an http:// or https:// address")
+    secret_file: FilePath = Field(description="a file of mode 0600 with the signing secret")
+
+
+class Config(Section):
+    """The whole configuration."""
+
+    hub: HubSection = Field(default_factory=lambda: HubSection.model_validate({}))
+    dongle: DongleSection
+    network: NetworkSection = Field(default_factory=lambda: NetworkSection.model_validate({}))
+    join: JoinSection = Field(default_factory=lambda: JoinSection.model_validate({}))
+    webhook: WebhookSection | None = None
+
+
+def load_config(path: Path) -> Config:
+    """Read and check a configuration file. Raises ConfigError, one line, naming file and key."""
+    try:
+        data = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigError(
+            f"cannot read {path}: {error.strerror}", "give the configuration file with -c FILE; configs/ has examples"
+        ) from error
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"{path}: not a text file in UTF-8", "give a TOML file; configs/ has examples") from error
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError(f"{path}: {error}", "correct the TOML syntax there") from error
+    try:
+        return Config.model_validate(data, context={"directory": path.absolute().parent})
+    except ValidationError as error:
+        # An unknown key comes first: the "missing" one beside it is most often the same mistake.
+        details = sorted(error.errors(), key=lambda detail: detail["type"] != "extra_forbidden")
+        raise _explain(path, details[0]["type"], details[0]["loc"], details[0]["input"]) from error
+
+
+def _explain(path: Path, kind: str, loc: tuple[int | str, ...], value: Any) -> ConfigError:
+    section = str(loc[0])
+    if len(loc) == 1:
+        return _explain_section(path, kind, section, value)
+    key = str(loc[1])
+    fields = _sections()[section].model_fields
+    if kind == "extra_forbidden":
+        homes = [name for name, model in _sections().items() if key in model.model_fields]
+        if homes:
+            hint = f"'{key}' belongs in [{homes[0]}]"
+        else:
+            hint = _nearest(key, list(fields), "'{}'") or f"valid keys are: {', '.join(fields)}"
+        return ConfigError(f"{path}: unknown key '{key}' in [{section}]{_tail(hint)}", _as_hint(hint))
+    allowed = fields[key].description
+    if kind == "missing":
+        return ConfigError(f"{path}: '{key}' is missing in [{section}]", f"give {allowed}")
+    return ConfigError(f"{path}: {key} = {_shown(value)} in [{section}] is not allowed", f"give {allowed}")
+
+
+def _explain_section(path: Path, kind: str, section: str, value: Any) -> ConfigError:
+    if kind == "extra_forbidden":
+        what = f"unknown section [{section}]" if isinstance(value, dict) else f"unknown key '{section}' at the top"
+        hint = _nearest(section, list(_sections()), "[{}]") or f"valid sections are: {', '.join(_sections())}"
+        return ConfigError(f"{path}: {what}{_tail(hint)}", _as_hint(hint))
+    if kind == "missing":
+        return ConfigError(f"{path}: the section [{section}] is missing", "add it; configs/ has examples")
+    return ConfigError(f"{path}: '{section}' must be a section", f"write [{section}] and its keys below it")
+
+
+def _sections() -> dict[str, type[Section]]:
+    return {
+        "hub": HubSection,
+        "dongle": DongleSection,
+        "network": NetworkSection,
+        "join": JoinSection,
+        "webhook": WebhookSection,
+    }
+
+
+def _nearest(name: str, valid: list[str], form: str) -> str:
+    found = difflib.get_close_matches(name.lower(), valid, n=1, cutoff=0.6)
+    return f"did you mean {form.format(found[0])}?" if found else ""
+
+
+def _tail(hint: str) -> str:
+    return f": {hint}" if hint.startswith("did you mean") else ""
+
+
+def _as_hint(hint: str) -> str:
+    return "correct the name; configs/ has examples" if hint.startswith("did you mean") else hint
+
+
+def _shown(value: Any) -> str:
+    return f'"{value}"' if isinstance(value, str) else str(value).lower() if isinstance(value, bool) else str(value)

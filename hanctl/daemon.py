@@ -1,0 +1,253 @@
+"""The daemon: builds the hub's parts, holds them together, and takes them down in order."""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+import socket
+from collections.abc import Callable, Coroutine
+from contextlib import suppress
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import structlog
+
+import hanctl
+from hanctl.clock import Clock
+from hanctl.config import Config
+from hanctl.crypto.install_code import parse_install_code
+from hanctl.errors import ConfigError
+from hanctl.eui64 import Eui64
+from hanctl.firmware.service import UpdateService
+from hanctl.firmware.store import FirmwareStore
+from hanctl.han.han import Han, Life
+from hanctl.ledger.events import HubStarted, HubStopped
+from hanctl.ledger.ledger import Ledger
+from hanctl.ledger.records import DeviceType
+from hanctl.lock import StateLock
+from hanctl.logs import log_event
+from hanctl.radio import DongleSettings, open_radio
+from hanctl.radio.frames import NetworkState, Radio
+from hanctl.supervisor import Supervisor
+
+log = structlog.get_logger()
+
+
+def configured_radio(config: Config) -> Radio:
+    """The radio of ``[dongle]`` and ``[network]``, not started."""
+    dongle = config.dongle
+    return open_radio(
+        DongleSettings(
+            radio=dongle.radio,
+            path=dongle.path,
+            channel=config.network.channel,
+            baudrate=dongle.baudrate,
+            flow_control=dongle.flow_control,
+        )
+    )
+
+
+class Daemon:
+    """One Communications Hub.
+
+    ``await run()`` is its whole life; ``start`` and ``stop`` are for those who embed it. ``serve`` False leaves out
+    the control socket, as a virtual-time loop has no sockets. After ``start``: ``ledger``, ``store``, ``han``,
+    ``updates``.
+    """
+
+    ledger: Ledger
+    store: FirmwareStore
+    han: Han
+    updates: UpdateService
+
+    def __init__(
+        self,
+        config: Config,
+        clock: Clock,
+        radio_factory: Callable[[Config], Radio] = configured_radio,
+        *,
+        serve: bool = True,
+    ) -> None:
+        self.config = config
+        self.clock = clock
+        self.started_at: datetime | None = None
+        self.closing = asyncio.Event()
+        """Set once the last event is recorded and all is about to be closed: long answers of the API end then."""
+        self._stopping = asyncio.Event()
+        self._radio_factory = radio_factory
+        self._serve = serve
+        self._stop_reason = ""
+        self._tasks: list[asyncio.Task[None]] = []
+        self._api: asyncio.Task[None] | None = None
+        self._undo: list[Callable[[], None]] = []
+        self._supervisor: Supervisor | None = None
+
+    @property
+    def network(self) -> NetworkState | None:
+        """The network, or None while the dongle is gone."""
+        return self._supervisor.network if self._supervisor is not None else None
+
+    async def run(self) -> None:
+        """Start, work until ``request_stop`` or until a part fails, and stop. Raises what start or that part raised."""
+        starting = asyncio.create_task(self.start())
+        waiting = asyncio.create_task(self._stopping.wait())
+        try:
+            await asyncio.wait({starting, waiting}, return_when=asyncio.FIRST_COMPLETED)
+            if not starting.done():
+                starting.cancel()
+                with suppress(asyncio.CancelledError):
+                    await starting
+                return
+            await starting
+            parts = [*self._tasks, *([self._api] if self._api is not None else [])]
+            await asyncio.wait({waiting, *parts}, return_when=asyncio.FIRST_COMPLETED)
+            failures = [part.exception() for part in parts if part.done() and not part.cancelled()]
+            asked = waiting.done()
+            await self.stop(self._stop_reason or "a part of the hub failed")
+            for failure in failures:
+                if failure is not None:
+                    log.error("a part of the hub failed", exc_info=failure)
+                    raise failure
+            if not asked:
+                raise RuntimeError("a part of the hub ended by itself")
+        finally:
+            waiting.cancel()
+            await asyncio.gather(waiting, return_exceptions=True)
+
+    def request_stop(self, reason: str = "asked to stop") -> None:
+        """Make ``run`` stop. May be called more than once, and from a signal handler of the loop."""
+        self._stop_reason = self._stop_reason or reason
+        self._stopping.set()
+
+    async def start(self) -> None:
+        """Bring the hub up. Raises HanctlError; then nothing is left of the attempt, and no network was formed."""
+        try:
+            await self._start()
+        except BaseException:
+            await self._take_down()
+            raise
+
+    async def stop(self, reason: str) -> None:
+        """Take the hub down in good order. Safe to call twice."""
+        self.request_stop(reason)
+        if self.started_at is None:
+            return
+        self.started_at = None
+        self.ledger.record(HubStopped(reason=reason))
+        self.closing.set()
+        await self._end_tasks()
+        await self._take_down()
+
+    async def join(
+        self, eui64: Eui64, install_code: str, *, seconds: int | None = None, device_type: DeviceType | None = None
+    ) -> int:
+        """Let one device join with its install code (hex). The seconds the network stays open for it.
+
+        Raises InstallCodeError, DongleGone, DeliveryFailed.
+        """
+        key = parse_install_code(install_code).link_key
+        window = seconds or self.config.join.window_s
+        await self.han.expect(eui64, key, window, device_type)
+        return window
+
+    async def _start(self) -> None:
+        hub = self.config.hub
+        webhook_secret = self._webhook_secret()
+        self._open_state(hub.state_dir)
+        self.store = FirmwareStore(hub.firmware_store, self.clock)
+        self.han = Han(self.ledger, self.clock)
+        self.updates = UpdateService(self.ledger, self.han, self.store, self.clock)
+        self.han.register(self.updates.server)
+        self.han.on_life.append(self._alive)
+        control = self._bind() if self._serve else None
+        self._supervisor = Supervisor(
+            self.ledger,
+            self.han,
+            self.config.dongle.path,
+            lambda: self._radio_factory(self.config),
+            self.updates.resume,
+        )
+        network = await self._supervisor.open()
+        self._fresh.clear()
+        self.ledger.subscribe(log_event)
+        self.started_at = self.clock.now()
+        self.ledger.record(HubStarted(version=hanctl.__version__))
+        self._supervisor.announce(network)
+        self._work(self._supervisor.run())
+        self._work(self.updates.run())
+        if self.config.webhook is not None:
+            from hanctl.notices import Webhook
+
+            self._work(Webhook(self.ledger, self.clock, self.config.webhook.url, webhook_secret).run())
+        if control is not None:
+            from hanctl.api.server import serve
+
+            self._api = asyncio.create_task(serve(self, control))
+
+    def _webhook_secret(self) -> bytes:
+        if self.config.webhook is None:
+            return b""
+        from hanctl.notices import read_secret
+
+        return read_secret(self.config.webhook.secret_file)
+
+    def _open_state(self, directory: Path) -> None:
+        # What a failing first start made is removed again: the list is emptied once the dongle is open.
+        self._fresh: list[Path] = []
+        ledger = directory / "ledger.sqlite"
+        try:
+            if not directory.exists():
+                directory.mkdir(mode=0o700, parents=True)
+                self._fresh.append(directory)
+        except OSError as error:
+            raise ConfigError(
+                f"the state directory {directory} cannot be made: {error.strerror}",
+                "check its parent's owner, or give another ([hub] state_dir)",
+            ) from error
+        lock = StateLock(directory)
+        lock.acquire()
+        self._undo.append(lock.release)
+        if not ledger.exists():
+            self._fresh += [directory / (ledger.name + tail) for tail in ("", "-wal", "-shm")]
+        self._undo.append(self._remove_fresh)
+        self.ledger = Ledger.open(ledger, self.clock)
+        self._undo.append(self.ledger.close)
+
+    def _remove_fresh(self) -> None:
+        for path in self._fresh:
+            if path.is_dir():
+                shutil.rmtree(path, ignore_errors=True)
+            else:
+                path.unlink(missing_ok=True)
+
+    def _bind(self) -> socket.socket:
+        from hanctl.api.control_socket import bind, remove
+
+        control = bind(self.config.hub.socket)
+        self._undo.append(lambda: remove(control, self.config.hub.socket))
+        return control
+
+    def _alive(self, eui64: Eui64, life: Life) -> None:
+        if life is Life.FRAME:
+            self.updates.heard(eui64)
+        else:
+            self.updates.returned(eui64)
+
+    def _work(self, part: Coroutine[Any, Any, None]) -> None:
+        self._tasks.append(asyncio.create_task(part))
+
+    async def _end_tasks(self) -> None:
+        for task in self._tasks:
+            task.cancel()
+        # The API is not cancelled: it ends by itself when ``closing`` is set, and sees answers out.
+        api = [self._api] if self._api is not None else []
+        await asyncio.gather(*self._tasks, *api, return_exceptions=True)
+        self._tasks.clear()
+
+    async def _take_down(self) -> None:
+        if self._supervisor is not None:
+            await self.han.stop()
+            await self._supervisor.close()
+        while self._undo:
+            self._undo.pop()()

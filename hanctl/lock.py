@@ -1,0 +1,45 @@
+"""One daemon on one state directory."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from pathlib import Path
+
+from hanctl.errors import ConfigError, Refused
+
+
+class StateLock:
+    """An advisory lock on ``<state_dir>/lock``. The kernel drops it with the process, however that ends."""
+
+    def __init__(self, state_dir: Path) -> None:
+        self._state_dir = state_dir
+        self._descriptor: int | None = None
+
+    def acquire(self) -> None:
+        """Take the lock. Raises Refused, naming the process that has it, and ConfigError."""
+        path = self._state_dir / "lock"
+        try:
+            descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        except OSError as error:
+            raise ConfigError(
+                f"the state directory {self._state_dir} cannot be used: {error.strerror}",
+                "check its owner, or give another ([hub] state_dir)",
+            ) from error
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            holder = os.read(descriptor, 32).decode(errors="replace").strip() or "unknown"
+            os.close(descriptor)
+            raise Refused(
+                f"another hanctl (process {holder}) runs on the state directory {self._state_dir}",
+                "stop it first, or give this one a state directory of its own ([hub] state_dir)",
+            ) from error
+        os.ftruncate(descriptor, 0)
+        os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
+        self._descriptor = descriptor
+
+    def release(self) -> None:
+        if self._descriptor is not None:
+            os.close(self._descriptor)
+            self._descriptor = None

@@ -1,0 +1,154 @@
+"""The webhook: notices are told to a service user until accepted, signed, and over restarts.
+
+Each notice is one POST of the event as JSON, in the form of the Standard Webhooks specification: ``webhook-id`` (the
+same in every attempt: a receiver may see a notice twice), ``webhook-timestamp`` (Unix seconds) and
+``webhook-signature`` (``v1,`` and the Base64 of HMAC-SHA256 over ``id.timestamp.body``).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import binascii
+import hashlib
+import hmac
+import stat
+from dataclasses import replace
+from pathlib import Path
+
+import httpx
+from tenacity import AsyncRetrying, RetryCallState, wait_exponential
+
+import hanctl
+from hanctl.clock import Clock
+from hanctl.errors import ConfigError
+from hanctl.ledger.events import NoticeDelayed, NoticeDelivered
+from hanctl.ledger.ledger import Ledger, Recorded
+from hanctl.ledger.outbox import Notice
+
+NOTICE_TYPES = frozenset({"activation.notice"})
+TIMEOUT_S = 15
+SHORTEST_SECRET = 16
+_BACK_OFF = wait_exponential(multiplier=1, min=1, max=600)
+_ENCODED_SECRET = "whsec_"  # noqa: S105
+
+
+def read_secret(path: Path) -> bytes:
+    """The signing secret: the file's text, or the bytes behind ``whsec_`` in Base64. Raises ConfigError."""
+    try:
+        mode = path.stat().st_mode
+        text = path.read_text(encoding="utf-8").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "not a text file"
+        raise ConfigError(
+            f"the webhook's secret file {path} cannot be read: {reason}", "check [webhook] secret_file"
+        ) from error
+    if mode & (stat.S_IRWXG | stat.S_IRWXO):
+        raise ConfigError(f"others may read the webhook's secret file {path}", f"run: chmod 600 {path}")
+    try:
+        encoded = text.startswith(_ENCODED_SECRET)
+        secret = base64.b64decode(text.removeprefix(_ENCODED_SECRET), validate=True) if encoded else text.encode()
+    except binascii.Error as error:
+        raise ConfigError(
+            f"the webhook's secret in {path} begins with whsec_ but is not Base64", "correct the file"
+        ) from error
+    if len(secret) < SHORTEST_SECRET:
+        raise ConfigError(
+            f"the webhook's secret in {path} has fewer than {SHORTEST_SECRET} bytes",
+            f"make one: (umask 077; openssl rand -hex 32 > {path})",
+        )
+    return secret
+
+
+def sign(secret: bytes, message_id: str, timestamp: int, body: bytes) -> str:
+    """The value of the ``webhook-signature`` header."""
+    content = f"{message_id}.{timestamp}.".encode() + body
+    return "v1," + base64.b64encode(hmac.new(secret, content, hashlib.sha256).digest()).decode()
+
+
+def back_off(attempts: int) -> float:
+    """Seconds to wait after so many failed attempts: 1, 2, 4 … 600."""
+    state = RetryCallState(AsyncRetrying(), None, (), {})
+    state.attempt_number = attempts
+    return _BACK_OFF(state)
+
+
+class Webhook:
+    """Delivers the ledger's pending notices. ``run`` does the work."""
+
+    def __init__(
+        self, ledger: Ledger, clock: Clock, url: str, secret: bytes, transport: httpx.AsyncBaseTransport | None = None
+    ) -> None:
+        self._ledger = ledger
+        self._clock = clock
+        self._url = url
+        self._secret = secret
+        self._transport = transport
+        self._due: dict[int, float] = {}
+        self._wake = asyncio.Event()
+        ledger.outbox.types = NOTICE_TYPES
+
+    async def run(self) -> None:
+        """Deliver until cancelled."""
+        unsubscribe = self._ledger.subscribe(self._recorded)
+        client = httpx.AsyncClient(
+            transport=self._transport, timeout=TIMEOUT_S, headers={"user-agent": f"hanctl/{hanctl.__version__}"}
+        )
+        try:
+            async with client:
+                while True:
+                    self._wake.clear()
+                    await self._deliver_due(client)
+                    await self._pause()
+        finally:
+            unsubscribe()
+
+    def _recorded(self, recorded: Recorded) -> None:
+        if type(recorded.event).type in NOTICE_TYPES:
+            self._wake.set()
+
+    async def _deliver_due(self, client: httpx.AsyncClient) -> None:
+        # Each notice has its own back-off, so that one that is always rejected holds up no other.
+        for notice in self._ledger.outbox.pending():
+            if self._due.get(notice.event, 0.0) <= self._clock.monotonic():
+                await self._deliver(client, notice)
+
+    async def _pause(self) -> None:
+        delay = min(self._due.values(), default=None)
+        try:
+            async with asyncio.timeout(None if delay is None else max(0.0, delay - self._clock.monotonic())):
+                await self._wake.wait()
+        except TimeoutError:
+            return
+
+    async def _deliver(self, client: httpx.AsyncClient, notice: Notice) -> None:
+        failure = await self._post(client, notice)
+        attempts = notice.attempts + 1
+        with self._ledger.transaction():
+            if failure is None:
+                self._due.pop(notice.event, None)
+                self._ledger.outbox.put(replace(notice, attempts=attempts, delivered_at=self._clock.now()))
+                self._ledger.record(NoticeDelivered(notice=notice.event, attempts=attempts))
+            else:
+                delay = back_off(attempts)
+                self._due[notice.event] = self._clock.monotonic() + delay
+                self._ledger.outbox.put(replace(notice, attempts=attempts))
+                self._ledger.record(
+                    NoticeDelayed(notice=notice.event, attempts=attempts, delay_s=delay, reason=failure)
+                )
+
+    async def _post(self, client: httpx.AsyncClient, notice: Notice) -> str | None:
+        """Try once. None, or why it was not accepted."""
+        body = notice.body.encode()
+        timestamp = int(self._clock.now().timestamp())
+        headers = {
+            "content-type": "application/json",
+            "webhook-id": notice.message_id,
+            "webhook-timestamp": str(timestamp),
+            "webhook-signature": sign(self._secret, notice.message_id, timestamp, body),
+        }
+        try:
+            response = await client.post(self._url, content=body, headers=headers)
+        except (httpx.HTTPError, httpx.InvalidURL) as error:
+            return f"{type(error).__name__}: {error}".splitlines()[0]
+        return None if response.is_success else f"answered with status {response.status_code}"

@@ -1,0 +1,33 @@
+"""Where hanctl keeps things when nothing is said: system places as a service or as root, XDG places for a person."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+SYSTEM_SOCKET = Path("/run/hanctl/hanctl.sock")
+
+
+def default_state_dir() -> Path:
+    if given := os.environ.get("STATE_DIRECTORY"):
+        return Path(given.split(":")[0])
+    if os.geteuid() == 0:
+        return Path("/var/lib/hanctl")
+    return Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state") / "hanctl"
+
+
+def default_socket() -> Path:
+    """The daemon's control socket. Short on purpose: a Unix socket's path holds at most 107 bytes."""
+    if given := os.environ.get("RUNTIME_DIRECTORY"):
+        return Path(given.split(":")[0]) / "hanctl.sock"
+    if os.geteuid() == 0:
+        return SYSTEM_SOCKET
+    if given := os.environ.get("XDG_RUNTIME_DIR"):
+        return Path(given) / "hanctl" / "hanctl.sock"
+    return default_state_dir() / "hanctl.sock"
+
+
+def client_socket() -> Path:
+    """The socket a command talks to: one's own daemon's where it runs, or else the system's."""
+    own = default_socket()
+    return own if own.exists() or not SYSTEM_SOCKET.exists() else SYSTEM_SOCKET

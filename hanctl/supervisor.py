@@ -1,0 +1,117 @@
+"""The dongle's keeper: opens it, and when it is lost opens it again, for as long as it takes."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+
+from hanctl.errors import DongleError
+from hanctl.eui64 import Eui64
+from hanctl.han.han import Han
+from hanctl.ledger.events import DongleLost, DongleOpened, DongleReopening, NetworkFormed, NetworkResumed
+from hanctl.ledger.ledger import Ledger
+from hanctl.radio.frames import IncomingFrame, NetworkState, Radio
+
+DELAYS_S = (0.5, 1.0, 2.0, 5.0, 10.0)
+TOLD_AGAIN_EVERY = 60
+"""Of attempts that fail alike, after the first few, so many pass between two events (ten minutes)."""
+
+
+class Supervisor:
+    """Owns the radio object of the moment. Between two openings ``network`` is None and the HAN is detached."""
+
+    def __init__(
+        self, ledger: Ledger, han: Han, path: str, new_radio: Callable[[], Radio], opened: Callable[[], None]
+    ) -> None:
+        self._ledger = ledger
+        self._han = han
+        self._path = path
+        self._new_radio = new_radio
+        self._opened = opened
+        self._radio: Radio | None = None
+        self._lost = asyncio.Event()
+        self.network: NetworkState | None = None
+
+    async def open(self) -> NetworkState:
+        """Open the dongle. Nothing is recorded: ``announce`` does that. Raises DongleError."""
+        self._lost.clear()
+        radio = self._new_radio()
+        try:
+            self.network = await radio.start(_Relay(self._han, self._line_lost))
+        except BaseException:
+            await radio.stop()
+            raise
+        self._radio = radio
+        self._han.attach(radio, self.network)
+        return self.network
+
+    def announce(self, network: NetworkState) -> None:
+        """Record that the dongle is open, and set work going again."""
+        place = {"channel": network.channel, "pan_id": network.pan_id, "extended_pan_id": network.extended_pan_id}
+        with self._ledger.transaction():
+            self._ledger.record(
+                DongleOpened(
+                    path=self._path,
+                    radio=network.radio,
+                    dongle_eui64=network.dongle_eui64,
+                    firmware=network.firmware,
+                )
+            )
+            self._ledger.record(
+                NetworkFormed.model_validate(place) if network.formed else NetworkResumed.model_validate(place)
+            )
+        self._opened()
+
+    async def run(self) -> None:
+        """Watch over the open dongle until cancelled."""
+        while True:
+            await self._lost.wait()
+            await self.close()
+            self.announce(await self._reopen())
+
+    async def close(self) -> None:
+        """Detach the HAN and close the serial line; safe at any time."""
+        self.network = None
+        radio, self._radio = self._radio, None
+        if radio is not None:
+            self._han.detach()
+            await radio.stop()
+
+    async def _reopen(self) -> NetworkState:
+        attempt, told = 0, ""
+        while True:
+            await asyncio.sleep(DELAYS_S[min(attempt, len(DELAYS_S) - 1)])
+            attempt += 1
+            try:
+                return await self.open()
+            except DongleError as error:
+                if attempt <= len(DELAYS_S) or str(error) != told or attempt % TOLD_AGAIN_EVERY == 0:
+                    told = str(error)
+                    delay = DELAYS_S[min(attempt, len(DELAYS_S) - 1)]
+                    self._ledger.record(DongleReopening(attempt=attempt, delay_s=delay, reason=told))
+
+    def _line_lost(self, reason: str) -> None:
+        self.network = None
+        self._ledger.record(DongleLost(reason=reason))
+        self._lost.set()
+
+
+class _Relay:
+    """The HAN as listener of one radio object, with the loss of its line told to the supervisor too."""
+
+    def __init__(self, han: Han, lost: Callable[[str], None]) -> None:
+        self._han = han
+        self._lost = lost
+
+    def frame_received(self, frame: IncomingFrame) -> None:
+        self._han.frame_received(frame)
+
+    def device_joined(self, eui64: Eui64, nwk: int) -> None:
+        self._han.device_joined(eui64, nwk)
+
+    def device_left(self, eui64: Eui64, nwk: int) -> None:
+        self._han.device_left(eui64, nwk)
+
+    def dongle_lost(self, reason: str) -> None:
+        self._lost(reason)
+        self._han.dongle_lost(reason)

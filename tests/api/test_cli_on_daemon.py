@@ -1,0 +1,203 @@
+"""The command line against a running daemon, each command a process of its own as for a user."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+import sys
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+from hub_fakes import PPMID, FakeRadio, configure, running, write_config
+
+from hanctl.daemon import Daemon
+from hanctl.errors import ExitCode
+from hanctl.firmware.build import Fields, build
+from hanctl.ledger.events import DeviceLeft
+from hanctl.ledger.records import Device, Update
+
+CODE = "83FED3407A939723A5C639B26916D505C3B5"
+
+
+class Done(NamedTuple):
+    code: int
+    out: str
+    err: str
+
+
+@pytest.fixture
+def radio() -> FakeRadio:
+    return FakeRadio()
+
+
+@pytest.fixture
+async def daemon(tmp_path: Path, radio: FakeRadio) -> AsyncIterator[Daemon]:
+    async with running(configure(tmp_path), radio, serve=True) as daemon:
+        yield daemon
+
+
+async def start(daemon: Daemon, *arguments: str) -> asyncio.subprocess.Process:
+    return await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-m",
+        "hanctl",
+        *arguments,
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+        env=os.environ | {"HANCTL_SOCKET": str(daemon.config.hub.socket)},
+    )
+
+
+async def finish(process: asyncio.subprocess.Process, given: str = "") -> Done:
+    out, err = await process.communicate(given.encode())
+    assert process.returncode is not None
+    assert "Traceback" not in err.decode()
+    return Done(process.returncode, out.decode(), err.decode())
+
+
+async def hanctl(daemon: Daemon, *arguments: str, given: str = "") -> Done:
+    return await finish(await start(daemon, *arguments), given)
+
+
+def put_device(daemon: Daemon) -> None:
+    daemon.ledger.devices.put(
+        Device(PPMID, datetime(2026, 1, 1, tzinfo=UTC), device_type="ppmid", state="interviewed", nwk=1)
+    )
+
+
+def order(daemon: Daemon) -> Update:
+    put_device(daemon)
+    data = build(b"new firmware" * 100, Fields(manufacturer_code=0x1234, image_type=1, file_version=2))
+    image = daemon.updates.add_image(data, name="x.ota")
+    return daemon.updates.start(PPMID, image.file_sha256)
+
+
+def end(daemon: Daemon, update: Update, state: str, reason: str | None = None) -> None:
+    current = daemon.ledger.updates.get(update.id)
+    assert current is not None
+    daemon.ledger.updates.put(replace(current, state=state, reason=reason, ended_at=daemon.clock.now()))  # type: ignore[arg-type]
+
+
+async def test_status_and_devices_for_people_and_machines(daemon: Daemon) -> None:
+    put_device(daemon)
+    status = await hanctl(daemon, "status")
+    assert status.code == 0 and "channel 15" in status.out
+    assert json.loads((await hanctl(daemon, "status", "--json")).out)["dongle"]["state"] == "open"
+    listed = await hanctl(daemon, "device", "list")
+    assert PPMID in listed.out and "interviewed" in listed.out
+    assert json.loads((await hanctl(daemon, "device", "show", PPMID, "--json")).out)["eui64"] == PPMID
+    missing = await hanctl(daemon, "device", "show", "00:11:22:33:44:55:66:77")
+    assert missing.code == ExitCode.NOT_FOUND
+    assert missing.err.splitlines()[0].startswith("error: ") and missing.err.splitlines()[1].startswith("hint: ")
+    assert (await hanctl(daemon, "device", "remove", PPMID)).code == 0
+    assert "no devices" in (await hanctl(daemon, "device", "list")).out
+
+
+async def test_join_takes_the_code_from_a_file_or_standard_input(
+    daemon: Daemon, radio: FakeRadio, tmp_path: Path
+) -> None:
+    file = tmp_path / "code.txt"
+    file.write_text(CODE + "\n")
+    joined = await hanctl(daemon, "join", "--eui", PPMID, "--install-code-file", str(file), "--window", "2m")
+    assert joined.code == 0 and "120 s" in joined.out
+    piped = await hanctl(daemon, "join", "--eui", PPMID, "--install-code-file", "-", given=CODE)
+    assert piped.code == 0
+    assert [eui64 for eui64, _, _ in radio.joins] == [PPMID, PPMID]
+    none = await hanctl(daemon, "join", "--eui", PPMID)
+    assert none.code == ExitCode.USAGE and "--install-code-file" in none.err
+    wrong = await hanctl(daemon, "join", "--eui", PPMID, "--install-code-file", "-", given=CODE[:-1] + "6")
+    assert wrong.code == ExitCode.USAGE
+    assert CODE[:-1] not in joined.out + piped.out + wrong.err + wrong.out
+
+
+async def test_join_waits_for_the_interview(daemon: Daemon) -> None:
+    process = await start(daemon, "join", "--eui", PPMID, "--install-code-file", "-", "--wait")
+    assert process.stdin is not None and process.stderr is not None
+    process.stdin.write(CODE.encode() + b"\n")
+    await process.stderr.readline()
+    put_device(daemon)
+    done = await finish(process)
+    assert done.code == 0 and f"{PPMID} joined: ppmid" in done.out
+
+
+async def test_an_update_from_file_to_cancellation(daemon: Daemon, tmp_path: Path) -> None:
+    put_device(daemon)
+    file = tmp_path / "x.ota"
+    file.write_bytes(build(b"new firmware" * 100, Fields(manufacturer_code=0x1234, image_type=1, file_version=2)))
+    added = json.loads((await hanctl(daemon, "firmware", "add", str(file), "--json")).out)
+    sha256 = added["file_sha256"]
+    assert (await hanctl(daemon, "firmware", "list")).out.count(sha256[:12]) == 1
+    ordered = await hanctl(daemon, "update", "start", "--device", PPMID, "--image", sha256[:8], "--json")
+    number = str(json.loads(ordered.out)["id"])
+    assert (await hanctl(daemon, "update", "start", "--device", PPMID, "--image", sha256)).code == ExitCode.REFUSED
+    assert json.loads((await hanctl(daemon, "update", "show", number, "--json")).out)["size"] == added["size"]
+    slow = await hanctl(daemon, "update", "wait", number, "--until", "transferred", "--timeout", "1s")
+    assert slow.code == ExitCode.TIMED_OUT and "not yet transferred" in slow.err
+    assert (await hanctl(daemon, "update", "activate", number)).code == ExitCode.REFUSED
+    assert (await hanctl(daemon, "update", "cancel", number)).code == 0
+    waited = await hanctl(daemon, "update", "wait", number)
+    assert waited.code == ExitCode.UPDATE_FAILED and "was cancelled" in waited.err
+    assert (await hanctl(daemon, "firmware", "remove", sha256)).code == 0
+    broken = tmp_path / "broken.ota"
+    broken.write_bytes(file.read_bytes()[:-1])
+    assert (await hanctl(daemon, "firmware", "add", str(broken))).code == ExitCode.BAD_IMAGE
+
+
+@pytest.mark.parametrize(
+    ("state", "code", "text"), [("confirmed", ExitCode.OK, "confirmed"), ("failed", ExitCode.UPDATE_FAILED, "no power")]
+)
+async def test_wait_ends_as_the_update_ends(daemon: Daemon, state: str, code: ExitCode, text: str) -> None:
+    update = order(daemon)
+    process = await start(daemon, "update", "wait", str(update.id), "--timeout", "1m")
+    await asyncio.sleep(1)
+    assert process.returncode is None
+    end(daemon, update, state, "no power" if state == "failed" else None)
+    done = await finish(process)
+    assert done.code == code
+    assert text in done.out + done.err
+
+
+async def test_wait_outlasts_a_restart_of_the_daemon(tmp_path: Path) -> None:
+    config = configure(tmp_path)
+    async with running(config, serve=True) as daemon:
+        update = order(daemon)
+        process = await start(daemon, "update", "wait", str(update.id), "--timeout", "1m")
+        await asyncio.sleep(1)
+    await asyncio.sleep(1)
+    async with running(config, serve=True) as daemon:
+        end(daemon, update, "confirmed")
+        assert (await finish(process)).code == 0
+
+
+async def test_ctrl_c_ends_a_wait_with_130(daemon: Daemon) -> None:
+    update = order(daemon)
+    process = await start(daemon, "update", "wait", str(update.id))
+    await asyncio.sleep(1)
+    process.send_signal(signal.SIGINT)
+    assert (await finish(process)).code == ExitCode.INTERRUPTED
+
+
+async def test_events_are_followed_as_json_lines(daemon: Daemon) -> None:
+    everything = await hanctl(daemon, "events", "--json")
+    assert json.loads(everything.out.splitlines()[0])["type"] == "hub.started"
+    process = await start(daemon, "events", "--follow", "--json", "--after", "0", "--type", "device.left")
+    assert process.stdout is not None
+    daemon.ledger.record(DeviceLeft(device=PPMID))
+    async with asyncio.timeout(10):
+        assert json.loads(await process.stdout.readline())["device"] == PPMID
+    process.send_signal(signal.SIGINT)
+    assert (await finish(process)).code == ExitCode.INTERRUPTED
+
+
+async def test_a_second_daemon_is_refused_in_one_line(daemon: Daemon, tmp_path: Path) -> None:
+    done = await hanctl(daemon, "run", "-c", str(write_config(tmp_path)))
+    assert done.code == ExitCode.REFUSED
+    assert f"process {os.getpid()}" in done.err
+    assert len(done.err.splitlines()) == 2

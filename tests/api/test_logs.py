@@ -1,0 +1,64 @@
+"""The log: events of the ledger as lines, and everybody else's lines in the same form."""
+
+from __future__ import annotations
+
+import io
+import json
+import logging
+from collections.abc import Iterator
+from datetime import UTC, datetime
+
+import pytest
+import structlog
+
+from hanctl.ledger.events import DeviceLeft
+from hanctl.ledger.ledger import Recorded
+from hanctl.logs import log_event, set_up_logging
+
+LEFT = Recorded(7, datetime(2026, 3, 1, 12, tzinfo=UTC), DeviceLeft(device="00:0d:6f:00:0a:90:69:e7"))
+
+
+@pytest.fixture(autouse=True)
+def unchanged() -> Iterator[None]:
+    root = logging.getLogger()
+    handlers, level = root.handlers[:], root.level
+    yield
+    root.handlers[:] = handlers
+    root.setLevel(level)
+    structlog.reset_defaults()
+
+
+def test_an_event_is_one_json_line_for_a_machine() -> None:
+    stream = io.StringIO()
+    set_up_logging("auto", stream)
+    log_event(LEFT)
+    assert json.loads(stream.getvalue()) == {
+        "event": "device.left",
+        "id": 7,
+        "time": "2026-03-01T12:00:00.000000Z",
+        "level": "warning",
+        "device": "00:0d:6f:00:0a:90:69:e7",
+    }
+
+
+def test_an_event_is_one_readable_line_for_a_person() -> None:
+    stream = io.StringIO()
+    set_up_logging("pretty", stream)
+    log_event(LEFT)
+    (line,) = stream.getvalue().splitlines()
+    assert line.startswith("2026-03-01T12:00:00") and "warning" in line
+    assert "device.left" in line and "device=00:0d:6f:00:0a:90:69:e7" in line
+
+
+def test_lines_of_libraries_and_exceptions_are_json_too() -> None:
+    stream = io.StringIO()
+    set_up_logging("json", stream)
+    logging.getLogger("bellows.uart").warning("odd frame %s", "x")
+    logging.getLogger("bellows.uart").debug("a key")
+    try:
+        raise ValueError("why")
+    except ValueError:
+        structlog.get_logger("hanctl").exception("it broke")
+    first, second = (json.loads(line) for line in stream.getvalue().splitlines())
+    assert (first["event"], first["level"]) == ("odd frame x", "warning") and first["time"]
+    assert second["event"] == "it broke" and "ValueError: why" in second["exception"]

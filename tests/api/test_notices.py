@@ -1,0 +1,166 @@
+"""The webhook: signed, retried, over restarts, and each notice under one id."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import hashlib
+import hmac
+import json
+from collections.abc import Callable
+from contextlib import suppress
+from datetime import UTC, datetime
+from pathlib import Path
+
+import httpx
+import pytest
+
+from hanctl.clock import SystemClock
+from hanctl.errors import ConfigError
+from hanctl.ledger.events import ActivationNotice
+from hanctl.ledger.ledger import Ledger
+from hanctl.notices import Webhook, back_off, read_secret
+
+SECRET = b"0123456789abcdef0123456789abcdef"
+NOTICE = ActivationNotice(
+    device="00:0d:6f:00:0a:90:69:e7",
+    update=1,
+    device_type="ppmid",
+    old_version=1,
+    new_version=2,
+    file_sha256="ab" * 32,
+    manufacturer_image_sha256=None,
+    ordered_at="2026-01-01T00:00:00Z",
+    transferred_at=None,
+    activated_at=None,
+    confirmed_at="2026-01-01T01:00:00Z",
+    confirmed_by="version read back",
+)
+
+
+def check_signature(request: httpx.Request) -> None:
+    """As a receiver would, from the Standard Webhooks specification alone."""
+    stamp = request.headers["webhook-timestamp"]
+    signed = request.headers["webhook-id"].encode() + b"." + stamp.encode() + b"." + request.content
+    version, value = request.headers["webhook-signature"].split(",")
+    assert version == "v1"
+    assert base64.b64decode(value) == hmac.digest(SECRET, signed, hashlib.sha256)
+    assert abs(int(stamp) - datetime.now(UTC).timestamp()) < 60
+
+
+async def deliver(ledger: Ledger, answer: Callable[[httpx.Request], httpx.Response], until: Callable[[], bool]) -> None:
+    webhook = Webhook(ledger, SystemClock(), "http://receiver/hook", SECRET, httpx.MockTransport(answer))
+    running = asyncio.create_task(webhook.run())
+    async with asyncio.timeout(10):
+        while not until():
+            await asyncio.sleep(0.005)
+    running.cancel()
+    with suppress(asyncio.CancelledError):
+        await running
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "ledger.sqlite"
+
+
+async def test_a_notice_is_tried_until_accepted_even_over_a_restart(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("hanctl.notices.back_off", lambda attempts: 0.01)
+    requests: list[httpx.Request] = []
+
+    def refuse(request: httpx.Request) -> httpx.Response:
+        requests.append(request)
+        if len(requests) == 1:
+            raise httpx.ConnectError("nobody there")
+        return httpx.Response(503 if len(requests) == 2 else 302, headers={"location": "http://elsewhere/"})
+
+    ledger = Ledger.open(path, SystemClock())
+    Webhook(ledger, SystemClock(), "http://receiver/hook", SECRET)
+    recorded = ledger.record(NOTICE)
+    await deliver(ledger, refuse, lambda: len(ledger.events(type="notice.delayed")) >= 3)
+    assert ledger.outbox.pending()[0].attempts >= 3
+    ledger.close()
+
+    again = Ledger.open(path, SystemClock())
+    accepted: list[httpx.Request] = []
+
+    def accept(request: httpx.Request) -> httpx.Response:
+        accepted.append(request)
+        return httpx.Response(204)
+
+    await deliver(again, accept, lambda: not again.outbox.pending())
+    assert len(accepted) == 1
+    for request in requests + accepted:
+        check_signature(request)
+        assert str(request.url) == "http://receiver/hook"
+        assert json.loads(request.content) == recorded.as_dict()
+    assert len({request.headers["webhook-id"] for request in requests + accepted}) == 1
+    (delivered,) = again.events(type="notice.delivered")
+    assert delivered.as_dict()["notice"] == recorded.id
+    again.close()
+
+    third = Ledger.open(path, SystemClock())
+    webhook = asyncio.create_task(
+        Webhook(third, SystemClock(), "http://receiver/hook", SECRET, httpx.MockTransport(accept)).run()
+    )
+    await asyncio.sleep(0.05)
+    webhook.cancel()
+    await asyncio.gather(webhook, return_exceptions=True)
+    assert len(accepted) == 1
+    third.close()
+
+
+async def test_a_rejected_notice_does_not_hold_up_the_next(path: Path) -> None:
+    ledger = Ledger.open(path, SystemClock())
+    Webhook(ledger, SystemClock(), "http://receiver/hook", SECRET)
+    bad = ledger.record(NOTICE)
+    good = ledger.record(NOTICE.model_copy(update={"update": 2}))
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        return httpx.Response(400 if json.loads(request.content)["id"] == bad.id else 200)
+
+    await deliver(ledger, answer, lambda: bool(ledger.events(type="notice.delivered")))
+    assert [notice.event for notice in ledger.outbox.pending()] == [bad.id]
+    assert ledger.events(type="notice.delivered")[0].as_dict()["notice"] == good.id
+    ledger.close()
+
+
+async def test_a_notice_recorded_while_running_goes_out_at_once(path: Path) -> None:
+    ledger = Ledger.open(path, SystemClock())
+    seen: list[httpx.Request] = []
+
+    def accept(request: httpx.Request) -> httpx.Response:
+        seen.append(request)
+        return httpx.Response(200)
+
+    asyncio.get_running_loop().call_later(0.02, ledger.record, NOTICE)
+    await deliver(ledger, accept, lambda: bool(ledger.events(type="notice.delivered")))
+    assert len(seen) == 1
+    ledger.close()
+
+
+def test_back_off_doubles_up_to_ten_minutes() -> None:
+    assert [back_off(attempts) for attempts in (1, 2, 3, 4)] == [1, 2, 4, 8]
+    assert back_off(50) == 600
+
+
+def test_the_secret_must_be_private_and_long_enough(tmp_path: Path) -> None:
+    file = tmp_path / "secret"
+    with pytest.raises(ConfigError, match="No such file"):
+        read_secret(file)
+    file.write_bytes(SECRET + b"\n")
+    file.chmod(0o640)
+    with pytest.raises(ConfigError, match="others may read"):
+        read_secret(file)
+    file.chmod(0o600)
+    assert read_secret(file) == SECRET
+    file.write_bytes(b"whsec_" + base64.b64encode(SECRET))
+    assert read_secret(file) == SECRET
+    file.write_bytes(b"whsec_!!")
+    with pytest.raises(ConfigError, match="not Base64"):
+        read_secret(file)
+    file.write_bytes(b"short")
+    with pytest.raises(ConfigError, match="fewer than 16"):
+        read_secret(file)

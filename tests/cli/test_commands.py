@@ -1,0 +1,145 @@
+"""Commands that need no daemon, and what every command owes its user."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import typer.main
+
+from hanctl.cli.main import app, main
+from hanctl.cli.options import duration, number
+from hanctl.errors import ExitCode, InvalidInput
+
+DOCUMENT = Path(__file__).parents[2] / "docs" / "cli.md"
+
+
+def run(*arguments: str) -> int:
+    with pytest.raises(SystemExit) as caught:
+        main(list(arguments))
+    code = caught.value.code
+    return 0 if code is None else int(code)
+
+
+def commands() -> Iterator[tuple[str, ...]]:
+    root = typer.main.get_command(app)
+    for name, command in root.commands.items():  # type: ignore[attr-defined]
+        if hasattr(command, "commands"):
+            yield from ((name, inner) for inner in command.commands)
+        else:
+            yield (name,)
+
+
+@pytest.mark.parametrize("command", list(commands()), ids=" ".join)
+def test_every_command_has_help_with_examples_and_is_documented(
+    command: tuple[str, ...], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(*command, "--help") == 0
+    help_text = capsys.readouterr().out
+    assert "Examples:" in help_text
+    assert f"hanctl {' '.join(command)}" in help_text.split("Examples:")[1]
+    assert f"`hanctl {' '.join(command)}`" in DOCUMENT.read_text()
+
+
+def test_the_exit_codes_are_documented_exactly() -> None:
+    rows = re.findall(r"^\| (\d+) \| (\w+) \|", DOCUMENT.read_text(), re.MULTILINE)
+    assert [(int(code), name) for code, name in rows] == [(code.value, code.name) for code in ExitCode]
+
+
+def test_without_a_daemon_every_client_says_how_to_start_one(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    socket = str(tmp_path / "none.sock")
+    eui = "00:0d:6f:00:0a:90:69:e7"
+    for command in (
+        ("status",),
+        ("device", "list"),
+        ("device", "show", eui),
+        ("firmware", "list"),
+        ("update", "list"),
+        ("update", "wait", "1"),
+        ("events", "--follow"),
+    ):
+        assert run(*command, "--socket", socket) == ExitCode.DAEMON_UNREACHABLE
+        error = capsys.readouterr().err.splitlines()
+        assert error[0] == f"error: no daemon answers on {socket}"
+        assert error[1].startswith("hint: start it: hanctl run") and len(error) == 2
+
+
+def test_the_version_and_wrong_usage(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("--version") == 0
+    assert capsys.readouterr().out.startswith("hanctl ")
+    assert run("update", "start") == ExitCode.USAGE
+    assert run("device", "show", "nonsense") == ExitCode.USAGE
+    assert "'nonsense' is not an EUI64" in capsys.readouterr().err
+
+
+def test_a_config_with_a_typo_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = tmp_path / "hub.toml"
+    file.write_text('[dongle]\npath = "/dev/none"\nradio = "ezsp"\n[network]\nchanel = 15\n')
+    assert run("run", "-c", str(file)) == ExitCode.CONFIG
+    assert "did you mean 'channel'?" in capsys.readouterr().err
+    assert run("status", "-c", str(file)) == ExitCode.CONFIG
+
+
+def test_an_install_code_cannot_be_an_argument(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    code = "83FED3407A939723A5C639B26916D505C3B5"
+    assert run("join", "--eui", "00:0d:6f:00:0a:90:69:e7", "--install-code", code) == ExitCode.USAGE
+    assert run("join", "--eui", "00:0d:6f:00:0a:90:69:e7", code) == ExitCode.USAGE
+    missing = str(tmp_path / "none")
+    assert run("join", "--eui", "00:0d:6f:00:0a:90:69:e7", "--install-code-file", missing) == ExitCode.NOT_FOUND
+
+
+def test_a_store_is_worked_on_without_a_daemon(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    payload, image, store = tmp_path / "app.bin", tmp_path / "app.ota", str(tmp_path / "store")
+    payload.write_bytes(b"application" * 50)
+    header = "--manufacturer 0x1234 --type 1 --version 0x20000 --hardware-min 1 --hardware-max 2"
+    built = ("firmware", "build", *header.split())
+    assert run(*built, str(payload), "-o", str(image)) == 0
+    assert run(*built, str(payload), "-o", str(image)) == ExitCode.REFUSED
+    assert run("firmware", "add", str(image), "--store", store) == 0
+    capsys.readouterr()
+    sha256 = hashlib.sha256(image.read_bytes()).hexdigest()
+    assert run("firmware", "list", "--store", store, "--json") == 0
+    (listed,) = json.loads(capsys.readouterr().out)
+    assert (listed["file_sha256"], listed["file_version"], listed["name"]) == (sha256, 0x20000, "app.ota")
+    assert (listed["hardware_min"], listed["hardware_max"]) == (1, 2)
+    assert run("firmware", "show", sha256[:8], "--store", store) == 0
+    assert sha256 in capsys.readouterr().out
+    image.write_bytes(image.read_bytes()[:-1])
+    assert run("firmware", "add", str(image), "--store", store) == ExitCode.BAD_IMAGE
+    assert run("firmware", "remove", sha256, "--store", store) == 0
+    assert run("firmware", "show", sha256, "--store", store) == ExitCode.NOT_FOUND
+    assert run("firmware", "add", str(tmp_path / "none"), "--store", store) == ExitCode.NOT_FOUND
+
+
+@pytest.mark.parametrize(("text", "seconds"), [("90", 90), ("90s", 90), ("30m", 1800), ("1h30m", 5400), ("2h", 7200)])
+def test_lengths_of_time(text: str, seconds: int) -> None:
+    assert duration(text) == seconds
+
+
+@pytest.mark.parametrize("text", ["", "m", "-5", "1d", "5 minutes", "h1"])
+def test_what_is_no_length_of_time(text: str) -> None:
+    with pytest.raises(InvalidInput):
+        duration(text)
+
+
+def test_numbers_are_decimal_or_hex() -> None:
+    assert (number("18"), number("0x12")) == (18, 18)
+    with pytest.raises(InvalidInput):
+        number("twelve")
+
+
+def test_the_command_line_does_not_load_what_only_the_daemon_needs() -> None:
+    code = (
+        "import sys, hanctl.cli.main; print([m for m in ('zigpy', 'fastapi', 'sqlalchemy', 'alembic', 'pydantic', "
+        "'httpx', 'uvicorn', 'bellows') if m in sys.modules])"
+    )
+    loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    assert loaded.strip() == "[]"

@@ -1,0 +1,114 @@
+"""The configuration: defaults by place, paths by file, and errors that say what to write."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from hanctl.config import load_config
+from hanctl.errors import ConfigError, ExitCode
+
+DONGLE = '[dongle]\npath = "/dev/ttyUSB0"\nradio = "ezsp"\n'
+
+
+def write(tmp_path: Path, text: str) -> Path:
+    file = tmp_path / "hanctl.toml"
+    file.write_text(text)
+    return file
+
+
+@pytest.fixture(autouse=True)
+def person(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("STATE_DIRECTORY", "RUNTIME_DIRECTORY", "XDG_STATE_HOME", "XDG_RUNTIME_DIR"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(os, "geteuid", lambda: 1000)
+    monkeypatch.setenv("HOME", "/home/engineer")
+
+
+def test_a_person_gets_xdg_places(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_RUNTIME_DIR", "/run/user/1000")
+    config = load_config(write(tmp_path, DONGLE))
+    assert config.hub.state_dir == Path("/home/engineer/.local/state/hanctl")
+    assert config.hub.firmware_store == Path("/home/engineer/.local/state/hanctl/firmware_store")
+    assert config.hub.socket == Path("/run/user/1000/hanctl/hanctl.sock")
+    assert config.dongle.baudrate == 115200
+    assert config.webhook is None
+
+
+def test_root_and_systemd_get_system_places(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "geteuid", lambda: 0)
+    config = load_config(write(tmp_path, DONGLE))
+    assert (config.hub.state_dir, config.hub.socket) == (Path("/var/lib/hanctl"), Path("/run/hanctl/hanctl.sock"))
+    monkeypatch.setattr(os, "geteuid", lambda: 1000)
+    monkeypatch.setenv("STATE_DIRECTORY", "/var/lib/rig7")
+    monkeypatch.setenv("RUNTIME_DIRECTORY", "/run/rig7")
+    config = load_config(write(tmp_path, DONGLE))
+    assert (config.hub.state_dir, config.hub.socket) == (Path("/var/lib/rig7"), Path("/run/rig7/hanctl.sock"))
+
+
+def test_paths_are_relative_to_the_file_not_to_the_caller(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir("/")
+    text = '[hub]\nstate_dir = "state"\nsocket = "~/s.sock"\n[dongle]\npath = "ezsp.pty"\nradio = "ezsp"\n'
+    config = load_config(write(tmp_path, text))
+    assert config.hub.state_dir == tmp_path / "state"
+    assert config.hub.firmware_store == tmp_path / "state" / "firmware_store"
+    assert config.hub.socket == Path("/home/engineer/s.sock")
+    assert config.dongle.path == str(tmp_path / "ezsp.pty")
+    tcp = load_config(write(tmp_path, DONGLE.replace("/dev/ttyUSB0", "tcp://127.0.0.1:6638")))
+    assert tcp.dongle.path == "tcp://127.0.0.1:6638"
+
+
+@pytest.mark.parametrize(
+    ("text", "message", "hint"),
+    [
+        (DONGLE + "[network]\nchanel = 15\n", "unknown key 'chanel' in [network]: did you mean 'channel'?", ""),
+        (DONGLE + "[netwrok]\nchannel = 15\n", "unknown section [netwrok]: did you mean [network]?", ""),
+        (DONGLE + "channel = 15\n", "unknown key 'channel' in [dongle]", "'channel' belongs in [network]"),
+        (DONGLE + "zzz = 15\n", "unknown key 'zzz' in [dongle]", "valid keys are: path, radio, baudrate, flow_control"),
+        ('stat_dir = "x"\n' + DONGLE, "unknown key 'stat_dir' at the top", "valid sections"),
+        (DONGLE.replace("path", "pth"), "unknown key 'pth' in [dongle]: did you mean 'path'?", ""),
+        (DONGLE + "[network]\nchannel = 27\n", "channel = 27 in [network]", "from 11 to 26"),
+        (DONGLE + '[network]\nchannel = "15"\n', 'channel = "15" in [network]', "a number from 11 to 26"),
+        (DONGLE + "[network]\nchannel = true\n", "channel = true in [network]", "a number from 11 to 26"),
+        (DONGLE.replace("ezsp", "deconz"), 'radio = "deconz" in [dongle]', '"ezsp"'),
+        (DONGLE + "baudrate = 1\n", "baudrate = 1 in [dongle]", "from 1200 to 3000000"),
+        (DONGLE.replace('"/dev/ttyUSB0"', '""'), 'path = "" in [dongle]', "/dev/serial/by-id"),
+        (DONGLE.replace('"/dev/ttyUSB0"', "5"), "path = 5 in [dongle]", "/dev/serial/by-id"),
+        ('[dongle]\npath = "/dev/ttyUSB0"\n', "'radio' is missing in [dongle]", '"znp"'),
+        ("[network]\nchannel = 15\n", "the section [dongle] is missing", "configs/"),
+        ("dongle = 3\n", "'dongle' must be a section", "[dongle]"),
+        (DONGLE + '[webhook]\nurl = "ftp://x"\nsecret_file = "s"\n', 'url = "ftp://x" in [webhook]', "https://"),
+        (DONGLE + f'[hub]\nsocket = "/{"x" * 107}"\n', "in [hub] is not allowed", "at most 107 bytes"),
+        ("[dongle\n", "at line 1", "TOML syntax"),
+        (DONGLE + "radio = 'znp'\n", "at line 4", "TOML syntax"),
+    ],
+)
+def test_a_mistake_is_one_line_that_names_file_key_and_remedy(
+    tmp_path: Path, text: str, message: str, hint: str
+) -> None:
+    file = write(tmp_path, text)
+    with pytest.raises(ConfigError) as caught:
+        load_config(file)
+    assert str(caught.value).startswith(str(file))
+    assert message in str(caught.value)
+    assert hint in caught.value.hint and caught.value.hint
+    assert "\n" not in str(caught.value)
+    assert caught.value.exit_code is ExitCode.CONFIG
+
+
+def test_a_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"none\.toml: No such file"):
+        load_config(tmp_path / "none.toml")
+    with pytest.raises(ConfigError, match="Is a directory"):
+        load_config(tmp_path)
+    (tmp_path / "binary.toml").write_bytes(b"\xff\xfe\x00")
+    with pytest.raises(ConfigError, match="UTF-8"):
+        load_config(tmp_path / "binary.toml")
+
+
+@pytest.mark.parametrize("file", sorted((Path(__file__).parents[2] / "configs").glob("*-*.toml")), ids=lambda f: f.name)
+def test_every_shipped_configuration_loads(file: Path) -> None:
+    config = load_config(file)
+    assert config.dongle.radio in file.name

@@ -1,0 +1,44 @@
+"""AES-128-MMO, the hash of Zigbee security, with block size and digest of 16 bytes.
+
+Source: comms_hub.md §7.6 (vectors, among them the annex values of the Zigbee specification).
+"""
+
+from __future__ import annotations
+
+from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
+
+BLOCK = 16
+_SHORT_BITS = 1 << 16
+"""Messages of fewer bits carry their length in two bytes of padding, longer ones in six."""
+
+
+def _encrypt(key: bytes, block: bytes) -> bytes:
+    # MMO is defined over single blocks under a fresh key each, so no mode of operation is involved.
+    encryptor = Cipher(algorithms.AES(key), modes.ECB()).encryptor()  # noqa: S305
+    return encryptor.update(block) + encryptor.finalize()
+
+
+def _padded(message: bytes) -> bytes:
+    bits = len(message) * 8
+    trailer = bits.to_bytes(2, "big") if bits < _SHORT_BITS else bits.to_bytes(4, "big") + b"\x00\x00"
+    body = message + b"\x80"
+    return body + bytes(-(len(body) + len(trailer)) % BLOCK) + trailer
+
+
+def mmo_hash(message: bytes) -> bytes:
+    """The 16-byte digest of ``message``."""
+    digest = bytes(BLOCK)
+    padded = _padded(message)
+    for start in range(0, len(padded), BLOCK):
+        block = padded[start : start + BLOCK]
+        digest = bytes(a ^ b for a, b in zip(_encrypt(digest, block), block, strict=True))
+    return digest
+
+
+def mmo_hmac(key: bytes, message: bytes) -> bytes:
+    """HMAC over AES-128-MMO; a key longer than a block is hashed first."""
+    if len(key) > BLOCK:
+        key = mmo_hash(key)
+    key = key.ljust(BLOCK, b"\x00")
+    inner = mmo_hash(bytes(b ^ 0x36 for b in key) + message)
+    return mmo_hash(bytes(b ^ 0x5C for b in key) + inner)

@@ -1,0 +1,29 @@
+"""One dongle, EZSP or ZNP."""
+
+from __future__ import annotations
+
+import logging
+
+from hanctl.radio.dongle import ZigpyRadio
+from hanctl.radio.frames import Radio
+from hanctl.radio.settings import DongleSettings
+
+__all__ = ["DongleSettings", "open_radio"]
+
+
+def open_radio(settings: DongleSettings) -> Radio:
+    """The radio for these settings, not started. Only the library in use is imported."""
+    _keep_keys_out_of_logs()
+    if settings.radio == "ezsp":
+        from hanctl.radio.ezsp import application
+    else:
+        from hanctl.radio.znp import application
+    return ZigpyRadio(settings, application)
+
+
+def _keep_keys_out_of_logs() -> None:
+    # At DEBUG these libraries log network and link keys, whole.
+    for name in ("zigpy", "bellows", "zigpy_znp", "serialx"):
+        logger = logging.getLogger(name)
+        if logger.getEffectiveLevel() < logging.INFO or logger.level == logging.NOTSET:
+            logger.setLevel(logging.WARNING)

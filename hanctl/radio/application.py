@@ -1,0 +1,208 @@
+"""What the hub changes in zigpy's applications, the same for bellows and zigpy-znp.
+
+zigpy keeps what it is good at (the serial protocols, forming and resuming a network) and loses what it would get wrong
+for Smart Energy: no device objects, no interviews, no answers to other nodes, no joining with a well-known key, no
+backups restored by themselves. Source: zigpy.md §1–§5 and §10.
+"""
+
+from __future__ import annotations
+
+import secrets
+from typing import Any, Protocol, cast
+
+import zigpy.application
+import zigpy.backups
+import zigpy.state
+import zigpy.types as t
+import zigpy.zdo.types as zdo_t
+
+from hanctl.radio.endpoints import HUB_ENDPOINTS
+from hanctl.radio.errors import ForeignNetwork
+from hanctl.radio.frames import IncomingFrame
+from hanctl.radio.settings import DongleSettings
+
+z: Any = t
+"""zigpy's types as constructors: half of them carry no annotations."""
+
+SAFE_TX_POWER_DBM = 8
+
+LAST_RANDOM_PAN_ID = 0xFFF0
+"""Above it PAN ids are reserved, or too easily taken for reserved ones."""
+
+
+class Sink(Protocol):
+    """Where the application hands over what it hears."""
+
+    def frame_received(self, frame: IncomingFrame) -> None: ...
+
+    def node_joined(self, ieee: t.EUI64, nwk: int) -> None: ...
+
+    def node_left(self, ieee: t.EUI64, nwk: int) -> None: ...
+
+    def line_lost(self, reason: str) -> None:
+        """The serial line or the dongle's stack is gone; may be called more than once."""
+
+
+def base_config(settings: DongleSettings) -> dict[str, Any]:
+    """The configuration common to both radio libraries: no database, no internet, no background work."""
+    return {
+        "device": {
+            "path": settings.path,
+            "baudrate": settings.baudrate,
+            "flow_control": None if settings.flow_control == "none" else settings.flow_control,
+        },
+        "database_path": None,
+        "ota": {"enabled": False},
+        "backup_enabled": False,
+        "topology_scan_enabled": False,
+        "watchdog_enabled": True,
+    }
+
+
+class HubApplication(zigpy.application.ControllerApplication):
+    """The mixin: comes before a radio library's ControllerApplication in the bases of a class."""
+
+    def __init__(self, config: dict[str, Any], *, sink: Sink, channel: int) -> None:
+        super().__init__(config)
+        self._sink = sink
+        self._channel = channel
+        self.formed = False
+        self.line_is_gone = False
+
+    # --- starting
+
+    async def register_endpoints(self) -> None:
+        """Register the hub's own endpoints in place of zigpy's."""
+        for record in HUB_ENDPOINTS:
+            await self.add_endpoint(
+                zdo_t.SimpleDescriptor(
+                    endpoint=record.endpoint,
+                    profile=record.profile,
+                    device_type=record.device_id,
+                    device_version=0,
+                    input_clusters=list(record.input_clusters),
+                    output_clusters=list(record.output_clusters),
+                )
+            )
+
+    async def form_network(self, *, fast: bool = False) -> None:
+        """Form a network on the configured channel with a random identity and key. Raises ForeignNetwork.
+
+        zigpy calls this where loading the network failed; that alone does not prove that there is none.
+        """
+        await self.ensure_blank()
+        await self.write_network_info(
+            network_info=zigpy.state.NetworkInfo(
+                extended_pan_id=z.ExtendedPanId(secrets.token_bytes(8)),
+                pan_id=z.PanId(1 + secrets.randbelow(LAST_RANDOM_PAN_ID)),
+                nwk_update_id=z.uint8_t(0),
+                nwk_manager_id=z.NWK(0),
+                channel=z.uint8_t(self._channel),
+                channel_mask=z.Channels.from_channel_list([self._channel]),
+                security_level=z.uint8_t(5),
+                tx_power=SAFE_TX_POWER_DBM,
+                network_key=zigpy.state.Key(key=z.KeyData(secrets.token_bytes(16))),
+                tc_link_key=zigpy.state.Key(
+                    # The only value bellows takes; it makes the dongle hash a random one and never gives it out.
+                    key=z.KeyData(b"ZigBeeAlliance09"),
+                    partner_ieee=z.EUI64.UNKNOWN,
+                ),
+            ),
+            node_info=zigpy.state.NodeInfo(
+                nwk=z.NWK(0), ieee=z.EUI64.UNKNOWN, logical_type=zdo_t.LogicalType.Coordinator
+            ),
+        )
+        await self.load_network_info(load_devices=False)
+        self.formed = True
+
+    async def start_network(self) -> None:
+        """Start the network, unless the dongle is a router or end device of somebody else's."""
+        if self.state.node_info.logical_type != zdo_t.LogicalType.Coordinator:
+            raise foreign_network(f"as a {self.state.node_info.logical_type.name}")
+        await super().start_network()  # type: ignore[no-untyped-call,safe-super]
+
+    async def permit(self, time_s: int = 60, node: t.EUI64 | str | None = None) -> None:
+        """zigpy calls this once at start, to close the network; it is never used to open it."""
+        await self.close_network()
+
+    # --- what other nodes send
+
+    def packet_received(self, packet: t.ZigbeePacket) -> None:
+        """Hand frames of other nodes to the hub; zigpy sees only the coordinator's talk with itself."""
+        assert packet.src is not None
+        assert packet.dst is not None
+        source = int(cast(int, packet.src.address))
+        if source == self.state.node_info.nwk:
+            super().packet_received(packet)
+            return
+        self._sink.frame_received(
+            IncomingFrame(
+                source_nwk=source,
+                source_endpoint=int(packet.src_ep or 0),
+                destination_endpoint=int(packet.dst_ep or 0),
+                profile=self.profile_of(packet),
+                cluster=int(packet.cluster_id),
+                payload=packet.data.serialize(),
+                aps_counter=int(packet.tsn),
+                aps_encrypted=t.TransmitOptions.APS_Encryption in packet.tx_options,
+                broadcast=packet.dst.addr_mode is not t.AddrMode.NWK,
+                lqi=None if packet.lqi is None else int(packet.lqi),
+                rssi=None if packet.rssi is None else int(packet.rssi),
+            )
+        )
+
+    def profile_of(self, packet: t.ZigbeePacket) -> int:
+        """The profile of a received packet."""
+        return int(packet.profile_id)
+
+    def handle_join(self, nwk: t.NWK, ieee: t.EUI64, parent_nwk: t.NWK | None, *, handle_rejoin: bool = True) -> None:
+        """A node joined, by the word of the trust centre."""
+        self._sink.node_joined(t.EUI64(ieee), int(nwk))
+
+    def handle_leave(self, nwk: t.NWK, ieee: t.EUI64) -> None:
+        """A node left, by the word of the trust centre."""
+        self._sink.node_left(t.EUI64(ieee), int(nwk))
+
+    def handle_relays(self, nwk: t.NWK, relays: list[t.NWK]) -> None:
+        """Source routes are the stack's affair."""
+
+    def gp_packet_received(self, packet: t.ZigbeeGpPacket) -> None:
+        """Green Power has no place in a Smart Energy HAN."""
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """The serial line closed, the watchdog gave up, or the dongle reset itself."""
+        self.line_is_gone = True
+        self._sink.line_lost("the serial line was closed" if exc is None else f"{type(exc).__name__}: {exc}")
+
+    # --- what each radio does in its own way
+
+    async def ensure_blank(self) -> None:
+        """Raise ForeignNetwork where the dongle holds a network after all."""
+        raise NotImplementedError
+
+    async def open_network(self, ieee: t.EUI64, link_key: bytes, seconds: int) -> None:
+        """Let this device join with this key, through the hub itself."""
+        raise NotImplementedError
+
+    async def close_network(self) -> None:
+        """Let nobody join. Must be harmless where nobody may."""
+        raise NotImplementedError
+
+    async def prepare_sleepy(self, nwk: int) -> None:
+        """Tell the stack that this destination sleeps, where it wants to know."""
+
+    async def recover(self, nwk: int, status: str) -> bool:
+        """After a failed delivery, repair the route; True where sending again makes sense."""
+        return False
+
+    def firmware(self) -> str:
+        """The dongle's firmware, for people."""
+        raise NotImplementedError
+
+
+def foreign_network(how: str) -> ForeignNetwork:
+    """The error for a dongle in use elsewhere."""
+    return ForeignNetwork(
+        f"the dongle belongs to another network ({how}), and was left as it is",
+        "use another dongle, or erase this one's network with its own tool first",
+    )

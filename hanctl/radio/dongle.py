@@ -1,0 +1,280 @@
+"""One dongle as the hub uses it: the Radio contract over a zigpy application."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Any
+
+import structlog
+import zigpy.exceptions
+import zigpy.types as t
+import zigpy.zdo.types as zdo_t
+
+from hanctl.errors import DongleError
+from hanctl.eui64 import Eui64, from_bytes, to_bytes
+from hanctl.radio.application import HubApplication, Sink
+from hanctl.radio.errors import DeliveryFailed, DongleGone, NetworkStartFailed
+from hanctl.radio.frames import ZDO_PROFILE, IncomingFrame, NetworkState, OutgoingFrame, RadioListener
+from hanctl.radio.opening import opening_error
+from hanctl.radio.settings import DongleSettings
+
+log = structlog.get_logger()
+z: Any = t
+"""zigpy's types as constructors: half of them carry no annotations."""
+
+CONNECT_TIMEOUT_S = 10.0
+START_TIMEOUT_S = 180.0
+"""Forming writes some two thousand NVRAM items on a real ZNP dongle."""
+STOP_TIMEOUT_S = 5.0
+FIRST_BROADCAST = 0xFFF8
+LONGEST_PERMIT_S = 254
+BUSY_RETRIES_S = (0.02, 0.05, 0.1, 0.2, 0.4)
+BUSY = frozenset(
+    {
+        # EmberZNet: its queue of outgoing messages or its buffers are full.
+        "ZIGBEE_MAX_MESSAGE_LIMIT_REACHED",
+        "ALLOCATION_FAILED",
+        "NO_MORE_RESOURCE",
+        "FULL",
+        # Z-Stack.
+        "MEM_ERROR",
+        "BUFFER_FULL",
+        "NWK_TABLE_FULL",
+        "MAC_NO_RESOURCES",
+    }
+)
+
+
+class ZigpyRadio:
+    """Implements Radio. ``application`` builds the radio library's application around a sink.
+
+    One object is one opening: after ``stop``, or after the dongle was lost, make another.
+    """
+
+    def __init__(self, settings: DongleSettings, application: Callable[[DongleSettings, Sink], HubApplication]) -> None:
+        self._settings = settings
+        self._application = application(settings, self)
+        self._listener: RadioListener | None = None
+        self._lost: str | None = None
+        self._stopped = False
+        self._scopes: set[asyncio.Timeout] = set()
+        self._tsn = 0
+        self._tsns_in_flight: set[int] = set()
+
+    # --- Radio
+
+    async def start(self, listener: RadioListener) -> NetworkState:
+        app = self._application
+        try:
+            async with asyncio.timeout(CONNECT_TIMEOUT_S):
+                await app.connect()
+        except Exception as error:
+            hung_up = self._lost is not None
+            await self.stop()
+            raise opening_error(error, self._settings, hung_up=hung_up) from error
+        try:
+            async with asyncio.timeout(START_TIMEOUT_S) as scope, self._ended_by_loss(scope):
+                await app.initialize(auto_form=True)
+        except Exception as error:
+            lost = self._lost
+            await self.stop()
+            if isinstance(error, DongleError):
+                raise
+            if lost is not None:
+                raise DongleGone(f"the dongle was lost while starting: {lost}", "check cable and power") from error
+            raise NetworkStartFailed(
+                f"the dongle answers, but its network did not start ({_one_line(error)})",
+                "unplug the dongle and replug it; if that does not help, check its firmware",
+            ) from error
+        if self._lost is not None:
+            await self.stop()
+            raise DongleGone(f"the dongle was lost while starting: {self._lost}", "check cable and power")
+        self._listener = listener
+        state = self._network_state()
+        if not state.formed and state.channel != self._settings.channel:
+            log.warning(
+                "the dongle's network is on another channel than configured; it was resumed as it is",
+                channel=state.channel,
+                configured=self._settings.channel,
+            )
+        return state
+
+    async def stop(self) -> None:
+        self._listener = None
+        if self._stopped:
+            return
+        self._stopped = True
+        self._end_pending()
+        with contextlib.suppress(Exception):
+            async with asyncio.timeout(STOP_TIMEOUT_S):
+                await self._application.shutdown(db=False)
+
+    async def send(self, frame: OutgoingFrame) -> None:
+        await self._guarded(lambda: self._send(frame))
+
+    async def open_join(self, eui64: Eui64, link_key: bytes, seconds: int) -> None:
+        seconds = min(seconds, LONGEST_PERMIT_S)
+        await self._guarded(lambda: self._application.open_network(_ieee(eui64), link_key, seconds))
+
+    async def close_join(self) -> None:
+        await self._guarded(self._application.close_network)
+
+    async def remove(self, eui64: Eui64, nwk: int) -> None:
+        tsn = self._tsn & 0xFF
+        request = z.uint8_t(tsn).serialize() + _ieee(eui64).serialize() + bytes([0x00])
+        await self.send(
+            OutgoingFrame(
+                destination_nwk=nwk,
+                destination_endpoint=0,
+                source_endpoint=0,
+                profile=ZDO_PROFILE,
+                cluster=int(zdo_t.ZDOCmd.Mgmt_Leave_req),
+                payload=request,
+            )
+        )
+
+    # --- Sink
+
+    def frame_received(self, frame: IncomingFrame) -> None:
+        if self._listener is not None:
+            self._listener.frame_received(frame)
+
+    def node_joined(self, ieee: t.EUI64, nwk: int) -> None:
+        if self._listener is not None:
+            self._listener.device_joined(from_bytes(ieee.serialize()), nwk)
+
+    def node_left(self, ieee: t.EUI64, nwk: int) -> None:
+        if self._listener is not None:
+            self._listener.device_left(from_bytes(ieee.serialize()), nwk)
+
+    def line_lost(self, reason: str) -> None:
+        if self._lost is not None or self._stopped:
+            return
+        self._lost = reason
+        self._end_pending()
+        if self._listener is not None:
+            self._listener.dongle_lost(reason)
+
+    # --- inside
+
+    def _network_state(self) -> NetworkState:
+        node, network = self._application.state.node_info, self._application.state.network_info
+        return NetworkState(
+            dongle_eui64=from_bytes(node.ieee.serialize()),
+            radio=self._settings.radio,
+            firmware=self._application.firmware(),
+            channel=int(network.channel),
+            pan_id=int(network.pan_id),
+            extended_pan_id=from_bytes(network.extended_pan_id.serialize()),
+            formed=self._application.formed,
+        )
+
+    async def _send(self, frame: OutgoingFrame) -> None:
+        unicast = frame.destination_nwk < FIRST_BROADCAST
+        if frame.sleepy and unicast:
+            await self._application.prepare_sleepy(frame.destination_nwk)
+        delays = iter(BUSY_RETRIES_S)
+        recovered = False
+        while True:
+            try:
+                await self._send_once(frame, unicast)
+            except zigpy.exceptions.DeliveryError as error:
+                status = _status_name(error)
+                if status in BUSY and (delay := next(delays, None)) is not None:
+                    await asyncio.sleep(delay)
+                elif not recovered and unicast and await self._application.recover(frame.destination_nwk, status):
+                    recovered = True
+                else:
+                    raise
+            else:
+                return
+
+    async def _send_once(self, frame: OutgoingFrame, unicast: bool) -> None:
+        options = t.TransmitOptions.NONE
+        if frame.aps_ack and unicast:
+            options |= t.TransmitOptions.ACK
+        if frame.aps_encrypted:
+            options |= t.TransmitOptions.APS_Encryption
+        # Z-Stack's confirmations name nothing but this number, so that it must be unique among all that wait for one,
+        # whatever their destination. It is not the ZCL sequence number. Source: zigpy.md §4.
+        tsn = self._next_tsn()
+        try:
+            await self._application.send_packet(
+                t.ZigbeePacket(
+                    # Critical packets pass zigpy's limiter by: an answer must not wait behind another device's silence.
+                    priority=t.PacketPriority.CRITICAL,
+                    src=t.AddrModeAddress(t.AddrMode.NWK, self._application.state.node_info.nwk),
+                    src_ep=z.uint8_t(frame.source_endpoint),
+                    dst=_destination(frame.destination_nwk),
+                    dst_ep=z.uint8_t(frame.destination_endpoint),
+                    tsn=z.uint8_t(tsn),
+                    profile_id=z.uint16_t(frame.profile),
+                    cluster_id=z.uint16_t(frame.cluster),
+                    data=t.SerializableBytes(frame.payload),
+                    tx_options=options,
+                    extended_timeout=frame.sleepy,
+                )
+            )
+        finally:
+            self._tsns_in_flight.discard(tsn)
+
+    def _next_tsn(self) -> int:
+        if len(self._tsns_in_flight) > 0xFF:
+            raise DeliveryFailed("256 frames wait for their confirmation already", "try again later")
+        while True:
+            self._tsn = (self._tsn + 1) & 0xFF
+            if self._tsn not in self._tsns_in_flight:
+                self._tsns_in_flight.add(self._tsn)
+                return self._tsn
+
+    async def _guarded(self, action: Callable[[], Awaitable[None]]) -> None:
+        """Run an action that ends at once where the dongle is lost, and raises only this layer's errors."""
+        self._check_open()
+        try:
+            async with asyncio.timeout(None) as scope, self._ended_by_loss(scope):
+                await action()
+        except (DeliveryFailed, DongleError):
+            raise
+        except Exception as error:
+            self._check_open(error)
+            raise DeliveryFailed(_one_line(error)) from error
+
+    def _check_open(self, cause: Exception | None = None) -> None:
+        if self._lost is not None or self._stopped:
+            reason = self._lost or "it was closed"
+            raise DongleGone(f"the dongle is gone: {reason}", "it is reopened as soon as it is back") from cause
+
+    @contextlib.asynccontextmanager
+    async def _ended_by_loss(self, scope: asyncio.Timeout) -> AsyncIterator[None]:
+        self._scopes.add(scope)
+        try:
+            yield
+        finally:
+            self._scopes.discard(scope)
+
+    def _end_pending(self) -> None:
+        now = asyncio.get_running_loop().time()
+        while self._scopes:
+            self._scopes.pop().reschedule(now)
+
+
+def _ieee(eui64: Eui64) -> t.EUI64:
+    return t.EUI64.deserialize(to_bytes(eui64))[0]
+
+
+def _destination(nwk: int) -> t.AddrModeAddress:
+    if nwk >= FIRST_BROADCAST:
+        return t.AddrModeAddress(t.AddrMode.Broadcast, z.BroadcastAddress(nwk))
+    return t.AddrModeAddress(t.AddrMode.NWK, z.NWK(nwk))
+
+
+def _status_name(error: BaseException) -> str:
+    status = getattr(error, "status", None)
+    return str(getattr(status, "name", status))
+
+
+def _one_line(error: BaseException) -> str:
+    text = " ".join(str(error).split())
+    return text or ("no confirmation in time" if isinstance(error, TimeoutError) else type(error).__name__)

@@ -1,0 +1,65 @@
+"""Errors of the radio layer."""
+
+from __future__ import annotations
+
+from hanctl.errors import DongleError, HanctlError
+
+
+class DeliveryFailed(HanctlError):
+    """A frame was not accepted by the dongle or not acknowledged by its destination."""
+
+    code = "delivery-failed"
+
+
+class DongleGone(DongleError):
+    """The serial line to the dongle is lost."""
+
+    code = "dongle-gone"
+
+
+class PortAbsent(DongleError):
+    """The serial port does not exist."""
+
+    code = "dongle-port-absent"
+
+
+class PortForbidden(DongleError):
+    """This user may not open the serial port."""
+
+    code = "dongle-port-forbidden"
+
+
+class PortBusy(DongleError):
+    """Another program holds the serial port."""
+
+    code = "dongle-port-busy"
+
+
+class PortUnreachable(DongleError):
+    """The network address of the dongle does not answer."""
+
+    code = "dongle-port-unreachable"
+
+
+class NotADongle(DongleError):
+    """The port opened, but what listens there does not speak the configured radio's protocol."""
+
+    code = "dongle-no-answer"
+
+
+class ForeignNetwork(DongleError):
+    """The dongle belongs to a network as something other than its coordinator; nothing was changed."""
+
+    code = "dongle-foreign-network"
+
+
+class UnsupportedFirmware(DongleError):
+    """The dongle's firmware lacks what the hub needs."""
+
+    code = "dongle-firmware-unsupported"
+
+
+class NetworkStartFailed(DongleError):
+    """The dongle answers, but its network did not start."""
+
+    code = "dongle-network-failed"

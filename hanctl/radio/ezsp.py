@@ -1,0 +1,106 @@
+"""EZSP dongles, through bellows."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import bellows.types as bt
+import zigpy.types as t
+from bellows.zigbee.application import ControllerApplication
+
+from hanctl.radio.application import HubApplication, Sink, base_config, foreign_network
+from hanctl.radio.errors import NetworkStartFailed
+from hanctl.radio.settings import DongleSettings
+
+CLOSED = bt.EzspDecisionBitmask.DEFAULT_CONFIGURATION
+"""Trust centre policy between joins: no joins, no unsecured rejoins."""
+INSTALL_CODE_JOINS = bt.EzspDecisionBitmask.ALLOW_JOINS | bt.EzspDecisionBitmask.JOINS_USE_INSTALL_CODE_KEY
+
+
+class EzspApplication(HubApplication, ControllerApplication):
+    """The hub on an EmberZNet NCP."""
+
+    _ezsp: Any
+
+    def __init__(self, config: dict[str, Any], *, sink: Sink, channel: int) -> None:
+        super().__init__(config, sink=sink, channel=channel)
+        self._told_sleepy: set[int] = set()
+
+    async def ensure_blank(self) -> None:
+        (state,) = await self._ezsp.networkState()
+        if state != bt.EmberNetworkStatus.NO_NETWORK:
+            raise foreign_network("as something other than its coordinator")
+
+    async def _reset(self) -> None:
+        """A reset, as forming does several, takes the endpoints with it; bellows registers them only on connecting."""
+        await super()._reset()  # type: ignore[no-untyped-call]
+        self._created_device_endpoints.clear()
+        await self.register_endpoints()
+
+    async def open_network(self, ieee: t.EUI64, link_key: bytes, seconds: int) -> None:
+        """Give the key as a transient one, and permit joins that have such a key.
+
+        Only the hub permits: routers are not asked to, so that a new device joins through the hub itself and nothing
+        stays open elsewhere when the window closes. Source: zigpy.md §5.
+        """
+        status = await self._ezsp.add_transient_link_key(ieee, bt.KeyData(link_key))
+        self._expect_ok(status, "the dongle did not take the joining key")
+        await self._set_trust_center_policy(INSTALL_CODE_JOINS)
+        (status,) = await self._ezsp.permitJoining(seconds)
+        self._expect_ok(status, "the dongle did not open the network")
+
+    async def close_network(self) -> None:
+        await self._ezsp.permitJoining(0)
+        await self._set_trust_center_policy(CLOSED)
+
+    async def prepare_sleepy(self, nwk: int) -> None:
+        # The stack forgets this only when it restarts, and so does this object.
+        if nwk in self._told_sleepy:
+            return
+        self._told_sleepy.add(nwk)
+        status, ieee = await self._ezsp.lookupEui64ByNodeId(nodeId=nwk)
+        if bt.sl_Status.from_ember_status(status) == bt.sl_Status.OK:
+            await self._ezsp.set_extended_timeout(nwk=nwk, ieee=ieee, extended_timeout=True)
+
+    def ezsp_callback_handler(self, frame_name: str, args: list[Any]) -> None:
+        """Also notice a stack that went down by itself: a hub without a network has to start again."""
+        if frame_name == "stackStatusHandler":
+            status = bt.sl_Status.from_ember_status(args[0])
+            if status == bt.sl_Status.NETWORK_DOWN:
+                self._sink.line_lost("the dongle's network went down")
+            return
+        super().ezsp_callback_handler(frame_name, args)  # type: ignore[no-untyped-call]
+
+    def firmware(self) -> str:
+        version = self.state.node_info.version
+        return f"EmberZNet {version or '(unknown version)'}, EZSP {self._ezsp.ezsp_version}"
+
+    async def _set_trust_center_policy(self, decision: int) -> None:
+        (status,) = await self._ezsp.setPolicy(
+            policyId=bt.EzspPolicyId.TRUST_CENTER_POLICY, decisionId=bt.EzspDecisionBitmask(decision)
+        )
+        self._expect_ok(status, "the dongle did not take the joining policy")
+
+    @staticmethod
+    def _expect_ok(status: Any, what: str) -> None:
+        if bt.sl_Status.from_ember_status(status) != bt.sl_Status.OK:
+            raise NetworkStartFailed(
+                f"{what}: {status!r}", "try again; if it persists, unplug the dongle and replug it"
+            )
+
+
+def application(settings: DongleSettings, sink: Sink) -> HubApplication:
+    """The application for this dongle, not connected yet."""
+    config = base_config(settings) | {
+        # One event loop for everything: no thread, and so no race between the serial line and the hub.
+        "use_thread": False,
+        # No rejoin with the well-known key; trust centre keys are not given on request, application keys are.
+        # Source: zigpy.md §5.
+        "ezsp_config": {"CONFIG_TC_REJOINS_USING_WELL_KNOWN_KEY_TIMEOUT_S": 0},
+        "ezsp_policies": {
+            "TRUST_CENTER_POLICY": int(CLOSED),
+            "TC_KEY_REQUEST_POLICY": int(bt.EzspDecisionId.DENY_TC_KEY_REQUESTS),
+            "APP_KEY_REQUEST_POLICY": int(bt.EzspDecisionId.ALLOW_APP_KEY_REQUESTS),
+        },
+    }
+    return EzspApplication(config, sink=sink, channel=settings.channel)

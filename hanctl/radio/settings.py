@@ -1,0 +1,21 @@
+"""What the radio layer needs to know of the configuration."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+RadioKind = Literal["ezsp", "znp"]
+FlowControl = Literal["none", "hardware", "software"]
+
+
+@dataclass(frozen=True, slots=True)
+class DongleSettings:
+    """One dongle. ``path`` is a device path, a pty, or ``tcp://host:port``; ``channel`` (11–26) is used to form."""
+
+    radio: RadioKind
+    path: str
+    channel: int = 11
+    baudrate: int = 115200
+    flow_control: FlowControl = "none"
+    """bellows takes "none" as "software" (XON and XOFF), which an EZSP dongle without it does not mind."""

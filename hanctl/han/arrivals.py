@@ -1,0 +1,123 @@
+"""Who is on the network: known devices get their address on record, strangers are told to leave."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import TypeVar
+
+import structlog
+from zigpy.zdo.types import ZDOCmd
+
+from hanctl.clock import Clock
+from hanctl.errors import HanctlError
+from hanctl.eui64 import Eui64
+from hanctl.han import zdo
+from hanctl.han.exchange import Exchange
+from hanctl.han.tasks import Tasks
+from hanctl.ledger.events import DeviceJoined, JoinRefused
+from hanctl.ledger.ledger import Ledger
+from hanctl.ledger.records import Device, DeviceState
+from hanctl.radio.frames import IncomingFrame
+
+K = TypeVar("K")
+
+log = structlog.get_logger()
+
+IDENTIFY_TIMEOUT_S = 10.0
+QUIET_S = 60.0
+"""How long one stranger is not asked, and not told, again."""
+STRANGERS_KEPT = 64
+
+
+class Arrivals:
+    """Only devices in the ledger, and not removed from the network by a user, belong to the HAN."""
+
+    def __init__(self, ledger: Ledger, clock: Clock, exchange: Exchange, tasks: Tasks) -> None:
+        self._ledger = ledger
+        self._clock = clock
+        self._exchange = exchange
+        self._tasks = tasks
+        self._held: dict[int, IncomingFrame] = {}
+        self._refused: dict[Eui64, float] = {}
+        self._unidentified: dict[int, float] = {}
+
+    def arrived(self, eui64: Eui64, nwk: int, *, sleepy: bool | None = None) -> Device | None:
+        """Put the device at this address on record; None where it is a stranger, who is told to leave.
+
+        ``sleepy``: what the device announced, where it did.
+        """
+        device = self._ledger.devices.get(eui64)
+        if device is None or device.state == "removed":
+            self._refuse(eui64, nwk, "nobody asked for it" if device is None else "it was removed")
+            return None
+        state: DeviceState = device.state
+        if state == "expected":
+            state = "joined"
+        elif state == "left":
+            state = "interviewed" if device.endpoints else "joined"
+        if sleepy is None:
+            sleepy = device.sleepy
+        if (device.nwk, device.state, device.sleepy) == (nwk, state, sleepy):
+            return device
+        now_there = replace(
+            device, nwk=nwk, state=state, sleepy=sleepy, joined_at=device.joined_at or self._clock.now()
+        )
+        with self._ledger.transaction():
+            self._ledger.devices.put(now_there)
+            if (device.nwk, device.state) != (nwk, state):
+                self._ledger.record(DeviceJoined(device=eui64, nwk=nwk, rejoin=device.joined_at is not None))
+        return now_there
+
+    def identify(self, frame: IncomingFrame, then: Callable[[Eui64, IncomingFrame], None]) -> None:
+        """Ask the sender of a frame, whose address is on nobody's record, who it is; ``then`` gets both.
+
+        One frame of each sender, the latest, is held meanwhile: a device that knows the hub asks again anyway.
+        """
+        nwk, now = frame.source_nwk, self._clock.monotonic()
+        if nwk in self._held:
+            self._held[nwk] = frame
+        elif len(self._held) < STRANGERS_KEPT and now - self._unidentified.get(nwk, -QUIET_S) >= QUIET_S:
+            self._held[nwk] = frame
+            self._tasks.start(self._identify(nwk, then))
+
+    async def tell_to_leave(self, eui64: Eui64, nwk: int) -> None:
+        """Ask a device to leave; that it does not hear is logged."""
+        try:
+            await self._exchange.radio.remove(eui64, nwk)
+        except HanctlError as error:
+            log.warning("the device did not take the request to leave", device=eui64, reason=str(error))
+
+    async def _identify(self, nwk: int, then: Callable[[Eui64, IncomingFrame], None]) -> None:
+        try:
+            response = await self._exchange.request_zdo(
+                nwk=nwk,
+                cluster=ZDOCmd.IEEE_addr_req,
+                build=lambda tsn: zdo.ieee_addr_req(tsn, nwk),
+                timeout_s=IDENTIFY_TIMEOUT_S,
+            )
+            eui64, told = zdo.parse_ieee_addr_rsp(response)
+        except HanctlError as error:
+            log.info("an unknown node did not say who it is", nwk=nwk, reason=str(error))
+            self._quiet(self._unidentified, nwk)
+            del self._held[nwk]
+            return
+        frame = self._held.pop(nwk)
+        if told != nwk:
+            self._quiet(self._unidentified, nwk)
+            return
+        self._unidentified.pop(nwk, None)
+        then(eui64, frame)
+
+    def _refuse(self, eui64: Eui64, nwk: int, reason: str) -> None:
+        if self._clock.monotonic() - self._refused.get(eui64, -QUIET_S) < QUIET_S:
+            return
+        self._quiet(self._refused, eui64)
+        self._ledger.record(JoinRefused(device=eui64, reason=reason))
+        self._tasks.start(self.tell_to_leave(eui64, nwk))
+
+    def _quiet(self, table: dict[K, float], key: K) -> None:
+        table.pop(key, None)
+        table[key] = self._clock.monotonic()
+        while len(table) > STRANGERS_KEPT:
+            del table[next(iter(table))]

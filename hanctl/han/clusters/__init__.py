@@ -1,0 +1,1 @@
+"""The clusters the HAN layer serves by itself."""

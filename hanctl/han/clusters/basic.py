@@ -1,0 +1,40 @@
+"""Basic (0x0000)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from zigpy.zcl.foundation import DataTypeId
+
+import hanctl
+from hanctl.han.cluster import Attribute, DefaultReply, Request, Status
+from hanctl.radio.endpoints import BASIC, ESI_ENDPOINT
+
+ZCL_VERSION = 8
+POWER_SOURCE_MAINS = 0x01
+
+
+def character_string(text: str) -> Attribute:
+    """A string attribute; at most 254 bytes of UTF-8."""
+    encoded = text.encode()[:254]
+    return Attribute(DataTypeId.string, bytes((len(encoded),)) + encoded)
+
+
+class BasicServer:
+    """Who the hub is."""
+
+    cluster = BASIC
+    endpoint = ESI_ENDPOINT
+
+    def attributes(self) -> Mapping[int, Attribute]:
+        return {
+            0x0000: Attribute(DataTypeId.uint8, bytes((ZCL_VERSION,))),
+            0x0004: character_string("hanctl"),
+            0x0005: character_string("Communications Hub"),
+            0x0007: Attribute(DataTypeId.enum8, bytes((POWER_SOURCE_MAINS,))),
+            0x4000: character_string(hanctl.__version__),
+        }
+
+    def handle(self, request: Request) -> DefaultReply:
+        # Reset to Factory Defaults is the only command, and not for a device to give to a hub.
+        return DefaultReply(Status.UNSUP_COMMAND)

@@ -1,0 +1,72 @@
+"""Time (0x000A), attributes 0x0000–0x0007: UTC from the hub's clock, and British local time."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta, tzinfo
+from functools import lru_cache
+from zoneinfo import ZoneInfo
+
+from zigpy.zcl.foundation import DataTypeId
+
+from hanctl.clock import Clock
+from hanctl.han.cluster import Attribute, DefaultReply, Request, Status
+from hanctl.radio.endpoints import ESI_ENDPOINT, TIME
+
+EPOCH = datetime(2000, 1, 1, tzinfo=UTC)
+MASTER = 0x01
+MASTER_FOR_ZONE_AND_DST = 0x04
+LOCAL_ZONE = "Europe/London"
+
+
+def zigbee_time(moment: datetime) -> int:
+    """Whole seconds since 2000-01-01 00:00 UTC."""
+    return int((moment - EPOCH).total_seconds())
+
+
+@lru_cache(maxsize=8)
+def summer_time(zone: tzinfo, year: int) -> tuple[datetime, datetime]:
+    """When daylight saving starts and ends in ``year``, UTC; twice the year's start where there is none."""
+    start = datetime(year, 1, 1, tzinfo=UTC)
+    hours = [start + timedelta(hours=hour) for hour in range(366 * 24)]
+    saving = [bool(hour.astimezone(zone).dst()) for hour in hours]
+    changes = [hour for hour, was, now in zip(hours[1:], saving, saving[1:], strict=False) if was != now]
+    if len(changes) != 2 or saving[0]:
+        return start, start
+    return changes[0], changes[1]
+
+
+class TimeServer:
+    """The master clock of the HAN."""
+
+    cluster = TIME
+    endpoint = ESI_ENDPOINT
+
+    def __init__(self, clock: Clock, zone: tzinfo | None = None) -> None:
+        self._clock = clock
+        self._zone = zone or ZoneInfo(LOCAL_ZONE)
+
+    def attributes(self) -> Mapping[int, Attribute]:
+        now = self._clock.now()
+        local = now.astimezone(self._zone)
+        utc = zigbee_time(now)
+        shift = local.dst() or timedelta(0)
+        standard_offset = int(((local.utcoffset() or timedelta(0)) - shift).total_seconds())
+        start, end = summer_time(self._zone, now.year)
+        return {
+            0x0000: Attribute(DataTypeId.UTC, _u32(utc)),
+            0x0001: Attribute(DataTypeId.map8, bytes((MASTER | MASTER_FOR_ZONE_AND_DST,))),
+            0x0002: Attribute(DataTypeId.int32, standard_offset.to_bytes(4, "little", signed=True)),
+            0x0003: Attribute(DataTypeId.uint32, _u32(zigbee_time(start))),
+            0x0004: Attribute(DataTypeId.uint32, _u32(zigbee_time(end))),
+            0x0005: Attribute(DataTypeId.int32, _u32(0 if start == end else 3600)),
+            0x0006: Attribute(DataTypeId.uint32, _u32(utc + standard_offset)),
+            0x0007: Attribute(DataTypeId.uint32, _u32(utc + standard_offset + int(shift.total_seconds()))),
+        }
+
+    def handle(self, request: Request) -> DefaultReply:
+        return DefaultReply(Status.UNSUP_COMMAND)
+
+
+def _u32(value: int) -> bytes:
+    return value.to_bytes(4, "little")

@@ -1,0 +1,155 @@
+"""Requests of the hub and the responses to them, over whichever radio is attached."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Hashable
+from dataclasses import replace
+from typing import Any
+
+from hanctl.han.errors import TimedOut
+from hanctl.han.security import needs_encryption
+from hanctl.han.zcl import ZclFrame
+from hanctl.han.zdo import RESPONSE
+from hanctl.radio.errors import DeliveryFailed, DongleGone
+from hanctl.radio.frames import SMART_ENERGY, ZDO_PROFILE, IncomingFrame, OutgoingFrame, Radio
+
+
+class Exchange:
+    """Sends frames, and matches responses by sender, cluster and sequence number.
+
+    ZCL and ZDO count their own sequences; neither is the APS counter.
+    """
+
+    def __init__(self) -> None:
+        self._radio: Radio | None = None
+        self._waiting: dict[Hashable, asyncio.Future[Any]] = {}
+        self._zcl_tsn = 0
+        self._zdo_tsn = 0
+
+    @property
+    def radio(self) -> Radio:
+        """The attached radio. Raises DongleGone where there is none."""
+        if self._radio is None:
+            raise DongleGone("the dongle is not open", "it is reopened as soon as it is back")
+        return self._radio
+
+    def attach(self, radio: Radio) -> None:
+        """Send over this radio from now on."""
+        self._radio = radio
+
+    def detach(self) -> None:
+        """No radio: whoever waits for a response gets DongleGone."""
+        self._radio = None
+        for future in self._waiting.values():
+            if not future.done():
+                future.set_exception(DongleGone("the dongle was lost", "it is reopened as soon as it is back"))
+
+    async def send(self, frame: OutgoingFrame) -> None:
+        """Raises DeliveryFailed, DongleGone."""
+        await self.radio.send(frame)
+
+    def next_zcl_tsn(self) -> int:
+        """A ZCL sequence number for a frame of the hub's own making."""
+        self._zcl_tsn = (self._zcl_tsn + 1) & 0xFF
+        return self._zcl_tsn
+
+    async def request_zcl(
+        self,
+        *,
+        nwk: int,
+        endpoint: int,
+        source_endpoint: int,
+        cluster: int,
+        frame: ZclFrame,
+        timeout_s: float,
+        sleepy: bool = False,
+    ) -> ZclFrame:
+        """Send a ZCL frame (under a sequence number given here) and return its response.
+
+        ``timeout_s``: seconds, from the delivery on. Raises DeliveryFailed, DongleGone, TimedOut.
+        """
+
+        def key(tsn: int) -> Hashable:
+            return ("zcl", nwk, endpoint, cluster, tsn)
+
+        tsn = self._free(self.next_zcl_tsn, key)
+        outgoing = OutgoingFrame(
+            destination_nwk=nwk,
+            destination_endpoint=endpoint,
+            source_endpoint=source_endpoint,
+            profile=SMART_ENERGY,
+            cluster=cluster,
+            payload=replace(frame, tsn=tsn).serialize(),
+            aps_encrypted=needs_encryption(cluster),
+            sleepy=sleepy,
+        )
+        response: ZclFrame = await self._request(key(tsn), outgoing, timeout_s)
+        return response
+
+    async def request_zdo(
+        self, *, nwk: int, cluster: int, build: Callable[[int], bytes], timeout_s: float, sleepy: bool = False
+    ) -> bytes:
+        """Send the ZDO request that ``build`` makes of a sequence number; returns the response's payload.
+
+        Raises DeliveryFailed, DongleGone, TimedOut.
+        """
+
+        def key(tsn: int) -> Hashable:
+            return ("zdo", nwk, cluster | RESPONSE, tsn)
+
+        tsn = self._free(self._next_zdo_tsn, key)
+        outgoing = OutgoingFrame(
+            destination_nwk=nwk,
+            destination_endpoint=0,
+            source_endpoint=0,
+            profile=ZDO_PROFILE,
+            cluster=cluster,
+            payload=build(tsn),
+            sleepy=sleepy,
+        )
+        response: bytes = await self._request(key(tsn), outgoing, timeout_s)
+        return response
+
+    def zcl_response(self, frame: IncomingFrame, zcl_frame: ZclFrame) -> bool:
+        """Give a response to whoever waits for it; False where nobody does."""
+        return self._resolve(("zcl", frame.source_nwk, frame.source_endpoint, frame.cluster, zcl_frame.tsn), zcl_frame)
+
+    def zdo_response(self, frame: IncomingFrame) -> bool:
+        """Give a response to whoever waits for it; False where nobody does."""
+        return self._resolve(("zdo", frame.source_nwk, frame.cluster, frame.payload[0]), frame.payload)
+
+    def _next_zdo_tsn(self) -> int:
+        self._zdo_tsn = (self._zdo_tsn + 1) & 0xFF
+        return self._zdo_tsn
+
+    def _free(self, count: Callable[[], int], key: Callable[[int], Hashable]) -> int:
+        for _ in range(0x100):
+            tsn = count()
+            if key(tsn) not in self._waiting:
+                return tsn
+        raise DeliveryFailed("256 requests to this device wait for their answers already", "try again later")
+
+    async def _request(self, key: Hashable, frame: OutgoingFrame, timeout_s: float) -> Any:
+        # The response may overtake the confirmation of delivery, so it is awaited from before the sending.
+        future = self._waiting[key] = asyncio.get_running_loop().create_future()
+        try:
+            await self.send(frame)
+            async with asyncio.timeout(timeout_s):
+                return await future
+        except TimeoutError:
+            raise TimedOut(
+                f"0x{frame.destination_nwk:04x} did not answer within {timeout_s:g} s",
+                "a sleeping device answers when it wakes; otherwise check that it is powered and in range",
+            ) from None
+        finally:
+            del self._waiting[key]
+            if future.done() and not future.cancelled():
+                future.exception()
+
+    def _resolve(self, key: Hashable, value: Any) -> bool:
+        future = self._waiting.get(key)
+        if future is None or future.done():
+            return False
+        future.set_result(value)
+        return True

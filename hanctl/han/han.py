@@ -1,0 +1,359 @@
+"""The HAN: devices come and go, their frames are answered, and services reach them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+import structlog
+from zigpy.zdo.types import ZDOCmd
+
+from hanctl.clock import Clock
+from hanctl.errors import HanctlError, NotFound
+from hanctl.eui64 import Eui64
+from hanctl.han import zcl, zdo
+from hanctl.han.arrivals import Arrivals
+from hanctl.han.cluster import ClusterServer
+from hanctl.han.clusters.basic import BasicServer
+from hanctl.han.clusters.keep_alive import KeepAliveServer
+from hanctl.han.clusters.time import TimeServer
+from hanctl.han.dispatcher import Dispatcher
+from hanctl.han.errors import MalformedZcl, MalformedZdo
+from hanctl.han.exchange import Exchange
+from hanctl.han.interview import endpoint_with
+from hanctl.han.interviews import Interviews
+from hanctl.han.joining import JoinWindows
+from hanctl.han.life import Life
+from hanctl.han.security import needs_encryption
+from hanctl.han.tasks import Tasks
+from hanctl.han.zcl import Foundation, Value, ZclFrame
+from hanctl.ledger.events import DeviceLeft
+from hanctl.ledger.ledger import Ledger
+from hanctl.ledger.records import Device, DeviceType
+from hanctl.radio.endpoints import ESI_ENDPOINT, HUB_ENDPOINTS
+from hanctl.radio.errors import DeliveryFailed
+from hanctl.radio.frames import SMART_ENERGY, ZDO_PROFILE, IncomingFrame, NetworkState, OutgoingFrame, Radio
+
+log = structlog.get_logger()
+
+__all__ = ["Han", "Life"]
+
+DefaultResponseCallback = Callable[[Eui64, int, int, int], None]
+
+
+class Han:
+    """Implements RadioListener. Serves Basic, Time and Keep-Alive itself; other clusters are registered.
+
+    ``on_life`` is called at every sign of life of a device, after its frame was dispatched; ``on_default_response``
+    with (device, cluster, command, status) when a device answers a command of ours with a Default Response nobody
+    waits for; ``on_dongle_lost`` once, with the reason, after the radio was detached. None of them may block.
+    """
+
+    def __init__(self, ledger: Ledger, clock: Clock) -> None:
+        self._ledger = ledger
+        self._clock = clock
+        self._tasks = Tasks()
+        self._exchange = Exchange()
+        self._dispatcher = Dispatcher()
+        self._joins = JoinWindows(ledger, self._exchange, self._tasks)
+        self._interviews = Interviews(self, ledger, self._exchange, self._tasks)
+        self._arrivals = Arrivals(ledger, clock, self._exchange, self._tasks)
+        self.on_life: list[Callable[[Eui64, Life], None]] = []
+        self.on_default_response: list[DefaultResponseCallback] = []
+        self.on_dongle_lost: list[Callable[[str], None]] = []
+        self.network: NetworkState | None = None
+        for server in (BasicServer(), TimeServer(clock), KeepAliveServer()):
+            self.register(server)
+
+    def attach(self, radio: Radio, network: NetworkState) -> None:
+        """Use this radio, which was just started, from now on."""
+        self.network = network
+        self._exchange.attach(radio)
+        registered = {(record.endpoint, cluster) for record in HUB_ENDPOINTS for cluster in record.input_clusters}
+        for endpoint, cluster in sorted(registered ^ self._dispatcher.served()):
+            log.warning("a cluster is announced but not served, or the reverse", endpoint=endpoint, cluster=cluster)
+
+    def detach(self) -> None:
+        """The radio is gone: whoever waits for a device gets DongleGone, and so does who sends from now on."""
+        self.network = None
+        self._exchange.detach()
+        self._joins.close_all("dongle lost")
+
+    async def stop(self) -> None:
+        """Close the network, detach, and end everything that runs. Safe to call twice; before the radio is stopped."""
+        await self._joins.shut()
+        self.detach()
+        await self._tasks.cancel()
+
+    def register(self, server: ClusterServer) -> None:
+        """Route a cluster of one of the hub's endpoints to this server. Raises ValueError where it is taken."""
+        self._dispatcher.register(server)
+
+    # --- what services ask of devices
+
+    async def send_command(
+        self,
+        eui64: Eui64,
+        *,
+        cluster: int,
+        command: int,
+        payload: bytes,
+        endpoint: int | None = None,
+        source_endpoint: int = ESI_ENDPOINT,
+        tsn: int | None = None,
+    ) -> None:
+        """Send a cluster command from server to client, unicast, without asking for a Default Response.
+
+        ``endpoint`` None means the device's endpoint that has the cluster as a client. Returns when the device
+        acknowledged it. Raises NotFound (device or endpoint unknown), DeliveryFailed, DongleGone.
+        """
+        device, nwk = self._reachable(eui64)
+        frame = ZclFrame(
+            tsn=self._exchange.next_zcl_tsn() if tsn is None else tsn,
+            command=command,
+            payload=payload,
+            cluster_specific=True,
+            from_server=True,
+            no_default_response=True,
+        )
+        await self._exchange.send(
+            OutgoingFrame(
+                destination_nwk=nwk,
+                destination_endpoint=_endpoint(device, cluster, endpoint, client_side=True),
+                source_endpoint=source_endpoint,
+                profile=SMART_ENERGY,
+                cluster=cluster,
+                payload=frame.serialize(),
+                aps_encrypted=needs_encryption(cluster),
+                sleepy=device.sleepy,
+            )
+        )
+
+    async def read_attributes(
+        self,
+        eui64: Eui64,
+        *,
+        cluster: int,
+        attributes: Sequence[int],
+        client_side: bool = False,
+        endpoint: int | None = None,
+        timeout: float = 10,  # noqa: ASYNC109
+    ) -> dict[int, Value]:
+        """Read attributes of the device's server side, or of its client side.
+
+        None stands for an attribute the device does not have. ``timeout``: seconds, from the delivery on. Raises
+        NotFound, DeliveryFailed, DongleGone, TimedOut, MalformedZcl.
+        """
+        device, nwk = self._reachable(eui64)
+        response = await self._exchange.request_zcl(
+            nwk=nwk,
+            endpoint=_endpoint(device, cluster, endpoint, client_side=client_side),
+            source_endpoint=ESI_ENDPOINT,
+            cluster=cluster,
+            frame=ZclFrame(
+                tsn=0,
+                command=Foundation.READ_ATTRIBUTES,
+                payload=zcl.read_attributes(attributes),
+                from_server=client_side,
+                no_default_response=True,
+            ),
+            timeout_s=timeout,
+            sleepy=device.sleepy,
+        )
+        if response.command == Foundation.DEFAULT_RESPONSE:
+            return dict.fromkeys(attributes)
+        return dict.fromkeys(attributes) | zcl.parse_read_attributes_response(response.payload)
+
+    async def interview(self, eui64: Eui64) -> Device:
+        """Interview the device now, from the start; returns its new record.
+
+        Raises NotFound, DeliveryFailed, DongleGone, TimedOut, MalformedZdo, MalformedZcl.
+        """
+        self._reachable(eui64)
+        return await self._interviews.now(eui64)
+
+    # --- membership
+
+    async def expect(self, eui64: Eui64, link_key: bytes, seconds: int, device_type: DeviceType | None = None) -> None:
+        """Open the network to this one device, for ``seconds``; returns once it is open.
+
+        ``device_type`` wins over what the interview finds. The link key goes to the dongle and is not kept. Raises
+        DeliveryFailed, DongleGone.
+        """
+        device = self._ledger.devices.get(eui64) or Device(eui64=eui64, added_at=self._clock.now())
+        with self._ledger.transaction():
+            self._ledger.devices.put(
+                replace(device, state="expected", nwk=None, device_type=device_type or device.device_type)
+            )
+        await self._joins.open(eui64, link_key, seconds)
+
+    def cancel_join(self, eui64: Eui64) -> None:
+        """Close this device's join window, where it has one."""
+        self._joins.close(eui64, "cancelled")
+
+    async def remove(self, eui64: Eui64) -> None:
+        """Ask the device to leave, and talk to it no more, also where it does not hear.
+
+        Raises NotFound. A device that cannot be reached is removed from the ledger all the same.
+        """
+        device = self._ledger.devices.get(eui64)
+        if device is None or device.state == "removed":
+            raise NotFound(f"{eui64} is not a device of this hub", "'hanctl device list' names the devices")
+        self._joins.close(eui64, "cancelled")
+        self._interviews.cancel(eui64)
+        with self._ledger.transaction():
+            self._ledger.devices.put(replace(device, state="removed", nwk=None))
+            if device.nwk is not None:
+                self._ledger.record(DeviceLeft(device=eui64))
+        if device.nwk is not None:
+            await self._arrivals.tell_to_leave(eui64, device.nwk)
+
+    # --- RadioListener
+
+    def frame_received(self, frame: IncomingFrame) -> None:
+        if frame.profile == ZDO_PROFILE and frame.destination_endpoint == 0:
+            self._zdo_received(frame)
+        elif frame.profile == SMART_ENERGY:
+            device = self._ledger.devices.by_nwk(frame.source_nwk)
+            if device is None:
+                self._arrivals.identify(frame, self._identified)
+            else:
+                self._zcl_received(frame, device)
+
+    def device_joined(self, eui64: Eui64, nwk: int) -> None:
+        self._arrived(eui64, nwk, Life.JOINED)
+
+    def device_left(self, eui64: Eui64, nwk: int) -> None:
+        device = self._ledger.devices.get(eui64)
+        if device is None or device.nwk is None or device.nwk != nwk:
+            return
+        self._interviews.cancel(eui64)
+        with self._ledger.transaction():
+            self._ledger.devices.put(replace(device, state="left", nwk=None))
+            self._ledger.record(DeviceLeft(device=eui64))
+
+    def dongle_lost(self, reason: str) -> None:
+        self.detach()
+        for callback in tuple(self.on_dongle_lost):
+            callback(reason)
+
+    # --- inside
+
+    def _zdo_received(self, frame: IncomingFrame) -> None:
+        if not frame.payload:
+            return
+        try:
+            if frame.cluster & zdo.RESPONSE:
+                self._exchange.zdo_response(frame)
+            elif frame.cluster == ZDOCmd.Device_annce:
+                told = zdo.parse_device_annce(frame.payload)
+                self._arrived(told.eui64, told.nwk, Life.ANNOUNCED, sleepy=told.sleepy)
+            elif frame.cluster == ZDOCmd.Match_Desc_req:
+                self._match_desc(frame)
+        except MalformedZdo as error:
+            log.warning("malformed ZDO frame", source_nwk=frame.source_nwk, reason=str(error))
+
+    def _match_desc(self, frame: IncomingFrame) -> None:
+        answer = zdo.match_desc_rsp(frame.payload, HUB_ENDPOINTS)
+        if answer is not None:
+            self._answer(
+                OutgoingFrame(
+                    destination_nwk=frame.source_nwk,
+                    destination_endpoint=0,
+                    source_endpoint=0,
+                    profile=ZDO_PROFILE,
+                    cluster=frame.cluster | zdo.RESPONSE,
+                    payload=answer,
+                )
+            )
+
+    def _zcl_received(self, frame: IncomingFrame, device: Device) -> None:
+        try:
+            request = zcl.parse_frame(frame.payload)
+        except MalformedZcl as error:
+            log.warning("malformed ZCL frame", device=device.eui64, reason=str(error))
+            return
+        self._ledger.touch(device.eui64, self._clock.now())
+        self._joins.close(device.eui64, "joined")
+        if not request.cluster_specific and request.command in zcl.RESPONSES:
+            self._response(frame, request, device.eui64)
+        else:
+            answer = self._dispatcher.handle(frame, request, device.eui64, self._clock.monotonic())
+            if answer is not None:
+                self._answer(replace(answer, sleepy=device.sleepy))
+        self._lives(device, Life.FRAME)
+
+    def _response(self, frame: IncomingFrame, response: ZclFrame, eui64: Eui64) -> None:
+        # A Default Response may come in clear: that is how a device says that it wants to be spoken to in cipher.
+        in_clear = needs_encryption(frame.cluster) and not frame.aps_encrypted
+        if in_clear and response.command != Foundation.DEFAULT_RESPONSE:
+            log.warning("a response in clear was not believed", device=eui64, cluster=frame.cluster)
+            return
+        if self._exchange.zcl_response(frame, response) or response.command != Foundation.DEFAULT_RESPONSE:
+            return
+        try:
+            command, status = zcl.parse_default_response(response.payload)
+        except MalformedZcl as error:
+            log.warning("malformed Default Response", device=eui64, reason=str(error))
+            return
+        for callback in tuple(self.on_default_response):
+            callback(eui64, frame.cluster, command, status)
+
+    def _identified(self, eui64: Eui64, frame: IncomingFrame) -> None:
+        device = self._arrived(eui64, frame.source_nwk, Life.FRAME)
+        if device is not None:
+            self._zcl_received(frame, device)
+
+    def _arrived(self, eui64: Eui64, nwk: int, life: Life, *, sleepy: bool | None = None) -> Device | None:
+        device = self._arrivals.arrived(eui64, nwk, sleepy=sleepy)
+        if device is None:
+            return None
+        self._ledger.touch(eui64, self._clock.now())
+        if life is not Life.FRAME:
+            self._dispatcher.forget(eui64)
+            self._lives(device, life)
+        if life is not Life.JOINED:
+            # The trust centre's word comes before the device has the network key: the window closes when it speaks.
+            self._joins.close(eui64, "joined")
+        return device
+
+    def _lives(self, device: Device, life: Life) -> None:
+        self._interviews.alive(device, life)
+        self.tell_life(device.eui64, life)
+
+    def tell_life(self, eui64: Eui64, life: Life) -> None:
+        """Tell the services of a sign of life."""
+        for callback in tuple(self.on_life):
+            try:
+                callback(eui64, life)
+            except Exception:
+                log.exception("a service failed at a sign of life", device=eui64)
+
+    def _answer(self, frame: OutgoingFrame) -> None:
+        self._tasks.start(self._send_answer(frame))
+
+    async def _send_answer(self, frame: OutgoingFrame) -> None:
+        try:
+            await self._exchange.send(frame)
+        except HanctlError as error:
+            # The device asks again where it still wants to know.
+            log.debug("an answer was not delivered", nwk=frame.destination_nwk, reason=str(error))
+
+    def _reachable(self, eui64: Eui64) -> tuple[Device, int]:
+        device = self._ledger.devices.get(eui64)
+        if device is None or device.state in ("removed", "expected"):
+            raise NotFound(f"{eui64} is not a device of this hub", "'hanctl device list' names the devices")
+        if device.nwk is None:
+            raise DeliveryFailed(f"{eui64} is not on the network", "it is found again at its next sign of life")
+        return device, device.nwk
+
+
+def _endpoint(device: Device, cluster: int, given: int | None, *, client_side: bool) -> int:
+    found = given if given is not None else endpoint_with(device.endpoints, cluster, client_side=client_side)
+    if found is None:
+        side = "client" if client_side else "server"
+        raise NotFound(
+            f"{device.eui64} has no endpoint with cluster 0x{cluster:04x} as a {side}",
+            "'hanctl device show' lists its endpoints; it may not be interviewed yet",
+        )
+    return found

@@ -1,0 +1,83 @@
+"""Join windows: the network open to one device, for a while, with its own key."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Literal
+
+import structlog
+
+from hanctl.errors import HanctlError
+from hanctl.eui64 import Eui64
+from hanctl.han.exchange import Exchange
+from hanctl.han.tasks import Tasks
+from hanctl.ledger.events import JoinClosed, JoinOpened
+from hanctl.ledger.ledger import Ledger
+
+log = structlog.get_logger()
+
+REARM_S = 240
+"""A dongle stays open for at most 254 s, and forgets a joining key after 300 s. Source: comms_hub.md §6."""
+
+CloseReason = Literal["joined", "timed out", "cancelled", "dongle lost"]
+
+
+class JoinWindows:
+    """Which devices may join now. Each opening and closing is an event."""
+
+    def __init__(self, ledger: Ledger, exchange: Exchange, tasks: Tasks) -> None:
+        self._ledger = ledger
+        self._exchange = exchange
+        self._tasks = tasks
+        self._open: dict[Eui64, asyncio.Task[None]] = {}
+
+    async def open(self, eui64: Eui64, link_key: bytes, seconds: int) -> None:
+        """Open, or open anew, for ``seconds``. Raises DeliveryFailed, DongleGone."""
+        await self._exchange.radio.open_join(eui64, link_key, min(seconds, REARM_S))
+        running = self._open.pop(eui64, None)
+        if running is not None:
+            running.cancel()
+        self._ledger.record(JoinOpened(device=eui64, seconds=seconds))
+        self._open[eui64] = self._tasks.start(self._keep_open(eui64, link_key, seconds))
+
+    def close(self, eui64: Eui64, reason: CloseReason) -> None:
+        """Close this device's window, where it has one; the dongle closes with the last."""
+        task = self._open.pop(eui64, None)
+        if task is None:
+            return
+        if task is not asyncio.current_task():
+            task.cancel()
+        self._ledger.record(JoinClosed(device=eui64, reason=reason))
+        if not self._open and reason != "dongle lost":
+            self._tasks.start(self._close_network())
+
+    def close_all(self, reason: CloseReason) -> None:
+        """Close every window."""
+        for eui64 in tuple(self._open):
+            self.close(eui64, reason)
+
+    async def shut(self) -> None:
+        """Close every window and the network, and return when that is done."""
+        if not self._open:
+            return
+        self.close_all("cancelled")
+        await self._close_network()
+
+    async def _keep_open(self, eui64: Eui64, link_key: bytes, seconds: int) -> None:
+        while seconds > REARM_S:
+            await asyncio.sleep(REARM_S)
+            seconds -= REARM_S
+            try:
+                await self._exchange.radio.open_join(eui64, link_key, min(seconds, REARM_S))
+            except HanctlError as error:
+                log.warning("the network could not be held open", device=eui64, reason=str(error))
+        await asyncio.sleep(seconds)
+        self.close(eui64, "timed out")
+
+    async def _close_network(self) -> None:
+        if self._open:
+            return
+        try:
+            await self._exchange.radio.close_join()
+        except HanctlError as error:
+            log.warning("the network could not be closed; the dongle closes it by itself", reason=str(error))

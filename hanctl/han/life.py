@@ -1,0 +1,14 @@
+"""Signs of life of a device."""
+
+from __future__ import annotations
+
+from enum import Enum
+
+
+class Life(Enum):
+    """How a device showed that it lives."""
+
+    FRAME = "frame"
+    ANNOUNCED = "announced"
+    INTERVIEWED = "interviewed"
+    JOINED = "joined"

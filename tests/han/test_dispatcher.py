@@ -1,0 +1,175 @@
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import pytest
+
+from hanctl.eui64 import Eui64
+from hanctl.han.cluster import Attribute, DefaultReply, Reply, Request, Status
+from hanctl.han.dispatcher import Dispatcher
+from hanctl.han.zcl import parse_frame
+from hanctl.radio.frames import SMART_ENERGY, IncomingFrame, OutgoingFrame
+
+DEVICE = Eui64("00:0d:6f:00:0a:90:69:e7")
+CLUSTER = 0x0019
+
+
+class Echo:
+    """Command 0 is answered with command 1 and its payload, 1 with SUCCESS, any other with INVALID_FIELD."""
+
+    cluster = CLUSTER
+    endpoint = 1
+
+    def __init__(self) -> None:
+        self.requests: list[Request] = []
+
+    def attributes(self) -> Mapping[int, Attribute]:
+        return {0: Attribute(0x20, b"\x07"), 1: Attribute(0x42, b"\x3f" + b"x" * 63), 2: Attribute(0x21, b"\x34\x12")}
+
+    def handle(self, request: Request) -> Reply | DefaultReply:
+        self.requests.append(request)
+        if request.command == 0:
+            return Reply(1, request.payload)
+        return DefaultReply(Status.SUCCESS if request.command == 1 else Status.INVALID_FIELD)
+
+
+@pytest.fixture
+def echo() -> Echo:
+    return Echo()
+
+
+@pytest.fixture
+def dispatcher(echo: Echo) -> Dispatcher:
+    dispatcher = Dispatcher()
+    dispatcher.register(echo)
+    return dispatcher
+
+
+def incoming(
+    payload: str, *, cluster: int = CLUSTER, endpoint: int = 1, broadcast: bool = False, encrypted: bool = True
+) -> IncomingFrame:
+    return IncomingFrame(
+        source_nwk=0x1234,
+        source_endpoint=7,
+        destination_endpoint=endpoint,
+        profile=SMART_ENERGY,
+        cluster=cluster,
+        payload=bytes.fromhex(payload),
+        aps_counter=1,
+        aps_encrypted=encrypted,
+        broadcast=broadcast,
+    )
+
+
+def handle(dispatcher: Dispatcher, frame: IncomingFrame, now: float = 0.0) -> OutgoingFrame | None:
+    return dispatcher.handle(frame, parse_frame(frame.payload), DEVICE, now)
+
+
+TABLE = [
+    # A cluster's answer: its command, the request's TSN, server to client, no Default Response wanted.
+    ("01 2a 00 aabb", "19 2a 01 aabb"),
+    # SUCCESS is told only to who wants it; an error always.
+    ("01 2a 01", "18 2a 0b 01 00"),
+    ("11 2a 01", None),
+    ("11 2a 02", "18 2a 0b 02 85"),
+    # The hub has no client side here, and knows no manufacturer's commands.
+    ("09 2a 00", "10 2a 0b 00 81"),
+    ("05 5f11 2a 00", "1c 5f11 2a 0b 00 81"),
+    # Read Attributes: known, unknown, too long to fit with the rest, of a manufacturer.
+    ("00 2a 00 0000 0900", "18 2a 01 0000 00 20 07 0900 86"),
+    ("00 2a 00 0000 0100 0200", "18 2a 01 0000 00 20 07 0100 89 0200 00 21 3412"),
+    ("04 5f11 2a 00 0000", "1c 5f11 2a 01 0000 86"),
+    ("00 2a 00 00", "18 2a 0b 00 80"),
+    # Write Attributes, its variants, and with a value that is cut short.
+    ("00 2a 02 0000 20 01 0900 20 01", "18 2a 04 88 0000 86 0900"),
+    ("00 2a 03 0000 20 01", "18 2a 04 88 0000"),
+    ("00 2a 05 0000 20 01", None),
+    ("00 2a 02 0000 21 01", "18 2a 0b 02 80"),
+    # Discover Attributes.
+    ("00 2a 0c 0100 01", "18 2a 0d 00 0100 42"),
+    ("00 2a 0c 0000 ff", "18 2a 0d 01 0000 20 0100 42 0200 21"),
+    # A foundation command nobody knows, and a report to a hub that takes none.
+    ("00 2a 33", "18 2a 0b 33 81"),
+    ("18 2a 0a 0000 20 01", "10 2a 0b 0a 81"),
+]
+
+
+@pytest.mark.parametrize(("request_hex", "answer"), TABLE)
+def test_answers(dispatcher: Dispatcher, request_hex: str, answer: str | None) -> None:
+    outgoing = handle(dispatcher, incoming(request_hex))
+    assert (outgoing and outgoing.payload) == (None if answer is None else bytes.fromhex(answer))
+
+
+def test_addresses_of_an_answer(dispatcher: Dispatcher) -> None:
+    outgoing = handle(dispatcher, incoming("01 2a 00"))
+    assert outgoing == OutgoingFrame(
+        destination_nwk=0x1234,
+        destination_endpoint=7,
+        source_endpoint=1,
+        profile=SMART_ENERGY,
+        cluster=CLUSTER,
+        payload=bytes.fromhex("19 2a 01"),
+        aps_encrypted=True,
+    )
+
+
+def test_what_comes_in_clear_is_refused_in_clear_and_not_run(dispatcher: Dispatcher, echo: Echo) -> None:
+    outgoing = handle(dispatcher, incoming("11 2a 00", encrypted=False))
+    assert outgoing is not None
+    assert outgoing.payload == bytes.fromhex("18 2a 0b 00 01")
+    assert not outgoing.aps_encrypted
+    assert echo.requests == []
+
+
+def test_a_broadcast_is_never_encrypted(dispatcher: Dispatcher, echo: Echo) -> None:
+    assert handle(dispatcher, incoming("01 2a 00", encrypted=False, broadcast=True)) is not None
+    assert len(echo.requests) == 1
+
+
+def test_a_cluster_nobody_serves(dispatcher: Dispatcher) -> None:
+    outgoing = handle(dispatcher, incoming("11 2a 00", cluster=0x0700))
+    assert outgoing is not None
+    assert outgoing.payload == bytes.fromhex("18 2a 0b 00 c3")
+
+
+def test_an_endpoint_that_is_not_ours_is_silent(dispatcher: Dispatcher) -> None:
+    assert handle(dispatcher, incoming("01 2a 00", endpoint=9)) is None
+
+
+def test_all_endpoints_means_the_one_that_serves(dispatcher: Dispatcher) -> None:
+    outgoing = handle(dispatcher, incoming("01 2a 00", endpoint=0xFF, broadcast=True))
+    assert outgoing is not None
+    assert outgoing.source_endpoint == 1
+    assert handle(dispatcher, incoming("01 2a 00", endpoint=0xFF, cluster=0x0700)) is None
+
+
+@pytest.mark.parametrize("request_hex", ["01 2a 01", "01 2a 02", "00 2a 33", "05 5f11 2a 00"])
+def test_a_broadcast_gets_no_default_response(dispatcher: Dispatcher, request_hex: str) -> None:
+    assert handle(dispatcher, incoming(request_hex, broadcast=True)) is None
+
+
+def test_a_repeat_is_answered_again_and_not_run_again(dispatcher: Dispatcher, echo: Echo) -> None:
+    first = handle(dispatcher, incoming("01 2a 00 aa"), now=100.0)
+    assert handle(dispatcher, incoming("01 2a 00 aa"), now=109.9) == first
+    assert len(echo.requests) == 1
+    handle(dispatcher, incoming("01 2b 00 aa"), now=109.9)
+    handle(dispatcher, incoming("01 2a 00 aa"), now=111.0)
+    assert len(echo.requests) == 3
+
+
+def test_a_device_that_started_again_is_a_new_asker(dispatcher: Dispatcher, echo: Echo) -> None:
+    handle(dispatcher, incoming("01 01 00"), now=0.0)
+    dispatcher.forget(DEVICE)
+    handle(dispatcher, incoming("01 01 00"), now=1.0)
+    assert len(echo.requests) == 2
+
+
+def test_what_is_remembered_stays_small(dispatcher: Dispatcher) -> None:
+    for number in range(5000):
+        handle(dispatcher, incoming(f"01 {number & 255:02x} 00 {number:08x}"), now=0.0)
+    assert len(dispatcher._answered) <= 1024
+
+
+def test_a_cluster_is_served_once(dispatcher: Dispatcher) -> None:
+    with pytest.raises(ValueError, match="0x0019"):
+        dispatcher.register(Echo())

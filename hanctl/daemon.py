@@ -56,6 +56,7 @@ class Daemon:
     ``updates``.
     """
 
+    lock: StateLock
     ledger: Ledger
     store: FirmwareStore
     han: Han
@@ -205,9 +206,9 @@ class Daemon:
                 f"the state directory {directory} cannot be made: {error.strerror}",
                 "check its parent's owner, or give another ([hub] state_dir)",
             ) from error
-        lock = StateLock(directory)
-        lock.acquire()
-        self._undo.append(lock.release)
+        self.lock = StateLock(directory)
+        self.lock.acquire()
+        self._undo.append(self.lock.release)
         if not ledger.exists():
             self._fresh += [directory / (ledger.name + tail) for tail in ("", "-wal", "-shm")]
         self._undo.append(self._remove_fresh)

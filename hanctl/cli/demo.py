@@ -48,7 +48,7 @@ def demo(
     with _Stage(console) as stage, TemporaryDirectory(prefix="hanctl-demo-") as directory:
         audience = demonstration.Audience(stage.hub, stage.device, stage.progress)
         notice = asyncio.run(demonstration.run(radio, Path(directory), audience))
-    _print_notice(console, notice)
+    _print_notice(notice)
 
 
 class _Stage:
@@ -59,6 +59,7 @@ class _Stage:
         self._began = time.monotonic()
         self._bar: ProgressBar | None = None
         self._tenths = 0
+        self._over = False
 
     def __enter__(self) -> _Stage:
         from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
@@ -83,7 +84,9 @@ class _Stage:
     def hub(self, recorded: Recorded) -> None:
         fields = recorded.event.model_dump(exclude={"device", "update"})
         if recorded.event.type == "activation.notice":
-            fields = {}
+            # It is printed whole in the end, and what follows is only the stage being cleared.
+            self._over = True
+            return
         told = ", ".join(f"{name} {_brief(name, value)}" for name, value in fields.items() if value is not None)
         self._say("hub", "cyan", f"{recorded.event.type}  [dim]{told}[/dim]")
 
@@ -104,6 +107,8 @@ class _Stage:
             self._say("hub", "cyan", f"transfer  {progress.offset} of {progress.size} bytes")
 
     def _say(self, who: str, colour: str, text: str) -> None:
+        if self._over:
+            return
         elapsed = time.monotonic() - self._began
         self._console.print(f"{elapsed:6.2f} s  [{colour}]{who:<5}[/{colour}]  {text}", soft_wrap=True)
 
@@ -119,9 +124,7 @@ def _brief(name: str, value: object) -> str:
 _HEX = frozenset({"pan_id", "nwk", "manufacturer_code", "image_type"})
 
 
-def _print_notice(console: Console, notice: ActivationNotice) -> None:
-    from rich.panel import Panel
-
+def _print_notice(notice: ActivationNotice) -> None:
     facts = {
         "device": f"{notice.device} ({notice.device_type})",
         "version": f"{version(notice.old_version)} -> {version(notice.new_version)}",
@@ -132,5 +135,10 @@ def _print_notice(console: Console, notice: ActivationNotice) -> None:
         "activated": notice.activated_at or "-",
         "confirmed": f"{notice.confirmed_at}, by {notice.confirmed_by}",
     }
-    lines = "\n".join(f"{name:<26}{value}" for name, value in facts.items())
-    console.print(Panel(lines, title="activation notice", title_align="left", width=96))
+    print("\nactivation notice")
+    for name, value in facts.items():
+        separator = " " if len(name) < _NAME_WIDTH else "\n" + " " * (_NAME_WIDTH + 3)
+        print(f"  {name:<{_NAME_WIDTH}}{separator}{value}")
+
+
+_NAME_WIDTH = 12

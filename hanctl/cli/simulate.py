@@ -118,7 +118,8 @@ def event_printer(now: Callable[[], float], echo: Callable[[str], None]) -> Call
             before, parts[event.device] = parts.get(event.device), part
             if part == before:
                 return
-        echo(f"{now() - began:9.2f} s  {event.device}: {event.text}")
+        what = "firmware update: " if event.kind in ("ota", "block") else ""
+        echo(f"{now() - began:9.2f} s  {event.device}: {what}{event.text}")
 
     return tell
 

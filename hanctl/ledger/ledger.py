@@ -84,6 +84,11 @@ class Ledger:
         self._closed = True
         self._connection.close()
 
+    def abandon(self) -> None:
+        """Close the file as a kill would: what is only in memory is lost."""
+        self._closed = True
+        self._connection.close()
+
     @contextmanager
     def transaction(self) -> Iterator[None]:
         """All that is written within becomes durable together, or not at all where the block raises.

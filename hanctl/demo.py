@@ -1,0 +1,124 @@
+"""The main job on one machine without a radio: a simulated dongle with a PPMID behind it, and the hub on its port.
+
+Hub and simulation meet only as bytes on a TCP port, as they would on a serial line.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from hanctl.clock import SystemClock
+from hanctl.config import Config
+from hanctl.daemon import Daemon
+from hanctl.errors import ExitCode, HanctlError
+from hanctl.firmware import demo_image
+from hanctl.firmware.open_updates import Progress
+from hanctl.ledger.events import ActivationNotice, DeviceInterviewed, UpdateFailed
+from hanctl.ledger.ledger import Recorded
+from hanctl.simulator.device import DeviceEvent
+from hanctl.simulator.device_spec import Behaviour, DeviceSpec, OtaTimings
+from hanctl.simulator.ports import TcpPort
+from hanctl.simulator.world import World
+
+INSTALL_CODE = "83FED3407A939723A5C639B26916D505C3B5"
+"""A published test value. Source: comms_hub.md §7.5."""
+
+DISPLAY = DeviceSpec.model_validate(
+    {
+        "name": "ppmid",
+        "eui64": "00:0d:6f:00:0b:00:00:01",
+        "type": "ppmid",
+        "install_code": INSTALL_CODE,
+        "manufacturer_code": demo_image.MANUFACTURER_CODE,
+        "image_type": demo_image.IMAGE_TYPE,
+        "running_version": demo_image.FILE_VERSION - 1,
+        # The real client waits up to four minutes after it has joined; nobody watches a demo that long.
+        "timings": OtaTimings(start_delay_s=(1.0, 1.0)),
+        "ota": Behaviour(think_time_s=0.02),
+    }
+)
+PATIENCE_S = 120.0
+
+
+class DemoFailed(HanctlError):
+    """The demonstration did not end in the activation notice."""
+
+    code = "demo-failed"
+    exit_code = ExitCode.UPDATE_FAILED
+
+
+@dataclass(frozen=True)
+class Audience:
+    """Who watches: called with what the hub recorded, what the device did, and how far the transfer is."""
+
+    hub: Callable[[Recorded], None]
+    device: Callable[[DeviceEvent], None]
+    progress: Callable[[Progress], None]
+
+
+async def run(radio: Literal["ezsp", "znp"], directory: Path, audience: Audience) -> ActivationNotice:
+    """Run the demonstration with its state in ``directory``; returns the activation notice. Raises DemoFailed."""
+    async with _simulation(radio, audience) as (world, url):
+        config = Config.model_validate(
+            {
+                "hub": {"state_dir": str(directory), "socket": str(directory / "socket")},
+                "dongle": {"path": url, "radio": radio},
+            }
+        )
+        daemon = Daemon(config, SystemClock(), serve=False)
+        try:
+            async with asyncio.timeout(PATIENCE_S):
+                await daemon.start()
+                daemon.ledger.subscribe(audience.hub)
+                return await _update(daemon, world, audience)
+        except TimeoutError:
+            raise DemoFailed(
+                f"no activation notice after {PATIENCE_S:.0f} s", "run it again; the lines above say how far it came"
+            ) from None
+        finally:
+            await daemon.stop("the demo is over")
+
+
+@asynccontextmanager
+async def _simulation(radio: Literal["ezsp", "znp"], audience: Audience) -> AsyncIterator[tuple[World, str]]:
+    world = World.build([DISPLAY], kind=radio)
+    world.listen(audience.device)
+    port = TcpPort(world.dongle)
+    await port.open()
+    try:
+        world.plug()
+        yield world, port.url
+    finally:
+        world.stop()
+        await port.close()
+
+
+async def _update(daemon: Daemon, world: World, audience: Audience) -> ActivationNotice:
+    interviewed = asyncio.Event()
+    ended: asyncio.Future[ActivationNotice] = asyncio.get_running_loop().create_future()
+
+    def follow(recorded: Recorded) -> None:
+        match recorded.event:
+            case DeviceInterviewed():
+                interviewed.set()
+            case ActivationNotice() as notice if not ended.done():
+                ended.set_result(notice)
+            case UpdateFailed(reason=reason) if not ended.done():
+                ended.set_exception(DemoFailed(f"the update failed: {reason}", "the lines above say more"))
+
+    daemon.ledger.subscribe(follow)
+    await daemon.join(DISPLAY.eui64, INSTALL_CODE, device_type="ppmid")
+    for device in world.devices:
+        device.power_on()
+    await interviewed.wait()
+    image = daemon.updates.add_image(demo_image.build(), name=demo_image.NAME)
+    update = daemon.updates.start(DISPLAY.eui64, image.file_sha256, activation="now")
+    while not ended.done():
+        audience.progress(daemon.updates.progress(update.id))
+        await asyncio.wait({ended}, timeout=0.1)
+    return ended.result()

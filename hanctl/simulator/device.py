@@ -1,0 +1,389 @@
+"""A simulated Smart Energy device: power, radio, and the frames it answers; its OTA client runs on its timers."""
+
+from __future__ import annotations
+
+import asyncio
+import struct
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+from hanctl.eui64 import from_bytes, to_bytes
+from hanctl.simulator import zdo
+from hanctl.simulator.device_membership import Joiner
+from hanctl.simulator.device_spec import OTA, DeviceSpec, PowerCut
+from hanctl.simulator.device_storage import DeviceStorage, Phase
+from hanctl.simulator.device_timers import Timers
+from hanctl.simulator.device_zcl import ZclAnswers
+from hanctl.simulator.medium import BROADCAST_RX_ON, ApsFrame, Link, Medium
+from hanctl.simulator.ota_client import OtaClient
+from hanctl.simulator.ota_types import (
+    Activate,
+    AskServerEui,
+    FindServer,
+    OtaCounts,
+    OtaIdentity,
+    OtaState,
+    Output,
+    Request,
+)
+from hanctl.simulator.stack import MAC_MAINS_ROUTER, MAC_SLEEPY, Stack
+from hanctl.simulator.zcl import ZclFrame
+
+ANY_ENDPOINT = 0xFF
+BUSY_S = 3.0
+"""How long a sleepy device polls fast after it sent or got something."""
+_LEAVE_REJOIN = 0x80
+
+
+@dataclass(frozen=True, slots=True)
+class DeviceEvent:
+    """Something a person may want to see. ``offset`` and ``size``, bytes, are of the image in the slot.
+
+    ``kind``: "power", "network", "ota" (another state of the client), "block", "version".
+    """
+
+    device: str
+    kind: str
+    text: str
+    offset: int = 0
+    size: int = 0
+
+
+Listener = Callable[[DeviceEvent], None]
+
+
+class SimulatedDevice:
+    """One device in range of the dongle. ``powered`` is False without mains or battery and while it boots."""
+
+    def __init__(self, spec: DeviceSpec, medium: Medium, stack: Stack, directory: Path | None = None) -> None:
+        self.spec = spec
+        self.eui64 = spec.eui64
+        self.nwk: int | None = None
+        self.powered = False
+        self.sleepy = spec.sleepy
+        self.link = Link(spec.link.delay_s, spec.link.loss)
+        self.medium = medium
+        self.storage = DeviceStorage(spec.running_version, spec.eui64, directory)
+        self.storage.write_error_at = spec.ota.write_error_at
+        identity = OtaIdentity(spec.eui64, spec.manufacturer_code, spec.image_type, spec.hardware_version)
+        self.client = OtaClient(identity, self.storage, medium.rng, spec.ota, spec.timings)
+        self.endpoints = {e.endpoint: e for e in spec.endpoints}
+        self.listeners: list[Listener] = []
+        self._ota_endpoint = next((e for e in self.endpoints.values() if OTA in e.output_clusters), None)
+        self._timers = Timers()
+        self._zcl = ZclAnswers(spec, self.client, self._ota_endpoint, self._answer, self._drive)
+        self._joiner = Joiner(
+            self, spec, self.storage, stack, medium, self._timers, self._on_network, self._off_network
+        )
+        self._has_power = False
+        self._wake: asyncio.TimerHandle | None = None
+        self._cuts = list(spec.power_cut)
+        self._busy_until = 0.0
+        self._told = (OtaState.OFF, self.storage.offset)
+        self._tsn = self._counter = 0
+        medium.attach(self)
+
+    # --- what a test or a person does with it
+
+    @property
+    def online(self) -> bool:
+        """Whether it is on a network and its radio is on."""
+        return self.powered and self.nwk is not None
+
+    @property
+    def running_version(self) -> int:
+        return self.storage.running_version
+
+    @property
+    def ota_state(self) -> OtaState:
+        return self.client.state
+
+    @property
+    def counts(self) -> OtaCounts:
+        """What its OTA client has done since the simulation began."""
+        return self.client.counts
+
+    def flash_image(self) -> bytes:
+        """The image slot: the whole file after a download, also once it runs."""
+        return self.storage.slot()
+
+    def power_on(self) -> None:
+        """Give it power: it boots, and looks for its network."""
+        if self._has_power:
+            return
+        self._has_power = True
+        self._tell("power", "powered on")
+        self._boot(self.spec.start_delay_s)
+
+    def power_off(self) -> None:
+        """Take its power: all but its storage is gone, and it stays off."""
+        if self._wake is not None:
+            self._wake.cancel()
+            self._wake = None
+        if not self._has_power:
+            return
+        self._has_power = False
+        self._stop_radio()
+        self._tell("power", "power cut")
+
+    def power_cycle(self, off_s: float) -> None:
+        """Power off, and on again after ``off_s`` seconds."""
+        self.power_off()
+        self._wake = asyncio.get_running_loop().call_later(off_s, self.power_on)
+
+    def leave(self, *, rejoin: bool = False) -> None:
+        """Leave the network, and forget it unless it is to rejoin; nothing while it is on none."""
+        if self.online:
+            self._joiner.leave(rejoin=rejoin)
+
+    def activate_out_of_band(self) -> None:
+        """Activate the waiting image by other means than the server."""
+        self._drive(self.client.activate_out_of_band(self._now()))
+
+    # --- power
+
+    def _boot(self, delay_s: float) -> None:
+        self._timers.set("boot", delay_s, self._booted)
+        for number, cut in enumerate(self._cuts):
+            if cut.after_s is not None:
+                self._timers.set(f"cut {number}", cut.after_s, partial(self._cut, cut))
+
+    def _booted(self) -> None:
+        self.powered = True
+        self.nwk = None
+        if self.spec.sleepy:
+            self._poll()
+        self._joiner.search(0.0)
+
+    def _stop_radio(self) -> None:
+        self._timers.cancel_all()
+        self.client.stop()
+        # It keeps its address: to the coordinator it is a device that does not answer.
+        self.powered = False
+
+    def _cut(self, cut: PowerCut) -> None:
+        """A power cut that the spec asks for; each happens once."""
+        self._cuts.remove(cut)
+        self.power_cycle(cut.off_s)
+
+    def _reboot(self) -> None:
+        """Activation: the boot loader runs what is in the slot."""
+        if self.spec.ota.bootload_returns:
+            self._drive(self.client.bootload_returned(self._now()))
+            return
+        before = self.running_version
+        self._stop_radio()
+        self.storage.apply(runs=not self.spec.ota.roll_back)
+        after = self.running_version
+        text = f"0x{after:08x} runs" + (
+            " again: rolled back" if self.spec.ota.roll_back else f", before 0x{before:08x}"
+        )
+        self._tell("version", text)
+        self._boot(self.spec.boot_time_s)
+
+    # --- network
+
+    def _on_network(self, how: str) -> None:
+        self._tell("network", f"{how} as 0x{self.nwk or 0:04x}")
+        self._busy()
+        self._timers.set("announce", self.spec.announce_delay_s, self._announce)
+        if self._ota_endpoint is not None:
+            self._drive(self.client.start(self._now()))
+
+    def _off_network(self, how: str) -> None:
+        self._timers.cancel("announce")
+        self._timers.cancel("ota")
+        self.client.stop()
+        self._tell("network", how)
+
+    def _announce(self) -> None:
+        if self.nwk is not None:
+            payload = zdo.device_annce(self._next_tsn(), self.eui64, self.nwk, self._mac_capability)
+            self._send_zdo(BROADCAST_RX_ON, zdo.DEVICE_ANNCE, payload)
+
+    @property
+    def _mac_capability(self) -> int:
+        return MAC_SLEEPY if self.spec.sleepy else MAC_MAINS_ROUTER
+
+    def _describe(self) -> zdo.NodeDescription:
+        return zdo.NodeDescription(
+            self.eui64,
+            self.nwk or 0,
+            logical_type=2 if self.spec.sleepy else 1,
+            mac_capability=self._mac_capability,
+            manufacturer_code=self.spec.manufacturer_code,
+            endpoints=tuple(self.endpoints[e] for e in sorted(self.endpoints)),
+        )
+
+    def _poll(self) -> None:
+        """A sleepy device asks its parent for frames: often while it expects some, else rarely."""
+        if self.online and self._joiner.check():
+            self.medium.poll(self)
+        busy = self._now() < self._busy_until or self.client.awaiting_answer
+        interval = self.spec.busy_poll_interval_s if busy else self.spec.poll_interval_s
+        self._timers.set("poll", min(interval, self.spec.poll_interval_s), self._poll)
+
+    def _busy(self) -> None:
+        self._busy_until = self._now() + BUSY_S
+        if self.spec.sleepy and self.powered:
+            self._timers.set("poll", min(self.spec.busy_poll_interval_s, self.spec.poll_interval_s), self._poll)
+
+    # --- frames out
+
+    def _send_zdo(self, destination: int, cluster: int, payload: bytes) -> None:
+        self._send(destination, 0, cluster, 0, 0, payload, encrypted=False)
+
+    def _send(
+        self,
+        destination: int,
+        profile: int,
+        cluster: int,
+        source_endpoint: int,
+        destination_endpoint: int,
+        payload: bytes,
+        *,
+        encrypted: bool,
+        ack: bool = True,
+    ) -> None:
+        if not self.powered or self.nwk is None or not self._joiner.check():
+            return
+        self._busy()
+        self._counter = (self._counter + 1) & 0xFF
+        frame = ApsFrame(
+            self.nwk,
+            destination,
+            profile,
+            cluster,
+            source_endpoint,
+            destination_endpoint,
+            self._counter,
+            payload,
+            ack_request=ack,
+            encrypted=encrypted,
+        )
+        self.medium.to_coordinator(self, frame, lambda _: None)
+
+    def _answer(self, to: ApsFrame, answer: ZclFrame | None) -> None:
+        """Answer a ZCL frame as it came: from the endpoint it was for, under the same security, acknowledged alike."""
+        if answer is None or to.broadcast:
+            return
+        self._send(
+            to.source,
+            to.profile,
+            to.cluster,
+            to.destination_endpoint,
+            to.source_endpoint,
+            answer.encode(),
+            encrypted=to.encrypted,
+            ack=to.ack_request,
+        )
+
+    # --- frames in
+
+    def receive(self, frame: ApsFrame) -> None:
+        """Take a frame from the coordinator."""
+        if not self.powered or self.nwk is None or not self._joiner.check():
+            return
+        self._busy()
+        if frame.destination_endpoint == 0 and frame.profile == 0:
+            self._receive_zdo(frame)
+            return
+        for number, endpoint in self.endpoints.items():
+            if frame.destination_endpoint in (number, ANY_ENDPOINT) and frame.profile in (endpoint.profile, 0xFFFF):
+                self._zcl.receive(endpoint, frame)
+
+    def _receive_zdo(self, frame: ApsFrame) -> None:
+        payload, now = frame.payload, self._now()
+        if frame.cluster == zdo.MATCH_DESC_REQ | zdo.RESPONSE:
+            if len(payload) >= 6 and payload[1] == zdo.SUCCESS and payload[4] > 0:
+                nwk = struct.unpack_from("<H", payload, 2)[0]
+                self._drive(self.client.server_found(nwk, payload[5], now))
+        elif frame.cluster == zdo.IEEE_ADDR_REQ | zdo.RESPONSE:
+            if len(payload) >= 12 and payload[1] == zdo.SUCCESS:
+                nwk = struct.unpack_from("<H", payload, 10)[0]
+                self._drive(self.client.server_eui(nwk, from_bytes(payload[2:10]), now))
+        elif frame.cluster == zdo.MGMT_LEAVE_REQ:
+            self._receive_leave(frame)
+        elif not frame.cluster & zdo.RESPONSE and frame.cluster != zdo.DEVICE_ANNCE:
+            answer = zdo.answer(self._describe(), frame.cluster, payload, broadcast=frame.broadcast)
+            if answer is not None:
+                self._send_zdo(frame.source, *answer)
+
+    def _receive_leave(self, frame: ApsFrame) -> None:
+        tsn, who = frame.payload[:1], frame.payload[1:9]
+        if len(frame.payload) < 10:
+            self._send_zdo(frame.source, frame.cluster | zdo.RESPONSE, tsn + bytes([zdo.INV_REQUESTTYPE]))
+        elif who not in (bytes(8), to_bytes(self.eui64)):
+            self._send_zdo(frame.source, frame.cluster | zdo.RESPONSE, tsn + bytes([zdo.DEVICE_NOT_FOUND]))
+        else:
+            self._send_zdo(frame.source, frame.cluster | zdo.RESPONSE, tsn + bytes([zdo.SUCCESS]))
+            rejoin = bool(frame.payload[9] & _LEAVE_REJOIN)
+            # The answer must be out before the radio leaves the network.
+            self._timers.set("leave", 0.1 + 2 * self.link.delay_s, lambda: self.leave(rejoin=rejoin))
+
+    # --- the OTA client
+
+    def _drive(self, outputs: list[Output]) -> None:
+        """Do what the client asked for, set its timer, and tell of what changed."""
+        for output in outputs:
+            self._do(output)
+        if self.client.deadline is None:
+            self._timers.cancel("ota")
+        elif self.powered:
+            self._timers.set("ota", self.client.deadline - self._now(), self._ota_timer)
+        self._tell_progress()
+        if self.storage.phase in (Phase.PARTIAL, Phase.COMPLETE) and self.powered:
+            due = next((c for c in self._cuts if c.offset is not None and self.storage.offset >= c.offset), None)
+            if due is not None:
+                self._cut(due)
+
+    def _ota_timer(self) -> None:
+        self._drive(self.client.timer(self._now()))
+
+    def _do(self, output: Output) -> None:
+        endpoint, server = self._ota_endpoint, self.client.server_nwk
+        if endpoint is None:
+            return
+        if isinstance(output, FindServer):
+            wanted = struct.pack("<HHBHB", BROADCAST_RX_ON, endpoint.profile, 1, OTA, 0)
+            self._send_zdo(BROADCAST_RX_ON, zdo.MATCH_DESC_REQ, bytes([self._next_tsn()]) + wanted)
+        elif isinstance(output, AskServerEui):
+            wanted = struct.pack("<HBB", output.nwk, 0, 0)
+            self._send_zdo(output.nwk, zdo.IEEE_ADDR_REQ, bytes([self._next_tsn()]) + wanted)
+        elif isinstance(output, Request) and server is not None:
+            request = ZclFrame(self._next_tsn(), output.command, output.payload, cluster_specific=True)
+            self._send(
+                server,
+                endpoint.profile,
+                OTA,
+                endpoint.endpoint,
+                self.client.server_endpoint,
+                request.encode(),
+                encrypted=self.spec.encrypts,
+            )
+        elif isinstance(output, Activate):
+            self._reboot()
+
+    def _next_tsn(self) -> int:
+        self._tsn = (self._tsn + 1) & 0xFF
+        return self._tsn
+
+    # --- telling
+
+    def _tell_progress(self) -> None:
+        told, self._told = self._told, (self.client.state, self.storage.offset)
+        if self.client.state not in (told[0], OtaState.OFF):
+            self._tell("ota", self.client.state.value)
+        if told[1] != self.storage.offset and self.storage.offset:
+            self._tell("block", f"{self.storage.offset} of {self.storage.image_size} bytes")
+
+    def _tell(self, kind: str, text: str) -> None:
+        event = DeviceEvent(self.spec.name, kind, text, self.storage.offset, self.storage.image_size)
+        for listener in list(self.listeners):
+            listener(event)
+
+    @staticmethod
+    def _now() -> float:
+        return asyncio.get_running_loop().time()

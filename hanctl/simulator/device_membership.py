@@ -1,0 +1,94 @@
+"""How a simulated device gets on a network, comes back to it, notices that it is gone, and leaves."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from hanctl.simulator.device_spec import DeviceSpec
+from hanctl.simulator.device_storage import DeviceStorage, Membership
+from hanctl.simulator.device_timers import Timers
+from hanctl.simulator.medium import Medium, Node
+from hanctl.simulator.stack import Stack
+
+SEARCH_S = 0.2
+"""Beacon scan and association take about this long."""
+WATCH_S = 120.0
+"""How often a device checks that its parent still runs its network; stands for the keep-alive of comms_hub.md §6."""
+
+
+@dataclass(slots=True)
+class Joiner:
+    """Looks for a network until it is on one. ``on_network`` is called with how: "joined" or "rejoined"."""
+
+    node: Node
+    spec: DeviceSpec
+    storage: DeviceStorage
+    stack: Stack
+    medium: Medium
+    timers: Timers
+    on_network: Callable[[str], None]
+    off_network: Callable[[str], None]
+
+    def search(self, delay_s: float) -> None:
+        """Begin to look for the network it was on, or for a new one."""
+        self.timers.cancel("watch")
+        self.timers.set("join", delay_s + SEARCH_S + 2 * self.spec.link.delay_s, self._try)
+
+    def parent_is_ours(self) -> bool:
+        """False where the coordinator is on and runs another network than the device's own."""
+        member, network = self.storage.membership, self.stack.network
+        if member is None:
+            return False
+        return not self.stack.hearing() or (network is not None and network.key == member.key)
+
+    def check(self) -> bool:
+        """As ``parent_is_ours``; where not, the device goes looking."""
+        if self.parent_is_ours():
+            return True
+        if self.node.nwk is not None:
+            self.node.nwk = None
+            self.off_network("lost its network")
+            self.search(0.0)
+        return False
+
+    def leave(self, *, rejoin: bool) -> None:
+        """Leave. Without ``rejoin`` the network is forgotten, and the device looks for any that lets it in."""
+        if self.node.nwk is None:
+            return
+        self.timers.cancel("watch")
+        if rejoin:
+            self.node.nwk = None
+        else:
+            self.medium.leave(self.node)
+            self.storage.set_membership(None)
+        self.off_network("left")
+        self.search(0.0 if rejoin else self.spec.join_retry_s)
+
+    def _try(self) -> None:
+        lost = self.medium.rng.random() < self.spec.link.loss
+        if lost or not self._enter():
+            self.timers.set("join", self.spec.join_retry_s, self._try)
+
+    def _enter(self) -> bool:
+        """Try the known network, then any that permits joining with the pre-configured key."""
+        member = self.storage.membership
+        nwk = self.stack.readmit(self.node, member.key) if member is not None else None
+        if nwk is not None:
+            self._entered(nwk, "rejoined")
+            return True
+        nwk = self.stack.admit(self.node, self.spec.link_key)
+        if nwk is not None:
+            self._entered(nwk, "joined")
+        return nwk is not None
+
+    def _entered(self, nwk: int, how: str) -> None:
+        assert self.stack.network is not None
+        self.node.nwk = nwk
+        self.storage.set_membership(Membership(nwk, self.stack.network.key))
+        self.timers.set("watch", WATCH_S, self._watch)
+        self.on_network(how)
+
+    def _watch(self) -> None:
+        if self.check():
+            self.timers.set("watch", WATCH_S, self._watch)

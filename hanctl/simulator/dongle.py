@@ -1,0 +1,141 @@
+"""What every simulated dongle has: power, one serial line, a file for what survives a power cut, and fault counts."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+from abc import ABC, abstractmethod
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from hanctl.errors import ExitCode, HanctlError
+from hanctl.simulator.stack import Stack
+
+LOGGER = logging.getLogger(__name__)
+
+Write = Callable[[bytes], None]
+
+
+class SimulatorError(HanctlError):
+    """The simulator cannot do what was asked of it."""
+
+    code = "simulator"
+    exit_code = ExitCode.USAGE
+
+
+class Flash:
+    """Non-volatile memory: a JSON file (0600, replaced atomically), or nothing but memory where ``path`` is None."""
+
+    def __init__(self, path: Path | None = None) -> None:
+        self.path = path
+        self._content: dict[str, Any] = {}
+
+    def load(self) -> dict[str, Any]:
+        """What was last saved; empty for new flash. Raises SimulatorError where the file is not ours."""
+        if self.path is not None and self.path.exists():
+            try:
+                content = json.loads(self.path.read_text())
+            except (ValueError, OSError) as error:
+                raise SimulatorError(
+                    f"{self.path} does not hold a simulated dongle's state: {error}", "name another file, or remove it"
+                ) from error
+            if not isinstance(content, dict):
+                raise SimulatorError(
+                    f"{self.path} does not hold a simulated dongle's state", "name another file, or remove it"
+                )
+            self._content = content
+        return json.loads(json.dumps(self._content))  # type: ignore[no-any-return]
+
+    def save(self, content: dict[str, Any]) -> None:
+        """Replace the content as a whole."""
+        self._content = json.loads(json.dumps(content))
+        if self.path is None:
+            return
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        temporary = self.path.with_name(self.path.name + ".new")
+        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        with os.fdopen(descriptor, "w") as file:
+            json.dump(self._content, file, indent=1)
+        temporary.replace(self.path)
+
+
+class Dongle(ABC):
+    """A dongle on a serial line. A port attaches a ``write`` function and feeds ``data_received``.
+
+    ``faults`` counts, by reason, every serial frame that was malformed or unknown; each is also logged.
+    """
+
+    def __init__(self, stack: Stack, flash: Flash) -> None:
+        self.stack = stack
+        self.flash = flash
+        self.faults: Counter[str] = Counter()
+        self.powered = False
+        self.power_listeners: list[Callable[[bool], None]] = []
+        self._write: Write | None = None
+
+    def power_on(self) -> None:
+        """Plug in: boot from flash."""
+        if self.powered:
+            return
+        self.powered = True
+        self.stack.power_on()
+        self.boot()
+        for listener in list(self.power_listeners):
+            listener(True)
+
+    def power_off(self) -> None:
+        """Unplug: whatever was not in flash is gone, and the port disappears."""
+        if not self.powered:
+            return
+        self.shut_down()
+        self.powered = False
+        self.stack.power_off()
+        for listener in list(self.power_listeners):
+            listener(False)
+        self._write = None
+
+    @property
+    def in_use(self) -> bool:
+        """Whether a host has the port open."""
+        return self._write is not None
+
+    def attach(self, write: Write) -> None:
+        """The host opened the port."""
+        self._write = write
+        self.line_opened()
+
+    def detach(self) -> None:
+        """The host closed the port; the dongle runs on."""
+        self._write = None
+        self.line_closed()
+
+    def fault(self, reason: str, detail: str) -> None:
+        """Count and log a serial frame that a dongle could not make sense of."""
+        self.faults[reason] += 1
+        LOGGER.warning("serial fault: %s: %s", reason, detail)
+
+    def write(self, data: bytes) -> None:
+        """Send bytes to the host; lost where no host has the port open."""
+        if self._write is not None:
+            self._write(data)
+
+    @abstractmethod
+    def boot(self) -> None:
+        """Start the firmware: load flash."""
+
+    @abstractmethod
+    def shut_down(self) -> None:
+        """Power is going: cancel timers. Nothing may be saved here that a real dongle would lose."""
+
+    @abstractmethod
+    def data_received(self, data: bytes) -> None:
+        """Bytes from the host."""
+
+    def line_opened(self) -> None:  # noqa: B027 - most firmware does not notice
+        """The host opened the serial line."""
+
+    def line_closed(self) -> None:  # noqa: B027
+        """The host closed the serial line."""

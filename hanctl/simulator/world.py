@@ -1,0 +1,109 @@
+"""A whole simulated world: one dongle, the air, and the devices in range."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Literal
+
+from hanctl.eui64 import Eui64, parse_eui64
+from hanctl.simulator.device import Listener, SimulatedDevice
+from hanctl.simulator.device_spec import DeviceSpec
+from hanctl.simulator.dongle import Dongle, Flash, SimulatorError
+from hanctl.simulator.medium import Medium
+from hanctl.simulator.stack import Stack
+
+Kind = Literal["ezsp", "znp"]
+MakeDongle = Callable[[Stack, Flash], Dongle]
+
+DONGLE_EUI64 = {"ezsp": parse_eui64("00:0d:6f:00:0a:00:00:01"), "znp": parse_eui64("00:12:4b:00:0a:00:00:01")}
+
+
+def dongle_maker(kind: Kind, protocol_version: int | None = None) -> MakeDongle:
+    """What builds the dongle of a kind. ``protocol_version`` is EZSP's; None leaves it to the dongle.
+
+    Raises SimulatorError for a version that is none of the kind's.
+    """
+    if kind == "znp":
+        from hanctl.simulator.znp import ZnpDongle
+
+        if protocol_version is not None:
+            raise SimulatorError("ZNP has no EZSP version", "leave --ezsp-version out with --radio znp")
+        return ZnpDongle
+    from hanctl.simulator.ezsp import EzspDongle
+
+    if protocol_version is None:
+        return EzspDongle
+    return lambda stack, flash: EzspDongle(stack, flash, protocol_version=protocol_version)
+
+
+class World:
+    """Build it with ``build``, inside a running event loop or before; ``start`` needs the loop."""
+
+    def __init__(self, medium: Medium, stack: Stack, dongle: Dongle, devices: Sequence[SimulatedDevice]) -> None:
+        self.medium = medium
+        self.stack = stack
+        self.dongle = dongle
+        self.devices = list(devices)
+
+    @classmethod
+    def build(
+        cls,
+        specs: Sequence[DeviceSpec],
+        *,
+        kind: Kind = "ezsp",
+        protocol_version: int | None = None,
+        seed: int = 0,
+        state: Path | None = None,
+        make_dongle: MakeDongle | None = None,
+        eui64: Eui64 | None = None,
+    ) -> World:
+        """A world without power. ``state`` is the directory that keeps what survives; None: memory only.
+
+        Raises SimulatorError where the state is not the simulator's.
+        """
+        medium = Medium(random.Random(seed))
+        stack = Stack(eui64 or DONGLE_EUI64[kind], medium)
+        flash = Flash(None if state is None else state / f"dongle-{kind}.json")
+        dongle = (make_dongle or dongle_maker(kind, protocol_version))(stack, flash)
+        return cls(medium, stack, dongle, [SimulatedDevice(spec, medium, stack, state) for spec in specs])
+
+    def device(self, name: str) -> SimulatedDevice:
+        """The device with this name or EUI64. Raises SimulatorError."""
+        for device in self.devices:
+            if name in (device.spec.name, device.eui64):
+                return device
+        names = ", ".join(d.spec.name for d in self.devices) or "none"
+        raise SimulatorError(f"there is no simulated device '{name}'", f"devices: {names}")
+
+    def listen(self, listener: Listener) -> None:
+        """Tell ``listener`` of every event of every device."""
+        for device in self.devices:
+            device.listeners.append(listener)
+
+    def start(self) -> None:
+        """Power for everything."""
+        self.plug()
+        for device in self.devices:
+            device.power_on()
+
+    def stop(self) -> None:
+        """No power for anything, and nobody is told; no timer of a device is left."""
+        for device in self.devices:
+            listeners, device.listeners = device.listeners, []
+            device.power_off()
+            device.listeners = listeners
+        self.unplug()
+
+    def plug(self) -> None:
+        """Plug the dongle in."""
+        self.dongle.power_on()
+
+    def unplug(self) -> None:
+        """Pull the dongle."""
+        self.dongle.power_off()
+
+    def power_cycle(self, name: str, off_s: float = 5.0) -> None:
+        """Cut a device's power for ``off_s`` seconds."""
+        self.device(name).power_cycle(off_s)

@@ -143,8 +143,8 @@ async def one_update(radio: Radio, seed: int, directory: Path) -> None:
         await trouble
         if bench.hub is None:
             await bench.start()
-        # Nothing may come twice: give it a day to do so.
-        await asyncio.sleep(DAY_S)
+        # Nothing may come twice: give it more than the longest of a client's timers to do so.
+        await asyncio.sleep(4000)
     assert bench.hub is not None
     device = bench.world.device("display")
     notices = [r.event for r in bench.hub.ledger.events(type="activation.notice")]

@@ -113,6 +113,7 @@ class Stack:
         self._permit_until = 0.0
         self._counter = 0
         self._in_flight = 0
+        self._boots = 0
 
     # --- power and network
 
@@ -124,6 +125,7 @@ class Stack:
         self._transient.clear()
         self._permit_until = 0.0
         self._in_flight = 0
+        self._boots += 1
         self.policy = JoinPolicy()
         self.medium.coordinator = self
 
@@ -271,9 +273,12 @@ class Stack:
         self._in_flight += 1
         self.network.frame_counter += 1
 
+        boot = self._boots
+
         def finished(delivered: bool) -> None:
-            self._in_flight = max(0, self._in_flight - 1)
-            if self.powered:
+            # What was sent before a reset is nothing to the firmware that runs now.
+            if self.powered and self._boots == boot:
+                self._in_flight -= 1
                 done(delivered)
 
         self.medium.from_coordinator(frame, finished)

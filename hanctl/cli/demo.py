@@ -92,7 +92,7 @@ class _Stage:
 
     def device(self, event: DeviceEvent) -> None:
         if event.kind != "block":
-            self._say(event.device, "green", event.text)
+            self._say(event.device, "green", f"OTA client: {event.text}" if event.kind == "ota" else event.text)
 
     def progress(self, progress: Progress) -> None:
         if self._bar is not None:

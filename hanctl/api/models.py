@@ -12,6 +12,9 @@ from hanctl.firmware.open_updates import Progress
 from hanctl.firmware.store import StoredImage
 from hanctl.ledger.records import Activation, DeviceType, Image, Update
 
+MAX_ID = 2**63 - 1
+"""The highest number the ledger can hold."""
+
 
 class _Order(BaseModel):
     model_config = ConfigDict(extra="forbid")

@@ -6,10 +6,11 @@ import getpass
 import sys
 import time
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 
+from hanctl.cli.client import Client
 from hanctl.cli.options import ConfigFile, Json, Socket, connect, duration, eui64, examples
 from hanctl.cli.output import ago, hexadecimal, moment, print_facts, print_json, print_table, version
 from hanctl.errors import ExitCode, HanctlError, InvalidInput, NotFound
@@ -21,7 +22,9 @@ JOIN_EPILOG = examples(
     "hanctl join --eui 000d6f000a9069e7 --install-code-file code.txt --wait",
     "pass show rig7/ppmid | hanctl join --eui 000d6f000a9069e7 --install-code-file -",
 )
+CLOSING_GRACE_S = 2
 INTERVIEW_GRACE_S = 60
+LONGEST_WINDOW_S = 86400
 
 
 class NotJoined(HanctlError):
@@ -98,7 +101,8 @@ def join(
         typer.Option("--install-code-file", help="A file with the install code in hex; - is standard input."),
     ] = None,
     type_: Annotated[
-        str | None, typer.Option("--type", help="ppmid, ihd, hcalcs, esme or gsme, where the interview cannot tell.")
+        Literal["ppmid", "ihd", "hcalcs", "esme", "gsme"] | None,
+        typer.Option("--type", help="What the device is, where the interview cannot tell."),
     ] = None,
     window: Annotated[
         str | None, typer.Option("--window", help="How long the network stays open, e.g. 10m. Default: as configured.")
@@ -117,6 +121,8 @@ def join(
         order["device_type"] = type_
     if window is not None:
         order["seconds"] = int(duration(window))
+        if not 1 <= order["seconds"] <= LONGEST_WINDOW_S:
+            raise InvalidInput(f"--window {window} is not allowed", "give 1s to 24h")
     client = connect(socket, config)
     answer = client.post("/join", order)
     if not wait:
@@ -127,20 +133,26 @@ def join(
         return
     if not json:
         print(f"waiting for {answer['eui64']}: start joining on the device", file=sys.stderr)
-    device = client.get(f"/devices/{answer['eui64']}")
-    deadline = time.monotonic() + answer["seconds"] + INTERVIEW_GRACE_S
-    while device["state"] != "interviewed":
-        if time.monotonic() > deadline:
-            raise NotJoined(
-                f"{device['eui64']} is {device['state']} after {answer['seconds']} s",
-                f"see: hanctl events --device {device['eui64']}",
-            )
-        time.sleep(0.5)
-        device = client.get(f"/devices/{answer['eui64']}")
+    device = _joined(client, answer["eui64"], answer["seconds"])
     if json:
         print_json(device)
     else:
         print(f"{device['eui64']} joined: {device['device_type']}, {device['model'] or 'model unknown'}")
+
+
+def _joined(client: Client, address: str, window: int) -> dict[str, Any]:
+    """The device once it is interviewed; one that has joined by the end of the window gets some time for that."""
+    closes = time.monotonic() + window + CLOSING_GRACE_S
+    while True:
+        device: dict[str, Any] = client.get(f"/devices/{address}")
+        if device["state"] == "interviewed":
+            return device
+        see = f"see: hanctl events --device {address}"
+        if device["state"] != "joined" and time.monotonic() > closes:
+            raise NotJoined(f"{address} did not join within {window} s", see)
+        if time.monotonic() > closes + INTERVIEW_GRACE_S:
+            raise NotJoined(f"{address} joined, but did not answer the interview", see)
+        time.sleep(0.5)
 
 
 def _install_code(file: str | None) -> str:
@@ -149,15 +161,27 @@ def _install_code(file: str | None) -> str:
             raise InvalidInput(
                 "no install code was given", "name a file that holds it, or - for this input: --install-code-file -"
             )
-        return getpass.getpass("Install code (hex, not shown): ")
+        try:
+            return _given(getpass.getpass("Install code (hex, not shown): "))
+        except KeyboardInterrupt:
+            print(file=sys.stderr)
+            raise
     if file == "-":
-        return sys.stdin.readline().strip()
+        return _given(sys.stdin.readline())
     try:
-        return Path(file).read_text(encoding="ascii").strip()
+        return _given(Path(file).read_text(encoding="ascii"))
     except FileNotFoundError as error:
         raise NotFound(f"there is no file {file}", "check the path of --install-code-file") from error
-    except (OSError, UnicodeDecodeError) as error:
-        raise InvalidInput(f"{file} cannot be read as an install code", "give a text file with hex digits") from error
+    except OSError as error:
+        raise InvalidInput(f"{file} cannot be read: {error.strerror}", "give a readable file") from error
+    except UnicodeDecodeError as error:
+        raise InvalidInput(f"{file} is not text", "give a text file with hex digits") from error
+
+
+def _given(text: str) -> str:
+    if not text.strip():
+        raise InvalidInput("the install code is empty", "give it in hex, as it is printed on the device")
+    return text.strip()
 
 
 def _endpoint(endpoint: dict[str, Any]) -> tuple[str, str]:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 from contextvars import ContextVar
 from typing import Any
 
 import zigpy.types as t
 import zigpy_znp.commands
 import zigpy_znp.types as zt
+from zigpy_znp.api import ZNP
 from zigpy_znp.exceptions import CommandNotRecognized
 from zigpy_znp.zigbee.application import ControllerApplication
 
@@ -26,6 +28,23 @@ class ZnpApplication(HubApplication, ControllerApplication):
     """The hub on a Z-Stack coordinator."""
 
     _znp: Any
+
+    async def connect(self) -> None:
+        """Connect as the library does, but be told of a line that closes meanwhile, and leave no task behind."""
+        others = asyncio.all_tasks()
+        znp: Any = ZNP(self.config)
+        znp.set_application(self)
+        try:
+            await znp.connect()
+        except BaseException:
+            # The library's pinging would go on, and fail where nobody looks.
+            left = [task for task in asyncio.all_tasks() - others if _coroutine(task).startswith("ZNP.")]
+            for task in left:
+                task.cancel()
+            await asyncio.gather(*left, return_exceptions=True)
+            raise
+        self._znp = znp
+        self._bind_callbacks()
 
     async def disconnect(self) -> None:
         """Close the line; the library would first reset a dongle that is gone, and complain that it cannot."""
@@ -119,6 +138,10 @@ class ZnpApplication(HubApplication, ControllerApplication):
             RspStatus=zt.Status.SUCCESS,
             callback=c.ZDO.MgmtPermitJoinRsp.Callback(Src=self.state.node_info.nwk, partial=True),
         )
+
+
+def _coroutine(task: asyncio.Task[Any]) -> str:
+    return getattr(task.get_coro(), "__qualname__", "")
 
 
 def application(settings: DongleSettings, sink: Sink) -> HubApplication:

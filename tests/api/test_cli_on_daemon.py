@@ -127,6 +127,13 @@ async def test_join_waits_for_the_interview(daemon: Daemon) -> None:
     assert done.code == 0 and f"{PPMID} joined: ppmid" in done.out
 
 
+async def test_join_does_not_wait_for_the_interview_of_a_device_that_never_came(daemon: Daemon) -> None:
+    join = await start(daemon, "join", "--eui", PPMID, "--install-code-file", "-", "--wait", "--window", "1s")
+    done = await asyncio.wait_for(finish(join, CODE), 20)
+    assert done.code == ExitCode.TIMED_OUT
+    assert f"error: {PPMID} did not join within 1 s" in done.err
+
+
 async def test_an_update_from_file_to_cancellation(daemon: Daemon, tmp_path: Path) -> None:
     put_device(daemon)
     file = tmp_path / "x.ota"

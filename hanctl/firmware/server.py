@@ -118,12 +118,13 @@ class OtaServer:
             if decision.started is not None:
                 session.started = decision.started
         if decision.refusal is not None:
-            self._tell_refusal(request.device, what, decision.refusal)
+            self._tell_refusal(request.device, what, decision.refusal, session)
         return decision.reply
 
-    def _tell_refusal(self, device: Eui64, what: str, refusal: Refusal) -> None:
+    def _tell_refusal(self, device: Eui64, what: str, refusal: Refusal, session: Session | None) -> None:
         now = self._clock.monotonic()
         told = self._refused.get((device, refusal.kind))
         if told is None or now - told >= REFUSAL_INTERVAL:
             self._refused[device, refusal.kind] = now
-            self._ledger.record(OtaRequestRefused(device=device, request=what, reason=refusal.reason))
+            update = session.update.id if session is not None else None
+            self._ledger.record(OtaRequestRefused(device=device, update=update, request=what, reason=refusal.reason))

@@ -297,10 +297,11 @@ class UpdateCancelled(UpdateEvent):
 
 @event
 class OtaRequestRefused(DeviceEvent):
-    """A device asked for an image, or part of one, that is not ordered for it."""
+    """A device asked for an image, or part of one, that is not ordered for it. ``update`` is its open update."""
 
     type = "ota.request_refused"
     level = "warning"
+    update: int | None = None
     request: str
     reason: str
 

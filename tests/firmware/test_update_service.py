@@ -558,10 +558,11 @@ def test_refusals_are_told_once_a_minute_for_each_reason(tmp_path: Path) -> None
             assert ask_block(bench, 0) == DefaultReply(Status.NO_IMAGE_AVAILABLE)
             await asyncio.sleep(1)
         assert bench.count("ota.request_refused") == 1
-        await order(bench)
+        update = await order(bench)
         for offset in range(5):
             ask_block(bench, len(FILE) + offset)
-        assert bench.count("ota.request_refused") == 2
+        told = [recorded.event.model_dump()["update"] for recorded in bench.ledger.events(type="ota.request_refused")]
+        assert told == [None, update.id]
         await asyncio.sleep(60)
         ask_block(bench, len(FILE))
         assert bench.count("ota.request_refused") == 3

@@ -16,7 +16,7 @@ from hanctl.firmware import decisions, ota
 from hanctl.firmware.decisions import Decision, Refusal, Situation
 from hanctl.firmware.open_updates import OpenUpdates, Session
 from hanctl.han.cluster import Attribute, DefaultReply, Reply, Request, Status
-from hanctl.ledger.events import OtaRequestRefused
+from hanctl.ledger.events import OtaRequestRefused, UpdateActivating
 from hanctl.ledger.ledger import Ledger
 
 REFUSAL_INTERVAL = 60.0
@@ -65,7 +65,10 @@ class OtaServer:
     def _query(self, frame: ota.QueryNextImageRequest, request: Request) -> Reply | DefaultReply:
         self._on_query(request.device, frame)
         session = self._updates.of(request.device)
-        decision = decisions.query_next_image(frame, self._situation(request.device, session))
+        situation = self._situation(request.device, session)
+        if session is not None and session.update.state == "activating":
+            situation = replace(situation, activations=self._activations(session))
+        decision = decisions.query_next_image(frame, situation)
         if session is not None and decision.started is False:
             session.endpoint = request.source_endpoint
             session.queried_at = self._clock.monotonic()
@@ -108,6 +111,10 @@ class OtaServer:
             return Situation(device, now, session.update, started=session.started)
         image, data = content
         return Situation(device, now, session.update, image, data, started=session.started)
+
+    def _activations(self, session: Session) -> int:
+        # Asked only of a device that comes for an image it was told to activate: rare enough to read the ledger for.
+        return len(self._ledger.events(update=session.update.id, type=UpdateActivating.type))
 
     def _carry_out(
         self, what: str, request: Request, session: Session | None, decision: Decision

@@ -129,6 +129,8 @@ QUERIES = [
     Row("for this device", ORDERED, query(), OFFER, "ordered", more={"image": replace(IMAGE, destination=DISPLAY)}),
     Row("lost the image while holding", replace(HOLDING, old_version=1), query(), OFFER),
     Row("lost the image while activating", replace(ACTIVATING, old_version=1), query(), OFFER),
+    Row("rolled back twice", replace(ACTIVATING, old_version=1), query(), OFFER, more={"activations": 2}),
+    Row("rolled back thrice", ACTIVATING, query(), NO_IMAGE, "failed", ("update.failed",), more={"activations": 3}),
     Row("image not in the store", ORDERED, query(), NO_IMAGE, refused="image-gone", more={"image": None}),
 ]
 BLOCKS = [

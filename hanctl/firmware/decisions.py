@@ -211,7 +211,7 @@ def upgrade_end(request: ota.UpgradeEndRequest, situation: Situation) -> Decisio
     if not _same_image(request, update):
         return Decision(DefaultReply(Status.ABORT), refusal=_other_image(request, update))
     # The device is told to activate at once, or to hold; never a time ahead: see comms_hub.md §0.1-0.3.
-    activate = update.activation == "now" or update.state == "activating"
+    activate = update.activation == "now"
     reply = upgrade_end_reply(update, hold=not activate)
     changed, events = update, list[Event]()
     if update.state not in {"holding", "activating"}:

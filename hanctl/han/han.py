@@ -178,14 +178,20 @@ class Han:
         """Open the network to this one device, for ``seconds``; returns once it is open.
 
         ``device_type`` wins over what the interview finds. The link key goes to the dongle and is not kept. Raises
-        DeliveryFailed, DongleGone.
+        DeliveryFailed, DongleGone; the device is then on record as it was before.
         """
-        device = self._ledger.devices.get(eui64) or Device(eui64=eui64, added_at=self._clock.now())
-        with self._ledger.transaction():
-            self._ledger.devices.put(
-                replace(device, state="expected", nwk=None, device_type=device_type or device.device_type)
-            )
-        await self._joins.open(eui64, link_key, seconds)
+        before = self._ledger.devices.get(eui64)
+        device = before or Device(eui64=eui64, added_at=self._clock.now())
+        expected = replace(device, state="expected", nwk=None, device_type=device_type or device.device_type)
+        # Whether there is a dongle at all is asked first; and a device may join before the opening is confirmed.
+        _ = self._exchange.radio
+        self._ledger.devices.put(expected)
+        try:
+            await self._joins.open(eui64, link_key, seconds)
+        except HanctlError:
+            if self._ledger.devices.get(eui64) == expected:
+                self._ledger.devices.put(before or replace(expected, state="removed"))
+            raise
 
     def cancel_join(self, eui64: Eui64) -> None:
         """Close this device's join window, where it has one."""

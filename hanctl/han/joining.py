@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import dataclass
+from math import ceil
 from typing import Literal
 
 import structlog
@@ -22,6 +24,12 @@ REARM_S = 240
 CloseReason = Literal["joined", "timed out", "cancelled", "dongle lost"]
 
 
+@dataclass(frozen=True, slots=True)
+class _Window:
+    until: float
+    keeper: asyncio.Task[None]
+
+
 class JoinWindows:
     """Which devices may join now. Each opening and closing is an event."""
 
@@ -29,24 +37,25 @@ class JoinWindows:
         self._ledger = ledger
         self._exchange = exchange
         self._tasks = tasks
-        self._open: dict[Eui64, asyncio.Task[None]] = {}
+        self._open: dict[Eui64, _Window] = {}
 
     async def open(self, eui64: Eui64, link_key: bytes, seconds: int) -> None:
         """Open, or open anew, for ``seconds``. Raises DeliveryFailed, DongleGone."""
-        await self._exchange.radio.open_join(eui64, link_key, min(seconds, REARM_S))
+        until = asyncio.get_running_loop().time() + seconds
+        await self._arm(eui64, link_key, until)
         running = self._open.pop(eui64, None)
         if running is not None:
-            running.cancel()
+            running.keeper.cancel()
         self._ledger.record(JoinOpened(device=eui64, seconds=seconds))
-        self._open[eui64] = self._tasks.start(self._keep_open(eui64, link_key, seconds))
+        self._open[eui64] = _Window(until, self._tasks.start(self._keep_open(eui64, link_key, until)))
 
     def close(self, eui64: Eui64, reason: CloseReason) -> None:
         """Close this device's window, where it has one; the dongle closes with the last."""
-        task = self._open.pop(eui64, None)
-        if task is None:
+        window = self._open.pop(eui64, None)
+        if window is None:
             return
-        if task is not asyncio.current_task():
-            task.cancel()
+        if window.keeper is not asyncio.current_task():
+            window.keeper.cancel()
         self._ledger.record(JoinClosed(device=eui64, reason=reason))
         if not self._open and reason != "dongle lost":
             self._tasks.start(self._close_network())
@@ -63,16 +72,22 @@ class JoinWindows:
         self.close_all("cancelled")
         await self._close_network()
 
-    async def _keep_open(self, eui64: Eui64, link_key: bytes, seconds: int) -> None:
-        while seconds > REARM_S:
+    async def _keep_open(self, eui64: Eui64, link_key: bytes, until: float) -> None:
+        loop = asyncio.get_running_loop()
+        while (left := until - loop.time()) > REARM_S:
             await asyncio.sleep(REARM_S)
-            seconds -= REARM_S
             try:
-                await self._exchange.radio.open_join(eui64, link_key, min(seconds, REARM_S))
+                await self._arm(eui64, link_key, until)
             except HanctlError as error:
                 log.warning("the network could not be held open", device=eui64, reason=str(error))
-        await asyncio.sleep(seconds)
+        await asyncio.sleep(left)
         self.close(eui64, "timed out")
+
+    async def _arm(self, eui64: Eui64, link_key: bytes, until: float) -> None:
+        # The dongle has one window for all, and the last word counts: a short one must not cut a longer one off.
+        last = max([until, *(window.until for window in self._open.values())])
+        left = last - asyncio.get_running_loop().time()
+        await self._exchange.radio.open_join(eui64, link_key, min(ceil(left), REARM_S))
 
     async def _close_network(self) -> None:
         if self._open:

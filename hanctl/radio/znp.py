@@ -72,10 +72,7 @@ class ZnpApplication(HubApplication, ControllerApplication):
                 RspStatus=zt.Status.SUCCESS,
             )
         except CommandNotRecognized:
-            raise UnsupportedFirmware(
-                "the dongle's Z-Stack does not know install codes",
-                "flash Z-Stack 3.30 or later (Z-Stack 3.x.0 coordinator firmware)",
-            ) from None
+            raise _no_install_codes() from None
 
     async def open_network(self, ieee: t.EUI64, link_key: bytes, seconds: int) -> None:
         """Give the key as derived from an install code, and permit joins through the hub itself.
@@ -83,14 +80,18 @@ class ZnpApplication(HubApplication, ControllerApplication):
         The library's own way sleeps until the window closes, so the commands are given here. Routers are not asked
         to permit, for the reason given in the EZSP part. Source: zigpy.md §5.
         """
-        await self._znp.request(
-            c.AppConfig.BDBAddInstallCode.Req(
-                InstallCodeFormat=c.app_config.InstallCodeFormat.KeyDerivedFromInstallCode,
-                IEEE=ieee,
-                InstallCode=zt.Bytes(link_key),
-            ),
-            RspStatus=zt.Status.SUCCESS,
-        )
+        try:
+            await self._znp.request(
+                c.AppConfig.BDBAddInstallCode.Req(
+                    InstallCodeFormat=c.app_config.InstallCodeFormat.KeyDerivedFromInstallCode,
+                    IEEE=ieee,
+                    InstallCode=zt.Bytes(link_key),
+                ),
+                RspStatus=zt.Status.SUCCESS,
+            )
+        except CommandNotRecognized:
+            # The library's message repeats the request, and with it the key.
+            raise _no_install_codes() from None
         await self._permit_here(seconds)
 
     async def close_network(self) -> None:
@@ -138,6 +139,13 @@ class ZnpApplication(HubApplication, ControllerApplication):
             RspStatus=zt.Status.SUCCESS,
             callback=c.ZDO.MgmtPermitJoinRsp.Callback(Src=self.state.node_info.nwk, partial=True),
         )
+
+
+def _no_install_codes() -> UnsupportedFirmware:
+    return UnsupportedFirmware(
+        "the dongle's Z-Stack does not know install codes",
+        "flash Z-Stack 3.30 or later (Z-Stack 3.x.0 coordinator firmware)",
+    )
 
 
 def _coroutine(task: asyncio.Task[Any]) -> str:

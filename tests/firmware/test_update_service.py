@@ -236,6 +236,18 @@ def test_a_device_that_does_not_query_is_notified_again_with_growing_pauses(tmp_
     virtual.run(scenario())
 
 
+def test_a_notified_device_that_talks_of_other_things_is_not_notified_each_time(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        bench = Bench(tmp_path)
+        await order(bench)
+        for _ in range(9):
+            await asyncio.sleep(6)
+            bench.service.heard(DISPLAY)
+        assert bench.han.commands() == [0x00]
+
+    virtual.run(scenario())
+
+
 def test_a_device_that_downloads_is_not_notified(tmp_path: Path) -> None:
     async def scenario() -> None:
         bench = Bench(tmp_path)

@@ -138,13 +138,7 @@ def _misfit(request: ota.QueryNextImageRequest, update: Update, image: Image, de
     if image.destination is not None and image.destination != device:
         return Refusal("destination", f"the ordered image is for device {image.destination} alone")
     hardware = request.hardware_version
-    # Only checked where both sides say something: comms_hub.md §1.5, Query Next Image policy.
-    if (
-        hardware is not None
-        and image.hardware_min is not None
-        and image.hardware_max is not None
-        and not image.hardware_min <= hardware <= image.hardware_max
-    ):
+    if not image.takes_hardware(hardware):
         return Refusal(
             "hardware",
             f"its hardware version 0x{hardware:04x} is outside the ordered image's range"

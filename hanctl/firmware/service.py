@@ -272,12 +272,7 @@ def _check_fit(device: Device, image: Image) -> None:
             f"the image has type 0x{image.image_type:04x}, the device takes 0x{device.image_type:04x}",
             see,
         )
-    if (
-        device.hardware_version is not None
-        and image.hardware_min is not None
-        and image.hardware_max is not None
-        and not image.hardware_min <= device.hardware_version <= image.hardware_max
-    ):
+    if not image.takes_hardware(device.hardware_version):
         raise Refused(
             f"the image is for hardware 0x{image.hardware_min:04x} to 0x{image.hardware_max:04x},"
             f" the device has 0x{device.hardware_version:04x}",

@@ -72,6 +72,12 @@ class Image:
     security_credential_version: int | None = None
     tags: tuple[int, ...] = ()
 
+    def takes_hardware(self, version: int | None) -> bool:
+        """Whether it is for this hardware version; it is, where one of the two says nothing (comms_hub.md §1.5)."""
+        if version is None or self.hardware_min is None or self.hardware_max is None:
+            return True
+        return self.hardware_min <= version <= self.hardware_max
+
 
 @dataclass(frozen=True, slots=True)
 class Update:

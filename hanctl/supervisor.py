@@ -112,6 +112,9 @@ class _Relay:
     def device_left(self, eui64: Eui64, nwk: int) -> None:
         self._han.device_left(eui64, nwk)
 
+    def join_denied(self, eui64: Eui64, how: str) -> None:
+        self._han.join_denied(eui64, how)
+
     def dongle_lost(self, reason: str) -> None:
         self._lost(reason)
         self._han.dongle_lost(reason)

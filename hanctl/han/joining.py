@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
 from typing import Literal
 
 import structlog
 
+from hanctl.clock import Clock
 from hanctl.errors import HanctlError
 from hanctl.eui64 import Eui64
 from hanctl.han.exchange import Exchange
@@ -25,11 +27,13 @@ CloseReason = Literal["joined", "timed out", "cancelled", "dongle lost"]
 class JoinWindows:
     """Which devices may join now. Each opening and closing is an event."""
 
-    def __init__(self, ledger: Ledger, exchange: Exchange, tasks: Tasks) -> None:
+    def __init__(self, ledger: Ledger, clock: Clock, exchange: Exchange, tasks: Tasks) -> None:
         self._ledger = ledger
+        self._clock = clock
         self._exchange = exchange
         self._tasks = tasks
         self._open: dict[Eui64, asyncio.Task[None]] = {}
+        self._until: dict[Eui64, float] = {}
 
     async def open(self, eui64: Eui64, link_key: bytes, seconds: int) -> None:
         """Open, or open anew, for ``seconds``. Raises DeliveryFailed, DongleGone."""
@@ -38,7 +42,13 @@ class JoinWindows:
         if running is not None:
             running.cancel()
         self._ledger.record(JoinOpened(device=eui64, seconds=seconds))
+        self._until[eui64] = self._clock.monotonic() + seconds
         self._open[eui64] = self._tasks.start(self._keep_open(eui64, link_key, seconds))
+
+    def remaining(self) -> Mapping[Eui64, float]:
+        """The devices whose window is open, with the seconds that are left."""
+        now = self._clock.monotonic()
+        return {eui64: max(0.0, self._until[eui64] - now) for eui64 in self._open}
 
     def close(self, eui64: Eui64, reason: CloseReason) -> None:
         """Close this device's window, where it has one; the dongle closes with the last."""

@@ -31,8 +31,21 @@ Done = Callable[[bool], None]
 
 
 @dataclass(frozen=True, slots=True)
+class Block:
+    """The extended header of one block of a fragmented message; only the first tells the ``total``, others have 0."""
+
+    index: int
+    total: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class ApsFrame:
-    """One APS data frame. ``encrypted`` means with the link key of the two ends."""
+    """One APS data frame. ``encrypted`` means with a link key: ``key``, which only the sender's stack can put there.
+
+    A receiver that has another key does not understand the frame, and no stack acknowledges what it does not understand.
+
+    A ``block`` is acknowledged by its receiver with ``Medium.acknowledge``; any other frame by its arrival.
+    """
 
     source: int
     destination: int
@@ -45,6 +58,12 @@ class ApsFrame:
     ack_request: bool = True
     encrypted: bool = False
     group: int | None = None
+    block: Block | None = None
+    key: bytes | None = field(default=None, repr=False)
+
+    @property
+    def from_coordinator(self) -> bool:
+        return self.source == COORDINATOR
 
     @property
     def broadcast(self) -> bool:
@@ -70,6 +89,10 @@ class Node(Protocol):
     sleepy: bool
     link: Link
 
+    @property
+    def link_key(self) -> bytes | None:
+        """The key it shares with the trust centre."""
+
     def receive(self, frame: ApsFrame) -> None:
         """Take a frame addressed to this node."""
 
@@ -84,6 +107,40 @@ class Coordinator(Protocol):
 
     def child_left(self, node: Node) -> None: ...
 
+    def link_key(self, eui64: Eui64) -> bytes | None:
+        """The key it shares with a device."""
+
+
+class Observer(Protocol):
+    """Hears all that is on the air, also what is lost to the one it is for.
+
+    ``node`` is the device at one end of the link; the other is the coordinator.
+    """
+
+    def sent(self, node: Node | None, frame: ApsFrame) -> None:
+        """One transmission. ``node`` is None where the coordinator calls an address that nobody has, or all."""
+
+    def heard(self, node: Node, frame: ApsFrame) -> None:
+        """The radio it was for took it."""
+
+    def acknowledged(self, node: Node, frame: ApsFrame) -> None:
+        """The stack it was for acknowledged it."""
+
+    def polled(self, node: Node, *, waiting: bool) -> None:
+        """A sleepy child asked its parent for frames; whether there were any."""
+
+    def left(self, node: Node) -> None:
+        """The node, still with its address, announced that it leaves."""
+
+    def scanned(self, node: Node, *, open_: bool) -> None:
+        """The node looked for networks, and the coordinator told of its own: whether it is open."""
+
+    def associated(self, node: Node, nwk: int, key: bytes | None) -> None:
+        """The node became a child, with this address; the network key was sent to it under ``key``, unless None."""
+
+    def rejoined(self, node: Node, nwk: int, *, secured: bool, key: bytes | None) -> None:
+        """The node asked to come back, with the network key or in clear; as above."""
+
 
 @dataclass(slots=True)
 class _Held:
@@ -96,19 +153,33 @@ class _Held:
 
 @dataclass(slots=True)
 class _Attempt:
-    """An acknowledged transmission in progress; the receiver takes a repeated frame only once."""
+    """A unicast in progress, over the link with ``node``; the receiver takes a repeated frame only once."""
 
+    node: Node
+    frame: ApsFrame
+    done: Done
     tries: int = 0
     received: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class BlockId:
+    """Which block of which message, on the link with a device."""
+
+    device: Eui64
+    from_coordinator: bool
+    counter: int
+    index: int
+
+
 @dataclass(slots=True)
 class Counts:
-    """What the medium has carried."""
+    """What the medium has carried. ``unreadable``: heard by a stack that has another link key, or none."""
 
     sent: int = 0
     lost: int = 0
     expired: int = 0
+    unreadable: int = 0
 
 
 @dataclass
@@ -120,7 +191,9 @@ class Medium:
     coordinator: Coordinator | None = None
     nodes: list[Node] = field(default_factory=list)
     counts: Counts = field(default_factory=Counts)
+    observers: list[Observer] = field(default_factory=list)
     _held: dict[Eui64, list[_Held]] = field(default_factory=dict)
+    _unacknowledged: dict[BlockId, _Attempt] = field(default_factory=dict)
 
     def attach(self, node: Node) -> None:
         """Bring a device into range."""
@@ -139,41 +212,49 @@ class Medium:
             return
         node = self.node_at(frame.destination)
         if node is None:
+            self._tell_sent(None, frame)
             self._later(UNREACHABLE_S, done, False)
         elif node.sleepy:
             self._hold(node, frame, done)
         else:
-            self._attempt(node, frame, lambda: self._reach(node), lambda: node.receive(frame), done)
+            self._attempt(node, frame, done)
 
     def to_coordinator(self, node: Node, frame: ApsFrame, done: Done) -> None:
         """Send from a device to the dongle, or broadcast from a device."""
         self.counts.sent += 1
-
-        def deliver() -> None:
-            if self.coordinator is not None:
-                self.coordinator.receive_from(node, frame)
-
-        def reach() -> bool:
-            return self.coordinator is not None and self.coordinator.hearing() and node.powered
-
         if frame.broadcast:
-            if reach() and not self._lost(node):
-                self._later(node.link.delay_s, deliver)
+            self._tell_sent(node, frame)
+            if self._reach(node) and not self._lost(node):
+                self._later(node.link.delay_s, self._deliver, node, frame)
             self._later(UNREACHABLE_S, done, True)
             return
-        self._attempt(node, frame, reach, deliver, done)
+        self._attempt(node, frame, done)
 
     def poll(self, node: Node) -> None:
         """A sleepy child asks its parent for held frames."""
         if self.coordinator is None or not self.coordinator.hearing():
             return
-        for held in self._held.pop(node.eui64, []):
+        held_for_it = self._held.pop(node.eui64, [])
+        for observer in self.observers:
+            observer.polled(node, waiting=bool(held_for_it))
+        for held in held_for_it:
             if held.expiry is not None:
                 held.expiry.cancel()
-            self._attempt(node, held.frame, lambda: self._reach(node), _receiver(node, held.frame), held.done)
+            self._attempt(node, held.frame, held.done)
+
+    def acknowledge(self, node: Node, block: BlockId) -> None:
+        """The receiver of a block acknowledges it over this link; nothing where nobody waits for that any more."""
+        attempt = self._unacknowledged.get(block)
+        if attempt is None:
+            return
+        self._tell_acknowledged(node, attempt.frame)
+        if not self._lost(node):
+            self._later(node.link.delay_s, self._block_done, block, True)
 
     def leave(self, node: Node) -> None:
         """The node announced that it leaves; its address is free at once."""
+        for observer in self.observers:
+            observer.left(node)
         if self.coordinator is not None and self.coordinator.hearing():
             self.coordinator.child_left(node)
         node.nwk = None
@@ -187,6 +268,7 @@ class Medium:
         self._held.clear()
 
     def _broadcast(self, frame: ApsFrame) -> None:
+        self._tell_sent(None, frame)
         for node in self.nodes:
             if node.nwk is None or not node.powered:
                 continue
@@ -216,46 +298,112 @@ class Medium:
             self.counts.lost += 1
         return lost
 
-    def _attempt(
-        self, node: Node, frame: ApsFrame, reach: Callable[[], bool], deliver: Callable[[], None], done: Done
-    ) -> None:
+    def _tell_sent(self, node: Node | None, frame: ApsFrame) -> None:
+        for observer in self.observers:
+            observer.sent(node, frame)
+
+    def _tell_heard(self, node: Node, frame: ApsFrame) -> None:
+        for observer in self.observers:
+            observer.heard(node, frame)
+
+    def _tell_acknowledged(self, node: Node, frame: ApsFrame) -> None:
+        for observer in self.observers:
+            observer.acknowledged(node, frame)
+
+    def _readable(self, node: Node, frame: ApsFrame) -> bool:
+        """Whether the receiver has the key that the frame is encrypted with."""
+        if not frame.encrypted or frame.broadcast:
+            return True
+        if frame.from_coordinator:
+            own = node.link_key
+        else:
+            own = self.coordinator.link_key(node.eui64) if self.coordinator is not None else None
+        if own is not None and own == frame.key:
+            return True
+        self.counts.unreadable += 1
+        LOGGER.info("a frame of cluster 0x%04x was under another key than its receiver's", frame.cluster)
+        return False
+
+    def _deliver(self, node: Node, frame: ApsFrame) -> None:
+        if frame.from_coordinator:
+            node.receive(frame)
+        elif self.coordinator is not None:
+            self.coordinator.receive_from(node, frame)
+
+    def _attempt(self, node: Node, frame: ApsFrame, done: Done) -> None:
         """Deliver a unicast, with APS retries where an acknowledgement was asked for."""
-        attempt = _Attempt()
+        attempt = _Attempt(node, frame, done)
+        if frame.block is not None:
+            self._attempt_block(attempt, frame.block)
+        else:
+            self._try(attempt)
+
+    def _try(self, attempt: _Attempt) -> None:
+        attempt.tries += 1
+        self._tell_sent(attempt.node, attempt.frame)
+        if not self._reach(attempt.node) or self._lost(attempt.node):
+            self._failed(attempt)
+        else:
+            self._later(attempt.node.link.delay_s, self._arrive, attempt)
+
+    def _arrive(self, attempt: _Attempt) -> None:
+        node, frame = attempt.node, attempt.frame
+        if not self._reach(node):
+            self._failed(attempt)
+            return
+        self._tell_heard(node, frame)
+        readable = attempt.received or self._readable(node, frame)
+        if readable and not attempt.received:
+            attempt.received = True
+            self._deliver(node, frame)
+        if readable and frame.ack_request:
+            self._tell_acknowledged(node, frame)
+        if frame.ack_request and (not readable or self._lost(node)):
+            self._failed(attempt)
+        else:
+            self._later(node.link.delay_s, attempt.done, True)
+
+    def _failed(self, attempt: _Attempt) -> None:
+        if attempt.frame.ack_request and attempt.tries <= APS_RETRIES:
+            self._later(APS_ACK_WAIT_S, self._try, attempt)
+        else:
+            self._later(UNREACHABLE_S, attempt.done, False)
+
+    def _attempt_block(self, attempt: _Attempt, block: Block) -> None:
+        """Deliver a block, again and again until its receiver acknowledges it: a repeated block is heard again."""
+        node, frame = attempt.node, attempt.frame
+        identity = BlockId(node.eui64, frame.from_coordinator, frame.counter, block.index)
+        self._block_done(identity, False)
+        self._unacknowledged[identity] = attempt
 
         def arrive() -> None:
-            if not reach():
-                failed()
-                return
-            if not attempt.received:
-                attempt.received = True
-                deliver()
-            if frame.ack_request and self._lost(node):
-                failed()
-            else:
-                self._later(node.link.delay_s, done, True)
-
-        def failed() -> None:
-            if frame.ack_request and attempt.tries <= APS_RETRIES:
-                self._later(APS_ACK_WAIT_S, try_once)
-            else:
-                self._later(UNREACHABLE_S, done, False)
+            if self._reach(node):
+                self._tell_heard(node, frame)
+                if self._readable(node, frame):
+                    self._deliver(node, frame)
 
         def try_once() -> None:
+            if self._unacknowledged.get(identity) is not attempt:
+                return
             attempt.tries += 1
-            if not reach() or self._lost(node):
-                failed()
-            else:
+            if attempt.tries > 1 + APS_RETRIES:
+                self._block_done(identity, False)
+                return
+            self._tell_sent(node, frame)
+            if self._reach(node) and not self._lost(node):
                 self._later(node.link.delay_s, arrive)
+            self._later(APS_ACK_WAIT_S, try_once)
 
         try_once()
+
+    def _block_done(self, block: BlockId, delivered: bool) -> None:
+        attempt = self._unacknowledged.pop(block, None)
+        if attempt is not None:
+            attempt.done(delivered)
 
     @staticmethod
     def _later(delay_s: float, callback: Callable[..., None], *args: object) -> None:
         asyncio.get_running_loop().call_later(delay_s, callback, *args)
-
-
-def _receiver(node: Node, frame: ApsFrame) -> Callable[[], None]:
-    return lambda: node.receive(frame)
 
 
 def _ignore(_: bool) -> None:

@@ -23,7 +23,9 @@ BIND_REQ = 0x0021
 MGMT_LQI_REQ = 0x0031
 MGMT_LEAVE_REQ = 0x0034
 MGMT_PERMIT_JOIN_REQ = 0x0036
+MGMT_NWK_UPDATE_REQ = 0x0038
 RESPONSE = 0x8000
+CHANGE_CHANNEL = 0xFE
 
 SUCCESS = 0x00
 INV_REQUESTTYPE = 0x80
@@ -137,6 +139,10 @@ def _answer(node: NodeDescription, cluster: int, payload: bytes, broadcast: bool
         return reply(bytes([SUCCESS]) + own + bytes([len(ids)]) + ids)
     if cluster == SIMPLE_DESC_REQ:
         return reply(_simple(node, own, body[2]))
+    if cluster == MGMT_NWK_UPDATE_REQ and not broadcast:
+        # A scan is not offered; a change of channel is obeyed, and acknowledged with an empty scan result.
+        obeyed = len(body) >= 6 and body[4] == CHANGE_CHANNEL
+        return reply(bytes([SUCCESS if obeyed else NOT_SUPPORTED]) + body[:4].ljust(4, b"\0") + bytes(5))
     return None if broadcast else reply(bytes([NOT_SUPPORTED]))
 
 

@@ -1,0 +1,65 @@
+"""Files that hold private keys: readable by their owner alone, and never half written."""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from hanctl.errors import ExitCode, HanctlError, NotFound
+
+
+class KeyFileError(HanctlError):
+    """A key file that cannot be read or written, or is not one."""
+
+    code = "key-file"
+    exit_code = ExitCode.STATE
+
+
+def write_key_file(path: Path, kind: str, fields: dict[str, str | int]) -> None:
+    """Write ``fields`` as JSON with mode 0600, replacing the file at once or not at all. Raises KeyFileError."""
+    text = json.dumps({"kind": kind, **fields}, indent=2) + "\n"
+    temporary = None
+    try:
+        # mkstemp makes the file with mode 0600: it is at no time readable by others.
+        descriptor, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+        with os.fdopen(descriptor, "w", encoding="ascii") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        Path(temporary).replace(path)
+    except OSError as error:
+        if temporary is not None:
+            with suppress(OSError):
+                Path(temporary).unlink()
+        raise KeyFileError(f"{path} cannot be written: {error.strerror}", "check the directory's owner") from error
+
+
+def read_key_file(path: Path, kind: str) -> dict[str, Any]:
+    """The fields of a file that write_key_file wrote. Raises NotFound, KeyFileError (which never quotes the file)."""
+    text = read_text(path)
+    try:
+        fields = json.loads(text)
+    except ValueError:
+        fields = None
+    if not isinstance(fields, dict) or fields.get("kind") != kind:
+        raise KeyFileError(f"{path} is not a file of {kind}", "restore it from a backup, or make it anew")
+    return fields
+
+
+def read_text(path: Path) -> str:
+    """The file as text. Raises NotFound, KeyFileError."""
+    return read_bytes(path).decode("utf-8", errors="replace")
+
+
+def read_bytes(path: Path) -> bytes:
+    """The file. Raises NotFound, KeyFileError."""
+    try:
+        return path.read_bytes()
+    except FileNotFoundError:
+        raise NotFound(f"{path} does not exist", "check the name") from None
+    except OSError as error:
+        raise KeyFileError(f"{path} cannot be read: {error.strerror}", "check its owner and mode") from error

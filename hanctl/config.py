@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import os
+import re
 import tomllib
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -14,6 +15,7 @@ from hanctl.errors import ConfigError
 from hanctl.paths import default_socket, default_state_dir
 
 MAX_SOCKET_PATH = 107
+_TCP = re.compile(r"tcp://(?:[^\s:/\[\]]+|\[[0-9a-fA-F:.]+\]):(?P<port>\d{1,5})/?")
 
 
 def _from_file(value: Any, info: ValidationInfo) -> Any:
@@ -21,13 +23,20 @@ def _from_file(value: Any, info: ValidationInfo) -> Any:
     if not isinstance(value, str) or not value:
         raise ValueError
     base: Path = (info.context or {}).get("directory", Path())
-    return base / Path(value).expanduser()
+    # Without "..": paths are shown, and a socket's must be short.
+    return Path(os.path.normpath(base / Path(value).expanduser()))
 
 
 def _port(value: Any, info: ValidationInfo) -> Any:
     if not isinstance(value, str) or not value:
         raise ValueError
-    return value if "://" in value else str(_from_file(value, info))
+    if "://" not in value:
+        return str(_from_file(value, info))
+    if value.startswith("tcp://"):
+        address = _TCP.fullmatch(value)
+        if address is None or not 0 < int(address["port"]) < 65536:
+            raise ValueError
+    return value
 
 
 def _socket(value: Any, info: ValidationInfo) -> Any:
@@ -146,7 +155,7 @@ def load_config(path: Path) -> Config:
     except tomllib.TOMLDecodeError as error:
         raise ConfigError(f"{path}: {error}", "correct the TOML syntax there") from error
     try:
-        return Config.model_validate(data, context={"directory": path.absolute().parent})
+        return Config.model_validate(data, context={"directory": path.absolute().parent.resolve()})
     except ValidationError as error:
         # An unknown key comes first: the "missing" one beside it is most often the same mistake.
         details = sorted(error.errors(), key=lambda detail: detail["type"] != "extra_forbidden")

@@ -6,7 +6,7 @@ import asyncio
 import shutil
 import socket
 from collections.abc import Callable, Coroutine
-from contextlib import suppress
+from contextlib import AsyncExitStack, suppress
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,7 @@ import hanctl
 from hanctl.clock import Clock
 from hanctl.config import Config
 from hanctl.crypto.install_code import parse_install_code
-from hanctl.errors import ConfigError, Refused
+from hanctl.errors import ConfigError, HanctlError, Refused
 from hanctl.eui64 import Eui64
 from hanctl.firmware.service import UpdateService
 from hanctl.firmware.store import FirmwareStore
@@ -109,11 +109,17 @@ class Daemon:
             await asyncio.wait({waiting, *parts}, return_when=asyncio.FIRST_COMPLETED)
             failures = [part.exception() for part in parts if part.done() and not part.cancelled()]
             asked = waiting.done()
-            await self.stop(self._stop_reason or "a part of the hub failed")
-            for failure in failures:
-                if failure is not None:
-                    log.error("a part of the hub failed", exc_info=failure)
-                    raise failure
+            failed = next((failure for failure in failures if failure is not None), None)
+            try:
+                await self.stop(self._stop_reason or "a part of the hub failed")
+            except HanctlError:
+                # What ended it comes first: stopping most often fails for the same reason.
+                if failed is None:
+                    raise
+            if failed is not None:
+                if not isinstance(failed, HanctlError):
+                    log.error("a part of the hub failed", exc_info=failed)
+                raise failed
             if not asked:
                 raise RuntimeError("a part of the hub ended by itself")
         finally:
@@ -139,10 +145,13 @@ class Daemon:
         if self.started_at is None:
             return
         self.started_at = None
-        self.ledger.record(HubStopped(reason=reason))
-        self.closing.set()
-        await self._end_tasks()
-        await self._take_down()
+        try:
+            self.ledger.record(HubStopped(reason=reason))
+        finally:
+            # Also with a full disk: nothing more is recorded then, but nothing is left open either.
+            self.closing.set()
+            await self._end_tasks()
+            await self._take_down()
 
     async def join(
         self, eui64: Eui64, install_code: str, *, seconds: int | None = None, device_type: DeviceType | None = None
@@ -292,9 +301,12 @@ class Daemon:
         self._tasks.clear()
 
     async def _take_down(self) -> None:
-        if self._supervisor is not None:
-            await self.trust.stop()
-            await self.han.stop()
-            await self._supervisor.close()
-        while self._undo:
-            self._undo.pop()()
+        # The last made is undone first, and what fails keeps nothing else from being undone.
+        async with AsyncExitStack() as stack:
+            for undo in self._undo:
+                stack.callback(undo)
+            self._undo.clear()
+            if self._supervisor is not None:
+                stack.push_async_callback(self._supervisor.close)
+                stack.push_async_callback(self.han.stop)
+                stack.push_async_callback(self.trust.stop)

@@ -74,6 +74,8 @@ async def run(radio: Literal["ezsp", "znp"], directory: Path, audience: Audience
         try:
             async with asyncio.timeout(PATIENCE_S):
                 await daemon.start()
+                for recorded in daemon.ledger.events():
+                    audience.hub(recorded)
                 daemon.ledger.subscribe(audience.hub)
                 return await _update(daemon, world, audience)
         except TimeoutError:

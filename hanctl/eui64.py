@@ -16,14 +16,16 @@ _HEX16 = re.compile(r"[0-9a-fA-F]{16}")
 def parse_eui64(text: str) -> Eui64:
     """Read an EUI64 written with or without separators, most significant byte first.
 
-    Raises InvalidInput where the text is not sixteen hex digits.
+    Raises InvalidInput where the text is not sixteen hex digits, or no device's address: all zeros, all ones.
     """
-    digits = _SEPARATORS.sub("", text)
+    digits = _SEPARATORS.sub("", text).lower()
     if not _HEX16.fullmatch(digits):
         raise InvalidInput(
             f"'{text}' is not an EUI64",
             "give sixteen hex digits, most significant first, for example 00:0d:6f:00:0a:90:69:e7",
         )
+    if digits in ("0" * 16, "f" * 16):
+        raise InvalidInput(f"'{text}' is not the address of a device", "give the EUI64 that is printed on the device")
     return from_bytes(bytes.fromhex(digits)[::-1])
 
 

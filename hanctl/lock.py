@@ -35,8 +35,15 @@ class StateLock:
                 f"another hanctl (process {holder}) runs on the state directory {self._state_dir}",
                 "stop it first, or give this one a state directory of its own ([hub] state_dir)",
             ) from error
-        os.ftruncate(descriptor, 0)
-        os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
+        try:
+            os.ftruncate(descriptor, 0)
+            os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
+        except OSError as error:
+            os.close(descriptor)
+            raise ConfigError(
+                f"the state directory {self._state_dir} cannot be written: {error.strerror}",
+                "check the disk's space, or give another ([hub] state_dir)",
+            ) from error
         self._descriptor = descriptor
 
     def release(self) -> None:

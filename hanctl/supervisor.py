@@ -3,12 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 from hanctl.errors import DongleError
 from hanctl.eui64 import Eui64
 from hanctl.han.han import Han
-from hanctl.ledger.events import DongleLost, DongleOpened, DongleReopening, NetworkFormed, NetworkResumed
+from hanctl.ledger.errors import LedgerError
+from hanctl.ledger.events import (
+    DongleLost,
+    DongleOpened,
+    DongleReopening,
+    NetworkFormed,
+    NetworkResumed,
+)
 from hanctl.ledger.ledger import Ledger
 from hanctl.radio.frames import IncomingFrame, NetworkState, Radio
 
@@ -30,6 +38,7 @@ class Supervisor:
         self._opened = opened
         self._radio: Radio | None = None
         self._lost = asyncio.Event()
+        self._failure: LedgerError | None = None
         self.network: NetworkState | None = None
 
     async def open(self) -> NetworkState:
@@ -37,7 +46,7 @@ class Supervisor:
         self._lost.clear()
         radio = self._new_radio()
         try:
-            self.network = await radio.start(_Relay(self._han, self._line_lost))
+            self.network = await radio.start(_Relay(self._han, self._line_lost, self._failed))
         except BaseException:
             await radio.stop()
             raise
@@ -63,9 +72,11 @@ class Supervisor:
         self._opened()
 
     async def run(self) -> None:
-        """Watch over the open dongle until cancelled."""
+        """Watch over the open dongle until cancelled. Raises LedgerError: a hub that cannot write must not go on."""
         while True:
             await self._lost.wait()
+            if self._failure is not None:
+                raise self._failure
             await self.close()
             self.announce(await self._reopen())
 
@@ -95,26 +106,45 @@ class Supervisor:
         self._ledger.record(DongleLost(reason=reason))
         self._lost.set()
 
+    def _failed(self, error: LedgerError) -> None:
+        self._failure = self._failure or error
+        self._lost.set()
+
 
 class _Relay:
-    """The HAN as listener of one radio object, with the loss of its line told to the supervisor too."""
+    """The HAN as listener of one radio object, with the loss of its line told to the supervisor too.
 
-    def __init__(self, han: Han, lost: Callable[[str], None]) -> None:
+    Above it is a radio library, which would log what is raised and go on: a ledger that fails is told here instead.
+    """
+
+    def __init__(self, han: Han, lost: Callable[[str], None], failed: Callable[[LedgerError], None]) -> None:
         self._han = han
         self._lost = lost
+        self._failed = failed
 
     def frame_received(self, frame: IncomingFrame) -> None:
-        self._han.frame_received(frame)
+        with self._told():
+            self._han.frame_received(frame)
 
     def device_joined(self, eui64: Eui64, nwk: int) -> None:
-        self._han.device_joined(eui64, nwk)
+        with self._told():
+            self._han.device_joined(eui64, nwk)
 
     def device_left(self, eui64: Eui64, nwk: int) -> None:
-        self._han.device_left(eui64, nwk)
+        with self._told():
+            self._han.device_left(eui64, nwk)
 
     def join_denied(self, eui64: Eui64, how: str) -> None:
         self._han.join_denied(eui64, how)
 
     def dongle_lost(self, reason: str) -> None:
-        self._lost(reason)
-        self._han.dongle_lost(reason)
+        with self._told():
+            self._lost(reason)
+            self._han.dongle_lost(reason)
+
+    @contextmanager
+    def _told(self) -> Iterator[None]:
+        try:
+            yield
+        except LedgerError as error:
+            self._failed(error)

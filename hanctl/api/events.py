@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 from fastapi import APIRouter, Query
 from fastapi.responses import StreamingResponse
 
+from hanctl.api.models import MAX_ID
 from hanctl.errors import InvalidInput
 from hanctl.eui64 import Eui64, parse_eui64
-from hanctl.ledger.events import EVENT_TYPES
+from hanctl.ledger.event import EVENT_TYPES
 from hanctl.ledger.ledger import Ledger, Recorded
 
 if TYPE_CHECKING:
@@ -21,7 +22,8 @@ if TYPE_CHECKING:
 PAGE = 500
 
 Limit = Annotated[int, Query(ge=1, le=10000)]
-After = Annotated[int, Query(ge=0)]
+After = Annotated[int, Query(ge=0, le=MAX_ID)]
+UpdateId = Annotated[int, Query(ge=1, le=MAX_ID)]
 
 
 class _Selection:
@@ -47,7 +49,7 @@ def router(daemon: Daemon) -> APIRouter:
         after: After = 0,
         limit: Limit = 1000,
         device: str | None = None,
-        update: int | None = None,
+        update: UpdateId | None = None,
         type: str | None = None,  # noqa: A002
     ) -> list[dict[str, Any]]:
         """Events with an id above ``after``, oldest first; ask again with the last id for more."""
@@ -58,7 +60,7 @@ def router(daemon: Daemon) -> APIRouter:
     async def stream(
         after: After | None = None,
         device: str | None = None,
-        update: int | None = None,
+        update: UpdateId | None = None,
         type: str | None = None,  # noqa: A002
     ) -> StreamingResponse:
         """Events as JSON lines, those after ``after`` (or from now on) and then as they happen."""

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from http import HTTPStatus
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
-from fastapi import APIRouter, Request
+from fastapi import APIRouter, Path, Request
 
-from hanctl.api.models import ImageView, UpdateOrder, UpdateView, image_view, update_view
+from hanctl.api.models import MAX_ID, ImageView, UpdateOrder, UpdateView, image_view, update_view
 from hanctl.errors import NotFound
 from hanctl.eui64 import parse_eui64
 from hanctl.firmware.image import MAX_FILE_SIZE, FormChoice
@@ -17,6 +17,7 @@ from hanctl.ledger.records import Image, Update
 if TYPE_CHECKING:
     from hanctl.daemon import Daemon
 
+UpdateId = Annotated[int, Path(ge=1, le=MAX_ID)]
 _UPLOAD = {"requestBody": {"required": True, "content": {"application/octet-stream": {"schema": {"type": "string"}}}}}
 
 
@@ -55,19 +56,19 @@ def router(daemon: Daemon) -> APIRouter:
         return view(daemon.updates.start(parse_eui64(order.device), order.image, activation=order.activation))
 
     @routes.get("/updates/{number}")
-    async def update(number: int) -> UpdateView:
+    async def update(number: UpdateId) -> UpdateView:
         found = daemon.ledger.updates.get(number)
         if found is None:
             raise NotFound(f"there is no update {number}", "see: hanctl update list")
         return view(found)
 
     @routes.post("/updates/{number}/activate")
-    async def activate(number: int) -> UpdateView:
+    async def activate(number: UpdateId) -> UpdateView:
         """Release a holding update. Still "holding" in the answer: the device is told as soon as it can be reached."""
         return view(await daemon.updates.activate(number))
 
     @routes.post("/updates/{number}/cancel")
-    async def cancel(number: int) -> UpdateView:
+    async def cancel(number: UpdateId) -> UpdateView:
         return view(daemon.updates.cancel(number))
 
     return routes

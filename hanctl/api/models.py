@@ -13,6 +13,9 @@ from hanctl.firmware.store import StoredImage
 from hanctl.ledger.records import Activation, DeviceType, Image, Update
 from hanctl.trust.device_log import LogEntry
 
+MAX_ID = 2**63 - 1
+"""The highest number the ledger can hold."""
+
 
 class _Order(BaseModel):
     model_config = ConfigDict(extra="forbid")

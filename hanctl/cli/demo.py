@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import signal
 import time
+from collections.abc import Coroutine
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
 from hanctl.cli.options import examples
-from hanctl.cli.output import version
+from hanctl.cli.output import field, version
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -47,8 +49,18 @@ def demo(
     console.print(f"A simulated {radio.upper()} dongle with one PPMID, and the hub on its serial line.")
     with _Stage(console) as stage, TemporaryDirectory(prefix="hanctl-demo-") as directory:
         audience = demonstration.Audience(stage.hub, stage.device, stage.progress)
-        notice = asyncio.run(demonstration.run(radio, Path(directory), audience))
+        notice = asyncio.run(_until_terminated(demonstration.run(radio, Path(directory), audience)))
     _print_notice(notice)
+
+
+async def _until_terminated(performance: Coroutine[Any, Any, ActivationNotice]) -> ActivationNotice:
+    """The outcome; SIGTERM ends it as Ctrl-C does, in good order."""
+    acting = asyncio.ensure_future(performance)
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, acting.cancel)
+    try:
+        return await acting
+    except asyncio.CancelledError:
+        raise KeyboardInterrupt from None
 
 
 class _Stage:
@@ -88,11 +100,11 @@ class _Stage:
             self._over = True
             return
         told = ", ".join(f"{name} {_brief(name, value)}" for name, value in fields.items() if value is not None)
-        self._say("hub", "cyan", f"{recorded.event.type}  [dim]{told}[/dim]")
+        self._say("hub", "cyan", recorded.event.type, told)
 
     def device(self, event: DeviceEvent) -> None:
         if event.kind != "block":
-            self._say(event.device, "green", event.text)
+            self._say(event.device, "green", f"OTA client: {event.text}" if event.kind == "ota" else event.text)
 
     def progress(self, progress: Progress) -> None:
         if self._bar is not None:
@@ -102,26 +114,34 @@ class _Stage:
             )
             return
         tenths = 10 * progress.offset // progress.size
-        if tenths > self._tenths:
+        if self._tenths < tenths < 10:  # the end of the transfer is an event
             self._tenths = tenths
             self._say("hub", "cyan", f"transfer  {progress.offset} of {progress.size} bytes")
 
-    def _say(self, who: str, colour: str, text: str) -> None:
+    def _say(self, who: str, colour: str, text: str, details: str = "") -> None:
         if self._over:
             return
-        elapsed = time.monotonic() - self._began
-        self._console.print(f"{elapsed:6.2f} s  [{colour}]{who:<5}[/{colour}]  {text}", soft_wrap=True)
+        from rich.table import Table
+        from rich.text import Text
+
+        told = Text(text)
+        if details:
+            told.append(f"  {details}", "dim")
+        elapsed = f"{time.monotonic() - self._began:6.2f} s"
+        if not self._console.is_terminal:
+            print(f"{elapsed}  {who:<{_WHO_WIDTH}}  {told.plain}", flush=True)
+            return
+        # A grid keeps the columns where a narrow terminal breaks a line.
+        line = Table.grid(padding=(0, 2))
+        line.add_column(no_wrap=True)
+        line.add_column(no_wrap=True, min_width=_WHO_WIDTH)
+        line.add_column(overflow="fold")
+        line.add_row(elapsed, Text(who, colour), told)
+        self._console.print(line)
 
 
 def _brief(name: str, value: object) -> str:
-    if isinstance(value, str) and name.endswith("sha256"):
-        return value[:8]
-    if isinstance(value, int) and not isinstance(value, bool) and (name.endswith("version") or name in _HEX):
-        return f"0x{value:08x}" if name.endswith("version") else f"0x{value:04x}"
-    return str(value)
-
-
-_HEX = frozenset({"pan_id", "nwk", "manufacturer_code", "image_type"})
+    return str(value)[:8] if name.endswith("sha256") else field(name, value)
 
 
 def _print_notice(notice: ActivationNotice) -> None:
@@ -142,3 +162,4 @@ def _print_notice(notice: ActivationNotice) -> None:
 
 
 _NAME_WIDTH = 12
+_WHO_WIDTH = 5

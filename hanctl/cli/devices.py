@@ -6,7 +6,7 @@ import getpass
 import sys
 import time
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 
@@ -22,7 +22,9 @@ JOIN_EPILOG = examples(
     "hanctl join --eui 000d6f000a9069e7 --install-code-file code.txt --wait",
     "pass show rig7/ppmid | hanctl join --eui 000d6f000a9069e7 --install-code-file -",
 )
+CLOSING_GRACE_S = 2
 INTERVIEW_GRACE_S = 60
+LONGEST_WINDOW_S = 86400
 
 
 class NotJoined(HanctlError):
@@ -122,7 +124,8 @@ def join(
         typer.Option("--install-code-file", help="A file with the install code in hex; - is standard input."),
     ] = None,
     type_: Annotated[
-        str | None, typer.Option("--type", help="ppmid, ihd, hcalcs, esme or gsme, where the interview cannot tell.")
+        Literal["ppmid", "ihd", "hcalcs", "esme", "gsme"] | None,
+        typer.Option("--type", help="What the device is, where the interview cannot tell."),
     ] = None,
     window: Annotated[
         str | None, typer.Option("--window", help="How long the network stays open, e.g. 10m. Default: as configured.")
@@ -141,6 +144,8 @@ def join(
         order["device_type"] = type_
     if window is not None:
         order["seconds"] = int(duration(window))
+        if not 1 <= order["seconds"] <= LONGEST_WINDOW_S:
+            raise InvalidInput(f"--window {window} is not allowed", "give 1s to 24h")
     client = connect(socket, config)
     answer = client.post("/join", order)
     if not wait:
@@ -168,11 +173,12 @@ def _wait(client: Client, answer: dict[str, Any], *, quiet: bool) -> dict[str, A
             line.end()
             return device
         now = time.monotonic()
-        if now > deadline or device["state"] == "removed" or (device["state"] == "expected" and now > closes + 1):
+        missed = device["state"] == "expected" and now > closes + CLOSING_GRACE_S
+        if missed or now > deadline or device["state"] == "removed":
             line.end()
-            raise NotJoined(
-                f"{eui} is {device['state']} after {now - began:.0f} s", f"see: hanctl events --device {eui}"
-            )
+            seconds = answer["seconds"]
+            what = f"did not join within {seconds} s" if missed else f"is {device['state']} after {now - began:.0f} s"
+            raise NotJoined(f"{eui} {what}", f"see: hanctl events --device {eui}")
         if device["state"] == "expected":
             line.say(f"waiting for {eui}: start joining on the device", closes - now)
         elif device["keyed_at"] is None and answer["key_within"] is not None:
@@ -211,15 +217,27 @@ def _install_code(file: str | None) -> str:
             raise InvalidInput(
                 "no install code was given", "name a file that holds it, or - for this input: --install-code-file -"
             )
-        return getpass.getpass("Install code (hex, not shown): ")
+        try:
+            return _given(getpass.getpass("Install code (hex, not shown): "))
+        except KeyboardInterrupt:
+            print(file=sys.stderr)
+            raise
     if file == "-":
-        return sys.stdin.readline().strip()
+        return _given(sys.stdin.readline())
     try:
-        return Path(file).read_text(encoding="ascii").strip()
+        return _given(Path(file).read_text(encoding="ascii"))
     except FileNotFoundError as error:
         raise NotFound(f"there is no file {file}", "check the path of --install-code-file") from error
-    except (OSError, UnicodeDecodeError) as error:
-        raise InvalidInput(f"{file} cannot be read as an install code", "give a text file with hex digits") from error
+    except OSError as error:
+        raise InvalidInput(f"{file} cannot be read: {error.strerror}", "give a readable file") from error
+    except UnicodeDecodeError as error:
+        raise InvalidInput(f"{file} is not text", "give a text file with hex digits") from error
+
+
+def _given(text: str) -> str:
+    if not text.strip():
+        raise InvalidInput("the install code is empty", "give it in hex, as it is printed on the device")
+    return text.strip()
 
 
 def _endpoint(endpoint: dict[str, Any]) -> tuple[str, str]:

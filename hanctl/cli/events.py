@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from hanctl.cli.options import ConfigFile, Json, Socket, connect, eui64, examples
-from hanctl.cli.output import moment
+from hanctl.cli.output import field, moment
 
 EPILOG = examples(
     "hanctl events --follow",
@@ -51,6 +51,8 @@ def _print(event: dict[str, Any], json: bool) -> None:
     if json:
         print(jsonlib.dumps(event), flush=True)
         return
-    details = " ".join(f"{name}={value}" for name, value in event.items() if name not in _HEAD)
+    details = " ".join(
+        f"{name}={field(name, value)}" for name, value in event.items() if name not in _HEAD and value is not None
+    )
     mark = {"info": " ", "warning": "!", "error": "✗"}[event["level"]]
     print(f"{event['id']:>6} {moment(event['time'])} {mark} {event['type']:<22} {details}", flush=True)

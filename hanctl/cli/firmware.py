@@ -16,7 +16,8 @@ if TYPE_CHECKING:
 
 app = typer.Typer(help="Firmware images.", no_args_is_help=True)
 Store = Annotated[
-    Path | None, typer.Option("--store", help="Work on this store's directory, without a daemon.", metavar="DIR")
+    Path | None,
+    typer.Option("--store", help="Work on this store's directory, without a daemon.", metavar="DIR", readable=False),
 ]
 Sha = Annotated[str, typer.Argument(metavar="SHA256", help="The image's file_sha256, 8 digits or more.")]
 
@@ -27,7 +28,7 @@ Sha = Annotated[str, typer.Argument(metavar="SHA256", help="The image's file_sha
     )
 )
 def add(
-    file: Annotated[Path, typer.Argument(metavar="FILE", help="An OTA file.")],
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="An OTA file.", readable=False)],
     form: Annotated[
         Literal["auto", "zigbee", "gb"],
         typer.Option("--form", help="How to read the body: sub-elements (zigbee), or none (gb)."),
@@ -102,11 +103,11 @@ def remove(image: Sha, store: Store = None, socket: Socket = None, config: Confi
     )
 )
 def build(
-    payload: Annotated[Path, typer.Argument(metavar="PAYLOAD", help="The device's own image.")],
+    payload: Annotated[Path, typer.Argument(metavar="PAYLOAD", help="The device's own image.", readable=False)],
     manufacturer: Annotated[str, typer.Option("--manufacturer", help="Manufacturer code.")],
     type_: Annotated[str, typer.Option("--type", help="Image type.")],
     version_: Annotated[str, typer.Option("--version", help="File version.")],
-    output: Annotated[Path, typer.Option("--output", "-o", help="The file to write.")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="The file to write.", readable=False)],
     form: Annotated[
         Literal["zigbee", "gb"], typer.Option("--form", help="Payload in tag 0x0000, or directly after the header.")
     ] = "zigbee",
@@ -137,12 +138,16 @@ def build(
         hardware_max=None if hardware_max is None else number(hardware_max),
     )
     data = build_image(read_image_file(payload), fields, form=form)
+    made = False
     try:
         with output.open("wb" if force else "xb") as file:
+            made = not force
             file.write(data)
     except FileExistsError as error:
         raise Refused(f"{output} exists", "give another name, or --force") from error
     except OSError as error:
+        if made:
+            output.unlink(missing_ok=True)
         raise InvalidInput(f"{output} cannot be written: {error.strerror}", "give another path") from error
     print(f"wrote {output}: {size(len(data))}")
 

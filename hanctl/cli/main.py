@@ -6,6 +6,7 @@ import sys
 from typing import Annotated, NoReturn
 
 import typer
+from typer.exceptions import TyperException
 
 from hanctl.cli import authority, certificates, demo, devices, events, firmware, run, simulate, status, updates
 from hanctl.errors import ExitCode, HanctlError
@@ -51,16 +52,21 @@ def _root(
 def main(arguments: list[str] | None = None) -> NoReturn:
     """Run the command line and exit."""
     try:
-        app(arguments)
+        sys.exit(app(arguments, standalone_mode=False) or ExitCode.OK)
     except HanctlError as error:
         _complain(str(error), error.hint)
         sys.exit(error.exit_code)
+    except TyperException as error:
+        # Empty where the help was printed instead, as of a command that needs a subcommand.
+        if message := error.format_message().replace("Value error, ", ""):
+            context = getattr(error, "ctx", None)
+            _complain(message, f"see: {context.command_path if context else 'hanctl'} --help")
+        sys.exit(ExitCode.USAGE)
     except KeyboardInterrupt:
         sys.exit(ExitCode.INTERRUPTED)
     except Exception as error:
         _complain(f"unexpected {type(error).__name__}: {error}", "this is a fault of hanctl; please report it")
         sys.exit(ExitCode.INTERNAL)
-    sys.exit(ExitCode.OK)
 
 
 def _complain(message: str, hint: str) -> None:

@@ -14,10 +14,16 @@ from hanctl.eui64 import Eui64, parse_eui64
 from hanctl.paths import client_socket
 
 Socket = Annotated[
-    Path | None, typer.Option("--socket", envvar="HANCTL_SOCKET", help="The daemon's control socket.", metavar="PATH")
+    Path | None,
+    typer.Option(
+        "--socket", envvar="HANCTL_SOCKET", help="The daemon's control socket.", metavar="PATH", readable=False
+    ),
 ]
 ConfigFile = Annotated[
-    Path | None, typer.Option("--config", "-c", help="Take the socket from this configuration file.", metavar="FILE")
+    Path | None,
+    typer.Option(
+        "--config", "-c", help="Take the socket from this configuration file.", metavar="FILE", readable=False
+    ),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 

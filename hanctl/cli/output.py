@@ -28,10 +28,12 @@ def print_table(columns: Sequence[str], rows: Sequence[Sequence[str]], empty: st
     from rich import box
     from rich.console import Console
     from rich.table import Table
+    from rich.text import Text
 
     table = Table(*columns, box=box.SIMPLE_HEAD, pad_edge=False)
     for row in rows:
-        table.add_row(*row)
+        # As it is: a name or a device's answer may look like rich's markup.
+        table.add_row(*map(Text, row))
     console = Console(highlight=False)
     if not console.is_terminal:
         # A pipe has no width to fit: nothing is cut short for a reading program.
@@ -51,6 +53,19 @@ def hexadecimal(value: int | None, digits: int = 4) -> str:
 
 def version(value: int | None) -> str:
     return hexadecimal(value, 8)
+
+
+_HEX_DIGITS = {"pan_id": 4, "nwk": 4, "manufacturer_code": 4, "image_type": 4, "status": 2}
+
+
+def field(name: str, value: Any) -> str:
+    """One field of an event for a person: what is usually written in hex, in hex."""
+    if isinstance(value, int) and not isinstance(value, bool):
+        if name.endswith("version"):
+            return version(value)
+        if name in _HEX_DIGITS:
+            return hexadecimal(value, _HEX_DIGITS[name])
+    return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def size(value: int) -> str:

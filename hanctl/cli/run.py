@@ -19,7 +19,9 @@ EPILOG = examples("hanctl run -c configs/sim-ezsp.toml", "hanctl run -c /etc/han
 
 
 def run(
-    config: Annotated[Path, typer.Option("--config", "-c", help="The configuration file.", metavar="FILE")],
+    config: Annotated[
+        Path, typer.Option("--config", "-c", help="The configuration file.", metavar="FILE", readable=False)
+    ],
 ) -> None:
     """Run the Communications Hub until it is told to stop (SIGTERM: exit code 0; Ctrl-C: 130)."""
     from hanctl.config import load_config

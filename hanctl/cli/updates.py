@@ -94,8 +94,9 @@ def show(number: Number, socket: Socket = None, config: ConfigFile = None, json:
         ("activation", update["activation"]),
         ("state", update["state"]),
         ("served", f"{size(update['offset'])} of {size(update['size'])}{rate}"),
-        ("asked last", ago(update["last_heard"])),
     ]
+    if update["ended_at"] is None:
+        facts.append(("asked last", ago(update["last_heard"])))
     for name in ("ordered", "notified", "transfer_started", "transferred", "activated", "ended"):
         facts.append((name.replace("_", " "), moment(update[f"{name}_at"])))
     if update["reason"]:

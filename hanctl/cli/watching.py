@@ -15,6 +15,8 @@ Target = Literal["notified", "transferring", "transferred", "holding", "activati
 POLL_S = 0.5
 UNREACHABLE_S = 60
 """A daemon that restarts is waited for so long."""
+AWAY = "hub is away"
+"""Shown in place of the state meanwhile."""
 
 _RANK = {
     "ordered": 0,
@@ -59,7 +61,7 @@ def watch(
                     f"it goes on; wait longer, or cancel it: hanctl update cancel {number}",
                 )
             time.sleep(POLL_S)
-            update = _ask(client, number)
+            update = _ask(client, update, show)
             show(update)
     return update
 
@@ -72,14 +74,15 @@ def _ending(update: dict[str, Any]) -> str:
     return "was cancelled" if update["state"] == "cancelled" else f"failed: {update['reason']}"
 
 
-def _ask(client: Client, number: int) -> dict[str, Any]:
+def _ask(client: Client, update: dict[str, Any], show: Show) -> dict[str, Any]:
     patience = time.monotonic() + UNREACHABLE_S
     while True:
         try:
-            answer: dict[str, Any] = client.get(f"/updates/{number}")
+            answer: dict[str, Any] = client.get(f"/updates/{update['id']}")
         except DaemonUnreachable:
             if time.monotonic() >= patience:
                 raise
+            show(update | {"state": AWAY, "rate": None})
             time.sleep(POLL_S)
         else:
             return answer

@@ -71,7 +71,7 @@ def install_code(data: bytes) -> InstallCode:
     if len(data) in CODE_LENGTHS:
         return InstallCode(data)
     raise InstallCodeError(
-        f"an install code does not have {len(data)} bytes",
+        f"the install code has {len(data)} bytes",
         "give 6, 8, 12 or 16 bytes in hex, or these followed by their two-byte CRC",
     )
 

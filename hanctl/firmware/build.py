@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from hanctl.errors import InvalidInput
 from hanctl.eui64 import Eui64, to_bytes
 from hanctl.firmware import image
+from hanctl.firmware.image_errors import ImageError
 
 _HEADER_STRING_SIZE = 32
 
@@ -57,7 +58,11 @@ def build(
         _fits("total image size", length + len(body), 4),
     )
     data = fixed + optional + body
-    image.parse(data, form)
+    try:
+        image.parse(data, form)
+    except ImageError as error:
+        error.hint = "correct the payload or the field that is meant; no file was made"
+        raise
     return data
 
 

@@ -12,8 +12,8 @@ from typing import Literal, Protocol
 from hanctl.eui64 import Eui64
 from hanctl.firmware import ota
 from hanctl.han.cluster import DefaultReply, Reply, Status
+from hanctl.ledger.event import Event
 from hanctl.ledger.events import (
-    Event,
     UpdateActivating,
     UpdateFailed,
     UpdateHolding,
@@ -26,6 +26,9 @@ from hanctl.ledger.records import Image, Update
 MAX_BLOCK = 56
 """Most image bytes that fit one Smart Energy block response without a source route (comms_hub.md §1.5)."""
 
+ACTIVATIONS = 3
+"""So often a device may take the image, be told to activate it, and come back with another version."""
+
 
 @dataclass(frozen=True, slots=True)
 class Situation:
@@ -33,7 +36,7 @@ class Situation:
 
     ``update``, ``image``, ``data``: the open update of the device and its image, where it has one and the store can
     give it. ``cancelled``: where it has none, its last update if that was cancelled. ``started``: whether a block was
-    asked for since the image was last offered.
+    asked for since the image was last offered. ``activations``: how often the device was told to activate the image.
     """
 
     device: Eui64
@@ -43,6 +46,7 @@ class Situation:
     data: bytes = b""
     cancelled: Update | None = None
     started: bool = False
+    activations: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +93,8 @@ _NOTHING_OPEN = Refusal("no-update", "no update is open for this device")
 def query_next_image(request: ota.QueryNextImageRequest, situation: Situation) -> Decision:
     """Offer the ordered image where it fits the device that asks, whatever the state of the update.
 
-    A device that asks again while it should hold or activate the image has lost it: it is offered again.
+    A device that asks again while it should hold or activate the image has lost it, or has rolled back: it is offered
+    again, but not without end, as each time costs the device's flash a life.
     """
     update, image = situation.update, situation.image
     if update is None:
@@ -101,6 +106,12 @@ def query_next_image(request: ota.QueryNextImageRequest, situation: Situation) -
         return Decision(NO_IMAGE, refusal=refusal)
     if request.current_file_version == update.file_version:
         return Decision(NO_IMAGE)
+    if update.state == "activating" and situation.activations >= ACTIVATIONS:
+        reason = (
+            f"the device was told to activate the image {situation.activations} times,"
+            f" and still runs version 0x{request.current_file_version:08x}"
+        )
+        return _failed(NO_IMAGE, update, situation.now, reason)
     response = ota.QueryNextImageResponse(
         status=ota.OtaStatus.SUCCESS,
         manufacturer_code=update.manufacturer_code,
@@ -200,7 +211,7 @@ def upgrade_end(request: ota.UpgradeEndRequest, situation: Situation) -> Decisio
     if not _same_image(request, update):
         return Decision(DefaultReply(Status.ABORT), refusal=_other_image(request, update))
     # The device is told to activate at once, or to hold; never a time ahead: see comms_hub.md §0.1-0.3.
-    activate = update.activation == "now" or update.state == "activating"
+    activate = update.activation == "now"
     reply = upgrade_end_reply(update, hold=not activate)
     changed, events = update, list[Event]()
     if update.state not in {"holding", "activating"}:
@@ -236,7 +247,7 @@ def _upgrade_failed(request: ota.UpgradeEndRequest, situation: Situation) -> Dec
     return Decision(reply, update=changed, events=(event,), started=False)
 
 
-def _failed(reply: DefaultReply, update: Update, now: datetime, reason: str) -> Decision:
+def _failed(reply: Reply | DefaultReply, update: Update, now: datetime, reason: str) -> Decision:
     changed = replace(update, state="failed", ended_at=now, reason=reason)
     return Decision(
         reply, update=changed, events=(UpdateFailed(device=update.device, update=update.id, reason=reason),)

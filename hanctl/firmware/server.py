@@ -16,7 +16,7 @@ from hanctl.firmware import decisions, ota
 from hanctl.firmware.decisions import Decision, Refusal, Situation
 from hanctl.firmware.open_updates import OpenUpdates, Session
 from hanctl.han.cluster import Attribute, DefaultReply, Reply, Request, Status
-from hanctl.ledger.events import OtaRequestRefused
+from hanctl.ledger.events import OtaRequestRefused, UpdateActivating
 from hanctl.ledger.ledger import Ledger
 
 REFUSAL_INTERVAL = 60.0
@@ -65,7 +65,10 @@ class OtaServer:
     def _query(self, frame: ota.QueryNextImageRequest, request: Request) -> Reply | DefaultReply:
         self._on_query(request.device, frame)
         session = self._updates.of(request.device)
-        decision = decisions.query_next_image(frame, self._situation(request.device, session))
+        situation = self._situation(request.device, session)
+        if session is not None and session.update.state == "activating":
+            situation = replace(situation, activations=self._activations(session))
+        decision = decisions.query_next_image(frame, situation)
         if session is not None and decision.started is False:
             session.endpoint = request.source_endpoint
             session.queried_at = self._clock.monotonic()
@@ -109,6 +112,10 @@ class OtaServer:
         image, data = content
         return Situation(device, now, session.update, image, data, started=session.started)
 
+    def _activations(self, session: Session) -> int:
+        # Asked only of a device that comes for an image it was told to activate: rare enough to read the ledger for.
+        return len(self._ledger.events(update=session.update.id, type=UpdateActivating.type))
+
     def _carry_out(
         self, what: str, request: Request, session: Session | None, decision: Decision
     ) -> Reply | DefaultReply:
@@ -118,12 +125,13 @@ class OtaServer:
             if decision.started is not None:
                 session.started = decision.started
         if decision.refusal is not None:
-            self._tell_refusal(request.device, what, decision.refusal)
+            self._tell_refusal(request.device, what, decision.refusal, session)
         return decision.reply
 
-    def _tell_refusal(self, device: Eui64, what: str, refusal: Refusal) -> None:
+    def _tell_refusal(self, device: Eui64, what: str, refusal: Refusal, session: Session | None) -> None:
         now = self._clock.monotonic()
         told = self._refused.get((device, refusal.kind))
         if told is None or now - told >= REFUSAL_INTERVAL:
             self._refused[device, refusal.kind] = now
-            self._ledger.record(OtaRequestRefused(device=device, request=what, reason=refusal.reason))
+            update = session.update.id if session is not None else None
+            self._ledger.record(OtaRequestRefused(device=device, update=update, request=what, reason=refusal.reason))

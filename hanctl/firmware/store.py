@@ -32,7 +32,7 @@ class StoreError(HanctlError):
     """The store cannot be written, or what it holds is not what was put in."""
 
     code = "firmware-store"
-    exit_code = ExitCode.BAD_IMAGE
+    exit_code = ExitCode.STATE
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from typing import Any
 
 import structlog
 from zigpy.zdo.types import ZDOCmd
@@ -21,10 +20,11 @@ from hanctl.han.clusters.time import TimeServer
 from hanctl.han.dispatcher import Dispatcher
 from hanctl.han.errors import MalformedZcl, MalformedZdo, NoKey
 from hanctl.han.exchange import Exchange
-from hanctl.han.interview import endpoint_with
+from hanctl.han.interview import endpoint_for
 from hanctl.han.interviews import Interviews
 from hanctl.han.joining import JoinWindows
 from hanctl.han.life import Life
+from hanctl.han.link_keys import LinkKeys
 from hanctl.han.refusals import Refusals
 from hanctl.han.security import needs_encryption
 from hanctl.han.tasks import Tasks
@@ -61,8 +61,9 @@ class Han:
         self._exchange = Exchange()
         self._refusals = Refusals(ledger, clock)
         self._dispatcher = Dispatcher(self._refusals.note)
-        self._joins = JoinWindows(ledger, clock, self._exchange, self._tasks)
+        self._joins = JoinWindows(ledger, self._exchange, self._tasks)
         self._interviews = Interviews(self, ledger, self._exchange, self._tasks)
+        self.keys = LinkKeys(ledger, self._exchange, self._reachable)
         self._arrivals = Arrivals(ledger, clock, self._exchange, self._tasks)
         self.on_life: list[Callable[[Eui64, Life], None]] = []
         self.on_default_response: list[DefaultResponseCallback] = []
@@ -136,7 +137,7 @@ class Han:
         await self._exchange.send(
             OutgoingFrame(
                 destination_nwk=nwk,
-                destination_endpoint=_endpoint(device, cluster, endpoint, client_side=from_server),
+                destination_endpoint=endpoint_for(device, cluster, endpoint, client_side=from_server),
                 source_endpoint=source_endpoint,
                 profile=SMART_ENERGY,
                 cluster=cluster,
@@ -164,7 +165,7 @@ class Han:
         device, nwk = self._reachable(eui64, cluster)
         response = await self._exchange.request_zcl(
             nwk=nwk,
-            endpoint=_endpoint(device, cluster, endpoint, client_side=client_side),
+            endpoint=endpoint_for(device, cluster, endpoint, client_side=client_side),
             source_endpoint=ESI_ENDPOINT,
             cluster=cluster,
             frame=ZclFrame(
@@ -191,15 +192,6 @@ class Han:
 
     # --- keys
 
-    async def install_link_key(self, eui64: Eui64, key: bytes) -> None:
-        """Have the dongle use this key with the device. Raises NotFound, KeyTableFull, DeliveryFailed, DongleGone."""
-        _, nwk = self._reachable(eui64)
-        await self._exchange.radio.install_link_key(eui64, nwk, key)
-
-    async def remove_link_key(self, eui64: Eui64) -> None:
-        """Have the dongle forget the key installed for a device. Raises DeliveryFailed, DongleGone."""
-        await self._exchange.radio.remove_link_key(eui64)
-
     def key_established(self, eui64: Eui64) -> None:
         """The device is keyed now, on record and in the dongle: what waited for that begins."""
         device = self._ledger.devices.get(eui64)
@@ -208,33 +200,35 @@ class Han:
             self._dispatcher.forget(eui64)
             self._lives(device, Life.KEYED)
 
-    async def backup(self) -> dict[str, Any]:
-        """The network with all its keys, as Open Coordinator Backup: secret. Raises DeliveryFailed, DongleGone."""
-        return await self._exchange.radio.backup()
-
     # --- membership
 
     async def expect(self, eui64: Eui64, link_key: bytes, seconds: int, device_type: DeviceType | None = None) -> None:
         """Open the network to this one device, for ``seconds``; returns once it is open.
 
         ``device_type`` wins over what the interview finds. The link key goes to the dongle and is not kept; a key that
-        was established with the device before is forgotten. Raises DeliveryFailed, DongleGone.
+        was established with the device before is forgotten. Raises DeliveryFailed, DongleGone; the device is then on
+        record as it was before.
         """
-        device = self._ledger.devices.get(eui64) or Device(eui64=eui64, added_at=self._clock.now())
-        await self.remove_link_key(eui64)
-        with self._ledger.transaction():
-            self._ledger.devices.put(
-                replace(
-                    device,
-                    state="expected",
-                    nwk=None,
-                    device_type=device_type or device.device_type,
-                    keyed_at=None,
-                    removed_at=None,
-                    removed_reason=None,
-                )
-            )
-        await self._joins.open(eui64, link_key, seconds)
+        before = self._ledger.devices.get(eui64)
+        device = before or Device(eui64=eui64, added_at=self._clock.now())
+        expected = replace(
+            device,
+            state="expected",
+            nwk=None,
+            device_type=device_type or device.device_type,
+            keyed_at=None,
+            removed_at=None,
+            removed_reason=None,
+        )
+        # Whether there is a dongle at all is found out first; and a device may join before the opening is confirmed.
+        await self.keys.remove(eui64)
+        self._ledger.devices.put(expected)
+        try:
+            await self._joins.open(eui64, link_key, seconds)
+        except HanctlError:
+            if self._ledger.devices.get(eui64) == expected:
+                self._ledger.devices.put(before or replace(expected, state="removed"))
+            raise
 
     def join_windows(self) -> Mapping[Eui64, float]:
         """The devices that may join now, and for how many seconds more."""
@@ -248,7 +242,7 @@ class Han:
         """Ask the device to leave, and talk to it no more, also where it does not hear.
 
         Raises NotFound. A device that cannot be reached is removed from the ledger all the same; where the dongle is
-        gone, ``forget_keys`` has to be called when it is back.
+        gone, ``keys.forget_removed`` has to be called when it is back.
         """
         device = self._ledger.devices.get(eui64)
         if device is None or device.state == "removed":
@@ -263,23 +257,7 @@ class Han:
                 self._ledger.record(DeviceLeft(device=eui64))
         if device.nwk is not None:
             await self._arrivals.tell_to_leave(eui64, device.nwk)
-        await self._forget_key(eui64)
-
-    async def forget_keys(self) -> None:
-        """Take the keys of removed devices out of the dongle, where that was not possible when they were removed."""
-        for device in self._ledger.devices.all():
-            if device.state == "removed" and device.keyed_at is not None:
-                await self._forget_key(device.eui64)
-
-    async def _forget_key(self, eui64: Eui64) -> None:
-        try:
-            await self.remove_link_key(eui64)
-        except HanctlError as error:
-            log.warning("the dongle did not forget the device's key", device=eui64, reason=str(error))
-            return
-        device = self._ledger.devices.get(eui64)
-        if device is not None and device.state == "removed" and device.keyed_at is not None:
-            self._ledger.devices.put(replace(device, keyed_at=None))
+        await self.keys.forget(eui64)
 
     # --- RadioListener
 
@@ -330,18 +308,9 @@ class Han:
             log.warning("malformed ZDO frame", source_nwk=frame.source_nwk, reason=str(error))
 
     def _match_desc(self, frame: IncomingFrame) -> None:
-        answer = zdo.match_desc_rsp(frame.payload, HUB_ENDPOINTS)
+        answer = zdo.match_desc_answer(frame, HUB_ENDPOINTS)
         if answer is not None:
-            self._answer(
-                OutgoingFrame(
-                    destination_nwk=frame.source_nwk,
-                    destination_endpoint=0,
-                    source_endpoint=0,
-                    profile=ZDO_PROFILE,
-                    cluster=frame.cluster | zdo.RESPONSE,
-                    payload=answer,
-                )
-            )
+            self._answer(answer)
 
     def _zcl_received(self, frame: IncomingFrame, device: Device) -> None:
         try:
@@ -427,14 +396,3 @@ class Han:
         if cluster is not None and needs_encryption(cluster) and not self.may_serve(device):
             raise NoKey(f"no key was established with {eui64} yet", "it asks for one when it is ready; see its events")
         return device, device.nwk
-
-
-def _endpoint(device: Device, cluster: int, given: int | None, *, client_side: bool) -> int:
-    found = given if given is not None else endpoint_with(device.endpoints, cluster, client_side=client_side)
-    if found is None:
-        side = "client" if client_side else "server"
-        raise NotFound(
-            f"{device.eui64} has no endpoint with cluster 0x{cluster:04x} as a {side}",
-            "'hanctl device show' lists its endpoints; it may not be interviewed yet",
-        )
-    return found

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
+from dataclasses import dataclass
+from math import ceil
 from typing import Literal
 
 import structlog
 
-from hanctl.clock import Clock
 from hanctl.errors import HanctlError
 from hanctl.eui64 import Eui64
 from hanctl.han.exchange import Exchange
@@ -24,39 +25,43 @@ REARM_S = 240
 CloseReason = Literal["joined", "timed out", "cancelled", "dongle lost"]
 
 
+@dataclass(frozen=True, slots=True)
+class _Window:
+    until: float
+    keeper: asyncio.Task[None]
+
+
 class JoinWindows:
     """Which devices may join now. Each opening and closing is an event."""
 
-    def __init__(self, ledger: Ledger, clock: Clock, exchange: Exchange, tasks: Tasks) -> None:
+    def __init__(self, ledger: Ledger, exchange: Exchange, tasks: Tasks) -> None:
         self._ledger = ledger
-        self._clock = clock
         self._exchange = exchange
         self._tasks = tasks
-        self._open: dict[Eui64, asyncio.Task[None]] = {}
-        self._until: dict[Eui64, float] = {}
+        self._open: dict[Eui64, _Window] = {}
 
     async def open(self, eui64: Eui64, link_key: bytes, seconds: int) -> None:
         """Open, or open anew, for ``seconds``. Raises DeliveryFailed, DongleGone."""
-        await self._exchange.radio.open_join(eui64, link_key, min(seconds, REARM_S))
+        until = asyncio.get_running_loop().time() + seconds
+        await self._arm(eui64, link_key, until)
         running = self._open.pop(eui64, None)
         if running is not None:
-            running.cancel()
+            running.keeper.cancel()
         self._ledger.record(JoinOpened(device=eui64, seconds=seconds))
-        self._until[eui64] = self._clock.monotonic() + seconds
-        self._open[eui64] = self._tasks.start(self._keep_open(eui64, link_key, seconds))
+        self._open[eui64] = _Window(until, self._tasks.start(self._keep_open(eui64, link_key, until)))
 
     def remaining(self) -> Mapping[Eui64, float]:
         """The devices whose window is open, with the seconds that are left."""
-        now = self._clock.monotonic()
-        return {eui64: max(0.0, self._until[eui64] - now) for eui64 in self._open}
+        now = asyncio.get_running_loop().time()
+        return {eui64: max(0.0, window.until - now) for eui64, window in self._open.items()}
 
     def close(self, eui64: Eui64, reason: CloseReason) -> None:
         """Close this device's window, where it has one; the dongle closes with the last."""
-        task = self._open.pop(eui64, None)
-        if task is None:
+        window = self._open.pop(eui64, None)
+        if window is None:
             return
-        if task is not asyncio.current_task():
-            task.cancel()
+        if window.keeper is not asyncio.current_task():
+            window.keeper.cancel()
         self._ledger.record(JoinClosed(device=eui64, reason=reason))
         if not self._open and reason != "dongle lost":
             self._tasks.start(self._close_network())
@@ -73,16 +78,22 @@ class JoinWindows:
         self.close_all("cancelled")
         await self._close_network()
 
-    async def _keep_open(self, eui64: Eui64, link_key: bytes, seconds: int) -> None:
-        while seconds > REARM_S:
+    async def _keep_open(self, eui64: Eui64, link_key: bytes, until: float) -> None:
+        loop = asyncio.get_running_loop()
+        while (left := until - loop.time()) > REARM_S:
             await asyncio.sleep(REARM_S)
-            seconds -= REARM_S
             try:
-                await self._exchange.radio.open_join(eui64, link_key, min(seconds, REARM_S))
+                await self._arm(eui64, link_key, until)
             except HanctlError as error:
                 log.warning("the network could not be held open", device=eui64, reason=str(error))
-        await asyncio.sleep(seconds)
+        await asyncio.sleep(left)
         self.close(eui64, "timed out")
+
+    async def _arm(self, eui64: Eui64, link_key: bytes, until: float) -> None:
+        # The dongle has one window for all, and the last word counts: a short one must not cut a longer one off.
+        last = max([until, *(window.until for window in self._open.values())])
+        left = last - asyncio.get_running_loop().time()
+        await self._exchange.radio.open_join(eui64, link_key, min(ceil(left), REARM_S))
 
     async def _close_network(self) -> None:
         if self._open:

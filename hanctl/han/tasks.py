@@ -24,11 +24,11 @@ class Tasks:
         return task
 
     async def cancel(self) -> None:
-        """Cancel what runs, and wait for its end."""
-        running = [task for task in self._running if task is not asyncio.current_task()]
-        for task in running:
-            task.cancel()
-        await asyncio.gather(*running, return_exceptions=True)
+        """Cancel what runs, and what is started meanwhile, and wait for its end."""
+        while running := self._running - {asyncio.current_task()}:
+            for task in running:
+                task.cancel()
+            await asyncio.gather(*running, return_exceptions=True)
 
     def _ended(self, task: asyncio.Task[None]) -> None:
         self._running.discard(task)

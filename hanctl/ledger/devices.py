@@ -29,7 +29,10 @@ def _endpoints(stored: list[dict[str, Any]]) -> tuple[EndpointRecord, ...]:
 
 
 class Devices:
-    """Devices by EUI64. A device once known is never deleted: its state says that it left or was removed."""
+    """Devices by EUI64. A device once known is never deleted: its state says that it left or was removed.
+
+    They are few, and asked for with every frame: all are kept in memory as well, and reading costs no query.
+    """
 
     def __init__(self, execute: Execute, transaction: Callable[[], AbstractContextManager[None]]) -> None:
         self._execute = execute
@@ -37,26 +40,36 @@ class Devices:
         self._rows = Rows(execute, "devices", Device, "eui64", {"endpoints": _endpoints})
         self._seen: dict[Eui64, datetime] = {}
         self._written: dict[Eui64, datetime] = {}
+        self._kept: dict[Eui64, Device] | None = None
+        self._at: dict[int, Eui64] = {}
 
     def get(self, eui64: Eui64) -> Device | None:
         """The device, or None where it was never known."""
-        return self._fresh(self._rows.get(eui64))
+        device = self._all().get(eui64)
+        return None if device is None else self._with_seen(device)
 
     def by_nwk(self, nwk: int) -> Device | None:
         """The device that holds this network address now, or None."""
-        return self._fresh(self._rows.one("WHERE nwk = ?", (nwk,)))
+        devices = self._all()
+        return self._with_seen(devices[self._at[nwk]]) if nwk in self._at else None
 
     def all(self) -> list[Device]:
         """Every device ever known, in the order they were added."""
-        found = (self._fresh(device) for device in self._rows.select("ORDER BY added_at, eui64"))
-        return [device for device in found if device is not None]
+        devices = sorted(self._all().values(), key=lambda device: (device.added_at, device.eui64))
+        return [self._with_seen(device) for device in devices]
 
     def put(self, device: Device) -> None:
         """Store the device. Another device on record with the same network address loses that address."""
         with self._transaction():
             if device.nwk is not None:
                 self._execute("UPDATE devices SET nwk = NULL WHERE nwk = ? AND eui64 <> ?", (device.nwk, device.eui64))
-            self._rows.upsert(self._with_seen(device))
+            device = self._with_seen(device)
+            self._rows.upsert(device)
+            self._keep(device)
+
+    def undone(self) -> None:
+        """A transaction failed, perhaps with devices in it: read them again."""
+        self._kept = None
 
     def touch(self, eui64: Eui64, now: datetime) -> None:
         """Note a sign of life; kept in memory and written at most every 60 s for each device."""
@@ -84,5 +97,20 @@ class Devices:
             return device
         return replace(device, last_seen=seen)
 
-    def _fresh(self, device: Device | None) -> Device | None:
-        return None if device is None else self._with_seen(device)
+    def _all(self) -> dict[Eui64, Device]:
+        if self._kept is None:
+            self._kept = {device.eui64: device for device in self._rows.select()}
+            self._at = {device.nwk: device.eui64 for device in self._kept.values() if device.nwk is not None}
+        return self._kept
+
+    def _keep(self, device: Device) -> None:
+        devices = self._all()
+        before = devices.get(device.eui64)
+        if before is not None and before.nwk is not None:
+            del self._at[before.nwk]
+        if device.nwk is not None:
+            loser = self._at.get(device.nwk)
+            if loser is not None:
+                devices[loser] = replace(devices[loser], nwk=None)
+            self._at[device.nwk] = device.eui64
+        devices[device.eui64] = device

@@ -5,41 +5,9 @@ An event holds only what may be shown to anybody who may read the log: no key, n
 
 from __future__ import annotations
 
-from typing import Any, ClassVar, Literal
+from typing import Literal
 
-from pydantic import BaseModel, ConfigDict
-
-
-class Event(BaseModel):
-    """One thing that happened. Subclasses set ``type`` and ``level``."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    type: ClassVar[str]
-    level: ClassVar[Literal["info", "warning", "error"]] = "info"
-
-
-EVENT_TYPES: dict[str, type[Event]] = {}
-
-
-def event(cls: type[Any]) -> type[Any]:
-    """Register an event class under its type."""
-    if cls.type in EVENT_TYPES:
-        raise ValueError(f"two events are named {cls.type}")
-    EVENT_TYPES[cls.type] = cls
-    return cls
-
-
-class DeviceEvent(Event):
-    """An event about one device."""
-
-    device: str
-
-
-class UpdateEvent(DeviceEvent):
-    """An event about one update of one device."""
-
-    update: int
+from hanctl.ledger.event import DeviceEvent, Event, UpdateEvent, event
 
 
 @event
@@ -364,10 +332,11 @@ class UpdateCancelled(UpdateEvent):
 
 @event
 class OtaRequestRefused(DeviceEvent):
-    """A device asked for an image, or part of one, that is not ordered for it."""
+    """A device asked for an image, or part of one, that is not ordered for it. ``update`` is its open update."""
 
     type = "ota.request_refused"
     level = "warning"
+    update: int | None = None
     request: str
     reason: str
 

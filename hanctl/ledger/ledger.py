@@ -20,7 +20,7 @@ from hanctl.eui64 import Eui64
 from hanctl.ledger.database import open_database
 from hanctl.ledger.devices import Devices
 from hanctl.ledger.errors import LedgerError
-from hanctl.ledger.events import EVENT_TYPES, Event
+from hanctl.ledger.event import EVENT_TYPES, Event
 from hanctl.ledger.images import Images
 from hanctl.ledger.outbox import Outbox
 from hanctl.ledger.rows import parse_time, time_text
@@ -80,9 +80,11 @@ class Ledger:
         """Write what is only in memory, and close the file. Safe to call twice."""
         if self._closed:
             return
-        self.devices.flush()
         self._closed = True
-        self._connection.close()
+        try:
+            self.devices.flush()
+        finally:
+            self._connection.close()
 
     def abandon(self) -> None:
         """Close the file as a kill would: what is only in memory is lost."""
@@ -106,6 +108,7 @@ class Ledger:
         except BaseException:
             del self._uncommitted[kept:]
             self._undo(savepoint)
+            self.devices.undone()
             raise
         finally:
             self._depth -= 1

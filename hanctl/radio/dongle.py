@@ -26,6 +26,8 @@ z: Any = t
 """zigpy's types as constructors: half of them carry no annotations."""
 
 CONNECT_TIMEOUT_S = 10.0
+HUNG_UP_WITHIN_S = 3.0
+"""A line that is lost later was closed by the radio library itself, which gave up waiting for an answer."""
 START_TIMEOUT_S = 180.0
 """Forming writes some two thousand NVRAM items on a real ZNP dongle."""
 STOP_TIMEOUT_S = 5.0
@@ -68,11 +70,12 @@ class ZigpyRadio:
 
     async def start(self, listener: RadioListener) -> NetworkState:
         app = self._application
+        began = asyncio.get_running_loop().time()
         try:
-            async with asyncio.timeout(CONNECT_TIMEOUT_S):
+            async with asyncio.timeout(CONNECT_TIMEOUT_S) as scope, self._ended_by_loss(scope):
                 await app.connect()
         except Exception as error:
-            hung_up = self._lost is not None
+            hung_up = self._lost is not None and asyncio.get_running_loop().time() - began < HUNG_UP_WITHIN_S
             await self.stop()
             raise opening_error(error, self._settings, hung_up=hung_up) from error
         try:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from hanctl.errors import DongleError, HanctlError
+from hanctl.errors import DongleError, ExitCode, HanctlError
 
 
 class DeliveryFailed(HanctlError):
     """A frame was not accepted by the dongle or not acknowledged by its destination."""
 
     code = "delivery-failed"
+    exit_code = ExitCode.DONGLE
 
 
 class KeyTableFull(DeliveryFailed):

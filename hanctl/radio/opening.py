@@ -21,7 +21,10 @@ def opening_error(error: BaseException, settings: DongleSettings, *, hung_up: bo
         return known
     if hung_up and "://" in path:
         # What a serial server does to a second client.
-        return PortBusy(f"{path} closed the connection at once", "stop the other program that is connected to it")
+        return PortBusy(
+            f"{path} closed the connection at once",
+            "stop the other program that is connected to it; or it is no dongle's serial server",
+        )
     return NotADongle(
         f"nothing at {path} answers as {_article(settings.radio)} dongle",
         f'check that it is the right port, that radio = "{settings.radio}" is right (and not '

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 from contextvars import ContextVar
 from typing import Any
 
 import zigpy.types as t
 import zigpy_znp.commands
 import zigpy_znp.types as zt
+from zigpy_znp.api import ZNP
 from zigpy_znp.exceptions import CommandNotRecognized
 
 from hanctl.radio.application import HubApplication, Sink, base_config, foreign_network, key_table_full
@@ -28,6 +30,23 @@ class ZnpApplication(HubApplication, LongMessages):
     """The hub on a Z-Stack coordinator."""
 
     _znp: Any
+
+    async def connect(self) -> None:
+        """Connect as the library does, but be told of a line that closes meanwhile, and leave no task behind."""
+        others = asyncio.all_tasks()
+        znp: Any = ZNP(self.config)
+        znp.set_application(self)
+        try:
+            await znp.connect()
+        except BaseException:
+            # The library's pinging would go on, and fail where nobody looks.
+            left = [task for task in asyncio.all_tasks() - others if _coroutine(task).startswith("ZNP.")]
+            for task in left:
+                task.cancel()
+            await asyncio.gather(*left, return_exceptions=True)
+            raise
+        self._znp = znp
+        self._bind_callbacks()
 
     async def disconnect(self) -> None:
         """Close the line; the library would first reset a dongle that is gone, and complain that it cannot."""
@@ -56,14 +75,18 @@ class ZnpApplication(HubApplication, LongMessages):
         The library's own way sleeps until the window closes, so the commands are given here. Routers are not asked
         to permit, for the reason given in the EZSP part. Source: zigpy.md §5.
         """
-        await self._znp.request(
-            c.AppConfig.BDBAddInstallCode.Req(
-                InstallCodeFormat=c.app_config.InstallCodeFormat.KeyDerivedFromInstallCode,
-                IEEE=ieee,
-                InstallCode=zt.Bytes(link_key),
-            ),
-            RspStatus=zt.Status.SUCCESS,
-        )
+        try:
+            await self._znp.request(
+                c.AppConfig.BDBAddInstallCode.Req(
+                    InstallCodeFormat=c.app_config.InstallCodeFormat.KeyDerivedFromInstallCode,
+                    IEEE=ieee,
+                    InstallCode=zt.Bytes(link_key),
+                ),
+                RspStatus=zt.Status.SUCCESS,
+            )
+        except CommandNotRecognized:
+            # The library's message repeats the request, and with it the key.
+            raise _no_install_codes() from None
         await self._permit_here(seconds)
 
     async def close_network(self) -> None:
@@ -140,10 +163,7 @@ class ZnpApplication(HubApplication, LongMessages):
             try:
                 await self._znp.request(request, RspStatus=zt.Status.SUCCESS)
             except CommandNotRecognized:
-                raise UnsupportedFirmware(
-                    "the dongle's Z-Stack does not know install codes and the policies for joining with them",
-                    "flash Z-Stack 3.30 or later (Z-Stack 3.x.0 coordinator firmware)",
-                ) from None
+                raise _no_install_codes() from None
 
     def _reset_itself(self, msg: Any) -> None:
         self._sink.line_lost("the dongle reset itself")
@@ -156,6 +176,17 @@ class ZnpApplication(HubApplication, LongMessages):
             RspStatus=zt.Status.SUCCESS,
             callback=c.ZDO.MgmtPermitJoinRsp.Callback(Src=self.state.node_info.nwk, partial=True),
         )
+
+
+def _no_install_codes() -> UnsupportedFirmware:
+    return UnsupportedFirmware(
+        "the dongle's Z-Stack does not know install codes and the policies for joining with them",
+        "flash Z-Stack 3.30 or later (Z-Stack 3.x.0 coordinator firmware)",
+    )
+
+
+def _coroutine(task: asyncio.Task[Any]) -> str:
+    return getattr(task.get_coro(), "__qualname__", "")
 
 
 def application(settings: DongleSettings, sink: Sink) -> HubApplication:

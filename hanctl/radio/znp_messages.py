@@ -46,8 +46,8 @@ class LongMessages(ControllerApplication):
         super().__init__(config, **options)
         self._turns = Turns()
 
-    async def connect(self) -> None:
-        await super().connect()  # type: ignore[no-untyped-call]
+    def _bind_callbacks(self) -> None:
+        super()._bind_callbacks()
         self._take_announcements_first(self._znp)
 
     async def send_packet(self, packet: t.ZigbeePacket) -> None:

@@ -40,9 +40,7 @@ class Block:
 
 @dataclass(frozen=True, slots=True)
 class ApsFrame:
-    """One APS data frame. ``encrypted`` means with a link key: ``key``, which only the sender's stack can put there.
-
-    A receiver that has another key does not understand the frame, and no stack acknowledges what it does not understand.
+    """One APS data frame. ``encrypted`` means with the link key of the two ends.
 
     A ``block`` is acknowledged by its receiver with ``Medium.acknowledge``; any other frame by its arrival.
     """
@@ -59,7 +57,6 @@ class ApsFrame:
     encrypted: bool = False
     group: int | None = None
     block: Block | None = None
-    key: bytes | None = field(default=None, repr=False)
 
     @property
     def from_coordinator(self) -> bool:
@@ -89,10 +86,6 @@ class Node(Protocol):
     sleepy: bool
     link: Link
 
-    @property
-    def link_key(self) -> bytes | None:
-        """The key it shares with the trust centre."""
-
     def receive(self, frame: ApsFrame) -> None:
         """Take a frame addressed to this node."""
 
@@ -106,40 +99,6 @@ class Coordinator(Protocol):
         """Whether the coordinator is powered and its network is up."""
 
     def child_left(self, node: Node) -> None: ...
-
-    def link_key(self, eui64: Eui64) -> bytes | None:
-        """The key it shares with a device."""
-
-
-class Observer(Protocol):
-    """Hears all that is on the air, also what is lost to the one it is for.
-
-    ``node`` is the device at one end of the link; the other is the coordinator.
-    """
-
-    def sent(self, node: Node | None, frame: ApsFrame) -> None:
-        """One transmission. ``node`` is None where the coordinator calls an address that nobody has, or all."""
-
-    def heard(self, node: Node, frame: ApsFrame) -> None:
-        """The radio it was for took it."""
-
-    def acknowledged(self, node: Node, frame: ApsFrame) -> None:
-        """The stack it was for acknowledged it."""
-
-    def polled(self, node: Node, *, waiting: bool) -> None:
-        """A sleepy child asked its parent for frames; whether there were any."""
-
-    def left(self, node: Node) -> None:
-        """The node, still with its address, announced that it leaves."""
-
-    def scanned(self, node: Node, *, open_: bool) -> None:
-        """The node looked for networks, and the coordinator told of its own: whether it is open."""
-
-    def associated(self, node: Node, nwk: int, key: bytes | None) -> None:
-        """The node became a child, with this address; the network key was sent to it under ``key``, unless None."""
-
-    def rejoined(self, node: Node, nwk: int, *, secured: bool, key: bytes | None) -> None:
-        """The node asked to come back, with the network key or in clear; as above."""
 
 
 @dataclass(slots=True)
@@ -174,12 +133,11 @@ class BlockId:
 
 @dataclass(slots=True)
 class Counts:
-    """What the medium has carried. ``unreadable``: heard by a stack that has another link key, or none."""
+    """What the medium has carried."""
 
     sent: int = 0
     lost: int = 0
     expired: int = 0
-    unreadable: int = 0
 
 
 @dataclass
@@ -191,7 +149,6 @@ class Medium:
     coordinator: Coordinator | None = None
     nodes: list[Node] = field(default_factory=list)
     counts: Counts = field(default_factory=Counts)
-    observers: list[Observer] = field(default_factory=list)
     _held: dict[Eui64, list[_Held]] = field(default_factory=dict)
     _unacknowledged: dict[BlockId, _Attempt] = field(default_factory=dict)
 
@@ -212,7 +169,6 @@ class Medium:
             return
         node = self.node_at(frame.destination)
         if node is None:
-            self._tell_sent(None, frame)
             self._later(UNREACHABLE_S, done, False)
         elif node.sleepy:
             self._hold(node, frame, done)
@@ -223,7 +179,6 @@ class Medium:
         """Send from a device to the dongle, or broadcast from a device."""
         self.counts.sent += 1
         if frame.broadcast:
-            self._tell_sent(node, frame)
             if self._reach(node) and not self._lost(node):
                 self._later(node.link.delay_s, self._deliver, node, frame)
             self._later(UNREACHABLE_S, done, True)
@@ -234,10 +189,7 @@ class Medium:
         """A sleepy child asks its parent for held frames."""
         if self.coordinator is None or not self.coordinator.hearing():
             return
-        held_for_it = self._held.pop(node.eui64, [])
-        for observer in self.observers:
-            observer.polled(node, waiting=bool(held_for_it))
-        for held in held_for_it:
+        for held in self._held.pop(node.eui64, []):
             if held.expiry is not None:
                 held.expiry.cancel()
             self._attempt(node, held.frame, held.done)
@@ -247,14 +199,11 @@ class Medium:
         attempt = self._unacknowledged.get(block)
         if attempt is None:
             return
-        self._tell_acknowledged(node, attempt.frame)
         if not self._lost(node):
             self._later(node.link.delay_s, self._block_done, block, True)
 
     def leave(self, node: Node) -> None:
         """The node announced that it leaves; its address is free at once."""
-        for observer in self.observers:
-            observer.left(node)
         if self.coordinator is not None and self.coordinator.hearing():
             self.coordinator.child_left(node)
         node.nwk = None
@@ -268,7 +217,6 @@ class Medium:
         self._held.clear()
 
     def _broadcast(self, frame: ApsFrame) -> None:
-        self._tell_sent(None, frame)
         for node in self.nodes:
             if node.nwk is None or not node.powered:
                 continue
@@ -298,32 +246,6 @@ class Medium:
             self.counts.lost += 1
         return lost
 
-    def _tell_sent(self, node: Node | None, frame: ApsFrame) -> None:
-        for observer in self.observers:
-            observer.sent(node, frame)
-
-    def _tell_heard(self, node: Node, frame: ApsFrame) -> None:
-        for observer in self.observers:
-            observer.heard(node, frame)
-
-    def _tell_acknowledged(self, node: Node, frame: ApsFrame) -> None:
-        for observer in self.observers:
-            observer.acknowledged(node, frame)
-
-    def _readable(self, node: Node, frame: ApsFrame) -> bool:
-        """Whether the receiver has the key that the frame is encrypted with."""
-        if not frame.encrypted or frame.broadcast:
-            return True
-        if frame.from_coordinator:
-            own = node.link_key
-        else:
-            own = self.coordinator.link_key(node.eui64) if self.coordinator is not None else None
-        if own is not None and own == frame.key:
-            return True
-        self.counts.unreadable += 1
-        LOGGER.info("a frame of cluster 0x%04x was under another key than its receiver's", frame.cluster)
-        return False
-
     def _deliver(self, node: Node, frame: ApsFrame) -> None:
         if frame.from_coordinator:
             node.receive(frame)
@@ -340,7 +262,6 @@ class Medium:
 
     def _try(self, attempt: _Attempt) -> None:
         attempt.tries += 1
-        self._tell_sent(attempt.node, attempt.frame)
         if not self._reach(attempt.node) or self._lost(attempt.node):
             self._failed(attempt)
         else:
@@ -351,14 +272,10 @@ class Medium:
         if not self._reach(node):
             self._failed(attempt)
             return
-        self._tell_heard(node, frame)
-        readable = attempt.received or self._readable(node, frame)
-        if readable and not attempt.received:
+        if not attempt.received:
             attempt.received = True
             self._deliver(node, frame)
-        if readable and frame.ack_request:
-            self._tell_acknowledged(node, frame)
-        if frame.ack_request and (not readable or self._lost(node)):
+        if frame.ack_request and self._lost(node):
             self._failed(attempt)
         else:
             self._later(node.link.delay_s, attempt.done, True)
@@ -378,9 +295,7 @@ class Medium:
 
         def arrive() -> None:
             if self._reach(node):
-                self._tell_heard(node, frame)
-                if self._readable(node, frame):
-                    self._deliver(node, frame)
+                self._deliver(node, frame)
 
         def try_once() -> None:
             if self._unacknowledged.get(identity) is not attempt:
@@ -389,7 +304,6 @@ class Medium:
             if attempt.tries > 1 + APS_RETRIES:
                 self._block_done(identity, False)
                 return
-            self._tell_sent(node, frame)
             if self._reach(node) and not self._lost(node):
                 self._later(node.link.delay_s, arrive)
             self._later(APS_ACK_WAIT_S, try_once)

@@ -99,9 +99,7 @@ class PtyPort:
         os.set_blocking(self._master, False)
         self.path = os.ttyname(self._slave)
         if self.link is not None:
-            self.link.parent.mkdir(parents=True, exist_ok=True)
-            self.link.unlink(missing_ok=True)
-            self.link.symlink_to(self.path)
+            self._make_link(self.link)
         asyncio.get_running_loop().add_reader(self._master, self._readable)
         self.dongle.attach(self._write)
 
@@ -116,6 +114,16 @@ class PtyPort:
         os.close(self._slave)
         self._master = self._slave = None
         self.dongle.detach()
+
+    def _make_link(self, link: Path) -> None:
+        try:
+            link.parent.mkdir(parents=True, exist_ok=True)
+            link.unlink(missing_ok=True)
+            link.symlink_to(self.path)
+        except OSError as error:
+            raise SimulatorError(
+                f"{link} cannot be made: {os.strerror(error.errno or 0)}", "choose another path with --pty"
+            ) from error
 
     def _readable(self) -> None:
         assert self._master is not None

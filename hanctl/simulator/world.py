@@ -61,8 +61,10 @@ class World:
     ) -> World:
         """A world without power. ``state`` is the directory that keeps what survives; None: memory only.
 
-        Raises SimulatorError where the state is not the simulator's.
+        Raises SimulatorError where the directory cannot be used, or does not hold a simulation.
         """
+        if state is not None:
+            _make_directory(state)
         medium = Medium(random.Random(seed))
         stack = Stack(eui64 or DONGLE_EUI64[kind], medium)
         flash = Flash(None if state is None else state / f"dongle-{kind}.json")
@@ -107,3 +109,12 @@ class World:
     def power_cycle(self, name: str, off_s: float = 5.0) -> None:
         """Cut a device's power for ``off_s`` seconds."""
         self.device(name).power_cycle(off_s)
+
+
+def _make_directory(state: Path) -> None:
+    try:
+        state.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise SimulatorError(
+            f"the directory {state} cannot be made: {error.strerror}", "choose another one to keep the state in"
+        ) from error

@@ -53,7 +53,7 @@ class Backups:
             await asyncio.sleep(PAUSE_S)
             self._requested.clear()
             try:
-                content = await self._han.backup()
+                content = await self._han.keys.backup()
                 path = self._write(content)
             except HanctlError as error:
                 self._ledger.record(BackupFailed(reason=str(error)))

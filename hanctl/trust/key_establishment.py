@@ -231,11 +231,11 @@ class KeyEstablishmentServer:
     async def _tried(self, established: Established) -> None:
         for pause in INSTALL_RETRIES_S:
             try:
-                return await self._han.install_link_key(established.partner, established.key)
+                return await self._han.keys.install(established.partner, established.key)
             except DeliveryFailed as error:
                 log.warning("the dongle did not take a key", device=established.partner, reason=str(error))
             await asyncio.sleep(pause)
-        return await self._han.install_link_key(established.partner, established.key)
+        return await self._han.keys.install(established.partner, established.key)
 
     def _keyed(self, established: Established) -> None:
         device = self._ledger.devices.get(established.partner)
@@ -276,7 +276,7 @@ class KeyEstablishmentServer:
         if device is not None and device.present:
             self._ledger.devices.put(replace(device, keyed_at=None))
         try:
-            await self._han.remove_link_key(eui64)
+            await self._han.keys.remove(eui64)
         except HanctlError as error:
             log.warning("the dongle did not forget a rejected key", device=eui64, reason=str(error))
 

@@ -92,7 +92,7 @@ class TrustService:
         if self.required:
             self.evictions.restart()
         self.server.resume()
-        self._tasks.start(self._han.forget_keys())
+        self._tasks.start(self._han.keys.forget_removed())
         if any(device.keyed_at is not None for device in self._ledger.devices.all()):
             self.backups.request()
 

@@ -17,6 +17,7 @@ from hanctl.daemon import Daemon
 from hanctl.errors import ConfigError, DongleError, Refused
 from hanctl.ledger.errors import LedgerError
 from hanctl.ledger.ledger import Ledger
+from hanctl.ledger.records import Device
 from hanctl.supervisor import Supervisor
 
 
@@ -154,6 +155,30 @@ async def test_a_part_that_fails_takes_the_daemon_down_in_order(
         await Daemon(config, SystemClock(), lambda _: FakeRadio()).run()
     assert types(config)[-1] == "hub.stopped"
     assert not config.hub.socket.exists()
+
+
+@pytest.mark.parametrize("where", ["frame", "dongle"])
+async def test_a_ledger_that_fails_ends_the_daemon_and_leaves_nothing_open(config: Config, where: str) -> None:
+    before = asyncio.all_tasks()
+    radio = FakeRadio()
+    daemon = Daemon(config, SystemClock(), lambda _: radio)
+    life = asyncio.create_task(daemon.run())
+    while daemon.started_at is None:
+        await asyncio.sleep(0.01)
+    daemon.ledger.devices.put(Device(PPMID, daemon.clock.now()))
+    daemon.ledger._connection.execute("PRAGMA query_only = ON")
+    assert radio.listener is not None
+    if where == "frame":
+        radio.listener.device_joined(PPMID, 0x1234)
+    else:
+        radio.listener.dongle_lost("unplugged")
+    with pytest.raises(LedgerError, match="readonly"):
+        await asyncio.wait_for(life, 10)
+    assert radio.stopped == 1
+    assert not config.hub.socket.exists()
+    assert asyncio.all_tasks() == before
+    async with running(config):
+        pass
 
 
 async def test_join_puts_the_key_of_the_code_in_the_dongle_and_nowhere_else(config: Config) -> None:

@@ -80,6 +80,56 @@ def test_the_version_and_wrong_usage(capsys: pytest.CaptureFixture[str]) -> None
     assert "'nonsense' is not an EUI64" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    ("arguments", "message", "command"),
+    [
+        (("nothing",), "No such command", "hanctl"),
+        (("update", "start"), "Missing option", "hanctl update start"),
+        (("update", "show", "one"), "Invalid value for 'ID'", "hanctl update show"),
+        (("join", "--eui", "000d6f000a9069e7", "--type", "toaster"), "'toaster' is not one of", "hanctl join"),
+    ],
+)
+def test_wrong_usage_is_one_line_and_a_hint_too(
+    arguments: tuple[str, ...], message: str, command: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(*arguments) == ExitCode.USAGE
+    error, hint = capsys.readouterr().err.splitlines()
+    assert error.startswith("error: ") and message in error
+    assert hint.startswith("hint: see: ") and hint.endswith(f"{command.removeprefix('hanctl')} --help")
+
+
+def test_what_is_no_join_order_is_refused_without_a_daemon(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    empty = tmp_path / "empty"
+    empty.write_text("\n")
+    join = ("join", "--eui", "000d6f000a9069e7", "--install-code-file")
+    assert run(*join, str(empty)) == ExitCode.USAGE
+    assert "the install code is empty" in capsys.readouterr().err
+    (tmp_path / "code").write_text("83FED3407A939723A5C639B26916D505C3B5")
+    for window in ("0s", "25h"):
+        assert run(*join, str(tmp_path / "code"), "--window", window) == ExitCode.USAGE
+        assert f"--window {window} is not allowed" in capsys.readouterr().err
+
+
+def test_an_image_that_cannot_be_built_leaves_no_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    payload, image = tmp_path / "empty.bin", tmp_path / "image.ota"
+    payload.write_bytes(b"")
+    header = ("--manufacturer", "1", "--type", "1", "--version", "1")
+    assert run("firmware", "build", str(payload), *header, "-o", str(image)) == ExitCode.BAD_IMAGE
+    assert "no file was made" in capsys.readouterr().err
+    assert not image.exists()
+
+
+def test_names_are_shown_as_they_are(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    payload, image, store = tmp_path / "app.bin", tmp_path / "app.ota", str(tmp_path / "store")
+    payload.write_bytes(b"x")
+    header = ("--manufacturer", "1", "--type", "1", "--version", "1")
+    assert run("firmware", "build", str(payload), *header, "-o", str(image)) == 0
+    assert run("firmware", "add", str(image), "--store", store, "--name", "[red]x[/blue]") == 0
+    capsys.readouterr()
+    assert run("firmware", "list", "--store", store) == 0
+    assert "[red]x[/blue]" in capsys.readouterr().out
+
+
 def test_a_config_with_a_typo_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     file = tmp_path / "hub.toml"
     file.write_text('[dongle]\npath = "/dev/none"\nradio = "ezsp"\n[network]\nchanel = 15\n')

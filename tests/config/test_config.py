@@ -58,6 +58,8 @@ def test_paths_are_relative_to_the_file_not_to_the_caller(tmp_path: Path, monkey
     assert config.dongle.path == str(tmp_path / "ezsp.pty")
     tcp = load_config(write(tmp_path, DONGLE.replace("/dev/ttyUSB0", "tcp://127.0.0.1:6638")))
     assert tcp.dongle.path == "tcp://127.0.0.1:6638"
+    beside = load_config(write(tmp_path, DONGLE + '[hub]\nstate_dir = "../state"\n'))
+    assert beside.hub.state_dir == tmp_path.parent / "state"
 
 
 @pytest.mark.parametrize(
@@ -75,6 +77,8 @@ def test_paths_are_relative_to_the_file_not_to_the_caller(tmp_path: Path, monkey
         (DONGLE.replace("ezsp", "deconz"), 'radio = "deconz" in [dongle]', '"ezsp"'),
         (DONGLE + "baudrate = 1\n", "baudrate = 1 in [dongle]", "from 1200 to 3000000"),
         (DONGLE.replace('"/dev/ttyUSB0"', '""'), 'path = "" in [dongle]', "/dev/serial/by-id"),
+        (DONGLE.replace("/dev/ttyUSB0", "tcp://127.0.0.1"), 'path = "tcp://127.0.0.1" in [dongle]', "tcp://host:port"),
+        (DONGLE.replace("/dev/ttyUSB0", "tcp://x:65536"), 'path = "tcp://x:65536" in [dongle]', "tcp://host:port"),
         (DONGLE.replace('"/dev/ttyUSB0"', "5"), "path = 5 in [dongle]", "/dev/serial/by-id"),
         ('[dongle]\npath = "/dev/ttyUSB0"\n', "'radio' is missing in [dongle]", '"znp"'),
         ("[network]\nchannel = 15\n", "the section [dongle] is missing", "configs/"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -45,6 +46,7 @@ NOTIFIED = replace(ORDERED, state="notified", notified_at=START)
 TRANSFERRING = replace(NOTIFIED, state="transferring", transfer_started_at=START, offset=100)
 HOLDING = replace(TRANSFERRING, state="holding", activation="hold", transferred_at=START)
 ACTIVATING = replace(TRANSFERRING, state="activating", transferred_at=START, activated_at=START)
+EARLIER = START - timedelta(hours=1)
 CANCELLED = replace(TRANSFERRING, state="cancelled")
 
 
@@ -129,6 +131,8 @@ QUERIES = [
     Row("for this device", ORDERED, query(), OFFER, "ordered", more={"image": replace(IMAGE, destination=DISPLAY)}),
     Row("lost the image while holding", replace(HOLDING, old_version=1), query(), OFFER),
     Row("lost the image while activating", replace(ACTIVATING, old_version=1), query(), OFFER),
+    Row("rolled back twice", replace(ACTIVATING, old_version=1), query(), OFFER, more={"activations": 2}),
+    Row("rolled back thrice", ACTIVATING, query(), NO_IMAGE, "failed", ("update.failed",), more={"activations": 3}),
     Row("image not in the store", ORDERED, query(), NO_IMAGE, refused="image-gone", more={"image": None}),
 ]
 BLOCKS = [
@@ -190,6 +194,7 @@ ENDS = [
     ),
     Row("needs more images", TRANSFERRING, end(0x99), TAKEN, "failed", ("update.failed",)),
     Row("gave up", TRANSFERRING, end(0x95), TAKEN, "notified", ("update.interrupted",)),
+    Row("gave up while holding", HOLDING, end(0x95), TAKEN, "notified", ("update.interrupted",)),
     Row("gave up, said again", NOTIFIED, end(0x95), TAKEN),
     Row(
         "gave up, never notified",
@@ -227,10 +232,23 @@ def test_the_first_query_tells_the_old_version() -> None:
 
 
 def test_a_download_made_again_forgets_the_first_one() -> None:
-    changed = decide(block(), ACTIVATING).update
+    changed = decide(block(), replace(ACTIVATING, transfer_started_at=EARLIER)).update
     assert changed is not None
     assert (changed.transferred_at, changed.activated_at, changed.offset) == (None, None, 0)
-    assert changed.transfer_started_at == START
+    assert changed.transfer_started_at == EARLIER
+
+
+def test_whoever_gave_up_begins_anew_with_its_next_block() -> None:
+    given_up = decide(end(0x95), TRANSFERRING, started=True)
+    assert given_up.started is False
+    assert given_up.update is not None
+    assert decide(block(), given_up.update, started=given_up.started).events[0].type == "update.transferring"
+
+
+def test_what_the_device_found_good_is_all_transferred() -> None:
+    changed = decide(end(), replace(TRANSFERRING, offset=56)).update
+    assert changed is not None
+    assert (changed.offset, changed.transferred_at) == (len(DATA), START)
 
 
 def test_the_activation_says_who_asked_for_it() -> None:

@@ -236,6 +236,18 @@ def test_a_device_that_does_not_query_is_notified_again_with_growing_pauses(tmp_
     virtual.run(scenario())
 
 
+def test_a_notified_device_that_talks_of_other_things_is_not_notified_each_time(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        bench = Bench(tmp_path)
+        await order(bench)
+        for _ in range(9):
+            await asyncio.sleep(6)
+            bench.service.heard(DISPLAY)
+        assert bench.han.commands() == [0x00]
+
+    virtual.run(scenario())
+
+
 def test_a_device_that_downloads_is_not_notified(tmp_path: Path) -> None:
     async def scenario() -> None:
         bench = Bench(tmp_path)
@@ -558,10 +570,11 @@ def test_refusals_are_told_once_a_minute_for_each_reason(tmp_path: Path) -> None
             assert ask_block(bench, 0) == DefaultReply(Status.NO_IMAGE_AVAILABLE)
             await asyncio.sleep(1)
         assert bench.count("ota.request_refused") == 1
-        await order(bench)
+        update = await order(bench)
         for offset in range(5):
             ask_block(bench, len(FILE) + offset)
-        assert bench.count("ota.request_refused") == 2
+        told = [recorded.event.model_dump()["update"] for recorded in bench.ledger.events(type="ota.request_refused")]
+        assert told == [None, update.id]
         await asyncio.sleep(60)
         ask_block(bench, len(FILE))
         assert bench.count("ota.request_refused") == 3

@@ -75,6 +75,7 @@ class FakeRadio:
         self.listener: RadioListener | None = None
         self.sent: list[OutgoingFrame] = []
         self.opened: list[tuple[Eui64, bytes, int]] = []
+        self.refuses_joins = False
         self.closed = 0
         self.removed: list[Eui64] = []
         self.keys: dict[Eui64, bytes] = {}
@@ -105,6 +106,8 @@ class FakeRadio:
             asyncio.get_running_loop().call_later(0.1, self.receive, device, *answer, frame.destination_endpoint)
 
     async def open_join(self, eui64: Eui64, link_key: bytes, seconds: int) -> None:
+        if self.refuses_joins:
+            raise DeliveryFailed("the dongle did not take the joining key")
         self.opened.append((eui64, link_key, seconds))
 
     async def close_join(self) -> None:

@@ -112,6 +112,54 @@ async def test_a_window_is_rearmed_and_then_closes(bench: Bench) -> None:
 
 
 @virtual
+async def test_a_short_window_does_not_cut_a_long_one_off(bench: Bench) -> None:
+    other = Eui64("00:0d:6f:00:0a:90:69:e8")
+    await bench.han.expect(PPMID, KEY, 600)
+    await asyncio.sleep(100)
+    await bench.han.expect(other, KEY, 50)
+    await asyncio.sleep(400)
+    # The dongle has one window: it is never told to close before the longest of those still open, or 240 s.
+    assert [(eui64, seconds) for eui64, _, seconds in bench.radio.opened] == [
+        (PPMID, 240),
+        (other, 240),
+        (PPMID, 240),
+        (PPMID, 120),
+    ]
+    assert bench.radio.closed == 0
+
+
+@virtual
+async def test_a_join_that_cannot_be_opened_changes_nothing(bench: Bench) -> None:
+    await bench.join(Display())
+    before, events = bench.device(), bench.types()
+    stranger = Eui64("00:0d:6f:00:0a:90:69:e8")
+    bench.radio.refuses_joins = True
+    for eui64 in (PPMID, stranger):
+        with pytest.raises(DeliveryFailed):
+            await bench.han.expect(eui64, KEY, 60)
+    assert bench.device() == before
+    bench.han.device_joined(stranger, 0x4321)
+    bench.han.detach()
+    with pytest.raises(DongleGone):
+        await bench.han.expect(PPMID, KEY, 60)
+    assert bench.device() == before
+    assert bench.types()[len(events) :] == ["join.refused"]
+
+
+@virtual
+async def test_nothing_runs_on_after_the_stop(bench: Bench) -> None:
+    await bench.join(Display())
+    before = asyncio.all_tasks()
+    other = Eui64("00:0d:6f:00:0a:90:69:e8")
+    await bench.han.expect(other, KEY, 60)
+    # It joins while the window's tasks are being ended, which wants an interview in five seconds.
+    asyncio.get_running_loop().call_soon(bench.han.device_joined, other, 0x4321)
+    await bench.han.stop()
+    assert bench.types()[-1] == "device.joined"
+    assert asyncio.all_tasks() == before
+
+
+@virtual
 async def test_the_network_closes_with_the_last_window(bench: Bench) -> None:
     other = Eui64("00:0d:6f:00:0a:90:69:e8")
     await bench.han.expect(PPMID, KEY, 600)

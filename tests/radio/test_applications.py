@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import traceback
 from typing import Any
 
 import bellows.types as bt
@@ -11,10 +12,11 @@ import zigpy.types as t
 import zigpy.zdo.types as zdo_t
 import zigpy_znp.commands
 import zigpy_znp.types as zt
+from zigpy_znp.exceptions import CommandNotRecognized
 
 from hanctl.radio import DongleSettings
 from hanctl.radio.application import HubApplication
-from hanctl.radio.errors import ForeignNetwork
+from hanctl.radio.errors import ForeignNetwork, UnsupportedFirmware
 from hanctl.radio.ezsp import application as ezsp_application
 from hanctl.radio.frames import IncomingFrame
 from hanctl.radio.znp import application as znp_application
@@ -261,6 +263,18 @@ async def test_znp_opens_for_one_key_and_does_not_sleep(znp: Any) -> None:
     assert (key.IEEE, bytes(key.InstallCode)) == (DEVICE, KEY)
     assert key.InstallCodeFormat == c.app_config.InstallCodeFormat.KeyDerivedFromInstallCode
     assert (permit.Dst, permit.Duration) == (0x0000, 60)
+
+
+async def test_znp_does_not_repeat_the_key_in_an_error(znp: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def refuse(request: Any, **expected: Any) -> None:
+        raise CommandNotRecognized(f"Fatal request error in response to {request}")
+
+    monkeypatch.setattr(znp._znp, "request", refuse)
+    with pytest.raises(UnsupportedFirmware) as caught:
+        await znp.open_network(DEVICE, KEY, 60)
+    told = "".join(traceback.format_exception(caught.value)).replace(" ", "").lower()
+    assert "installcode=" not in told
+    assert KEY[:4].hex() not in told.replace("\\x", "")
 
 
 @pytest.mark.parametrize("endpoint", [1, 2])

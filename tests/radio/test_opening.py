@@ -69,14 +69,17 @@ async def test_a_refused_connection(radio: RadioKind) -> None:
     assert isinstance(await open_error(radio, f"tcp://127.0.0.1:{port}"), PortUnreachable)
 
 
-async def test_a_serial_server_that_has_a_client_already() -> None:
+@pytest.mark.parametrize("radio", RADIOS)
+async def test_a_serial_server_that_has_a_client_already(radio: RadioKind) -> None:
     async def hang_up(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         writer.transport.abort()
 
     server = await asyncio.start_server(hang_up, "127.0.0.1", 0)
     port = server.sockets[0].getsockname()[1]
-    assert isinstance(await open_error("ezsp", f"tcp://127.0.0.1:{port}"), PortBusy)
+    assert isinstance(await open_error(radio, f"tcp://127.0.0.1:{port}"), PortBusy)
     server.close()
+    left = {task for task in asyncio.all_tasks() if "ping" in repr(task.get_coro())}
+    assert not left
 
 
 def test_a_port_without_permission() -> None:

@@ -1,0 +1,143 @@
+"""The documents say what the code does: their example runs, their routes exist, their links and rooms are there."""
+
+from __future__ import annotations
+
+import ast
+import re
+import time
+from pathlib import Path
+from typing import Any, cast
+
+import pytest
+
+from hanctl.api.app import make_app
+from hanctl.config import Config, TrustSection, load_config
+from hanctl.daemon import Daemon
+from hanctl.notices import sign
+
+ROOT = Path(__file__).parents[2]
+DOCS = ROOT / "docs"
+PACKAGE = ROOT / "hanctl"
+PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", ROOT / "firmware_store" / "README.md", *sorted(DOCS.glob("*.md"))]
+MOST_LINES = 400
+
+SECRET = b"0123456789abcdef0123456789abcdef"
+BODY = b'{"type": "activation.notice"}'
+
+
+def genuine(*arguments: Any) -> bool:
+    (example,) = re.findall(r"```python\n(.*?)```", (DOCS / "api.md").read_text(), re.DOTALL)
+    names: dict[str, Any] = {}
+    exec(compile(example, "docs/api.md", "exec"), names)
+    return bool(names["genuine"](*arguments))
+
+
+def headers(age_s: int = 0) -> dict[str, str]:
+    stamp = int(time.time()) - age_s
+    return {
+        "webhook-id": "notice_1",
+        "webhook-timestamp": str(stamp),
+        "webhook-signature": sign(SECRET, "notice_1", stamp, BODY),
+    }
+
+
+def test_the_receivers_example_tells_a_genuine_notice_from_others() -> None:
+    assert genuine(SECRET, headers(), BODY)
+    assert not genuine(SECRET, headers(), BODY + b" ")
+    assert not genuine(b"another secret, of another hub", headers(), BODY)
+    assert not genuine(SECRET, headers() | {"webhook-id": "notice_2"}, BODY)
+    assert not genuine(SECRET, headers(age_s=3600), BODY)
+
+
+def test_every_request_in_the_api_document_has_a_route() -> None:
+    # A route sees its daemon only when it is called.
+    paths = make_app(cast(Daemon, None)).openapi()["paths"]
+    routes = [re.compile(re.sub(r"\{\w+\}", "[^/]+", path)) for path in (*paths, "/openapi.json")]
+    requests = re.findall(r"http://hanctl(/[\w/.]+)", (DOCS / "api.md").read_text())
+    assert requests
+    assert [path for path in requests if not any(route.fullmatch(path) for route in routes)] == []
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_every_link_leads_somewhere(page: Path) -> None:
+    targets = [link for link in re.findall(r"\]\(([^)#]+)", page.read_text()) if "://" not in link]
+    assert [link for link in targets if not (page.parent / link).exists()] == []
+
+
+@pytest.mark.parametrize("radio", ["ezsp", "znp"])
+def test_what_is_commented_out_in_a_bench_configuration_is_the_default(
+    radio: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("os.geteuid", lambda: 0)
+    for name in ("STATE_DIRECTORY", "RUNTIME_DIRECTORY"):
+        monkeypatch.delenv(name, raising=False)
+    given = ROOT / "configs" / f"bench-{radio}.toml"
+    everything = tmp_path / "bench.toml"
+    everything.write_text(re.sub(r"^# (?=\[|\w+ = )", "", given.read_text(), flags=re.MULTILINE))
+    full = load_config(everything)
+    assert full.webhook is not None
+    assert full.trust is not None
+    trust = TrustSection.model_validate({"certificate": "hub-certificate.json"}, context={"directory": tmp_path})
+    assert full.trust == trust
+    assert full.model_copy(update={"webhook": None, "trust": None}) == load_config(given)
+    assert set(full.model_dump()) == set(Config.model_fields)
+
+
+def test_every_module_the_architecture_names_is_there() -> None:
+    named = re.findall(r"`((?:\w+/)*\w+\.py|\w+/)`", (DOCS / "architecture.md").read_text())
+    below = {path.name for path in PACKAGE.rglob("*.py")}
+    missing = [name for name in named if not (PACKAGE / name).exists() and name not in below]
+    assert len(named) > 20
+    assert missing == []
+
+
+# --- rooms and arrows
+
+BASE = {"errors", "eui64", "clock"}
+ARROWS: dict[str, set[str]] = {
+    "crypto": {"errors"},
+    "simulator": {"crypto", "errors", "eui64"},
+    "ledger": BASE,
+    "radio": {"ledger", "errors", "eui64"},
+    "han": {"radio", "ledger"} | BASE,
+    "firmware": {"han", "radio", "ledger"} | BASE,
+}
+ABOVE_THE_SIMULATOR = {"cli", "demo", "hil", "simulator"}
+
+
+def room(path: Path) -> str:
+    return path.relative_to(PACKAGE).parts[0].removesuffix(".py")
+
+
+def imports(path: Path) -> set[str]:
+    found: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.ImportFrom) and node.module == "hanctl":
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            found.add(node.module.removeprefix("hanctl.").split(".")[0] if node.module.startswith("hanctl.") else "")
+        elif isinstance(node, ast.Import):
+            found |= {name.name.split(".")[1] for name in node.names if name.name.startswith("hanctl.")}
+    return found - {"", "__version__"}
+
+
+MODULES = sorted(PACKAGE.rglob("*.py"))
+
+
+@pytest.mark.parametrize("name", ARROWS)
+def test_arrows_point_down(name: str) -> None:
+    wrong = {
+        str(path.relative_to(PACKAGE)): extra
+        for path in MODULES
+        if room(path) == name and (extra := imports(path) - ARROWS[name] - {name})
+    }
+    assert wrong == {}
+
+
+def test_only_what_stands_above_both_knows_the_simulator() -> None:
+    wrong = [path for path in MODULES if "simulator" in imports(path) and room(path) not in ABOVE_THE_SIMULATOR]
+    assert wrong == []
+
+
+def test_no_module_is_longer_than_one_idea_needs() -> None:
+    assert [path for path in MODULES if len(path.read_text().splitlines()) > MOST_LINES] == []

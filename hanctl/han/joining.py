@@ -39,6 +39,8 @@ class JoinWindows:
         self._exchange = exchange
         self._tasks = tasks
         self._open: dict[Eui64, _Window] = {}
+        # Opening and closing are several commands each: mixed, they could leave the network open to nobody.
+        self._dongle = asyncio.Lock()
 
     async def open(self, eui64: Eui64, link_key: bytes, seconds: int) -> None:
         """Open, or open anew, for ``seconds``. Raises DeliveryFailed, DongleGone."""
@@ -91,14 +93,16 @@ class JoinWindows:
 
     async def _arm(self, eui64: Eui64, link_key: bytes, until: float) -> None:
         # The dongle has one window for all, and the last word counts: a short one must not cut a longer one off.
-        last = max([until, *(window.until for window in self._open.values())])
-        left = last - asyncio.get_running_loop().time()
-        await self._exchange.radio.open_join(eui64, link_key, min(ceil(left), REARM_S))
+        async with self._dongle:
+            last = max([until, *(window.until for window in self._open.values())])
+            left = last - asyncio.get_running_loop().time()
+            await self._exchange.radio.open_join(eui64, link_key, min(ceil(left), REARM_S))
 
     async def _close_network(self) -> None:
-        if self._open:
-            return
-        try:
-            await self._exchange.radio.close_join()
-        except HanctlError as error:
-            log.warning("the network could not be closed; the dongle closes it by itself", reason=str(error))
+        async with self._dongle:
+            if self._open:
+                return
+            try:
+                await self._exchange.radio.close_join()
+            except HanctlError as error:
+                log.warning("the network could not be closed; the dongle closes it by itself", reason=str(error))

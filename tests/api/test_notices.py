@@ -15,7 +15,8 @@ from pathlib import Path
 import httpx
 import pytest
 
-from hanctl.clock import SystemClock
+from hanctl import virtual
+from hanctl.clock import LoopClock, SystemClock
 from hanctl.errors import ConfigError
 from hanctl.ledger.events import ActivationNotice
 from hanctl.ledger.ledger import Ledger
@@ -164,3 +165,34 @@ def test_the_secret_must_be_private_and_long_enough(tmp_path: Path) -> None:
     file.write_bytes(b"short")
     with pytest.raises(ConfigError, match="fewer than 16"):
         read_secret(file)
+
+
+def test_each_notice_waits_its_own_time_and_then_nothing_happens(tmp_path: Path) -> None:
+    """In virtual time, where a loop that spins would never let the hour pass."""
+    asked: list[tuple[float, int]] = []
+
+    async def hour() -> None:
+        loop = asyncio.get_running_loop()
+        start = loop.time()
+
+        def answer(request: httpx.Request) -> httpx.Response:
+            update = json.loads(request.content)["update"]
+            asked.append((loop.time() - start, update))
+            return httpx.Response(503 if update == 1 and len(asked) < 4 else 200)
+
+        ledger = Ledger.open(tmp_path / "ledger.sqlite", LoopClock(loop, datetime(2026, 1, 1, tzinfo=UTC)))
+        clock = LoopClock(loop, datetime(2026, 1, 1, tzinfo=UTC))
+        webhook = Webhook(ledger, clock, "http://receiver/hook", SECRET, httpx.MockTransport(answer))
+        ledger.record(NOTICE)
+        running = asyncio.create_task(webhook.run())
+        await asyncio.sleep(0.5)
+        ledger.record(NOTICE.model_copy(update={"update": 2}))
+        await asyncio.sleep(3600)
+        assert ledger.outbox.pending() == []
+        running.cancel()
+        with suppress(asyncio.CancelledError):
+            await running
+        ledger.close()
+
+    virtual.run(hour())
+    assert asked == [(0, 1), (0.5, 2), (1, 1), (3, 1)]

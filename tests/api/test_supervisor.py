@@ -14,6 +14,32 @@ from hanctl.errors import DongleError
 from hanctl.ledger.events import DongleReopening
 
 
+def test_another_reason_is_told_at_once(tmp_path: Path) -> None:
+    async def absence() -> None:
+        loop = asyncio.get_running_loop()
+        fails: list[DongleError | None] = [None]
+        radios: list[FakeRadio] = []
+
+        def radio(_: object) -> FakeRadio:
+            radios.append(FakeRadio(fails=fails[0]))
+            return radios[-1]
+
+        daemon = Daemon(configure(tmp_path), LoopClock(loop, SystemClock().now()), radio, serve=False)
+        await daemon.start()
+        assert radios[0].listener is not None
+        fails[0] = DongleError("the port does not exist")
+        radios[0].listener.dongle_lost("unplugged")
+        await asyncio.sleep(123)
+        fails[0] = DongleError("the port is busy")
+        await asyncio.sleep(12)
+        told = [item.event for item in daemon.ledger.events(type="dongle.reopening")]
+        await daemon.stop("enough")
+        assert isinstance(told[-1], DongleReopening)
+        assert told[-1].reason == "the port is busy"
+
+    virtual.run(absence())
+
+
 def test_a_night_without_the_dongle_is_told_briefly_and_ends_when_it_is_back(tmp_path: Path) -> None:
     radios: list[FakeRadio] = []
 

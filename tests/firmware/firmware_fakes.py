@@ -49,12 +49,15 @@ class FakeHan:
     version: int | None = OLD
     sent: list[tuple[float, int, bytes]] = field(default_factory=list)
     reads: list[float] = field(default_factory=list)
+    endpoints: list[int | None] = field(default_factory=list)
+    """Which endpoint each command or read went to."""
     error: Exception | None = None
 
     async def send_command(
         self, eui64: Eui64, *, cluster: int, command: int, payload: bytes, endpoint: int | None = None
     ) -> None:
         assert (eui64, cluster) == (DISPLAY, 0x0019)
+        self.endpoints.append(endpoint)
         self.sent.append((asyncio.get_running_loop().time(), command, payload))
         await asyncio.sleep(0.05)
         self._fail()
@@ -70,6 +73,7 @@ class FakeHan:
     ) -> dict[int, int | str | bytes | None]:
         assert (eui64, cluster, list(attributes), client_side) == (DISPLAY, 0x0019, [0x0002], True)
         self.reads.append(asyncio.get_running_loop().time())
+        self.endpoints.append(endpoint)
         await asyncio.sleep(0.05)
         self._fail()
         return {0x0002: self.version}

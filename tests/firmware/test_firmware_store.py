@@ -46,6 +46,18 @@ def test_adding_again_changes_nothing(store: FirmwareStore) -> None:
     assert sorted((path.name, path.stat().st_mtime_ns) for path in store.path.iterdir()) == before
 
 
+def test_what_was_deleted_behind_its_back_is_gone_and_may_come_again(store: FirmwareStore) -> None:
+    image = store.add(make_image(), name="first.ota")
+    for path in tuple(store.path.iterdir()):
+        # Others may read the store: a tool that compares it with what a maker published.
+        assert path.stat().st_mode & 0o777 == 0o644
+        path.unlink()
+    assert store.list() == []
+    with pytest.raises(NotFound):
+        store.read(image.file_sha256)
+    assert store.add(make_image(), name="second.ota").name == "second.ota"
+
+
 def test_the_form_and_why_is_recorded(store: FirmwareStore) -> None:
     image = store.add(make_image(), form="gb", name="display.ota")
     stored = FirmwareStore(store.path, StillClock()).describe(image.file_sha256)

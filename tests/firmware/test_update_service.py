@@ -400,6 +400,8 @@ def test_a_device_that_falls_back_downloads_again(tmp_path: Path) -> None:
         assert state(bench, update) == "activating", "a stray block is no new download"
         assert query(bench).status == 0
         assert state(bench, update) == "activating"
+        block(bench, 0)
+        assert bench.service.progress(update.id).offset == 50
         assert await download(bench) == FILE
         assert state(bench, update) == "transferring"
         assert upgrade_time(end(bench)) == 0
@@ -543,6 +545,8 @@ def test_an_image_that_the_device_finds_invalid_fails_the_update(tmp_path: Path)
         assert failed.reason is not None
         assert "INVALID_IMAGE" in failed.reason
         assert query(bench).status == 0x98
+        assert ask_block(bench, 0) == DefaultReply(Status.NO_IMAGE_AVAILABLE), "ABORT is for what was cancelled"
+        assert bench.service._open._contents == {}, "nobody needs the image's bytes any more"
 
     virtual.run(scenario())
 
@@ -600,6 +604,18 @@ def test_an_update_serves_its_own_device_only(tmp_path: Path) -> None:
         await order(bench)
         frame = ota.QueryNextImageRequest(field_control=0, current_file_version=OLD, **ID)
         assert bench.ask(0x01, frame.serialize(), device=OTHER) == Reply(0x02, b"\x98")
+
+    virtual.run(scenario())
+
+
+def test_a_late_request_for_an_earlier_block_does_not_move_the_progress_back(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        bench = Bench(tmp_path)
+        update = await order(bench)
+        query(bench)
+        for offset in (0, 50, 100, 50):
+            block(bench, offset)
+        assert bench.service.progress(update.id).offset == 150
 
     virtual.run(scenario())
 
@@ -701,6 +717,32 @@ def test_an_image_that_vanished_is_refused_and_served_again_once_it_is_back(tmp_
         assert bench.types()[-1] == "ota.request_refused"
         bench.add(FILE)
         assert query(bench).status == 0
+
+    virtual.run(scenario())
+
+
+def test_a_stray_block_after_a_restart_takes_no_hold_away(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        bench = Bench(tmp_path)
+        update = await transferred(bench, "hold")
+        await bench.kill()
+        bench = Bench(tmp_path, bench.han)
+        assert block(bench, 0) == FILE[:50]
+        assert state(bench, update) == "holding"
+
+    virtual.run(scenario())
+
+
+def test_a_query_for_another_of_its_images_says_nothing_of_this_one(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        bench = Bench(tmp_path)
+        known = make_device(image_type=IMAGE_TYPE)
+        bench.ledger.devices.put(known)
+        other = ota.QueryNextImageRequest(
+            field_control=0, manufacturer_code=MANUFACTURER, image_type=IMAGE_TYPE + 1, current_file_version=99
+        )
+        bench.ask(0x01, other.serialize())
+        assert bench.ledger.devices.get(DISPLAY) == known
 
     virtual.run(scenario())
 

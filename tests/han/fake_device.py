@@ -76,6 +76,7 @@ class FakeRadio:
         self.sent: list[OutgoingFrame] = []
         self.opened: list[tuple[Eui64, bytes, int]] = []
         self.refuses_joins = False
+        self.commands: list[str] = []
         self.closed = 0
         self.removed: list[Eui64] = []
         self.keys: dict[Eui64, bytes] = {}
@@ -108,10 +109,18 @@ class FakeRadio:
     async def open_join(self, eui64: Eui64, link_key: bytes, seconds: int) -> None:
         if self.refuses_joins:
             raise DeliveryFailed("the dongle did not take the joining key")
+        await self._command("open")
         self.opened.append((eui64, link_key, seconds))
 
     async def close_join(self) -> None:
+        await self._command("close")
         self.closed += 1
+
+    async def _command(self, name: str) -> None:
+        """Two commands on the serial line, as either takes several."""
+        for _ in range(2):
+            self.commands.append(name)
+            await asyncio.sleep(0)
 
     async def remove(self, eui64: Eui64, nwk: int) -> None:
         self.removed.append(eui64)

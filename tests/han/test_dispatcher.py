@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 import pytest
 
@@ -199,6 +200,20 @@ def test_what_is_remembered_stays_small(dispatcher: Dispatcher) -> None:
     for number in range(5000):
         handle(dispatcher, incoming(f"01 {number & 255:02x} 00 {number:08x}"), now=0.0)
     assert len(dispatcher._answered) <= 1024
+
+
+def test_what_is_too_old_to_matter_is_forgotten(dispatcher: Dispatcher) -> None:
+    for number in range(100):
+        handle(dispatcher, incoming(f"01 {number:02x} 00"), now=0.0)
+    handle(dispatcher, incoming("01 ff 00"), now=11.0)
+    assert len(dispatcher._answered) == 1
+
+
+def test_two_endpoints_of_a_device_are_two_askers(dispatcher: Dispatcher, echo: Echo) -> None:
+    frame = incoming("01 2a 00 aa")
+    answers = [handle(dispatcher, replace(frame, source_endpoint=endpoint)) for endpoint in (7, 8)]
+    assert [answer.destination_endpoint for answer in answers if answer is not None] == [7, 8]
+    assert len(echo.requests) == 2
 
 
 def test_a_cluster_is_served_once(dispatcher: Dispatcher) -> None:

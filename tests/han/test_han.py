@@ -129,6 +129,32 @@ async def test_a_short_window_does_not_cut_a_long_one_off(bench: Bench) -> None:
 
 
 @virtual
+async def test_a_window_opened_anew_counts_from_then(bench: Bench) -> None:
+    await bench.han.expect(PPMID, KEY, 100)
+    await asyncio.sleep(60)
+    await bench.han.expect(PPMID, KEY, 100)
+    await asyncio.sleep(90)
+    assert bench.types() == ["join.opened", "join.opened"]
+    await asyncio.sleep(20)
+    assert bench.types() == ["join.opened", "join.opened", "join.closed"]
+
+
+@virtual
+async def test_a_window_opened_while_another_closes_is_open_in_the_end(bench: Bench) -> None:
+    other = Eui64("00:0d:6f:00:0a:90:69:e8")
+    await bench.han.expect(PPMID, KEY, 600)
+    bench.han.cancel_join(PPMID)
+    await asyncio.sleep(0)
+    await bench.han.expect(other, KEY, 600)
+    await asyncio.sleep(1)
+    assert bench.radio.commands == ["open", "open", "close", "close", "open", "open"]
+    bench.han.cancel_join(other)
+    await bench.han.expect(PPMID, KEY, 600)
+    await asyncio.sleep(1)
+    assert bench.radio.commands[-1] == "open"
+
+
+@virtual
 async def test_a_join_that_cannot_be_opened_changes_nothing(bench: Bench) -> None:
     await bench.join(Display())
     before, events = bench.device(), bench.types()
@@ -200,6 +226,18 @@ async def test_a_stranger_is_told_to_leave_once(bench: Bench) -> None:
     assert bench.radio.removed == [stranger.eui64]
     assert bench.radio.sent == []
     assert bench.lives == []
+
+
+@virtual
+async def test_many_strangers_are_not_all_remembered(bench: Bench) -> None:
+    for number in range(300):
+        bench.han.device_joined(Eui64(f"00:11:22:33:44:55:{number >> 8:02x}:{number & 255:02x}"), 0x4000 + number)
+        bench.radio.receive(Display(nwk=0x6000 + number), 0x0000, bytes.fromhex("00 05 00 0500"), 1)
+    arrivals = bench.han._arrivals
+    assert len(arrivals._held) <= 64
+    await asyncio.sleep(60)
+    assert len(arrivals._refused) <= 64
+    assert len(arrivals._unidentified) <= 64
 
 
 @virtual

@@ -296,6 +296,24 @@ def test_unplugged_and_replugged_in_mid_transfer(play: Play) -> None:
     play(scenario)
 
 
+def test_ordered_while_the_dongle_is_away(play: Play) -> None:
+    async def scenario(rig: Rig) -> None:
+        # Let the device ask by itself first, so that it is silent for the next five minutes.
+        await rig.until(lambda: rig.device().counts.queries == 1)
+        rig.bench.world.unplug()
+        await asyncio.sleep(5)
+        number = rig.order()
+        await asyncio.sleep(10)
+        assert rig.update(number).state == "ordered"
+        rig.bench.world.plug()
+        await rig.until(lambda: rig.hub.network is not None, 15)
+        await asyncio.sleep(1)
+        assert len(rig.told("update.notified")) == 1
+        await rig.check_confirmed(number)
+
+    play(scenario)
+
+
 def test_an_absence_longer_than_the_device_waits_costs_the_download_and_nothing_else(play: Play) -> None:
     async def scenario(rig: Rig) -> None:
         number = rig.order()

@@ -46,7 +46,16 @@ def _socket(value: Any, info: ValidationInfo) -> Any:
     return path
 
 
+def _files(value: Any, info: ValidationInfo) -> Any:
+    """One file or a list of files, as a tuple."""
+    given = value if isinstance(value, list) else [value]
+    if not given:
+        raise ValueError
+    return tuple(_from_file(each, info) for each in given)
+
+
 FilePath = Annotated[Path, BeforeValidator(_from_file)]
+FilePaths = Annotated[tuple[Path, ...], BeforeValidator(_files)]
 
 
 class Section(BaseModel):
@@ -93,7 +102,25 @@ class JoinSection(Section):
     """``[join]``: how devices are let in."""
 
     window_s: int = Field(
-        600, ge=1, le=86400, description="how long the network stays open, a number of seconds from 1 to 86400"
+        600, ge=1, le=3600, description="how long the network stays open, a number of seconds from 1 to 3600"
+    )
+
+
+class TrustSection(Section):
+    """``[trust]``: the keys that the hub and its devices establish. Without it, there are only install codes."""
+
+    certificate: FilePaths = Field(
+        description="the file of the hub's certificate, made by hanctl certificate import or hanctl ca issue; "
+        "or a list of two, one for each suite"
+    )
+    required: bool = Field(
+        True, description="true or false: whether Smart Energy clusters are only for devices with an established key"
+    )
+    cbke_timeout_s: int = Field(
+        1200,
+        ge=60,
+        le=86400,
+        description="how long a device has to establish a key before it is removed, seconds from 60 to 86400",
     )
 
 
@@ -111,6 +138,7 @@ class Config(Section):
     dongle: DongleSection
     network: NetworkSection = Field(default_factory=lambda: NetworkSection.model_validate({}))
     join: JoinSection = Field(default_factory=lambda: JoinSection.model_validate({}))
+    trust: TrustSection | None = None
     webhook: WebhookSection | None = None
 
 
@@ -169,6 +197,7 @@ def _sections() -> dict[str, type[Section]]:
         "dongle": DongleSection,
         "network": NetworkSection,
         "join": JoinSection,
+        "trust": TrustSection,
         "webhook": WebhookSection,
     }
 

@@ -17,7 +17,7 @@ import hanctl
 from hanctl.clock import Clock
 from hanctl.config import Config
 from hanctl.crypto.install_code import parse_install_code
-from hanctl.errors import ConfigError, HanctlError
+from hanctl.errors import ConfigError, HanctlError, Refused
 from hanctl.eui64 import Eui64
 from hanctl.firmware.service import UpdateService
 from hanctl.firmware.store import FirmwareStore
@@ -30,12 +30,14 @@ from hanctl.logs import log_event
 from hanctl.radio import DongleSettings, open_radio
 from hanctl.radio.frames import NetworkState, Radio
 from hanctl.supervisor import Supervisor
+from hanctl.trust.hub_certificate import load_hub_credentials
+from hanctl.trust.service import TrustService
 
 log = structlog.get_logger()
 
 
-def configured_radio(config: Config) -> Radio:
-    """The radio of ``[dongle]`` and ``[network]``, not started."""
+def configured_radio(config: Config, eui64: Eui64 | None = None) -> Radio:
+    """The radio of ``[dongle]`` and ``[network]``, not started; ``eui64``: the address it must have, if any."""
     dongle = config.dongle
     return open_radio(
         DongleSettings(
@@ -44,6 +46,7 @@ def configured_radio(config: Config) -> Radio:
             channel=config.network.channel,
             baudrate=dongle.baudrate,
             flow_control=dongle.flow_control,
+            eui64=eui64,
         )
     )
 
@@ -53,7 +56,7 @@ class Daemon:
 
     ``await run()`` is its whole life; ``start`` and ``stop`` are for those who embed it. ``serve`` False leaves out
     the control socket, as a virtual-time loop has no sockets. After ``start``: ``ledger``, ``store``, ``han``,
-    ``updates``.
+    ``updates``, ``trust``.
     """
 
     lock: StateLock
@@ -61,12 +64,13 @@ class Daemon:
     store: FirmwareStore
     han: Han
     updates: UpdateService
+    trust: TrustService
 
     def __init__(
         self,
         config: Config,
         clock: Clock,
-        radio_factory: Callable[[Config], Radio] = configured_radio,
+        radio_factory: Callable[[Config], Radio] | None = None,
         *,
         serve: bool = True,
     ) -> None:
@@ -154,29 +158,53 @@ class Daemon:
     ) -> int:
         """Let one device join with its install code (hex). The seconds the network stays open for it.
 
-        Raises InstallCodeError, DongleGone, DeliveryFailed.
+        Raises InstallCodeError, DeviceRefused, DongleGone, DeliveryFailed.
         """
         key = parse_install_code(install_code).link_key
         window = seconds or self.config.join.window_s
+        self.trust.check_join(eui64)
         await self.han.expect(eui64, key, window, device_type)
         return window
+
+    async def remove(self, eui64: Eui64) -> None:
+        """Ask a device to leave, and forget its place and its key. Raises NotFound, Refused."""
+        update = self.ledger.updates.open_for(eui64)
+        if update is not None:
+            raise Refused(
+                f"device {eui64} has the open update {update.id}",
+                f"cancel it first: hanctl update cancel {update.id}",
+            )
+        await self.trust.remove(eui64, "asked for")
 
     async def _start(self) -> None:
         hub = self.config.hub
         webhook_secret = self._webhook_secret()
+        credentials = load_hub_credentials(self.config.trust.certificate) if self.config.trust is not None else []
+        subject = credentials[0].subject if credentials else None
         self._open_state(hub.state_dir)
         self.store = FirmwareStore(hub.firmware_store, self.clock)
         self.han = Han(self.ledger, self.clock)
         self.updates = UpdateService(self.ledger, self.han, self.store, self.clock)
         self.han.register(self.updates.server)
+        trust = self.config.trust
+        self.trust = TrustService(
+            self.ledger,
+            self.han,
+            self.clock,
+            credentials,
+            required=trust is not None and trust.required,
+            timeout_s=trust.cbke_timeout_s if trust is not None else 0,
+            backups=hub.state_dir / "backups",
+            give_up=self._give_up,
+        )
         self.han.on_life.append(self._alive)
         control = self._bind() if self._serve else None
         self._supervisor = Supervisor(
             self.ledger,
             self.han,
             self.config.dongle.path,
-            lambda: self._radio_factory(self.config),
-            self.updates.resume,
+            lambda: self._new_radio(subject),
+            self._opened,
         )
         network = await self._supervisor.open()
         self._fresh.clear()
@@ -186,6 +214,7 @@ class Daemon:
         self._supervisor.announce(network)
         self._work(self._supervisor.run())
         self._work(self.updates.run())
+        self._work(self.trust.run())
         if self.config.webhook is not None:
             from hanctl.notices import Webhook
 
@@ -194,6 +223,22 @@ class Daemon:
             from hanctl.api.server import serve
 
             self._api = asyncio.create_task(serve(self, control))
+
+    def _new_radio(self, subject: Eui64 | None) -> Radio:
+        return (
+            configured_radio(self.config, subject) if self._radio_factory is None else self._radio_factory(self.config)
+        )
+
+    def _opened(self) -> None:
+        self.trust.resume()
+        self.updates.resume()
+
+    def _give_up(self, eui64: Eui64) -> None:
+        """A device is evicted: no update can be delivered to it."""
+        update = self.ledger.updates.open_for(eui64)
+        if update is not None:
+            with suppress(Refused):
+                self.updates.cancel(update.id)
 
     def _webhook_secret(self) -> bytes:
         if self.config.webhook is None:
@@ -264,3 +309,4 @@ class Daemon:
             if self._supervisor is not None:
                 stack.push_async_callback(self._supervisor.close)
                 stack.push_async_callback(self.han.stop)
+                stack.push_async_callback(self.trust.stop)

@@ -10,7 +10,13 @@ from hanctl.errors import DongleError
 from hanctl.eui64 import Eui64
 from hanctl.han.han import Han
 from hanctl.ledger.errors import LedgerError
-from hanctl.ledger.events import DongleLost, DongleOpened, DongleReopening, NetworkFormed, NetworkResumed
+from hanctl.ledger.events import (
+    DongleLost,
+    DongleOpened,
+    DongleReopening,
+    NetworkFormed,
+    NetworkResumed,
+)
 from hanctl.ledger.ledger import Ledger
 from hanctl.radio.frames import IncomingFrame, NetworkState, Radio
 
@@ -127,6 +133,9 @@ class _Relay:
     def device_left(self, eui64: Eui64, nwk: int) -> None:
         with self._told():
             self._han.device_left(eui64, nwk)
+
+    def join_denied(self, eui64: Eui64, how: str) -> None:
+        self._han.join_denied(eui64, how)
 
     def dongle_lost(self, reason: str) -> None:
         with self._told():

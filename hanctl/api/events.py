@@ -13,7 +13,7 @@ from fastapi.responses import StreamingResponse
 from hanctl.api.models import MAX_ID
 from hanctl.errors import InvalidInput
 from hanctl.eui64 import Eui64, parse_eui64
-from hanctl.ledger.events import EVENT_TYPES
+from hanctl.ledger.event import EVENT_TYPES
 from hanctl.ledger.ledger import Ledger, Recorded
 
 if TYPE_CHECKING:

@@ -9,8 +9,18 @@ from typing import TYPE_CHECKING
 from fastapi import APIRouter
 
 import hanctl
-from hanctl.api.models import DongleView, JoinAnswer, JoinOrder, NetworkView, StatusView
-from hanctl.errors import NotFound, Refused
+from hanctl.api.models import (
+    CertificateView,
+    DeviceLogView,
+    DongleView,
+    JoinAnswer,
+    JoinOrder,
+    JoinView,
+    NetworkView,
+    StatusView,
+    TrustView,
+)
+from hanctl.errors import NotFound
 from hanctl.eui64 import parse_eui64
 from hanctl.ledger.records import Device
 
@@ -40,14 +50,13 @@ def router(daemon: Daemon) -> APIRouter:
     @routes.delete("/devices/{eui64}", status_code=HTTPStatus.NO_CONTENT)
     async def remove(eui64: str) -> None:
         """Ask the device to leave and forget its place. Its history stays in the ledger."""
-        address = parse_eui64(eui64)
-        update = daemon.ledger.updates.open_for(address)
-        if update is not None:
-            raise Refused(
-                f"device {address} has the open update {update.id}",
-                f"cancel it first: hanctl update cancel {update.id}",
-            )
-        await daemon.han.remove(address)
+        await daemon.remove(parse_eui64(eui64))
+
+    @routes.get("/device-log")
+    async def device_log() -> DeviceLogView:
+        """Who belongs to the HAN, who may join it now, and the last who were removed."""
+        log = daemon.trust.log
+        return DeviceLogView(devices=log.entries(daemon.han.join_windows()), removed=log.history())
 
     @routes.post("/join", status_code=HTTPStatus.ACCEPTED)
     async def join(order: JoinOrder) -> JoinAnswer:
@@ -56,7 +65,9 @@ def router(daemon: Daemon) -> APIRouter:
         seconds = await daemon.join(
             address, order.install_code.get_secret_value(), seconds=order.seconds, device_type=order.device_type
         )
-        return JoinAnswer(eui64=address, seconds=seconds)
+        return JoinAnswer(
+            eui64=address, seconds=seconds, key_within=daemon.trust.timeout_s if daemon.trust.required else None
+        )
 
     return routes
 
@@ -80,8 +91,23 @@ def _status(daemon: Daemon) -> StatusView:
         network=None
         if network is None
         else NetworkView(channel=network.channel, pan_id=network.pan_id, extended_pan_id=network.extended_pan_id),
+        joins=[JoinView(eui64=eui64, seconds=left) for eui64, left in daemon.han.join_windows().items()],
+        trust=_trust(daemon),
         devices=sum(device.state in ("joined", "interviewed") for device in ledger.devices.all()),
         open_updates=len(ledger.updates.all(open_only=True)),
         pending_notices=len(ledger.outbox.pending()),
         last_event=ledger.last_event_id(),
+    )
+
+
+def _trust(daemon: Daemon) -> TrustView:
+    trust = daemon.trust
+    return TrustView(
+        certificates=[
+            CertificateView(suite=each.suite.number, subject=each.subject, issuer=each.certificate.issuer)
+            for each in trust.credentials
+        ],
+        keys_required=trust.required,
+        keyed_devices=sum(device.keyed_at is not None for device in daemon.ledger.devices.all()),
+        key_capacity=trust.key_capacity,
     )

@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr
 from hanctl.firmware.open_updates import Progress
 from hanctl.firmware.store import StoredImage
 from hanctl.ledger.records import Activation, DeviceType, Image, Update
+from hanctl.trust.device_log import LogEntry
 
 MAX_ID = 2**63 - 1
 """The highest number the ledger can hold."""
@@ -25,15 +26,16 @@ class JoinOrder(_Order):
 
     eui64: str
     install_code: SecretStr
-    seconds: int | None = Field(None, ge=1, le=86400)
+    seconds: int | None = Field(None, ge=1, le=3600)
     device_type: DeviceType | None = None
 
 
 class JoinAnswer(BaseModel):
-    """The network is open to this device for so many seconds."""
+    """The network is open to this device for so many seconds; ``key_within``: once on it, it has so many for a key."""
 
     eui64: str
     seconds: int
+    key_within: float | None = None
 
 
 class UpdateOrder(_Order):
@@ -89,6 +91,40 @@ class DongleView(BaseModel):
     firmware: str | None = None
 
 
+class JoinView(BaseModel):
+    """A device that may join, for so many seconds more."""
+
+    eui64: str
+    seconds: float
+
+
+class CertificateView(BaseModel):
+    """A certificate of the hub."""
+
+    suite: int
+    subject: str
+    issuer: str
+
+
+class TrustView(BaseModel):
+    """Keys: without a certificate, devices have only those of their install codes.
+
+    ``key_capacity``: for how many devices the dongle has room; null where it does not matter or is not known.
+    """
+
+    certificates: list[CertificateView]
+    keys_required: bool
+    keyed_devices: int
+    key_capacity: int | None
+
+
+class DeviceLogView(BaseModel):
+    """The device log; ``removed``: the last fifteen, the latest first."""
+
+    devices: list[LogEntry]
+    removed: list[LogEntry]
+
+
 class StatusView(BaseModel):
     """The hub in a few words."""
 
@@ -99,6 +135,8 @@ class StatusView(BaseModel):
     firmware_store: str
     dongle: DongleView
     network: NetworkView | None
+    joins: list[JoinView]
+    trust: TrustView
     devices: int
     open_updates: int
     pending_notices: int

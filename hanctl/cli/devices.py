@@ -80,10 +80,33 @@ def show(address: EUI, socket: Socket = None, config: ConfigFile = None, json: J
             ("hardware", hexadecimal(device["hardware_version"])),
             ("version", version(device["current_version"])),
             ("joined", moment(device["joined_at"])),
+            ("key", f"established {moment(device['keyed_at'])}" if device["keyed_at"] else "of its install code"),
             ("heard", ago(device["last_seen"])),
             *[_endpoint(endpoint) for endpoint in device["endpoints"]],
         ]
     )
+
+
+@app.command(epilog=examples("hanctl device log", "hanctl device log --json"))
+def log(socket: Socket = None, config: ConfigFile = None, json: Json = False) -> None:
+    """Show the device log: who belongs to the HAN or may join it, and the last fifteen who were removed."""
+    found = connect(socket, config).get("/device-log")
+    if json:
+        print_json(found)
+        return
+    rows = [
+        (
+            entry["eui64"],
+            entry["device_type"],
+            entry["state"],
+            "-" if entry["join_seconds"] is None else f"{entry['join_seconds']:.0f} s",
+            "established" if entry["keyed_at"] else "-",
+            "" if entry["removed_at"] is None else f"{moment(entry['removed_at'])}, {entry['removed_reason']}",
+        )
+        for entry in [*found["devices"], *found["removed"]]
+    ]
+    columns = ("EUI64", "type", "state", "may join for", "key", "removed")
+    print_table(columns, rows, "the device log is empty; add a device: hanctl join")
 
 
 @app.command(epilog=examples("hanctl device remove 00:0d:6f:00:0a:90:69:e7"))
@@ -131,28 +154,61 @@ def join(
         else:
             print(f"the network is open to {answer['eui64']} for {answer['seconds']} s: start joining on the device")
         return
-    if not json:
-        print(f"waiting for {answer['eui64']}: start joining on the device", file=sys.stderr)
-    device = _joined(client, answer["eui64"], answer["seconds"])
+    device = _wait(client, answer, quiet=json)
     if json:
         print_json(device)
     else:
         print(f"{device['eui64']} joined: {device['device_type']}, {device['model'] or 'model unknown'}")
 
 
-def _joined(client: Client, address: str, window: int) -> dict[str, Any]:
-    """The device once it is interviewed; one that has joined by the end of the window gets some time for that."""
-    closes = time.monotonic() + window + CLOSING_GRACE_S
+def _wait(client: Client, answer: dict[str, Any], *, quiet: bool) -> dict[str, Any]:
+    """Count down until the device has joined, has its key and was interviewed."""
+    eui, began = answer["eui64"], time.monotonic()
+    closes = began + answer["seconds"]
+    deadline = closes + max(INTERVIEW_GRACE_S, answer["key_within"] or 0)
+    line = _CountDown(quiet)
     while True:
-        device: dict[str, Any] = client.get(f"/devices/{address}")
+        device: dict[str, Any] = client.get(f"/devices/{eui}")
         if device["state"] == "interviewed":
+            line.end()
             return device
-        see = f"see: hanctl events --device {address}"
-        if device["state"] != "joined" and time.monotonic() > closes:
-            raise NotJoined(f"{address} did not join within {window} s", see)
-        if time.monotonic() > closes + INTERVIEW_GRACE_S:
-            raise NotJoined(f"{address} joined, but did not answer the interview", see)
+        now = time.monotonic()
+        missed = device["state"] == "expected" and now > closes + CLOSING_GRACE_S
+        if missed or now > deadline or device["state"] == "removed":
+            line.end()
+            seconds = answer["seconds"]
+            what = f"did not join within {seconds} s" if missed else f"is {device['state']} after {now - began:.0f} s"
+            raise NotJoined(f"{eui} {what}", f"see: hanctl events --device {eui}")
+        if device["state"] == "expected":
+            line.say(f"waiting for {eui}: start joining on the device", closes - now)
+        elif device["keyed_at"] is None and answer["key_within"] is not None:
+            line.say(f"{eui} joined; it has to establish its key")
+        else:
+            line.say(f"{eui} joined; it is being interviewed")
         time.sleep(0.5)
+
+
+class _CountDown:
+    """One line on standard error: rewritten on a terminal, else written when it changes but for the seconds."""
+
+    def __init__(self, quiet: bool) -> None:
+        self._quiet = quiet
+        self._terminal = sys.stderr.isatty()
+        self._said = ""
+
+    def say(self, text: str, seconds: float | None = None) -> None:
+        if self._quiet:
+            return
+        if self._terminal:
+            left = "" if seconds is None else f" ({max(0, int(seconds)) // 60}:{max(0, int(seconds)) % 60:02d} left)"
+            print(f"\r\x1b[K{text}{left}", end="", file=sys.stderr, flush=True)
+        elif text != self._said:
+            print(text if seconds is None else f"{text} ({seconds:.0f} s left)", file=sys.stderr)
+        self._said = text
+
+    def end(self) -> None:
+        if self._terminal and self._said:
+            print(file=sys.stderr)
 
 
 def _install_code(file: str | None) -> str:

@@ -8,7 +8,7 @@ from typing import Annotated, NoReturn
 import typer
 from typer.exceptions import TyperException
 
-from hanctl.cli import demo, devices, events, firmware, run, simulate, status, updates
+from hanctl.cli import authority, certificates, demo, devices, events, firmware, run, simulate, status, updates
 from hanctl.errors import ExitCode, HanctlError
 
 app = typer.Typer(
@@ -23,6 +23,8 @@ app.command("run", epilog=run.EPILOG)(run.run)
 app.command("status", epilog=status.EPILOG)(status.status)
 app.add_typer(devices.app, name="device")
 app.command("join", epilog=devices.JOIN_EPILOG)(devices.join)
+app.add_typer(authority.app, name="ca")
+app.add_typer(certificates.app, name="certificate")
 app.add_typer(firmware.app, name="firmware")
 app.add_typer(updates.app, name="update")
 app.command("events", epilog=events.EPILOG)(events.events)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from hanctl.cli.options import ConfigFile, Json, Socket, connect, examples
 from hanctl.cli.output import ago, hexadecimal, print_facts, print_json
 
@@ -27,6 +29,8 @@ def status(socket: Socket = None, config: ConfigFile = None, json: Json = False)
                 f"channel {network['channel']}, PAN {hexadecimal(network['pan_id'])}, {network['extended_pan_id']}",
             ),
         ]
+    facts += [("trust", _trust(found["trust"]))]
+    facts += [("open to", f"{join['eui64']}, for {join['seconds']:.0f} s more") for join in found["joins"]]
     facts += [
         ("devices", f"{found['devices']} on the network"),
         ("updates", f"{found['open_updates']} open"),
@@ -35,3 +39,12 @@ def status(socket: Socket = None, config: ConfigFile = None, json: Json = False)
         ("firmware", found["firmware_store"]),
     ]
     print_facts(facts)
+
+
+def _trust(trust: dict[str, Any]) -> str:
+    if not trust["certificates"]:
+        return "no certificate: devices keep the keys of their install codes"
+    suites = " and ".join(str(each["suite"]) for each in trust["certificates"])
+    capacity = "" if trust["key_capacity"] is None else f" of {trust['key_capacity']}"
+    required = "required" if trust["keys_required"] else "not required"
+    return f"certificate of suite {suites}; keys are {required}; {trust['keyed_devices']}{capacity} devices have one"

@@ -21,10 +21,10 @@ from hanctl.eui64 import Eui64
 from hanctl.firmware import ota
 from hanctl.firmware.decisions import upgrade_end_reply
 from hanctl.firmware.open_updates import OpenUpdates, Session
+from hanctl.ledger.event import Event
 from hanctl.ledger.events import (
     ActivationNotice,
     DeviceVersionRead,
-    Event,
     UpdateActivating,
     UpdateConfirmed,
     UpdateNotified,

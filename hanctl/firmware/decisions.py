@@ -12,8 +12,8 @@ from typing import Literal, Protocol
 from hanctl.eui64 import Eui64
 from hanctl.firmware import ota
 from hanctl.han.cluster import DefaultReply, Reply, Status
+from hanctl.ledger.event import Event
 from hanctl.ledger.events import (
-    Event,
     UpdateActivating,
     UpdateFailed,
     UpdateHolding,

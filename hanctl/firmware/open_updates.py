@@ -12,7 +12,7 @@ from hanctl.clock import Clock
 from hanctl.errors import HanctlError
 from hanctl.eui64 import Eui64
 from hanctl.firmware.store import FirmwareStore
-from hanctl.ledger.events import Event
+from hanctl.ledger.event import Event
 from hanctl.ledger.ledger import Ledger
 from hanctl.ledger.records import OPEN_STATES, Device, Image, Update
 

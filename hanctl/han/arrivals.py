@@ -49,7 +49,7 @@ class Arrivals:
         """
         device = self._ledger.devices.get(eui64)
         if device is None or device.state == "removed":
-            self._refuse(eui64, nwk, "nobody asked for it" if device is None else "it was removed")
+            self._refuse(eui64, nwk, _why(device))
             return None
         state: DeviceState = device.state
         if state == "expected":
@@ -68,6 +68,20 @@ class Arrivals:
             if (device.nwk, device.state) != (nwk, state):
                 self._ledger.record(DeviceJoined(device=eui64, nwk=nwk, rejoin=device.joined_at is not None))
         return now_there
+
+    def denied(self, eui64: Eui64, how: str, *, expected: bool) -> None:
+        """The dongle did not let a device in, which tried ``how``; ``expected``: its join window is open."""
+        if expected:
+            # It comes again at once; where its key is the wrong one, the window's end tells.
+            return
+        device = self._ledger.devices.get(eui64)
+        if how == "join" and device is not None and device.state != "removed":
+            reason = "the network is not open to it: its join window has closed"
+        elif how == "join":
+            reason = _why(device)
+        else:
+            reason = f"it tried an {how}, which nobody may"
+        self._refused_once(eui64, reason)
 
     def identify(self, frame: IncomingFrame, then: Callable[[Eui64, IncomingFrame], None]) -> None:
         """Ask the sender of a frame, whose address is on nobody's record, who it is; ``then`` gets both.
@@ -110,14 +124,24 @@ class Arrivals:
         then(eui64, frame)
 
     def _refuse(self, eui64: Eui64, nwk: int, reason: str) -> None:
+        if self._refused_once(eui64, reason):
+            self._tasks.start(self.tell_to_leave(eui64, nwk))
+
+    def _refused_once(self, eui64: Eui64, reason: str) -> bool:
+        """Record a refusal, unless one of this device was recorded just now."""
         if self._clock.monotonic() - self._refused.get(eui64, -QUIET_S) < QUIET_S:
-            return
+            return False
         self._quiet(self._refused, eui64)
         self._ledger.record(JoinRefused(device=eui64, reason=reason))
-        self._tasks.start(self.tell_to_leave(eui64, nwk))
+        return True
 
     def _quiet(self, table: dict[K, float], key: K) -> None:
         table.pop(key, None)
         table[key] = self._clock.monotonic()
         while len(table) > STRANGERS_KEPT:
             del table[next(iter(table))]
+
+
+def _why(device: Device | None) -> str:
+    """Why a device that may not be here may not."""
+    return "never seen before: nobody added it (hanctl join)" if device is None else "it was removed"

@@ -47,6 +47,8 @@ class Request:
     payload: bytes
     aps_encrypted: bool
     broadcast: bool
+    from_server: bool = False
+    """The command goes from server to client: it is for the hub's client side."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +64,11 @@ class DefaultReply:
     """Answer with a Default Response; SUCCESS only if the request asked for one, an error always."""
 
     status: Status
+
+
+@dataclass(frozen=True, slots=True)
+class LaterReply:
+    """The server answers by itself, later; it is asked again when the request is repeated."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,5 +89,5 @@ class ClusterServer(Protocol):
     def attributes(self) -> Mapping[int, Attribute]:
         """The attributes served, as they are now."""
 
-    def handle(self, request: Request) -> Reply | DefaultReply:
+    def handle(self, request: Request) -> Reply | DefaultReply | LaterReply:
         """Answer one command. Must not block; raises nothing for bad payloads (they get a DefaultReply)."""

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections import OrderedDict
+from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import islice
 
 from hanctl.eui64 import Eui64
 from hanctl.han import zcl
-from hanctl.han.cluster import ClusterServer, DefaultReply, Reply, Request, Status
+from hanctl.han.cluster import ClusterServer, DefaultReply, LaterReply, Reply, Request, Status
 from hanctl.han.errors import MalformedZcl
-from hanctl.han.security import needs_encryption
+from hanctl.han.security import Fault, refusal
 from hanctl.han.zcl import Foundation, ZclFrame
 from hanctl.radio.frames import SMART_ENERGY, IncomingFrame, OutgoingFrame
 
@@ -25,22 +26,32 @@ class _Answered:
     answer: OutgoingFrame | None
 
 
-_Key = tuple[Eui64, int, int, int, bytes]
+_Key = tuple[Eui64, int, int, int, bool, bytes]
 
 
 class Dispatcher:
-    """Answers requests. A request repeated byte for byte is answered again with the same frame, and not run again."""
+    """Answers requests. A request repeated byte for byte is answered again with the same frame, and not run again.
 
-    def __init__(self) -> None:
+    ``on_refused`` is told of each request that was not served for want of encryption, or of an established key.
+    """
+
+    def __init__(self, on_refused: Callable[[Eui64, int, Fault], None] = lambda *_: None) -> None:
+        self._on_refused = on_refused
         self._servers: dict[tuple[int, int], ClusterServer] = {}
+        self._both_sides: set[tuple[int, int]] = set()
         self._answered: OrderedDict[_Key, _Answered] = OrderedDict()
 
-    def register(self, server: ClusterServer) -> None:
-        """Route this cluster of this endpoint to ``server``. Raises ValueError where it is taken."""
+    def register(self, server: ClusterServer, *, both_sides: bool = False) -> None:
+        """Route this cluster of this endpoint to ``server``; ``both_sides``: commands for the hub's client side too.
+
+        Raises ValueError where it is taken.
+        """
         key = (server.endpoint, server.cluster)
         if key in self._servers:
             raise ValueError(f"cluster 0x{server.cluster:04x} of endpoint {server.endpoint} is served already")
         self._servers[key] = server
+        if both_sides:
+            self._both_sides.add(key)
 
     def served(self) -> frozenset[tuple[int, int]]:
         """(endpoint, cluster) of every registered server."""
@@ -51,17 +62,24 @@ class Dispatcher:
         for key in [key for key in self._answered if key[0] == device]:
             del self._answered[key]
 
-    def handle(self, frame: IncomingFrame, zcl_frame: ZclFrame, device: Eui64, now: float) -> OutgoingFrame | None:
+    def handle(
+        self, frame: IncomingFrame, zcl_frame: ZclFrame, device: Eui64, now: float, *, keyed: bool = True
+    ) -> OutgoingFrame | None:
         """The frame to send back, or None. ``zcl_frame`` is what ``frame`` carries and is not a response.
 
+        ``keyed``: the device has the key that Smart Energy clusters need.
+
         Source of the rules: comms_hub.md §1.5 (sequence numbers, status codes) and §6 (an answer copies the request's
-        APS encryption; what should be encrypted and is not gets FAILURE, and is not run).
+        APS encryption; what may not be served is not run).
         """
-        key = (device, frame.source_endpoint, frame.destination_endpoint, frame.cluster, frame.payload)
+        ends = (frame.source_endpoint, frame.destination_endpoint)
+        key = (device, *ends, frame.cluster, frame.aps_encrypted, frame.payload)
         before = self._answered.get(key)
         if before is not None and now - before.at < REPEAT_WINDOW_S:
             return before.answer
-        answer = self._run(frame, zcl_frame, device)
+        answer = self._run(frame, zcl_frame, device, keyed)
+        if isinstance(answer, LaterReply):
+            return None
         self._remember(key, _Answered(now, answer))
         return answer
 
@@ -73,13 +91,15 @@ class Dispatcher:
             self._answered.popitem(last=False)
             oldest = next(iter(self._answered.values()))
 
-    def _run(self, frame: IncomingFrame, request: ZclFrame, device: Eui64) -> OutgoingFrame | None:
+    def _run(
+        self, frame: IncomingFrame, request: ZclFrame, device: Eui64, keyed: bool
+    ) -> OutgoingFrame | LaterReply | None:
         endpoint, server = self._find(frame)
         if endpoint is None:
             return None
-        answer = self._answer(frame, request, device, endpoint, server)
-        if answer is None:
-            return None
+        answer = self._answer(frame, request, device, endpoint, server, keyed)
+        if answer is None or isinstance(answer, LaterReply):
+            return answer
         return OutgoingFrame(
             destination_nwk=frame.source_nwk,
             destination_endpoint=frame.source_endpoint,
@@ -102,16 +122,24 @@ class Dispatcher:
         return None, None
 
     def _answer(
-        self, frame: IncomingFrame, request: ZclFrame, device: Eui64, endpoint: int, server: ClusterServer | None
-    ) -> ZclFrame | None:
+        self,
+        frame: IncomingFrame,
+        request: ZclFrame,
+        device: Eui64,
+        endpoint: int,
+        server: ClusterServer | None,
+        keyed: bool,
+    ) -> ZclFrame | LaterReply | None:
         def default(status: Status) -> ZclFrame | None:
             wanted = status is not Status.SUCCESS or not request.no_default_response
             if frame.broadcast or not wanted:
                 return None
             return request.answer(Foundation.DEFAULT_RESPONSE, zcl.default_response(request.command, status))
 
-        if needs_encryption(frame.cluster) and not frame.aps_encrypted and not frame.broadcast:
-            return default(Status.FAILURE)
+        refused = refusal(frame.cluster, encrypted=frame.aps_encrypted, keyed=keyed)
+        if refused is not None:
+            self._on_refused(device, frame.cluster, refused.fault)
+            return default(refused.status)
         if server is None:
             return default(Status.UNSUPPORTED_CLUSTER)
         if not request.cluster_specific:
@@ -120,8 +148,9 @@ class Dispatcher:
             except MalformedZcl:
                 return default(Status.MALFORMED_COMMAND)
             return default(result) if isinstance(result, Status) else result
-        # The hub has no client side to command and no manufacturer's extensions.
-        if request.from_server or request.manufacturer is not None:
+        # The hub has no manufacturer's extensions, and a client side to command of few clusters.
+        ours = not request.from_server or (endpoint, frame.cluster) in self._both_sides
+        if not ours or request.manufacturer is not None:
             return default(Status.UNSUP_COMMAND)
         reply = server.handle(
             Request(
@@ -134,9 +163,12 @@ class Dispatcher:
                 payload=request.payload,
                 aps_encrypted=frame.aps_encrypted,
                 broadcast=frame.broadcast,
+                from_server=request.from_server,
             )
         )
         match reply:
+            case LaterReply():
+                return reply
             case Reply(command, payload):
                 return request.answer(command, payload, cluster_specific=True)
             case DefaultReply(status):

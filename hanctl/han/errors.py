@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from hanctl.errors import ExitCode, HanctlError
+from hanctl.radio.errors import DeliveryFailed
 
 
 class TimedOut(HanctlError):
@@ -22,3 +23,9 @@ class MalformedZdo(HanctlError):
     """A ZDO frame that does not follow its own layout."""
 
     code = "malformed-zdo"
+
+
+class NoKey(DeliveryFailed):
+    """A Smart Energy message was not sent: no key was established with its destination yet."""
+
+    code = "no-key"

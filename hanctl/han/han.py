@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
 import structlog
@@ -18,12 +18,14 @@ from hanctl.han.clusters.basic import BasicServer
 from hanctl.han.clusters.keep_alive import KeepAliveServer
 from hanctl.han.clusters.time import TimeServer
 from hanctl.han.dispatcher import Dispatcher
-from hanctl.han.errors import MalformedZcl, MalformedZdo
+from hanctl.han.errors import MalformedZcl, MalformedZdo, NoKey
 from hanctl.han.exchange import Exchange
-from hanctl.han.interview import endpoint_with
+from hanctl.han.interview import endpoint_for
 from hanctl.han.interviews import Interviews
 from hanctl.han.joining import JoinWindows
 from hanctl.han.life import Life
+from hanctl.han.link_keys import LinkKeys
+from hanctl.han.refusals import Refusals
 from hanctl.han.security import needs_encryption
 from hanctl.han.tasks import Tasks
 from hanctl.han.zcl import Foundation, Value, ZclFrame
@@ -47,6 +49,9 @@ class Han:
     ``on_life`` is called at every sign of life of a device, after its frame was dispatched; ``on_default_response``
     with (device, cluster, command, status) when a device answers a command of ours with a Default Response nobody
     waits for; ``on_dongle_lost`` once, with the reason, after the radio was detached. None of them may block.
+
+    ``keys_required``: Smart Energy clusters are spoken only with devices that have established a key, and a device is
+    interviewed only then: its OTA attributes can be read no sooner, and its key must not change under an interview.
     """
 
     def __init__(self, ledger: Ledger, clock: Clock) -> None:
@@ -54,14 +59,17 @@ class Han:
         self._clock = clock
         self._tasks = Tasks()
         self._exchange = Exchange()
-        self._dispatcher = Dispatcher()
+        self._refusals = Refusals(ledger, clock)
+        self._dispatcher = Dispatcher(self._refusals.note)
         self._joins = JoinWindows(ledger, self._exchange, self._tasks)
         self._interviews = Interviews(self, ledger, self._exchange, self._tasks)
+        self.keys = LinkKeys(ledger, self._exchange, self._reachable)
         self._arrivals = Arrivals(ledger, clock, self._exchange, self._tasks)
         self.on_life: list[Callable[[Eui64, Life], None]] = []
         self.on_default_response: list[DefaultResponseCallback] = []
         self.on_dongle_lost: list[Callable[[str], None]] = []
         self.network: NetworkState | None = None
+        self.keys_required = False
         for server in (BasicServer(), TimeServer(clock), KeepAliveServer()):
             self.register(server)
 
@@ -85,9 +93,16 @@ class Han:
         self.detach()
         await self._tasks.cancel()
 
-    def register(self, server: ClusterServer) -> None:
-        """Route a cluster of one of the hub's endpoints to this server. Raises ValueError where it is taken."""
-        self._dispatcher.register(server)
+    def register(self, server: ClusterServer, *, both_sides: bool = False) -> None:
+        """Route a cluster of one of the hub's endpoints to this server; ``both_sides``: its client side's too.
+
+        Raises ValueError where it is taken.
+        """
+        self._dispatcher.register(server, both_sides=both_sides)
+
+    def may_serve(self, device: Device) -> bool:
+        """Whether Smart Energy clusters are open to the device."""
+        return device.keyed_at is not None or not self.keys_required
 
     # --- what services ask of devices
 
@@ -101,25 +116,28 @@ class Han:
         endpoint: int | None = None,
         source_endpoint: int = ESI_ENDPOINT,
         tsn: int | None = None,
+        from_server: bool = True,
+        default_response: bool = False,
     ) -> None:
-        """Send a cluster command from server to client, unicast, without asking for a Default Response.
+        """Send a cluster command, unicast; from server to client unless ``from_server`` is False.
 
-        ``endpoint`` None means the device's endpoint that has the cluster as a client. Returns when the device
-        acknowledged it. Raises NotFound (device or endpoint unknown), DeliveryFailed, DongleGone.
+        ``endpoint`` None means the device's endpoint that has the cluster on its side. ``default_response``: ask for
+        one, which comes to ``on_default_response``. Returns when the device acknowledged the command. Raises NotFound
+        (device or endpoint unknown), DeliveryFailed, NoKey, DongleGone.
         """
-        device, nwk = self._reachable(eui64)
+        device, nwk = self._reachable(eui64, cluster)
         frame = ZclFrame(
             tsn=self._exchange.next_zcl_tsn() if tsn is None else tsn,
             command=command,
             payload=payload,
             cluster_specific=True,
-            from_server=True,
-            no_default_response=True,
+            from_server=from_server,
+            no_default_response=not default_response,
         )
         await self._exchange.send(
             OutgoingFrame(
                 destination_nwk=nwk,
-                destination_endpoint=_endpoint(device, cluster, endpoint, client_side=True),
+                destination_endpoint=endpoint_for(device, cluster, endpoint, client_side=from_server),
                 source_endpoint=source_endpoint,
                 profile=SMART_ENERGY,
                 cluster=cluster,
@@ -142,12 +160,12 @@ class Han:
         """Read attributes of the device's server side, or of its client side.
 
         None stands for an attribute the device does not have. ``timeout``: seconds, from the delivery on. Raises
-        NotFound, DeliveryFailed, DongleGone, TimedOut, MalformedZcl.
+        NotFound, DeliveryFailed, NoKey, DongleGone, TimedOut, MalformedZcl.
         """
-        device, nwk = self._reachable(eui64)
+        device, nwk = self._reachable(eui64, cluster)
         response = await self._exchange.request_zcl(
             nwk=nwk,
-            endpoint=_endpoint(device, cluster, endpoint, client_side=client_side),
+            endpoint=endpoint_for(device, cluster, endpoint, client_side=client_side),
             source_endpoint=ESI_ENDPOINT,
             cluster=cluster,
             frame=ZclFrame(
@@ -167,24 +185,43 @@ class Han:
     async def interview(self, eui64: Eui64) -> Device:
         """Interview the device now, from the start; returns its new record.
 
-        Raises NotFound, DeliveryFailed, DongleGone, TimedOut, MalformedZdo, MalformedZcl.
+        Raises NotFound, DeliveryFailed, NoKey, DongleGone, TimedOut, MalformedZdo, MalformedZcl.
         """
         self._reachable(eui64)
         return await self._interviews.now(eui64)
+
+    # --- keys
+
+    def key_established(self, eui64: Eui64) -> None:
+        """The device is keyed now, on record and in the dongle: what waited for that begins."""
+        device = self._ledger.devices.get(eui64)
+        if device is not None:
+            # What it was answered before, it was answered as a device without a key.
+            self._dispatcher.forget(eui64)
+            self._lives(device, Life.KEYED)
 
     # --- membership
 
     async def expect(self, eui64: Eui64, link_key: bytes, seconds: int, device_type: DeviceType | None = None) -> None:
         """Open the network to this one device, for ``seconds``; returns once it is open.
 
-        ``device_type`` wins over what the interview finds. The link key goes to the dongle and is not kept. Raises
-        DeliveryFailed, DongleGone; the device is then on record as it was before.
+        ``device_type`` wins over what the interview finds. The link key goes to the dongle and is not kept; a key that
+        was established with the device before is forgotten. Raises DeliveryFailed, DongleGone; the device is then on
+        record as it was before.
         """
         before = self._ledger.devices.get(eui64)
         device = before or Device(eui64=eui64, added_at=self._clock.now())
-        expected = replace(device, state="expected", nwk=None, device_type=device_type or device.device_type)
-        # Whether there is a dongle at all is asked first; and a device may join before the opening is confirmed.
-        _ = self._exchange.radio
+        expected = replace(
+            device,
+            state="expected",
+            nwk=None,
+            device_type=device_type or device.device_type,
+            keyed_at=None,
+            removed_at=None,
+            removed_reason=None,
+        )
+        # Whether there is a dongle at all is found out first; and a device may join before the opening is confirmed.
+        await self.keys.remove(eui64)
         self._ledger.devices.put(expected)
         try:
             await self._joins.open(eui64, link_key, seconds)
@@ -193,14 +230,19 @@ class Han:
                 self._ledger.devices.put(before or replace(expected, state="removed"))
             raise
 
+    def join_windows(self) -> Mapping[Eui64, float]:
+        """The devices that may join now, and for how many seconds more."""
+        return self._joins.remaining()
+
     def cancel_join(self, eui64: Eui64) -> None:
         """Close this device's join window, where it has one."""
         self._joins.close(eui64, "cancelled")
 
-    async def remove(self, eui64: Eui64) -> None:
+    async def remove(self, eui64: Eui64, reason: str = "asked for") -> None:
         """Ask the device to leave, and talk to it no more, also where it does not hear.
 
-        Raises NotFound. A device that cannot be reached is removed from the ledger all the same.
+        Raises NotFound. A device that cannot be reached is removed from the ledger all the same; where the dongle is
+        gone, ``keys.forget_removed`` has to be called when it is back.
         """
         device = self._ledger.devices.get(eui64)
         if device is None or device.state == "removed":
@@ -208,11 +250,14 @@ class Han:
         self._joins.close(eui64, "cancelled")
         self._interviews.cancel(eui64)
         with self._ledger.transaction():
-            self._ledger.devices.put(replace(device, state="removed", nwk=None))
+            self._ledger.devices.put(
+                replace(device, state="removed", nwk=None, removed_at=self._clock.now(), removed_reason=reason)
+            )
             if device.nwk is not None:
                 self._ledger.record(DeviceLeft(device=eui64))
         if device.nwk is not None:
             await self._arrivals.tell_to_leave(eui64, device.nwk)
+        await self.keys.forget(eui64)
 
     # --- RadioListener
 
@@ -238,6 +283,9 @@ class Han:
             self._ledger.devices.put(replace(device, state="left", nwk=None))
             self._ledger.record(DeviceLeft(device=eui64))
 
+    def join_denied(self, eui64: Eui64, how: str) -> None:
+        self._arrivals.denied(eui64, how, expected=eui64 in self._joins.remaining())
+
     def dongle_lost(self, reason: str) -> None:
         self.detach()
         for callback in tuple(self.on_dongle_lost):
@@ -260,18 +308,9 @@ class Han:
             log.warning("malformed ZDO frame", source_nwk=frame.source_nwk, reason=str(error))
 
     def _match_desc(self, frame: IncomingFrame) -> None:
-        answer = zdo.match_desc_rsp(frame.payload, HUB_ENDPOINTS)
+        answer = zdo.match_desc_answer(frame, HUB_ENDPOINTS)
         if answer is not None:
-            self._answer(
-                OutgoingFrame(
-                    destination_nwk=frame.source_nwk,
-                    destination_endpoint=0,
-                    source_endpoint=0,
-                    profile=ZDO_PROFILE,
-                    cluster=frame.cluster | zdo.RESPONSE,
-                    payload=answer,
-                )
-            )
+            self._answer(answer)
 
     def _zcl_received(self, frame: IncomingFrame, device: Device) -> None:
         try:
@@ -284,7 +323,9 @@ class Han:
         if not request.cluster_specific and request.command in zcl.RESPONSES:
             self._response(frame, request, device.eui64)
         else:
-            answer = self._dispatcher.handle(frame, request, device.eui64, self._clock.monotonic())
+            answer = self._dispatcher.handle(
+                frame, request, device.eui64, self._clock.monotonic(), keyed=self.may_serve(device)
+            )
             if answer is not None:
                 self._answer(replace(answer, sleepy=device.sleepy))
         self._lives(device, Life.FRAME)
@@ -324,7 +365,8 @@ class Han:
         return device
 
     def _lives(self, device: Device, life: Life) -> None:
-        self._interviews.alive(device, life)
+        if self.may_serve(device):
+            self._interviews.alive(device, life)
         self.tell_life(device.eui64, life)
 
     def tell_life(self, eui64: Eui64, life: Life) -> None:
@@ -345,21 +387,12 @@ class Han:
             # The device asks again where it still wants to know.
             log.debug("an answer was not delivered", nwk=frame.destination_nwk, reason=str(error))
 
-    def _reachable(self, eui64: Eui64) -> tuple[Device, int]:
+    def _reachable(self, eui64: Eui64, cluster: int | None = None) -> tuple[Device, int]:
         device = self._ledger.devices.get(eui64)
         if device is None or device.state in ("removed", "expected"):
             raise NotFound(f"{eui64} is not a device of this hub", "'hanctl device list' names the devices")
         if device.nwk is None:
             raise DeliveryFailed(f"{eui64} is not on the network", "it is found again at its next sign of life")
+        if cluster is not None and needs_encryption(cluster) and not self.may_serve(device):
+            raise NoKey(f"no key was established with {eui64} yet", "it asks for one when it is ready; see its events")
         return device, device.nwk
-
-
-def _endpoint(device: Device, cluster: int, given: int | None, *, client_side: bool) -> int:
-    found = given if given is not None else endpoint_with(device.endpoints, cluster, client_side=client_side)
-    if found is None:
-        side = "client" if client_side else "server"
-        raise NotFound(
-            f"{device.eui64} has no endpoint with cluster 0x{cluster:04x} as a {side}",
-            "'hanctl device show' lists its endpoints; it may not be interviewed yet",
-        )
-    return found

@@ -10,6 +10,7 @@ from typing import Protocol, TypeVar
 
 from zigpy.zdo.types import ZDOCmd
 
+from hanctl.errors import NotFound
 from hanctl.han import zdo
 from hanctl.han.errors import MalformedZcl, MalformedZdo, TimedOut
 from hanctl.han.zcl import Value
@@ -195,3 +196,15 @@ def _known(value: Value, unknown: int) -> int | None:
 
 def _text(value: Value) -> str | None:
     return value.strip("\x00 ") or None if isinstance(value, str) else None
+
+
+def endpoint_for(device: Device, cluster: int, given: int | None, *, client_side: bool) -> int:
+    """The endpoint given, or else the device's own one that has the cluster. Raises NotFound."""
+    found = given if given is not None else endpoint_with(device.endpoints, cluster, client_side=client_side)
+    if found is None:
+        side = "client" if client_side else "server"
+        raise NotFound(
+            f"{device.eui64} has no endpoint with cluster 0x{cluster:04x} as a {side}",
+            "'hanctl device show' lists its endpoints; it may not be interviewed yet",
+        )
+    return found

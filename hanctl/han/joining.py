@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
 from dataclasses import dataclass
 from math import ceil
 from typing import Literal
@@ -50,6 +51,11 @@ class JoinWindows:
             running.keeper.cancel()
         self._ledger.record(JoinOpened(device=eui64, seconds=seconds))
         self._open[eui64] = _Window(until, self._tasks.start(self._keep_open(eui64, link_key, until)))
+
+    def remaining(self) -> Mapping[Eui64, float]:
+        """The devices whose window is open, with the seconds that are left."""
+        now = asyncio.get_running_loop().time()
+        return {eui64: max(0.0, window.until - now) for eui64, window in self._open.items()}
 
     def close(self, eui64: Eui64, reason: CloseReason) -> None:
         """Close this device's window, where it has one; the dongle closes with the last."""

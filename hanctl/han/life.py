@@ -12,3 +12,4 @@ class Life(Enum):
     ANNOUNCED = "announced"
     INTERVIEWED = "interviewed"
     JOINED = "joined"
+    KEYED = "keyed"

@@ -14,7 +14,7 @@ from zigpy.zdo.types import CLUSTERS, Status, ZDOCmd
 from hanctl.eui64 import Eui64, from_bytes
 from hanctl.han.errors import MalformedZdo
 from hanctl.ledger.records import EndpointRecord
-from hanctl.radio.frames import SMART_ENERGY
+from hanctl.radio.frames import SMART_ENERGY, ZDO_PROFILE, IncomingFrame, OutgoingFrame
 
 COORDINATOR = 0x0000
 BROADCAST_ADDRESSES = range(0xFFF8, 0x10000)
@@ -154,4 +154,19 @@ def match_desc_rsp(request: bytes, endpoints: Sequence[EndpointRecord]) -> bytes
         Status.SUCCESS,
         COORDINATOR,
         matching,
+    )
+
+
+def match_desc_answer(request: IncomingFrame, endpoints: Sequence[EndpointRecord]) -> OutgoingFrame | None:
+    """The frame that answers a Match_Desc_req, or None. Raises MalformedZdo."""
+    payload = match_desc_rsp(request.payload, endpoints)
+    if payload is None:
+        return None
+    return OutgoingFrame(
+        destination_nwk=request.source_nwk,
+        destination_endpoint=0,
+        source_endpoint=0,
+        profile=ZDO_PROFILE,
+        cluster=request.cluster | RESPONSE,
+        payload=payload,
     )

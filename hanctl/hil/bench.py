@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import itertools
-from collections.abc import Coroutine, Sequence
+from collections.abc import Coroutine, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal
@@ -38,7 +38,10 @@ def _task_factory(
 
 
 class Bench:
-    """One dongle, its devices, and one hub at a time over the same state in ``directory``."""
+    """One dongle, its devices, and one hub at a time over the same state in ``directory``.
+
+    ``sections``: more of the hub's configuration, section by section.
+    """
 
     def __init__(
         self,
@@ -48,6 +51,7 @@ class Bench:
         radio: Literal["ezsp", "znp"] = "ezsp",
         protocol_version: int | None = None,
         seed: int = 0,
+        sections: Mapping[str, Any] | None = None,
     ) -> None:
         self.name = f"bench-{next(_NUMBERS)}"
         self.world = World.build(
@@ -63,6 +67,7 @@ class Bench:
                 "hub": {"state_dir": str(directory / "hub"), "socket": str(directory / "socket")},
                 "dongle": {"path": memory.plug(self.name, self.world.dongle), "radio": radio},
             }
+            | dict(sections or {})
         )
 
     async def start(self) -> Daemon:

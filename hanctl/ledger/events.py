@@ -5,41 +5,9 @@ An event holds only what may be shown to anybody who may read the log: no key, n
 
 from __future__ import annotations
 
-from typing import Any, ClassVar, Literal
+from typing import Literal
 
-from pydantic import BaseModel, ConfigDict
-
-
-class Event(BaseModel):
-    """One thing that happened. Subclasses set ``type`` and ``level``."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    type: ClassVar[str]
-    level: ClassVar[Literal["info", "warning", "error"]] = "info"
-
-
-EVENT_TYPES: dict[str, type[Event]] = {}
-
-
-def event(cls: type[Any]) -> type[Any]:
-    """Register an event class under its type."""
-    if cls.type in EVENT_TYPES:
-        raise ValueError(f"two events are named {cls.type}")
-    EVENT_TYPES[cls.type] = cls
-    return cls
-
-
-class DeviceEvent(Event):
-    """An event about one device."""
-
-    device: str
-
-
-class UpdateEvent(DeviceEvent):
-    """An event about one update of one device."""
-
-    update: int
+from hanctl.ledger.event import DeviceEvent, Event, UpdateEvent, event
 
 
 @event
@@ -127,7 +95,7 @@ class JoinClosed(DeviceEvent):
 
 @event
 class JoinRefused(DeviceEvent):
-    """A device that nobody asked for appeared on the network; it was told to leave."""
+    """A device was not let in, or was told to leave the network that it had got into, for this reason."""
 
     type = "join.refused"
     level = "warning"
@@ -171,6 +139,73 @@ class DeviceLeft(DeviceEvent):
 
     type = "device.left"
     level = "warning"
+
+
+@event
+class DeviceEvicted(DeviceEvent):
+    """The device did not establish a key in the configured time and was removed; ``reason`` says how far it came."""
+
+    type = "device.evicted"
+    level = "warning"
+    reason: str
+
+
+@event
+class KeyEstablished(DeviceEvent):
+    """A link key was established with the device, and the dongle has it: Smart Energy clusters are open to it."""
+
+    type = "key.established"
+    suite: int
+
+
+@event
+class KeyFailed(DeviceEvent):
+    """Key establishment with the device failed; ``stage`` says how far it had come, ``status`` how it was ended."""
+
+    type = "key.failed"
+    level = "warning"
+    stage: str
+    reason: str
+    status: str | None
+
+
+@event
+class RequestRefused(DeviceEvent):
+    """The device's requests to a Smart Energy cluster were not served; ``count``: so many since the last such event."""
+
+    type = "request.refused"
+    level = "warning"
+    cluster: int
+    reason: Literal["not encrypted", "no key established"]
+    count: int
+
+
+@event
+class CertificateLoaded(Event):
+    """The hub has this certificate to establish keys with; it names the dongle's own address."""
+
+    type = "certificate.loaded"
+    suite: int
+    subject: str
+    issuer: str
+
+
+@event
+class BackupWritten(Event):
+    """The network with its keys was saved, to be restored to another dongle; the file is secret."""
+
+    type = "backup.written"
+    path: str
+    link_keys: int
+
+
+@event
+class BackupFailed(Event):
+    """The network could not be saved; it is tried again after the next change of a key, or when the dongle is back."""
+
+    type = "backup.failed"
+    level = "warning"
+    reason: str
 
 
 @event

@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 import typing
 
-from hanctl.ledger.events import EVENT_TYPES, Event
+from hanctl.ledger.event import EVENT_TYPES, Event
 
 HEAD = """# Events
 

@@ -20,7 +20,7 @@ from hanctl.eui64 import Eui64
 from hanctl.ledger.database import open_database
 from hanctl.ledger.devices import Devices
 from hanctl.ledger.errors import LedgerError
-from hanctl.ledger.events import EVENT_TYPES, Event
+from hanctl.ledger.event import EVENT_TYPES, Event
 from hanctl.ledger.images import Images
 from hanctl.ledger.outbox import Outbox
 from hanctl.ledger.rows import parse_time, time_text

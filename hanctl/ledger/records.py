@@ -30,7 +30,11 @@ class EndpointRecord:
 
 @dataclass(frozen=True, slots=True)
 class Device:
-    """One device of the HAN as last known."""
+    """One device of the HAN as last known.
+
+    ``keyed_at``: when it established the link key that the dongle holds for it; None where it has none but that of its
+    install code. A removed device keeps it until the dongle has given the key up.
+    """
 
     eui64: Eui64
     added_at: datetime
@@ -48,6 +52,14 @@ class Device:
     current_version: int | None = None
     joined_at: datetime | None = None
     last_seen: datetime | None = None
+    keyed_at: datetime | None = None
+    removed_at: datetime | None = None
+    removed_reason: str | None = None
+
+    @property
+    def present(self) -> bool:
+        """It belongs to the HAN, whether it can be heard now or not."""
+        return self.state in ("joined", "interviewed", "left")
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,8 +16,9 @@ import zigpy.state
 import zigpy.types as t
 import zigpy.zdo.types as zdo_t
 
+from hanctl.eui64 import Eui64, from_bytes
 from hanctl.radio.endpoints import HUB_ENDPOINTS
-from hanctl.radio.errors import ForeignNetwork
+from hanctl.radio.errors import ForeignNetwork, KeyTableFull, UnexpectedDongle
 from hanctl.radio.frames import IncomingFrame
 from hanctl.radio.settings import DongleSettings
 
@@ -38,6 +39,8 @@ class Sink(Protocol):
     def node_joined(self, ieee: t.EUI64, nwk: int) -> None: ...
 
     def node_left(self, ieee: t.EUI64, nwk: int) -> None: ...
+
+    def node_denied(self, ieee: t.EUI64, how: str) -> None: ...
 
     def line_lost(self, reason: str) -> None:
         """The serial line or the dongle's stack is gone; may be called more than once."""
@@ -62,10 +65,11 @@ def base_config(settings: DongleSettings) -> dict[str, Any]:
 class HubApplication(zigpy.application.ControllerApplication):
     """The mixin: comes before a radio library's ControllerApplication in the bases of a class."""
 
-    def __init__(self, config: dict[str, Any], *, sink: Sink, channel: int) -> None:
+    def __init__(self, config: dict[str, Any], *, sink: Sink, settings: DongleSettings) -> None:
         super().__init__(config)
         self._sink = sink
-        self._channel = channel
+        self._channel = settings.channel
+        self._expected = settings.eui64
         self.formed = False
         self.line_is_gone = False
 
@@ -91,6 +95,7 @@ class HubApplication(zigpy.application.ControllerApplication):
         zigpy calls this where loading the network failed; that alone does not prove that there is none.
         """
         await self.ensure_blank()
+        self._check_address(await self.own_address())
         await self.write_network_info(
             network_info=zigpy.state.NetworkInfo(
                 extended_pan_id=z.ExtendedPanId(secrets.token_bytes(8)),
@@ -119,7 +124,17 @@ class HubApplication(zigpy.application.ControllerApplication):
         """Start the network, unless the dongle is a router or end device of somebody else's."""
         if self.state.node_info.logical_type != zdo_t.LogicalType.Coordinator:
             raise foreign_network(f"as a {self.state.node_info.logical_type.name}")
+        self._check_address(self.state.node_info.ieee)
         await super().start_network()  # type: ignore[no-untyped-call,safe-super]
+
+    def _check_address(self, own: t.EUI64) -> None:
+        address: Eui64 = from_bytes(own.serialize())
+        if self._expected not in (None, address):
+            raise UnexpectedDongle(
+                f"the dongle is {address}, but the hub's certificate is that of {self._expected}",
+                "devices refuse a certificate that does not name the dongle: use the dongle it was made for, "
+                f"or a certificate for {address} ([trust] certificate)",
+            )
 
     async def permit(self, time_s: int = 60, node: t.EUI64 | str | None = None) -> None:
         """zigpy calls this once at start, to close the network; it is never used to open it."""
@@ -188,6 +203,22 @@ class HubApplication(zigpy.application.ControllerApplication):
         """Let nobody join. Must be harmless where nobody may."""
         raise NotImplementedError
 
+    async def own_address(self) -> t.EUI64:
+        """The dongle's EUI64, also where it runs no network."""
+        raise NotImplementedError
+
+    async def key_capacity(self) -> int:
+        """How many link keys its table holds."""
+        raise NotImplementedError
+
+    async def install_link_key(self, ieee: t.EUI64, nwk: int, key: bytes) -> None:
+        """Put the device's link key in the table, in place of its last. Raises KeyTableFull, DeliveryFailed."""
+        raise NotImplementedError
+
+    async def remove_link_key(self, ieee: t.EUI64) -> None:
+        """Take the device's link key out of the table; nothing where there is none."""
+        raise NotImplementedError
+
     async def prepare_sleepy(self, nwk: int) -> None:
         """Tell the stack that this destination sleeps, where it wants to know."""
 
@@ -198,6 +229,11 @@ class HubApplication(zigpy.application.ControllerApplication):
     def firmware(self) -> str:
         """The dongle's firmware, for people."""
         raise NotImplementedError
+
+
+def key_table_full() -> KeyTableFull:
+    """The error for a link key that has no room."""
+    return KeyTableFull("the dongle's table of link keys is full", "remove a device that is no longer needed")
 
 
 def foreign_network(how: str) -> ForeignNetwork:

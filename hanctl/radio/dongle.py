@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
 import structlog
+import zigpy.backups
 import zigpy.exceptions
 import zigpy.types as t
 import zigpy.zdo.types as zdo_t
@@ -80,6 +81,7 @@ class ZigpyRadio:
         try:
             async with asyncio.timeout(START_TIMEOUT_S) as scope, self._ended_by_loss(scope):
                 await app.initialize(auto_form=True)
+                capacity = await app.key_capacity()
         except Exception as error:
             lost = self._lost
             await self.stop()
@@ -95,7 +97,7 @@ class ZigpyRadio:
             await self.stop()
             raise DongleGone(f"the dongle was lost while starting: {self._lost}", "check cable and power")
         self._listener = listener
-        state = self._network_state()
+        state = self._network_state(capacity)
         if not state.formed and state.channel != self._settings.channel:
             log.warning(
                 "the dongle's network is on another channel than configured; it was resumed as it is",
@@ -138,6 +140,18 @@ class ZigpyRadio:
             )
         )
 
+    async def install_link_key(self, eui64: Eui64, nwk: int, key: bytes) -> None:
+        await self._guarded(lambda: self._application.install_link_key(_ieee(eui64), nwk, key))
+
+    async def remove_link_key(self, eui64: Eui64) -> None:
+        await self._guarded(lambda: self._application.remove_link_key(_ieee(eui64)))
+
+    async def backup(self) -> dict[str, Any]:
+        app = self._application
+        await self._guarded(lambda: app.load_network_info(load_devices=True))
+        backup = zigpy.backups.NetworkBackup(network_info=app.state.network_info, node_info=app.state.node_info)
+        return backup.as_open_coordinator_json()
+
     # --- Sink
 
     def frame_received(self, frame: IncomingFrame) -> None:
@@ -152,6 +166,10 @@ class ZigpyRadio:
         if self._listener is not None:
             self._listener.device_left(from_bytes(ieee.serialize()), nwk)
 
+    def node_denied(self, ieee: t.EUI64, how: str) -> None:
+        if self._listener is not None:
+            self._listener.join_denied(from_bytes(ieee.serialize()), how)
+
     def line_lost(self, reason: str) -> None:
         if self._lost is not None or self._stopped:
             return
@@ -162,7 +180,7 @@ class ZigpyRadio:
 
     # --- inside
 
-    def _network_state(self) -> NetworkState:
+    def _network_state(self, capacity: int) -> NetworkState:
         node, network = self._application.state.node_info, self._application.state.network_info
         return NetworkState(
             dongle_eui64=from_bytes(node.ieee.serialize()),
@@ -172,6 +190,7 @@ class ZigpyRadio:
             pan_id=int(network.pan_id),
             extended_pan_id=from_bytes(network.extended_pan_id.serialize()),
             formed=self._application.formed,
+            key_capacity=capacity,
         )
 
     async def _send(self, frame: OutgoingFrame) -> None:

@@ -12,6 +12,18 @@ class DeliveryFailed(HanctlError):
     exit_code = ExitCode.DONGLE
 
 
+class KeyTableFull(DeliveryFailed):
+    """The dongle has no room for one more link key."""
+
+    code = "key-table-full"
+
+
+class PayloadTooLong(DeliveryFailed):
+    """A payload is longer than the dongle can send, even in blocks; nothing was sent."""
+
+    code = "payload-too-long"
+
+
 class DongleGone(DongleError):
     """The serial line to the dongle is lost."""
 
@@ -52,6 +64,12 @@ class ForeignNetwork(DongleError):
     """The dongle belongs to a network as something other than its coordinator; nothing was changed."""
 
     code = "dongle-foreign-network"
+
+
+class UnexpectedDongle(DongleError):
+    """The dongle is not the one that the hub's certificate names; nothing was changed."""
+
+    code = "dongle-unexpected"
 
 
 class UnsupportedFirmware(DongleError):

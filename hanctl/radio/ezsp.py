@@ -2,28 +2,33 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
 from typing import Any
 
 import bellows.types as bt
+import zigpy.state
 import zigpy.types as t
-from bellows.zigbee.application import ControllerApplication
 
-from hanctl.radio.application import HubApplication, Sink, base_config, foreign_network
-from hanctl.radio.errors import NetworkStartFailed
+from hanctl.radio.application import HubApplication, Sink, base_config, foreign_network, key_table_full
+from hanctl.radio.errors import DeliveryFailed, NetworkStartFailed
+from hanctl.radio.ezsp_messages import LongMessages
 from hanctl.radio.settings import DongleSettings
 
 CLOSED = bt.EzspDecisionBitmask.DEFAULT_CONFIGURATION
 """Trust centre policy between joins: no joins, no unsecured rejoins."""
 INSTALL_CODE_JOINS = bt.EzspDecisionBitmask.ALLOW_JOINS | bt.EzspDecisionBitmask.JOINS_USE_INSTALL_CODE_KEY
+ANY_INDEX = 0xFF
+ANSWERS_IN_NEW_ORDER = 14
+"""From this EZSP version on, exportLinkKeyByIndex answers status, context, key, metadata."""
 
 
-class EzspApplication(HubApplication, ControllerApplication):
+class EzspApplication(HubApplication, LongMessages):
     """The hub on an EmberZNet NCP."""
 
     _ezsp: Any
 
-    def __init__(self, config: dict[str, Any], *, sink: Sink, channel: int) -> None:
-        super().__init__(config, sink=sink, channel=channel)
+    def __init__(self, config: dict[str, Any], *, sink: Sink, settings: DongleSettings) -> None:
+        super().__init__(config, sink=sink, settings=settings)
         self._told_sleepy: set[int] = set()
 
     async def ensure_blank(self) -> None:
@@ -52,6 +57,56 @@ class EzspApplication(HubApplication, ControllerApplication):
     async def close_network(self) -> None:
         await self._ezsp.permitJoining(0)
         await self._set_trust_center_policy(CLOSED)
+
+    async def own_address(self) -> t.EUI64:
+        (ieee,) = await self._ezsp.getEui64()
+        return t.EUI64(ieee)
+
+    async def key_capacity(self) -> int:
+        status, size = await self._ezsp.getConfigurationValue(configId=bt.EzspConfigId.CONFIG_KEY_TABLE_SIZE)
+        self._expect_ok(status, "the dongle did not tell the size of its key table")
+        return int(size)
+
+    async def install_link_key(self, ieee: t.EUI64, nwk: int, key: bytes) -> None:
+        # Index 255: in place of the device's key, else in the first free place. Source: zigpy.md §5.
+        (status,) = await self._ezsp.importLinkKey(index=ANY_INDEX, address=ieee, key=bt.KeyData(key))
+        match bt.sl_Status.from_ember_status(status):
+            case bt.sl_Status.OK:
+                return
+            case bt.sl_Status.FULL:
+                raise key_table_full()
+        raise DeliveryFailed(f"the dongle did not take the link key: {status!r}", "try again")
+
+    async def remove_link_key(self, ieee: t.EUI64) -> None:
+        await self.cleanup_tc_link_key(ieee)
+
+    async def load_network_info(self, *, load_devices: bool = False) -> None:
+        await super().load_network_info(load_devices=load_devices)
+        if load_devices and self._ezsp.ezsp_version >= ANSWERS_IN_NEW_ORDER:
+            # The library takes the answer's fields in their old order, and so finds no key.
+            self.state.network_info.key_table = [key async for key in self._link_keys()]
+
+    async def _link_keys(self) -> AsyncIterator[zigpy.state.Key]:
+        for index in range(await self.key_capacity()):
+            status, context, key, data = await self._ezsp.exportLinkKeyByIndex(index=index)
+            if status == bt.sl_Status.OK:
+                yield zigpy.state.Key(
+                    key=key,
+                    tx_counter=data.outgoing_frame_counter,
+                    rx_counter=data.incoming_frame_counter,
+                    partner_ieee=context.eui64,
+                )
+
+    def _handle_tc_join_handler(self, nwk: Any, ieee: t.EUI64, update: Any, decision: Any, parent: Any) -> None:
+        """Tell of those the trust centre denied.
+
+        The library would erase the link key of whoever somebody claims to be who was denied, and does so no more.
+        """
+        if decision == bt.EmberJoinDecision.DENY_JOIN and update != bt.EmberDeviceUpdate.DEVICE_LEFT:
+            rejoin = update == bt.EmberDeviceUpdate.STANDARD_SECURITY_UNSECURED_REJOIN
+            self._sink.node_denied(t.EUI64(ieee), "unsecured rejoin" if rejoin else "join")
+            return
+        super()._handle_tc_join_handler(nwk, ieee, update, decision, parent)
 
     async def prepare_sleepy(self, nwk: int) -> None:
         # The stack forgets this only when it restarts, and so does this object.
@@ -103,4 +158,4 @@ def application(settings: DongleSettings, sink: Sink) -> HubApplication:
             "APP_KEY_REQUEST_POLICY": int(bt.EzspDecisionId.ALLOW_APP_KEY_REQUESTS),
         },
     }
-    return EzspApplication(config, sink=sink, channel=settings.channel)
+    return EzspApplication(config, sink=sink, settings=settings)

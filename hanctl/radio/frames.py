@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 from hanctl.eui64 import Eui64
 
@@ -56,6 +56,8 @@ class NetworkState:
     extended_pan_id: str
     formed: bool
     """True where this start formed the network, False where it resumed one."""
+    key_capacity: int | None = None
+    """How many established link keys the dongle can hold; None: it did not say."""
 
 
 class RadioListener(Protocol):
@@ -67,13 +69,20 @@ class RadioListener(Protocol):
 
     def device_left(self, eui64: Eui64, nwk: int) -> None: ...
 
+    def join_denied(self, eui64: Eui64, how: str) -> None:
+        """The dongle let this device not in; ``how`` it tried: "join" or "unsecured rejoin"."""
+
     def dongle_lost(self, reason: str) -> None:
         """The dongle is gone; called once. The radio object is not used again after ``stop``."""
 
 
 class Radio(Protocol):
     """One dongle, open. ``send`` raises DeliveryFailed (the frame was not acknowledged or could not be
-    queued) or DongleGone (the serial line is lost); nothing else."""
+    queued) or DongleGone (the serial line is lost); nothing else.
+
+    Payloads that no single frame holds (82 bytes, 73 encrypted) go in blocks, both ways: unicast to one device up to
+    1500 bytes on EZSP, and 230 out and 1500 in on ZNP. A longer one raises PayloadTooLong, a DeliveryFailed.
+    """
 
     async def start(self, listener: RadioListener) -> NetworkState:
         """Open the dongle, form or resume the network, register endpoints. Raises DongleError."""
@@ -90,3 +99,18 @@ class Radio(Protocol):
 
     async def remove(self, eui64: Eui64, nwk: int) -> None:
         """Ask the device to leave."""
+
+    async def install_link_key(self, eui64: Eui64, nwk: int, key: bytes) -> None:
+        """Make these 16 bytes the device's link key, for good; it is there when this returns.
+
+        Raises KeyTableFull, DeliveryFailed, DongleGone.
+        """
+
+    async def remove_link_key(self, eui64: Eui64) -> None:
+        """Forget the link key that was installed for the device, if any. Raises DeliveryFailed, DongleGone."""
+
+    async def backup(self) -> dict[str, Any]:
+        """The network with all its keys, in the Open Coordinator Backup format: secret. Takes seconds on some dongles.
+
+        Raises DeliveryFailed, DongleGone.
+        """

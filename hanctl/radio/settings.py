@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from hanctl.eui64 import Eui64
+
 RadioKind = Literal["ezsp", "znp"]
 FlowControl = Literal["none", "hardware", "software"]
 
@@ -19,3 +21,5 @@ class DongleSettings:
     baudrate: int = 115200
     flow_control: FlowControl = "none"
     """bellows takes "none" as "software" (XON and XOFF), which an EZSP dongle without it does not mind."""
+    eui64: Eui64 | None = None
+    """The address the dongle must have: that of the hub's certificate. With another, no network is formed or used."""

@@ -11,20 +11,22 @@ import zigpy_znp.commands
 import zigpy_znp.types as zt
 from zigpy_znp.api import ZNP
 from zigpy_znp.exceptions import CommandNotRecognized
-from zigpy_znp.zigbee.application import ControllerApplication
 
-from hanctl.radio.application import HubApplication, Sink, base_config, foreign_network
-from hanctl.radio.errors import UnsupportedFirmware
+from hanctl.radio.application import HubApplication, Sink, base_config, foreign_network, key_table_full
+from hanctl.radio.errors import DeliveryFailed, UnsupportedFirmware
 from hanctl.radio.frames import SMART_ENERGY, ZDO_PROFILE
 from hanctl.radio.settings import DongleSettings
+from hanctl.radio.znp_messages import LongMessages
 
 c: Any = zigpy_znp.commands
 """Untyped: the library makes these classes at import."""
 
+KEY_TABLE_FULL = frozenset({zt.Status.NWK_TABLE_FULL, zt.Status.APS_TABLE_FULL})
+
 _source_endpoint: ContextVar[int] = ContextVar("source_endpoint")
 
 
-class ZnpApplication(HubApplication, ControllerApplication):
+class ZnpApplication(HubApplication, LongMessages):
     """The hub on a Z-Stack coordinator."""
 
     _znp: Any
@@ -65,14 +67,7 @@ class ZnpApplication(HubApplication, ControllerApplication):
         await super().start_network()
         # A reset is not expected from here on: Z-Stack announces one by itself after a fault or a brown-out.
         self._znp.callback_for_response(c.SYS.ResetInd.Callback(partial=True), self._reset_itself)
-        # For good, not only while the network is open: nobody is ever to join with the well-known key.
-        try:
-            await self._znp.request(
-                c.AppConfig.BDBSetJoinUsesInstallCodeKey.Req(BdbJoinUsesInstallCodeKey=True),
-                RspStatus=zt.Status.SUCCESS,
-            )
-        except CommandNotRecognized:
-            raise _no_install_codes() from None
+        await self._close_for_good()
 
     async def open_network(self, ieee: t.EUI64, link_key: bytes, seconds: int) -> None:
         """Give the key as derived from an install code, and permit joins through the hub itself.
@@ -96,6 +91,31 @@ class ZnpApplication(HubApplication, ControllerApplication):
 
     async def close_network(self) -> None:
         await self._permit_here(0)
+
+    async def own_address(self) -> t.EUI64:
+        address: t.EUI64 = await self._znp.nvram.osal_read(zt.nvids.OsalNvIds.EXTADDR, item_type=t.EUI64)
+        return address
+
+    async def key_capacity(self) -> int:
+        # The table is one item: a count, then the entries it has room for.
+        nvram = self._znp.nvram
+        whole = await nvram.osal_read(zt.nvids.OsalNvIds.APS_LINK_KEY_TABLE, item_type=zt.Bytes)
+        blank = zt.APSLinkKeyTableEntry(AddressManagerIndex=0, LinkKeyNvId=0, AuthenticationState=0)
+        empty, one = (len(nvram.serialize(zt.APSLinkKeyTable(entries))) for entries in ([], [blank]))
+        return (len(whole) - empty) // (one - empty)
+
+    async def install_link_key(self, ieee: t.EUI64, nwk: int, key: bytes) -> None:
+        """Give the key with ZDO_SET_LINK_KEY, the best documented call; what firmware makes of it is not proven."""
+        request = c.ZDO.SetLinkKey.Req(NWK=nwk, IEEE=ieee, LinkKeyData=t.KeyData(key))
+        response = await self._znp.request(request)
+        if response.Status in KEY_TABLE_FULL:
+            raise key_table_full()
+        if response.Status != zt.Status.SUCCESS:
+            raise DeliveryFailed(f"the dongle did not take the link key: {response.Status!r}", "try again")
+
+    async def remove_link_key(self, ieee: t.EUI64) -> None:
+        # Whatever the status: a key that is not there needs no removal.
+        await self._znp.request(c.ZDO.RemoveLinkKey.Req(IEEE=ieee))
 
     async def recover(self, nwk: int, status: str) -> bool:
         # The library discovers a route only for devices it keeps itself, and here it keeps none.
@@ -128,6 +148,23 @@ class ZnpApplication(HubApplication, ControllerApplication):
     def firmware(self) -> str:
         return str(self.state.node_info.version or "Z-Stack")
 
+    async def _close_for_good(self) -> None:
+        """Policies for always, not only while the network is open.
+
+        Nobody is ever to join with the well-known key, nor to rejoin without the network key; and nobody is removed
+        for keeping the key it joined with, as Zigbee 3.0 would.
+        """
+        config = c.AppConfig
+        for request in (
+            config.BDBSetJoinUsesInstallCodeKey.Req(BdbJoinUsesInstallCodeKey=True),
+            config.SetAllowRejoinTCPolicy.Req(AllowRejoin=False),
+            config.BDBSetTcRequireKeyExchange.Req(BdbTrustCenterRequireKeyExchange=False),
+        ):
+            try:
+                await self._znp.request(request, RspStatus=zt.Status.SUCCESS)
+            except CommandNotRecognized:
+                raise _no_install_codes() from None
+
     def _reset_itself(self, msg: Any) -> None:
         self._sink.line_lost("the dongle reset itself")
 
@@ -143,7 +180,7 @@ class ZnpApplication(HubApplication, ControllerApplication):
 
 def _no_install_codes() -> UnsupportedFirmware:
     return UnsupportedFirmware(
-        "the dongle's Z-Stack does not know install codes",
+        "the dongle's Z-Stack does not know install codes and the policies for joining with them",
         "flash Z-Stack 3.30 or later (Z-Stack 3.x.0 coordinator firmware)",
     )
 
@@ -156,4 +193,4 @@ def application(settings: DongleSettings, sink: Sink) -> HubApplication:
     """The application for this dongle, not connected yet."""
     # LEDs are left alone: builds without them never answer, which costs half a second at each start.
     config = base_config(settings) | {"znp_config": {"led_mode": None}}
-    return ZnpApplication(config, sink=sink, channel=settings.channel)
+    return ZnpApplication(config, sink=sink, settings=settings)

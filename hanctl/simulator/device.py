@@ -16,6 +16,7 @@ from hanctl.simulator.device_spec import OTA, DeviceSpec, PowerCut
 from hanctl.simulator.device_storage import DeviceStorage, Phase
 from hanctl.simulator.device_timers import Timers
 from hanctl.simulator.device_zcl import ZclAnswers
+from hanctl.simulator.fragmentation import fragmenter_of
 from hanctl.simulator.medium import BROADCAST_RX_ON, ApsFrame, Link, Medium
 from hanctl.simulator.ota_client import OtaClient
 from hanctl.simulator.ota_types import (
@@ -83,6 +84,7 @@ class SimulatedDevice:
         self._busy_until = 0.0
         self._told = (OtaState.OFF, self.storage.offset)
         self._tsn = self._counter = 0
+        self._fragmenter = fragmenter_of(self, medium)
         medium.attach(self)
 
     # --- what a test or a person does with it
@@ -159,6 +161,7 @@ class SimulatedDevice:
 
     def _stop_radio(self) -> None:
         self._timers.cancel_all()
+        self._fragmenter.reset()
         self.client.stop()
         # It keeps its address: to the coordinator it is a device that does not answer.
         self.powered = False
@@ -263,7 +266,7 @@ class SimulatedDevice:
             ack_request=ack,
             encrypted=encrypted,
         )
-        self.medium.to_coordinator(self, frame, lambda _: None)
+        self._fragmenter.send(frame, lambda _: None)
 
     def _answer(self, to: ApsFrame, answer: ZclFrame | None) -> None:
         """Answer a ZCL frame as it came: from the endpoint it was for, under the same security, acknowledged alike."""
@@ -287,6 +290,10 @@ class SimulatedDevice:
         if not self.powered or self.nwk is None or not self._joiner.check():
             return
         self._busy()
+        whole = self._fragmenter.receive(frame)
+        if whole is None:
+            return
+        frame = whole
         if frame.destination_endpoint == 0 and frame.profile == 0:
             self._receive_zdo(frame)
             return

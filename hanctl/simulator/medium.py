@@ -31,8 +31,19 @@ Done = Callable[[bool], None]
 
 
 @dataclass(frozen=True, slots=True)
+class Block:
+    """The extended header of one block of a fragmented message; only the first tells the ``total``, others have 0."""
+
+    index: int
+    total: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class ApsFrame:
-    """One APS data frame. ``encrypted`` means with the link key of the two ends."""
+    """One APS data frame. ``encrypted`` means with the link key of the two ends.
+
+    A ``block`` is acknowledged by its receiver with ``Medium.acknowledge``; any other frame by its arrival.
+    """
 
     source: int
     destination: int
@@ -45,6 +56,11 @@ class ApsFrame:
     ack_request: bool = True
     encrypted: bool = False
     group: int | None = None
+    block: Block | None = None
+
+    @property
+    def from_coordinator(self) -> bool:
+        return self.source == COORDINATOR
 
     @property
     def broadcast(self) -> bool:
@@ -96,10 +112,23 @@ class _Held:
 
 @dataclass(slots=True)
 class _Attempt:
-    """An acknowledged transmission in progress; the receiver takes a repeated frame only once."""
+    """A unicast in progress, over the link with ``node``; the receiver takes a repeated frame only once."""
 
+    node: Node
+    frame: ApsFrame
+    done: Done
     tries: int = 0
     received: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class BlockId:
+    """Which block of which message, on the link with a device."""
+
+    device: Eui64
+    from_coordinator: bool
+    counter: int
+    index: int
 
 
 @dataclass(slots=True)
@@ -121,6 +150,7 @@ class Medium:
     nodes: list[Node] = field(default_factory=list)
     counts: Counts = field(default_factory=Counts)
     _held: dict[Eui64, list[_Held]] = field(default_factory=dict)
+    _unacknowledged: dict[BlockId, _Attempt] = field(default_factory=dict)
 
     def attach(self, node: Node) -> None:
         """Bring a device into range."""
@@ -143,25 +173,17 @@ class Medium:
         elif node.sleepy:
             self._hold(node, frame, done)
         else:
-            self._attempt(node, frame, lambda: self._reach(node), lambda: node.receive(frame), done)
+            self._attempt(node, frame, done)
 
     def to_coordinator(self, node: Node, frame: ApsFrame, done: Done) -> None:
         """Send from a device to the dongle, or broadcast from a device."""
         self.counts.sent += 1
-
-        def deliver() -> None:
-            if self.coordinator is not None:
-                self.coordinator.receive_from(node, frame)
-
-        def reach() -> bool:
-            return self.coordinator is not None and self.coordinator.hearing() and node.powered
-
         if frame.broadcast:
-            if reach() and not self._lost(node):
-                self._later(node.link.delay_s, deliver)
+            if self._reach(node) and not self._lost(node):
+                self._later(node.link.delay_s, self._deliver, node, frame)
             self._later(UNREACHABLE_S, done, True)
             return
-        self._attempt(node, frame, reach, deliver, done)
+        self._attempt(node, frame, done)
 
     def poll(self, node: Node) -> None:
         """A sleepy child asks its parent for held frames."""
@@ -170,7 +192,15 @@ class Medium:
         for held in self._held.pop(node.eui64, []):
             if held.expiry is not None:
                 held.expiry.cancel()
-            self._attempt(node, held.frame, lambda: self._reach(node), _receiver(node, held.frame), held.done)
+            self._attempt(node, held.frame, held.done)
+
+    def acknowledge(self, node: Node, block: BlockId) -> None:
+        """The receiver of a block acknowledges it over this link; nothing where nobody waits for that any more."""
+        attempt = self._unacknowledged.get(block)
+        if attempt is None:
+            return
+        if not self._lost(node):
+            self._later(node.link.delay_s, self._block_done, block, True)
 
     def leave(self, node: Node) -> None:
         """The node announced that it leaves; its address is free at once."""
@@ -216,46 +246,78 @@ class Medium:
             self.counts.lost += 1
         return lost
 
-    def _attempt(
-        self, node: Node, frame: ApsFrame, reach: Callable[[], bool], deliver: Callable[[], None], done: Done
-    ) -> None:
+    def _deliver(self, node: Node, frame: ApsFrame) -> None:
+        if frame.from_coordinator:
+            node.receive(frame)
+        elif self.coordinator is not None:
+            self.coordinator.receive_from(node, frame)
+
+    def _attempt(self, node: Node, frame: ApsFrame, done: Done) -> None:
         """Deliver a unicast, with APS retries where an acknowledgement was asked for."""
-        attempt = _Attempt()
+        attempt = _Attempt(node, frame, done)
+        if frame.block is not None:
+            self._attempt_block(attempt, frame.block)
+        else:
+            self._try(attempt)
+
+    def _try(self, attempt: _Attempt) -> None:
+        attempt.tries += 1
+        if not self._reach(attempt.node) or self._lost(attempt.node):
+            self._failed(attempt)
+        else:
+            self._later(attempt.node.link.delay_s, self._arrive, attempt)
+
+    def _arrive(self, attempt: _Attempt) -> None:
+        node, frame = attempt.node, attempt.frame
+        if not self._reach(node):
+            self._failed(attempt)
+            return
+        if not attempt.received:
+            attempt.received = True
+            self._deliver(node, frame)
+        if frame.ack_request and self._lost(node):
+            self._failed(attempt)
+        else:
+            self._later(node.link.delay_s, attempt.done, True)
+
+    def _failed(self, attempt: _Attempt) -> None:
+        if attempt.frame.ack_request and attempt.tries <= APS_RETRIES:
+            self._later(APS_ACK_WAIT_S, self._try, attempt)
+        else:
+            self._later(UNREACHABLE_S, attempt.done, False)
+
+    def _attempt_block(self, attempt: _Attempt, block: Block) -> None:
+        """Deliver a block, again and again until its receiver acknowledges it: a repeated block is heard again."""
+        node, frame = attempt.node, attempt.frame
+        identity = BlockId(node.eui64, frame.from_coordinator, frame.counter, block.index)
+        self._block_done(identity, False)
+        self._unacknowledged[identity] = attempt
 
         def arrive() -> None:
-            if not reach():
-                failed()
-                return
-            if not attempt.received:
-                attempt.received = True
-                deliver()
-            if frame.ack_request and self._lost(node):
-                failed()
-            else:
-                self._later(node.link.delay_s, done, True)
-
-        def failed() -> None:
-            if frame.ack_request and attempt.tries <= APS_RETRIES:
-                self._later(APS_ACK_WAIT_S, try_once)
-            else:
-                self._later(UNREACHABLE_S, done, False)
+            if self._reach(node):
+                self._deliver(node, frame)
 
         def try_once() -> None:
+            if self._unacknowledged.get(identity) is not attempt:
+                return
             attempt.tries += 1
-            if not reach() or self._lost(node):
-                failed()
-            else:
+            if attempt.tries > 1 + APS_RETRIES:
+                self._block_done(identity, False)
+                return
+            if self._reach(node) and not self._lost(node):
                 self._later(node.link.delay_s, arrive)
+            self._later(APS_ACK_WAIT_S, try_once)
 
         try_once()
+
+    def _block_done(self, block: BlockId, delivered: bool) -> None:
+        attempt = self._unacknowledged.pop(block, None)
+        if attempt is not None:
+            attempt.done(delivered)
 
     @staticmethod
     def _later(delay_s: float, callback: Callable[..., None], *args: object) -> None:
         asyncio.get_running_loop().call_later(delay_s, callback, *args)
-
-
-def _receiver(node: Node, frame: ApsFrame) -> Callable[[], None]:
-    return lambda: node.receive(frame)
 
 
 def _ignore(_: bool) -> None:

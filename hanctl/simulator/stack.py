@@ -18,7 +18,8 @@ from typing import Protocol
 
 from hanctl.eui64 import Eui64
 from hanctl.simulator import zdo
-from hanctl.simulator.medium import COORDINATOR, ApsFrame, Done, Medium, Node
+from hanctl.simulator.fragmentation import Fragmenter, block_id, room
+from hanctl.simulator.medium import COORDINATOR, ApsFrame, BlockId, Done, Medium, Node
 
 LOGGER = logging.getLogger(__name__)
 
@@ -26,8 +27,6 @@ WELL_KNOWN_KEY = b"ZigBeeAlliance09"
 WILDCARD = Eui64("ff:ff:ff:ff:ff:ff:ff:ff")
 TRANSIENT_KEY_S = 300.0
 IN_FLIGHT_LIMIT = 20
-MAX_PAYLOAD = 82
-MAX_PAYLOAD_ENCRYPTED = 73
 MAC_MAINS_ROUTER = 0x8E
 MAC_SLEEPY = 0x80
 
@@ -93,7 +92,11 @@ class StackListener(Protocol):
 
 
 class Stack:
-    """A coordinator. All limits are per dongle; ``key_table_size`` entries, then an error."""
+    """A coordinator. All limits are per dongle; ``key_table_size`` entries, then an error.
+
+    ``fragmenter`` cuts long messages and reassembles them where the firmware does that by itself; where it is None
+    the host does, and hears of each block.
+    """
 
     def __init__(self, eui64: Eui64, medium: Medium, *, key_table_size: int = 12, manufacturer_code: int = 0) -> None:
         self.eui64 = eui64
@@ -109,6 +112,7 @@ class Stack:
         self.key_table: dict[Eui64, bytes] = {}
         self.policy = JoinPolicy()
         self.global_link_key: bytes | None = None
+        self.fragmenter: Fragmenter | None = None
         self._transient: dict[Eui64, tuple[bytes, float]] = {}
         self._permit_until = 0.0
         self._counter = 0
@@ -126,6 +130,8 @@ class Stack:
         self._permit_until = 0.0
         self._in_flight = 0
         self._boots += 1
+        if self.fragmenter is not None:
+            self.fragmenter.reset()
         self.policy = JoinPolicy()
         self.medium.coordinator = self
 
@@ -259,7 +265,7 @@ class Stack:
         """Queue a frame from the host; ``done`` is called later with the outcome, unless an error is returned."""
         if not self.up or self.network is None:
             return SendError.NETWORK_DOWN
-        if len(frame.payload) > (MAX_PAYLOAD_ENCRYPTED if frame.encrypted else MAX_PAYLOAD):
+        if not self._fits(frame):
             return SendError.TOO_LONG
         if frame.destination == COORDINATOR:
             asyncio.get_running_loop().call_soon(self._loop_back, frame, done)
@@ -281,17 +287,45 @@ class Stack:
                 self._in_flight -= 1
                 done(delivered)
 
-        self.medium.from_coordinator(frame, finished)
+        if self.fragmenter is not None:
+            self.fragmenter.send(frame, finished)
+        else:
+            self.medium.from_coordinator(frame, finished)
         return None
+
+    def fragment(self, *, longest: int) -> None:
+        """Fragment and reassemble by itself from now on, messages of up to ``longest`` bytes."""
+        self.fragmenter = Fragmenter(self.medium.from_coordinator, self._acknowledge, longest=longest)
+
+    def acknowledge_block(self, source: int, counter: int, index: int) -> None:
+        """Tell the sender of a block that it arrived."""
+        node = self.medium.node_at(source)
+        if node is not None:
+            self.medium.acknowledge(node, BlockId(node.eui64, False, counter, index))
 
     def receive_from(self, node: Node, frame: ApsFrame) -> None:
         """A frame from a device: the stack answers its own ZDO, the host hears of everything."""
         if not self.hearing() or node.nwk is None:
             return
+        whole = frame if self.fragmenter is None else self.fragmenter.receive(frame)
+        if whole is None:
+            return
+        frame = whole
         if frame.profile == 0 and frame.destination_endpoint == 0:
             self._answer_zdo(frame)
         if self.listener is not None:
             self.listener.incoming(frame, node)
+
+    def _fits(self, frame: ApsFrame) -> bool:
+        size = len(frame.payload)
+        if self.fragmenter is None or frame.broadcast or frame.block is not None:
+            return size <= room(frame)
+        return size <= max(room(frame), self.fragmenter.longest)
+
+    def _acknowledge(self, frame: ApsFrame) -> None:
+        node = self.medium.node_at(frame.source)
+        if node is not None:
+            self.medium.acknowledge(node, block_id(node, frame))
 
     def describe(self) -> zdo.NodeDescription:
         """The dongle as a Zigbee node."""
@@ -305,7 +339,7 @@ class Stack:
         )
 
     def _answer_zdo(self, frame: ApsFrame) -> None:
-        if frame.cluster & zdo.RESPONSE or frame.cluster == zdo.DEVICE_ANNCE:
+        if frame.cluster & zdo.RESPONSE or frame.cluster == zdo.DEVICE_ANNCE or frame.block is not None:
             return
         response = zdo.answer(self.describe(), frame.cluster, frame.payload, broadcast=frame.broadcast)
         if response is not None:

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 from hanctl.clock import SystemClock
 from hanctl.config import Config, load_config
@@ -49,6 +50,13 @@ class FakeRadio:
     async def close_join(self) -> None: ...
 
     async def remove(self, eui64: Eui64, nwk: int) -> None: ...
+
+    async def install_link_key(self, eui64: Eui64, nwk: int, key: bytes) -> None: ...
+
+    async def remove_link_key(self, eui64: Eui64) -> None: ...
+
+    async def backup(self) -> dict[str, Any]:
+        return {}
 
 
 def configure(directory: Path, more: str = "") -> Config:

@@ -118,7 +118,7 @@ async def test_join_opens_the_network_for_the_device(tmp_path: Path) -> None:
         async with httpx.AsyncClient(transport=transport, base_url="http://hub") as api:
             response = await api.post("/join", json={"eui64": PPMID, "install_code": CODE})
         assert response.status_code == 202
-        assert response.json() == {"eui64": PPMID, "seconds": 100}
+        assert response.json() == {"eui64": PPMID, "seconds": 100, "key_within": None}
         assert [(eui64, seconds) for eui64, _, seconds in radio.joins] == [(PPMID, 100)]
 
 

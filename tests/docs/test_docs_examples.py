@@ -11,7 +11,7 @@ from typing import Any, cast
 import pytest
 
 from hanctl.api.app import make_app
-from hanctl.config import Config, load_config
+from hanctl.config import Config, TrustSection, load_config
 from hanctl.daemon import Daemon
 from hanctl.notices import sign
 
@@ -76,7 +76,10 @@ def test_what_is_commented_out_in_a_bench_configuration_is_the_default(
     everything.write_text(re.sub(r"^# (?=\[|\w+ = )", "", given.read_text(), flags=re.MULTILINE))
     full = load_config(everything)
     assert full.webhook is not None
-    assert full.model_copy(update={"webhook": None}) == load_config(given)
+    assert full.trust is not None
+    trust = TrustSection.model_validate({"certificate": "hub-certificate.json"}, context={"directory": tmp_path})
+    assert full.trust == trust
+    assert full.model_copy(update={"webhook": None, "trust": None}) == load_config(given)
     assert set(full.model_dump()) == set(Config.model_fields)
 
 

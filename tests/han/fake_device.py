@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Any
 
 from hanctl.eui64 import Eui64, to_bytes
-from hanctl.radio.errors import DeliveryFailed
+from hanctl.radio.errors import DeliveryFailed, KeyTableFull
 from hanctl.radio.frames import IncomingFrame, NetworkState, OutgoingFrame, RadioListener
 
 NETWORK = NetworkState(
@@ -78,6 +79,8 @@ class FakeRadio:
         self.commands: list[str] = []
         self.closed = 0
         self.removed: list[Eui64] = []
+        self.keys: dict[Eui64, bytes] = {}
+        self.key_capacity = 12
         self.devices: dict[int, Display] = {}
         self.before_send: Callable[[OutgoingFrame], None] = lambda frame: None
 
@@ -121,6 +124,17 @@ class FakeRadio:
 
     async def remove(self, eui64: Eui64, nwk: int) -> None:
         self.removed.append(eui64)
+
+    async def install_link_key(self, eui64: Eui64, nwk: int, key: bytes) -> None:
+        if len(self.keys) >= self.key_capacity and eui64 not in self.keys:
+            raise KeyTableFull("the dongle's table of link keys is full")
+        self.keys[eui64] = key
+
+    async def remove_link_key(self, eui64: Eui64) -> None:
+        self.keys.pop(eui64, None)
+
+    async def backup(self) -> dict[str, Any]:
+        return {"devices": [{"ieee_address": eui64, "link_key": {}} for eui64 in self.keys]}
 
     def receive(self, device: Display, cluster: int, payload: bytes, endpoint: int, *, broadcast: bool = False) -> None:
         assert self.listener is not None

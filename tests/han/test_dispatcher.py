@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 
 from hanctl.eui64 import Eui64
-from hanctl.han.cluster import Attribute, DefaultReply, Reply, Request, Status
+from hanctl.han.cluster import Attribute, DefaultReply, LaterReply, Reply, Request, Status
 from hanctl.han.dispatcher import Dispatcher
 from hanctl.han.zcl import parse_frame
 from hanctl.radio.frames import SMART_ENERGY, IncomingFrame, OutgoingFrame
@@ -122,9 +122,40 @@ def test_what_comes_in_clear_is_refused_in_clear_and_not_run(dispatcher: Dispatc
     assert echo.requests == []
 
 
-def test_a_broadcast_is_never_encrypted(dispatcher: Dispatcher, echo: Echo) -> None:
-    assert handle(dispatcher, incoming("01 2a 00", encrypted=False, broadcast=True)) is not None
-    assert len(echo.requests) == 1
+def test_a_broadcast_in_clear_is_neither_served_nor_answered(dispatcher: Dispatcher, echo: Echo) -> None:
+    assert handle(dispatcher, incoming("01 2a 00", encrypted=False, broadcast=True)) is None
+    assert echo.requests == []
+
+
+def test_a_device_without_a_key_is_refused_under_the_security_it_used(echo: Echo) -> None:
+    told: list[tuple[Eui64, int, str]] = []
+    dispatcher = Dispatcher(lambda *refused: told.append(refused))
+    dispatcher.register(echo)
+    frame = incoming("11 2a 00")
+    outgoing = dispatcher.handle(frame, parse_frame(frame.payload), DEVICE, 0.0, keyed=False)
+    assert outgoing is not None
+    assert outgoing.payload == bytes.fromhex("18 2a 0b 00 7e")
+    assert outgoing.aps_encrypted
+    assert echo.requests == []
+    assert told == [(DEVICE, CLUSTER, "no key established")]
+
+
+class Late(Echo):
+    cluster = 0x0800
+
+    def handle(self, request: Request) -> LaterReply:  # type: ignore[override]
+        self.requests.append(request)
+        return LaterReply()
+
+
+def test_who_answers_later_hears_of_every_repetition_and_of_both_sides() -> None:
+    late = Late()
+    dispatcher = Dispatcher()
+    dispatcher.register(late, both_sides=True)
+    for command in ("01 2a 00", "01 2a 00", "09 2b 00"):
+        frame = incoming(command, cluster=0x0800, encrypted=False)
+        assert dispatcher.handle(frame, parse_frame(frame.payload), DEVICE, 0.0, keyed=False) is None
+    assert [request.from_server for request in late.requests] == [False, False, True]
 
 
 def test_a_cluster_nobody_serves(dispatcher: Dispatcher) -> None:

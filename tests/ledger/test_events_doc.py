@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from hanctl.ledger.events import EVENT_TYPES
+from hanctl.ledger.event import EVENT_TYPES
 from hanctl.ledger.events_doc import markdown
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "events.md"

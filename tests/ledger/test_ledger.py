@@ -18,7 +18,12 @@ import pytest
 from hanctl.errors import Refused
 from hanctl.eui64 import Eui64
 from hanctl.ledger.errors import LedgerError, LedgerTooNew
-from hanctl.ledger.events import ActivationNotice, DeviceLeft, HubStarted, UpdateCancelled
+from hanctl.ledger.events import (
+    ActivationNotice,
+    DeviceLeft,
+    HubStarted,
+    UpdateCancelled,
+)
 from hanctl.ledger.ledger import Ledger, Recorded
 from hanctl.ledger.records import Device, EndpointRecord, Image, Update
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import traceback
 from typing import Any
 
@@ -31,6 +32,7 @@ class Heard:
         self.frames: list[IncomingFrame] = []
         self.joined: list[tuple[str, int]] = []
         self.left: list[tuple[str, int]] = []
+        self.denied: list[tuple[str, str]] = []
         self.lost: list[str] = []
 
     def frame_received(self, frame: IncomingFrame) -> None:
@@ -41,6 +43,9 @@ class Heard:
 
     def node_left(self, ieee: t.EUI64, nwk: int) -> None:
         self.left.append((str(ieee), nwk))
+
+    def node_denied(self, ieee: t.EUI64, how: str) -> None:
+        self.denied.append((str(ieee), how))
 
     def line_lost(self, reason: str) -> None:
         self.lost.append(reason)
@@ -216,6 +221,40 @@ async def test_ezsp_callbacks(ezsp: Any, heard: Heard) -> None:
     assert heard.left == [(str(DEVICE), 0x1234)]
     assert heard.joined == [(str(DEVICE), 0x1235)]
     assert heard.lost == ["the dongle's network went down"]
+
+
+async def test_ezsp_lets_nobody_rejoin_and_gives_no_trust_centre_key(ezsp: Any) -> None:
+    policies = ezsp.config["ezsp_policies"]
+    assert policies["TRUST_CENTER_POLICY"] == 0
+    assert policies["TC_KEY_REQUEST_POLICY"] == 0x50
+    # Keys for two devices with each other are the firmware's to give.
+    assert policies["APP_KEY_REQUEST_POLICY"] == 0x61
+    assert ezsp.config["ezsp_config"]["CONFIG_TC_REJOINS_USING_WELL_KNOWN_KEY_TIMEOUT_S"] == 0
+
+
+@pytest.mark.parametrize(
+    ("update", "how"),
+    [
+        (bt.EmberDeviceUpdate.STANDARD_SECURITY_UNSECURED_JOIN, "join"),
+        (bt.EmberDeviceUpdate.STANDARD_SECURITY_UNSECURED_REJOIN, "unsecured rejoin"),
+    ],
+)
+async def test_ezsp_tells_of_who_was_denied_and_leaves_its_key_alone(
+    ezsp: Any, heard: Heard, update: bt.EmberDeviceUpdate, how: str
+) -> None:
+    ezsp.ezsp_callback_handler("trustCenterJoinHandler", [0x1234, DEVICE, update, bt.EmberJoinDecision.DENY_JOIN, 0])
+    await asyncio.sleep(0)
+    assert heard.denied == [(str(DEVICE), how)]
+    assert heard.joined == []
+    assert ezsp._ezsp.calls == []
+
+
+async def test_znp_lets_nobody_rejoin_nor_removes_who_keeps_its_key(znp: Any) -> None:
+    await znp._close_for_good()
+    told = {type(request).__qualname__.split(".")[-2]: request for request in znp._znp.requests}
+    assert told["BDBSetJoinUsesInstallCodeKey"].BdbJoinUsesInstallCodeKey
+    assert not told["SetAllowRejoinTCPolicy"].AllowRejoin
+    assert not told["BDBSetTcRequireKeyExchange"].BdbTrustCenterRequireKeyExchange
 
 
 async def test_znp_opens_for_one_key_and_does_not_sleep(znp: Any) -> None:

@@ -67,6 +67,9 @@ class StandIn:
 
     async def close_network(self) -> None: ...
 
+    async def key_capacity(self) -> int:
+        return 12
+
     async def send_packet(self, packet: t.ZigbeePacket) -> None:
         self.packets.append(packet)
         if self.deliver is not None:
@@ -86,6 +89,8 @@ class Listener:
         self.joined.append((eui64, nwk))
 
     def device_left(self, eui64: Eui64, nwk: int) -> None: ...
+
+    def join_denied(self, eui64: Eui64, how: str) -> None: ...
 
     def dongle_lost(self, reason: str) -> None:
         self.lost.append(reason)

@@ -9,8 +9,9 @@ import bellows.types as t
 from hanctl.simulator import zdo
 from hanctl.simulator.ezsp.commands import Arguments, Values, command
 from hanctl.simulator.ezsp.status import Outcome
-from hanctl.simulator.medium import BROADCAST_RX_ON, COORDINATOR, FIRST_BROADCAST, ApsFrame, Node
-from hanctl.simulator.stack import MAX_PAYLOAD, SendError
+from hanctl.simulator.fragmentation import MAX_PAYLOAD
+from hanctl.simulator.medium import BROADCAST_RX_ON, COORDINATOR, FIRST_BROADCAST, ApsFrame, Block, Node
+from hanctl.simulator.stack import SendError
 
 if TYPE_CHECKING:
     from hanctl.simulator.ezsp.ncp import EzspDongle
@@ -22,6 +23,7 @@ ALL_ENDPOINTS = 0xFF
 OPTION_ENCRYPTION = int(t.EmberApsOption.APS_OPTION_ENCRYPTION)
 OPTION_RETRY = int(t.EmberApsOption.APS_OPTION_RETRY)
 OPTION_ROUTE_DISCOVERY = int(t.EmberApsOption.APS_OPTION_ENABLE_ROUTE_DISCOVERY)
+OPTION_FRAGMENT = int(t.EmberApsOption.APS_OPTION_FRAGMENT)
 
 ZDO_APP_RECEIVES_SUPPORTED = 0x01
 ZDO_APP_HANDLES_UNSUPPORTED = 0x02
@@ -86,17 +88,35 @@ class Messaging:
     @command("sendReply")
     def send_reply(self, a: Arguments) -> Values:
         # The reply rides in the APS acknowledgement, so nothing is reported about it.
-        if not a["messageContents"]:
+        aps, contents = a["apsFrame"], bytes(a["messageContents"])
+        if int(aps.options) & OPTION_FRAGMENT:
+            return self._acknowledge_block(int(a["sender"]), aps, contents)
+        if not contents:
             return {"status": Outcome.OK}
-        frame = _outgoing(a["apsFrame"], int(a["sender"]), int(a["apsFrame"].sequence), bytes(a["messageContents"]))
+        frame = _outgoing(aps, int(a["sender"]), int(aps.sequence), contents)
         refused = self._ncp.stack.send(frame, lambda _: None)
         return {"status": Outcome.OK if refused is None else _REFUSALS[refused]}
+
+    def _acknowledge_block(self, sender: int, aps: t.EmberApsFrame, contents: bytes) -> Values:
+        """The host acknowledges a window: its first block in the low byte, and which arrived in the high byte."""
+        if contents:
+            return {"status": Outcome.BAD_ARGUMENT}
+        first, arrived = int(aps.groupId) & 0xFF, int(aps.groupId) >> 8
+        if arrived & 0x01:
+            self._ncp.stack.acknowledge_block(sender, int(aps.sequence), first)
+        return {"status": Outcome.OK}
 
     def _send(self, a: Arguments, kind: int, shown: int, destination: int, group: int | None = None) -> Values:
         stack = self._ncp.stack
         aps, contents, tag = a["apsFrame"], bytes(a["messageContents"]), int(a["messageTag"])
-        sequence = stack.next_counter()
-        frame = _outgoing(aps, destination, sequence, contents, group)
+        block = None
+        if int(aps.options) & OPTION_FRAGMENT:
+            block = _block(aps)
+            if block is None or kind != t.EmberOutgoingMessageType.OUTGOING_DIRECT:
+                return {"status": Outcome.BAD_ARGUMENT, "sequence": 0}
+        # Later blocks go under the counter that the stack gave to the first one.
+        sequence = int(aps.sequence) if block is not None and block.index else stack.next_counter()
+        frame = _outgoing(aps, destination, sequence, contents, group, block)
         sent = t.EmberApsFrame(**{**aps.as_dict(), "sequence": sequence})
         firmware = self
 
@@ -165,6 +185,7 @@ class Messaging:
         options = OPTION_ROUTE_DISCOVERY
         options |= OPTION_RETRY if frame.ack_request and not frame.broadcast else 0
         options |= OPTION_ENCRYPTION if frame.encrypted else 0
+        options |= OPTION_FRAGMENT if frame.block is not None else 0
         self._ncp.callback(
             "incomingMessageHandler",
             type=kind,
@@ -174,7 +195,7 @@ class Messaging:
                 sourceEndpoint=frame.source_endpoint,
                 destinationEndpoint=frame.destination_endpoint,
                 options=options,
-                groupId=frame.group or 0,
+                groupId=_group_or_block(frame),
                 sequence=frame.counter,
             ),
             lastHopLqi=node.link.lqi if node is not None else LOOPBACK_LQI,
@@ -206,8 +227,27 @@ class Messaging:
         return bool(flags & wanted)
 
 
+def _block(aps: t.EmberApsFrame) -> Block | None:
+    """The block that a host's frame says it is; None where that makes no sense."""
+    index, total = int(aps.groupId) & 0xFF, int(aps.groupId) >> 8
+    if index >= total or not int(aps.options) & OPTION_RETRY:
+        return None
+    return Block(index, 0 if index else total)
+
+
+def _group_or_block(frame: ApsFrame) -> int:
+    if frame.block is not None:
+        return frame.block.total << 8 | frame.block.index
+    return frame.group or 0
+
+
 def _outgoing(
-    aps: t.EmberApsFrame, destination: int, counter: int, payload: bytes, group: int | None = None
+    aps: t.EmberApsFrame,
+    destination: int,
+    counter: int,
+    payload: bytes,
+    group: int | None = None,
+    block: Block | None = None,
 ) -> ApsFrame:
     options = int(aps.options)
     return ApsFrame(
@@ -222,4 +262,5 @@ def _outgoing(
         ack_request=bool(options & OPTION_RETRY),
         encrypted=bool(options & OPTION_ENCRYPTION),
         group=group,
+        block=block,
     )

@@ -20,7 +20,9 @@ ALL_ENDPOINTS = 0xFF
 _ZDO_PROFILE = 0x0000
 _WILDCARD_PROFILE = 0xFFFF
 _OK = t.Status.SUCCESS
-_LARGEST_INLINE = 230
+_LARGEST_INLINE = 220
+_HUGE_KEPT_S = 15.0
+"""How long the host has to fetch a message that no serial frame holds."""
 _RADIUS = 29
 _TIMESTAMP_UNIT_S = 0.00032
 _NO_ROUTE_S = 0.05
@@ -168,10 +170,16 @@ def _huge(dongle: ZnpDongle, frame: ApsFrame, fields: dict[str, Any]) -> MtFrame
     """A message that no serial frame can hold is only announced: the host fetches its data with DataRetrieve."""
     while fields["TimeStamp"] in dongle.huge_messages:
         fields["TimeStamp"] = (fields["TimeStamp"] + 1) & 0xFFFFFFFF
-    dongle.huge_messages[fields["TimeStamp"]] = frame.payload
+    stamp = fields["TimeStamp"]
+    dongle.huge_messages[stamp] = frame.payload
+
+    def forget() -> None:
+        dongle.huge_messages.pop(stamp, None)
+
+    dongle.later(forget, _HUGE_KEPT_S)
     announced = encode(
         c.AF.IncomingMsgExt.Callback(
-            **fields,
+            **{**fields, "TSN": 0},
             SrcAddrModeAddress=t.AddrModeAddress(mode=t.AddrMode.NWK, address=frame.source),
             SrcPanId=0,
             SecurityUse=int(frame.encrypted),
@@ -193,8 +201,17 @@ def _retrieve(dongle: ZnpDongle, request: Any) -> Any:
     return c.AF.DataRetrieve.Rsp(Status=_OK, Data=t.ShortBytes(part))
 
 
+def _fragmentation(dongle: ZnpDongle, request: Any) -> Any:
+    """Of the settings only the pause between blocks is simulated: a window is always one block."""
+    fragmenter = dongle.stack.fragmenter
+    if int(request.Endpoint) not in dongle.stack.endpoints or request.WindowSize != 1 or fragmenter is None:
+        return request.Rsp(Status=t.Status.INVALID_PARAMETER)
+    fragmenter.spacing_s = request.FrameDelay / 1000
+    return request.Rsp(Status=_OK)
+
+
 def _accepted(dongle: ZnpDongle, request: Any) -> Any:
-    """Inter-PAN and fragmentation settings: the medium has one network and whole frames."""
+    """Inter-PAN settings: the medium has one network."""
     return request.Rsp(Status=_OK)
 
 
@@ -205,6 +222,6 @@ HANDLERS: dict[Any, Callable[[ZnpDongle, Any], Any]] = {
     c.AF.DataRequestExt.Req: _data_request_ext,
     c.AF.DataRequestSrcRtg.Req: _data_request,
     c.AF.DataRetrieve.Req: _retrieve,
-    c.AF.APSFConfigSet.Req: _accepted,
+    c.AF.APSFConfigSet.Req: _fragmentation,
     c.AF.InterPanCtl.Req: _accepted,
 }

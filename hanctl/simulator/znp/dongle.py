@@ -22,6 +22,8 @@ from hanctl.simulator.znp.nvram import Nvram
 LOGGER = logging.getLogger(__name__)
 
 REBOOT_S = 0.1
+LONGEST_MESSAGE = 1500
+"""Assumption, to be proven on silicon: there is memory for this much, in either direction."""
 
 # What hosts write to get a chip out of its serial bootloader: the application takes no notice.
 _BOOTLOADER_BYTES = frozenset((0x07, 0x10, 0xEF))
@@ -76,6 +78,7 @@ class ZnpDongle(Dongle):
         self.nvram.boot(self.stack.medium.rng.randbytes)
         self.stack.eui64 = from_bytes(self.nvram.item(OsalNvIds.EXTADDR))
         self.stack.network = None
+        self.stack.fragment(longest=LONGEST_MESSAGE)
         self.stack.global_link_key = WELL_KNOWN_KEY
         network.load_devices(self.nvram, self.stack)
         self._booting = asyncio.get_running_loop().call_later(REBOOT_S, self._booted)

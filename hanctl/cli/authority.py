@@ -1,0 +1,98 @@
+"""``hanctl ca``: a bench's own certificate authority."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from hanctl.cli.options import Json, eui64, examples
+from hanctl.cli.output import print_facts, print_json
+from hanctl.errors import ConfigError, Refused
+from hanctl.paths import default_state_dir
+
+app = typer.Typer(help="A certificate authority for the bench: hubs and development displays.", no_args_is_help=True)
+Authority = Annotated[
+    Path | None, typer.Option("--ca", help="The authority's file. Default: ca.json in the state directory.")
+]
+
+
+@app.command(epilog=examples("hanctl ca init", "hanctl ca init --ca bench-ca.json"))
+def init(
+    ca: Authority = None,
+    issuer: Annotated[
+        str | None, typer.Option("--issuer", help="Its name, as an EUI64. Default: random.", metavar="EUI64")
+    ] = None,
+) -> None:
+    """Make a certificate authority for suite 2. Its file is the root of the bench's trust: keep it."""
+    from hanctl.trust.authority import BenchAuthority
+
+    path = _path(ca)
+    name = eui64(issuer) if issuer is not None else None
+    try:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise ConfigError(f"{path.parent} cannot be made: {error.strerror}", "give another file with --ca") from error
+    made = BenchAuthority.init(path, name)
+    print(f"authority {made.issuer} is in {path}")
+
+
+@app.command(
+    epilog=examples(
+        "hanctl ca issue --eui 00:12:4b:00:1c:a1:b8:46 --out hub-certificate.json  (for a hub: its dongle's EUI64)",
+        "hanctl ca issue --eui 00:0d:6f:00:0a:90:69:e7 --out display.txt --text  (for a development display)",
+    )
+)
+def issue(
+    eui: Annotated[str, typer.Option("--eui", help="Whom it is for.", metavar="EUI64")],
+    out: Annotated[Path, typer.Option("--out", help="Where it goes; the file holds the private key.", metavar="FILE")],
+    ca: Authority = None,
+    text: Annotated[bool, typer.Option("--text", help="In Certicom's text form, for a device.")] = False,
+) -> None:
+    """Issue a certificate with its private key. Retail devices do not know this authority, and refuse it."""
+    from hanctl.clock import SystemClock
+    from hanctl.trust.authority import BenchAuthority
+    from hanctl.trust.credentials import save_credentials
+    from hanctl.trust.text_form import text_form
+
+    subject = eui64(eui)
+    refuse_existing(out)
+    issued = BenchAuthority.load(_path(ca)).issue(subject, valid_from=int(SystemClock().now().timestamp()))
+    if text:
+        _write_private(out, text_form(issued))
+    else:
+        save_credentials(out, issued)
+    print(f"the certificate of {subject} is in {out}")
+
+
+@app.command(epilog=examples("hanctl ca show", "hanctl ca show --ca bench-ca.json --json"))
+def show(ca: Authority = None, json: Json = False) -> None:
+    """Show an authority's name and public key: what a development display has to be told."""
+    from hanctl.trust.authority import BenchAuthority
+
+    facts = BenchAuthority.load(_path(ca)).show()
+    if json:
+        print_json({name.replace(" ", "_"): value for name, value in facts.items()})
+    else:
+        print_facts(list(facts.items()))
+
+
+def refuse_existing(path: Path) -> None:
+    """Raises Refused where there is such a file: it may hold the only copy of a private key."""
+    if path.exists():
+        raise Refused(f"{path} exists", "move it away first, or give another name with --out")
+
+
+def _path(given: Path | None) -> Path:
+    return given or default_state_dir() / "ca.json"
+
+
+def _write_private(path: Path, text: str) -> None:
+    try:
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(descriptor, "w", encoding="ascii") as file:
+            file.write(text)
+    except OSError as error:
+        raise ConfigError(f"{path} cannot be written: {error.strerror}", "give another file with --out") from error

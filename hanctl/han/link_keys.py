@@ -1,0 +1,56 @@
+"""The link keys that the dongle holds for devices, as far as the hub put them there."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import structlog
+
+from hanctl.errors import HanctlError
+from hanctl.eui64 import Eui64
+from hanctl.han.exchange import Exchange
+from hanctl.ledger.ledger import Ledger
+from hanctl.ledger.records import Device
+
+log = structlog.get_logger()
+
+
+class LinkKeys:
+    """Keys go to the dongle and are kept nowhere else. ``reachable`` gives a device on the network and its address."""
+
+    def __init__(self, ledger: Ledger, exchange: Exchange, reachable: Callable[[Eui64], tuple[Device, int]]) -> None:
+        self._ledger = ledger
+        self._exchange = exchange
+        self._reachable = reachable
+
+    async def install(self, eui64: Eui64, key: bytes) -> None:
+        """Have the dongle use this key with the device. Raises NotFound, KeyTableFull, DeliveryFailed, DongleGone."""
+        _, nwk = self._reachable(eui64)
+        await self._exchange.radio.install_link_key(eui64, nwk, key)
+
+    async def remove(self, eui64: Eui64) -> None:
+        """Have the dongle forget the key installed for a device. Raises DeliveryFailed, DongleGone."""
+        await self._exchange.radio.remove_link_key(eui64)
+
+    async def backup(self) -> dict[str, Any]:
+        """The network with all its keys, as Open Coordinator Backup: secret. Raises DeliveryFailed, DongleGone."""
+        return await self._exchange.radio.backup()
+
+    async def forget_removed(self) -> None:
+        """Take the keys of removed devices out of the dongle, where that was not possible when they were removed."""
+        for device in self._ledger.devices.all():
+            if device.state == "removed" and device.keyed_at is not None:
+                await self.forget(device.eui64)
+
+    async def forget(self, eui64: Eui64) -> None:
+        """Take a removed device's key out of the dongle; where that fails, ``forget_removed`` does it later."""
+        try:
+            await self.remove(eui64)
+        except HanctlError as error:
+            log.warning("the dongle did not forget the device's key", device=eui64, reason=str(error))
+            return
+        device = self._ledger.devices.get(eui64)
+        if device is not None and device.state == "removed" and device.keyed_at is not None:
+            self._ledger.devices.put(replace(device, keyed_at=None))

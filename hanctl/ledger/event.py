@@ -1,0 +1,39 @@
+"""What an event is: typed, frozen, registered under its name."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar, Literal
+
+from pydantic import BaseModel, ConfigDict
+
+
+class Event(BaseModel):
+    """One thing that happened. Subclasses set ``type`` and ``level``."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    type: ClassVar[str]
+    level: ClassVar[Literal["info", "warning", "error"]] = "info"
+
+
+EVENT_TYPES: dict[str, type[Event]] = {}
+
+
+def event(cls: type[Any]) -> type[Any]:
+    """Register an event class under its type."""
+    if cls.type in EVENT_TYPES:
+        raise ValueError(f"two events are named {cls.type}")
+    EVENT_TYPES[cls.type] = cls
+    return cls
+
+
+class DeviceEvent(Event):
+    """An event about one device."""
+
+    device: str
+
+
+class UpdateEvent(DeviceEvent):
+    """An event about one update of one device."""
+
+    update: int

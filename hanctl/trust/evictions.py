@@ -1,0 +1,114 @@
+"""Devices that joined and establish no key in time are removed, with an event that says how far they came."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+from hanctl.clock import Clock
+from hanctl.eui64 import Eui64
+from hanctl.han.life import Life
+from hanctl.ledger.events import DeviceEvicted
+from hanctl.ledger.ledger import Ledger
+from hanctl.ledger.records import Device
+
+
+class Evictions:
+    """One deadline for each device on the network without a key.
+
+    A device that shows first signs of life has ``timeout_s`` from then on, and from each start of the hub or its
+    dongle anew: it cannot ask a hub that is not there. ``how_far`` tells of a device what it did of key establishment,
+    None where nothing; ``remove`` takes it off the HAN.
+    """
+
+    def __init__(
+        self,
+        ledger: Ledger,
+        clock: Clock,
+        timeout_s: float,
+        *,
+        how_far: Callable[[Eui64], str | None],
+        remove: Callable[[Eui64, str], Awaitable[None]],
+    ) -> None:
+        self._ledger = ledger
+        self._clock = clock
+        self._timeout_s = timeout_s
+        self._how_far = how_far
+        self._remove = remove
+        self._due: dict[Eui64, float] = {}
+        self._spoke: set[Eui64] = set()
+        self._lost: dict[Eui64, str] = {}
+        self._changed = asyncio.Event()
+
+    def alive(self, eui64: Eui64, life: Life) -> None:
+        """A device showed a sign of life."""
+        device = self._ledger.devices.get(eui64)
+        if device is None or device.keyed_at is not None:
+            self._settle(eui64)
+            return
+        if life is not Life.JOINED:
+            self._spoke.add(eui64)
+        if eui64 not in self._due:
+            self._due[eui64] = self._clock.monotonic() + self._timeout_s
+            self._changed.set()
+
+    def lost(self, eui64: Eui64, reason: str) -> None:
+        """There is no talking to this device any more: it is removed at once."""
+        self._lost[eui64] = reason
+        self._due[eui64] = self._clock.monotonic()
+        self._changed.set()
+
+    def restart(self) -> None:
+        """The dongle was opened: every device on the network without a key has its whole time again."""
+        now = self._clock.monotonic()
+        waiting = [device.eui64 for device in self._ledger.devices.all() if _waits(device)]
+        self._due = dict.fromkeys(waiting, now + self._timeout_s)
+        self._changed.set()
+
+    def pause(self) -> None:
+        """The dongle is gone: nobody's time runs out meanwhile."""
+        self._due.clear()
+
+    def remaining(self, eui64: Eui64) -> float | None:
+        """Seconds until the device is removed; None where it is not to be."""
+        due = self._due.get(eui64)
+        return None if due is None else max(0.0, due - self._clock.monotonic())
+
+    async def run(self) -> None:
+        """Remove devices whose time is over, until cancelled."""
+        while True:
+            self._changed.clear()
+            next_due = min(self._due.values(), default=None)
+            try:
+                async with asyncio.timeout(None if next_due is None else next_due - self._clock.monotonic()):
+                    await self._changed.wait()
+            except TimeoutError:
+                for eui64 in [each for each, due in self._due.items() if due <= self._clock.monotonic()]:
+                    await self._over(eui64)
+
+    async def _over(self, eui64: Eui64) -> None:
+        device = self._ledger.devices.get(eui64)
+        reason = self._lost.get(eui64) or self._reason(eui64)
+        self._settle(eui64)
+        if device is not None and _waits(device):
+            self._ledger.record(DeviceEvicted(device=eui64, reason=reason))
+            await self._remove(eui64, "it established no key in time")
+
+    def _reason(self, eui64: Eui64) -> str:
+        time = f"no key after {self._timeout_s:g} s: "
+        progress = self._how_far(eui64)
+        if progress is not None:
+            return time + progress
+        if eui64 in self._spoke:
+            return time + "it spoke, but never asked for one (cluster 0x0800)"
+        return time + "it was never heard after it had joined; is its install code right?"
+
+    def _settle(self, eui64: Eui64) -> None:
+        self._due.pop(eui64, None)
+        self._lost.pop(eui64, None)
+        self._spoke.discard(eui64)
+
+
+def _waits(device: Device) -> bool:
+    """It is on the network and has no key."""
+    return device.state in ("joined", "interviewed") and device.keyed_at is None

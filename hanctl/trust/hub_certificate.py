@@ -1,0 +1,55 @@
+"""The hub's own certificates: loaded from the files of the configuration, and fit for one dongle alone."""
+
+from __future__ import annotations
+
+import stat
+from collections.abc import Sequence
+from pathlib import Path
+
+from hanctl.errors import ConfigError, Refused
+from hanctl.eui64 import Eui64
+from hanctl.trust.credentials import Credentials, load_credentials
+from hanctl.trust.keyfile import KeyFileError
+
+
+class CertificateNotForDongle(Refused):
+    """The certificate names another address than the dongle's."""
+
+    code = "certificate-not-for-dongle"
+
+
+def load_hub_credentials(files: Sequence[Path]) -> list[Credentials]:
+    """The credentials in these files: at most one for each suite, all of one subject.
+
+    Raises NotFound, KeyFileError, CertificateError, ConfigError.
+    """
+    loaded = [_load(path) for path in files]
+    if len({each.suite for each in loaded}) < len(loaded):
+        raise ConfigError("two certificates are of the same suite", "give one for each suite ([trust] certificate)")
+    subjects = {each.subject for each in loaded}
+    if len(subjects) > 1:
+        raise ConfigError(
+            f"the certificates name different subjects: {', '.join(sorted(subjects))}",
+            "all must name the dongle's EUI64 ([trust] certificate)",
+        )
+    return loaded
+
+
+def check_subject(credentials: Credentials, dongle: Eui64) -> None:
+    """Raises CertificateNotForDongle."""
+    if credentials.subject != dongle:
+        raise CertificateNotForDongle(
+            f"the certificate is for {credentials.subject}, but the hub's dongle is {dongle}: devices compare the two, "
+            "and would refuse it",
+            f"get a certificate for {dongle}, or use the dongle {credentials.subject}",
+        )
+
+
+def _load(path: Path) -> Credentials:
+    try:
+        mode = path.stat().st_mode
+    except OSError:
+        mode = 0
+    if mode & (stat.S_IRWXG | stat.S_IRWXO):
+        raise KeyFileError(f"others may read {path}, which holds a private key", f"run: chmod 600 {path}")
+    return load_credentials(path)

@@ -1,0 +1,101 @@
+"""What the hub logs at debug level, records and answers holds no key and no install code."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import stat
+from pathlib import Path
+
+import httpx
+import pytest
+from dongle_lab import CODE, VARIANTS, Kind, Lab
+from trust_bench import authority, issued
+
+from hanctl import virtual
+from hanctl.api.app import make_app
+from hanctl.crypto.install_code import parse_install_code
+
+
+def forms(secret: bytes) -> list[str]:
+    """How a secret could stand in a text."""
+    bare = secret.hex()
+    spaced = [separator.join(f"{byte:02x}" for byte in secret) for separator in (":", " ", "-", ", 0x")]
+    return [bare, *spaced, str(list(secret))[1:-1].lower(), repr(secret)[2:-1].lower()]
+
+
+def told(secrets: dict[str, bytes], text: str) -> list[str]:
+    lower = text.lower()
+    return [name for name, secret in secrets.items() if any(form in lower for form in forms(secret))]
+
+
+def test_the_search_finds_what_it_looks_for() -> None:
+    secrets = {"key": bytes(range(16))}
+    for text in (
+        "00:01:02:03:04:05:06:07:08:09:0A:0B:0C:0D:0E:0F",
+        "[0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15]",
+    ):
+        assert told(secrets, text) == ["key"]
+    assert told(secrets, "0001020304050607") == []
+
+
+@pytest.mark.parametrize("variant", [VARIANTS[0], VARIANTS[2], VARIANTS[3]], ids=["ezsp13", "ezsp18", "znp"])
+def test_no_secret_is_told(
+    variant: tuple[Kind, int | None],
+    tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    secrets, answers = virtual.run(_a_whole_life(tmp_path, *variant))
+    printed = capfd.readouterr()
+    assert told(secrets, caplog.text + printed.out + printed.err) == []
+    assert "key.established" in printed.out
+    assert told(secrets, answers) == []
+    state = tmp_path / "hub"
+    public = [path for path in state.rglob("*") if path.is_file() and path.parent.name != "backups"]
+    for path in public:
+        content = path.read_bytes()
+        assert not [name for name, secret in secrets.items() if secret in content], path
+        assert told(secrets, content.decode("latin-1")) == [], path
+    # Where they have to be, others cannot read them, and no name tells them.
+    backups = list((state / "backups").iterdir())
+    assert told({"network": secrets["network key"]}, backups[-1].read_text()) == ["network"]
+    assert told(secrets, "\n".join(map(str, backups))) == []
+    for path in [*backups, tmp_path / "hub.json", state / "ledger.sqlite"]:
+        assert stat.S_IMODE(path.stat().st_mode) == 0o600, path
+
+
+async def _a_whole_life(directory: Path, kind: Kind, version: int | None) -> tuple[dict[str, bytes], str]:
+    lab = Lab(directory, kind, version, devices=2, trust={"cbke_timeout_s": 60})
+    lab.world.plug()
+    hub = await lab.start()
+    await lab.join(hub, 2)
+    keyed, silent = lab.engines
+    keyed.ask()
+    await asyncio.sleep(90)
+    assert keyed.key is not None and lab.world.stack.network is not None
+    code = parse_install_code(CODE)
+    secrets = {
+        "network key": lab.world.stack.network.key,
+        "established key": keyed.key,
+        "install code": bytes.fromhex(CODE),
+        "install code without CRC": bytes.fromhex(CODE)[:-2],
+        "install code's key": code.link_key,
+        "hub's private key": issued(keyed.hub).private_key.to_bytes(36, "big"),
+        "display's private key": issued(silent.device.eui64).private_key.to_bytes(36, "big"),
+        "authority's private key": authority().private_key.to_bytes(36, "big"),
+    }
+    answers = []
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(make_app(hub)), base_url="http://hub") as client:
+        bad = {"eui64": silent.device.eui64, "install_code": CODE[:-1] + "0"}
+        for response in (
+            *[await client.get(path) for path in ("/status", "/devices?all=true", "/device-log", "/events?limit=1000")],
+            await client.post("/join", json=bad),
+            await client.post("/join", json={"install_code": CODE}),
+        ):
+            answers.append(json.dumps(response.json()))
+    assert "key.established" in answers[3]
+    await lab.close()
+    return secrets, "\n".join(answers)

@@ -62,16 +62,16 @@ class Engine:
     def ask(self) -> None:
         self._carry_out(self.engine.start(self.hub, issued(self.device.eui64).suite, self._now))
 
-    def _hear(self, frame: ApsFrame) -> bool:
+    def _hear(self, frame: ApsFrame) -> None:
         if frame.cluster != 0x0800 or not frame.payload[0] & 0x01:
-            return self._receive(frame)
+            self._receive(frame)
+            return
         self.lengths.append(len(frame.payload))
         self._carry_out(
             self.engine.receive(
                 self.hub, frame.payload[2], frame.payload[3:], from_server=True, tsn=frame.payload[1], now=self._now
             )
         )
-        return True
 
     def _carry_out(self, outputs: list[Output]) -> None:
         for output in outputs:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from hanctl.eui64 import Eui64, from_bytes, to_bytes
+from hanctl.eui64 import Eui64, from_bytes
 from hanctl.simulator import zdo
 from hanctl.simulator.cbke import CLUSTER as KEY_ESTABLISHMENT
 from hanctl.simulator.device_membership import Joiner
@@ -29,7 +29,6 @@ from hanctl.simulator.zcl import ZclFrame
 ANY_ENDPOINT = 0xFF
 BUSY_S = 3.0
 """How long a sleepy device polls fast after it sent or got something."""
-_LEAVE_REJOIN = 0x80
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +98,11 @@ class SimulatedDevice:
     @property
     def running_version(self) -> int:
         return self.storage.running_version
+
+    @property
+    def link_key(self) -> bytes:
+        """The key of its APS encryption with the trust centre, 16 bytes."""
+        return self.storage.link_key or self.spec.link_key
 
     @property
     def ota_state(self) -> OtaState:
@@ -305,6 +309,7 @@ class SimulatedDevice:
             payload,
             ack_request=ack,
             encrypted=encrypted,
+            link_key=self.link_key if encrypted else None,
         )
         self._fragmenter.send(frame, done)
 
@@ -325,15 +330,19 @@ class SimulatedDevice:
 
     # --- frames in
 
-    def receive(self, frame: ApsFrame) -> None:
-        """Take a frame from the coordinator."""
+    def receive(self, frame: ApsFrame) -> bool:
+        """Take a frame from the coordinator; False where its APS layer cannot."""
         if not self.powered or self.nwk is None or not self._joiner.check():
-            return
+            return False
+        if not self.medium.readable(frame, self.link_key):
+            return False
         self._busy()
         whole = self._fragmenter.receive(frame)
-        if whole is None:
-            return
-        frame = whole
+        if whole is not None:
+            self._receive_whole(whole)
+        return True
+
+    def _receive_whole(self, frame: ApsFrame) -> None:
         if frame.destination_endpoint == 0 and frame.profile == 0:
             self._receive_zdo(frame)
             return
@@ -363,14 +372,9 @@ class SimulatedDevice:
                 self.send_zdo(frame.source, *answer)
 
     def _receive_leave(self, frame: ApsFrame) -> None:
-        tsn, who = frame.payload[:1], frame.payload[1:9]
-        if len(frame.payload) < 10:
-            self.send_zdo(frame.source, frame.cluster | zdo.RESPONSE, tsn + bytes([zdo.INV_REQUESTTYPE]))
-        elif who not in (bytes(8), to_bytes(self.eui64)):
-            self.send_zdo(frame.source, frame.cluster | zdo.RESPONSE, tsn + bytes([zdo.DEVICE_NOT_FOUND]))
-        else:
-            self.send_zdo(frame.source, frame.cluster | zdo.RESPONSE, tsn + bytes([zdo.SUCCESS]))
-            rejoin = bool(frame.payload[9] & _LEAVE_REJOIN)
+        status, rejoin = zdo.leave_request(self.eui64, frame.payload)
+        self.send_zdo(frame.source, frame.cluster | zdo.RESPONSE, frame.payload[:1] + bytes([status]))
+        if status == zdo.SUCCESS:
             # The answer must be out before the radio leaves the network.
             self._timers.set("leave", 0.1 + 2 * self.link.delay_s, lambda: self.leave(rejoin=rejoin))
 

@@ -40,7 +40,7 @@ class Block:
 
 @dataclass(frozen=True, slots=True)
 class ApsFrame:
-    """One APS data frame. ``encrypted`` means with the link key of the two ends.
+    """One APS data frame. ``encrypted`` means with the link key of the two ends: ``link_key``, which its sender used.
 
     A ``block`` is acknowledged by its receiver with ``Medium.acknowledge``; any other frame by its arrival.
     """
@@ -57,6 +57,7 @@ class ApsFrame:
     encrypted: bool = False
     group: int | None = None
     block: Block | None = None
+    link_key: bytes | None = field(default=None, repr=False)
 
     @property
     def from_coordinator(self) -> bool:
@@ -86,14 +87,15 @@ class Node(Protocol):
     sleepy: bool
     link: Link
 
-    def receive(self, frame: ApsFrame) -> None:
-        """Take a frame addressed to this node."""
+    def receive(self, frame: ApsFrame) -> bool:
+        """Take a frame addressed to this node; False where its APS layer cannot, so that nothing acknowledges it."""
 
 
 class Coordinator(Protocol):
     """The dongle's end of every link."""
 
-    def receive_from(self, node: Node, frame: ApsFrame) -> None: ...
+    def receive_from(self, node: Node, frame: ApsFrame) -> bool:
+        """As ``Node.receive``."""
 
     def hearing(self) -> bool:
         """Whether the coordinator is powered and its network is up."""
@@ -133,11 +135,12 @@ class BlockId:
 
 @dataclass(slots=True)
 class Counts:
-    """What the medium has carried."""
+    """What the medium has carried. ``undecryptable``: under another link key than its receiver's, retries included."""
 
     sent: int = 0
     lost: int = 0
     expired: int = 0
+    undecryptable: int = 0
 
 
 @dataclass
@@ -202,6 +205,13 @@ class Medium:
         if not self._lost(node):
             self._later(node.link.delay_s, self._block_done, block, True)
 
+    def readable(self, frame: ApsFrame, link_key: bytes | None) -> bool:
+        """Whether the receiver, which has this link key with the sender, can decrypt the frame; counted where not."""
+        if not frame.encrypted or frame.broadcast or frame.link_key == link_key:
+            return True
+        self.counts.undecryptable += 1
+        return False
+
     def leave(self, node: Node) -> None:
         """The node announced that it leaves; its address is free at once."""
         if self.coordinator is not None and self.coordinator.hearing():
@@ -246,11 +256,10 @@ class Medium:
             self.counts.lost += 1
         return lost
 
-    def _deliver(self, node: Node, frame: ApsFrame) -> None:
+    def _deliver(self, node: Node, frame: ApsFrame) -> bool:
         if frame.from_coordinator:
-            node.receive(frame)
-        elif self.coordinator is not None:
-            self.coordinator.receive_from(node, frame)
+            return node.receive(frame)
+        return self.coordinator is not None and self.coordinator.receive_from(node, frame)
 
     def _attempt(self, node: Node, frame: ApsFrame, done: Done) -> None:
         """Deliver a unicast, with APS retries where an acknowledgement was asked for."""
@@ -273,9 +282,8 @@ class Medium:
             self._failed(attempt)
             return
         if not attempt.received:
-            attempt.received = True
-            self._deliver(node, frame)
-        if frame.ack_request and self._lost(node):
+            attempt.received = self._deliver(node, frame)
+        if frame.ack_request and (not attempt.received or self._lost(node)):
             self._failed(attempt)
         else:
             self._later(node.link.delay_s, attempt.done, True)
@@ -316,7 +324,7 @@ class Medium:
             attempt.done(delivered)
 
     @staticmethod
-    def _later(delay_s: float, callback: Callable[..., None], *args: object) -> None:
+    def _later(delay_s: float, callback: Callable[..., object], *args: object) -> None:
         asyncio.get_running_loop().call_later(delay_s, callback, *args)
 
 

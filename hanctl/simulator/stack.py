@@ -12,7 +12,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import Enum
 from typing import Protocol
 
@@ -274,8 +274,10 @@ class Stack:
             return SendError.BUSY
         if frame.encrypted and not frame.broadcast:
             eui64 = self.eui64_of(frame.destination)
-            if eui64 is None or self.link_key(eui64) is None:
+            link_key = self.link_key(eui64) if eui64 is not None else None
+            if link_key is None:
                 return SendError.NO_LINK_KEY
+            frame = replace(frame, link_key=link_key)
         self._in_flight += 1
         self.network.frame_counter += 1
 
@@ -303,14 +305,16 @@ class Stack:
         if node is not None:
             self.medium.acknowledge(node, BlockId(node.eui64, False, counter, index))
 
-    def receive_from(self, node: Node, frame: ApsFrame) -> None:
-        """A frame from a device: the stack answers its own ZDO, the host hears of everything."""
-        if not self.hearing() or node.nwk is None:
-            return
+    def receive_from(self, node: Node, frame: ApsFrame) -> bool:
+        """A frame from a device: the stack answers its own ZDO, the host hears of everything it can decrypt."""
+        if not self.hearing() or node.nwk is None or not self.medium.readable(frame, self.link_key(node.eui64)):
+            return False
         whole = frame if self.fragmenter is None else self.fragmenter.receive(frame)
-        if whole is None:
-            return
-        frame = whole
+        if whole is not None:
+            self._receive_whole(node, whole)
+        return True
+
+    def _receive_whole(self, node: Node, frame: ApsFrame) -> None:
         if frame.profile == 0 and frame.destination_endpoint == 0:
             self._answer_zdo(frame)
         if self.listener is not None:

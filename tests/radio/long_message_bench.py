@@ -51,18 +51,20 @@ class Node:
         self._medium = medium
         medium.attach(self)
 
-    def receive(self, frame: ApsFrame) -> None:
+    def receive(self, frame: ApsFrame) -> bool:
         self.heard.append(frame)
         if self.deaf_to(frame):
-            return
+            return False
         whole = self.fragmenter.receive(frame)
         if whole is not None:
             self.messages.append(whole)
+        return True
 
     def frame(self, payload: bytes, *, encrypted: bool = False) -> ApsFrame:
         assert self.nwk is not None
         self.counter = (self.counter + 1) & 0xFF
-        return ApsFrame(self.nwk, 0, 0x0109, CLUSTER, 1, 1, self.counter, payload, encrypted=encrypted)
+        key = KEY if encrypted else None
+        return ApsFrame(self.nwk, 0, 0x0109, CLUSTER, 1, 1, self.counter, payload, encrypted=encrypted, link_key=key)
 
     async def say(self, payload: bytes, *, encrypted: bool = False) -> bool:
         """Whether all of it was acknowledged."""

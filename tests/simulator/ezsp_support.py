@@ -36,8 +36,9 @@ class TinyNode:
         self._medium, self._stack = medium, stack
         medium.attach(self)
 
-    def receive(self, frame: ApsFrame) -> None:
+    def receive(self, frame: ApsFrame) -> bool:
         self.heard.append(frame)
+        return True
 
     def join(self, key: bytes = WELL_KNOWN_KEY) -> bool:
         self.nwk = self._stack.admit(self, key)
@@ -56,6 +57,7 @@ class TinyNode:
             7,
             payload,
             encrypted=encrypted,
+            link_key=self._stack.link_key(self.eui64) if encrypted else None,
         )
         self._medium.to_coordinator(self, frame, lambda _: None)
 

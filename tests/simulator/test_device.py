@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 import struct
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -308,8 +309,44 @@ async def test_no_frame_can_break_it(seed: int) -> None:
         if not zdo_frame and rng.random() < 0.8:
             payload = bytes([rng.choice([0x08, 0x09, 0x18, 0x19]), 1, rng.randrange(14)]) + payload
         endpoint, profile = (0, 0) if zdo_frame else (1, 0x0109)
-        hub.device.receive(
-            ApsFrame(0, hub.device.nwk or 0, profile, cluster, endpoint, endpoint, 1, payload, encrypted=True)
-        )
+        aps = ApsFrame(0, hub.device.nwk or 0, profile, cluster, endpoint, endpoint, 1, payload)
+        hub.device.receive(replace(aps, encrypted=True, link_key=hub.device.link_key))
         await asyncio.sleep(rng.random())
     assert broken == []
+
+
+@in_virtual_time
+async def test_what_is_under_another_key_is_neither_heard_nor_acknowledged() -> None:
+    hub = await joined()
+    nwk, established = hub.device.nwk or 0, bytes(range(16))
+
+    async def reaches_the_device(size: int, *, encrypted: bool = True) -> bool:
+        delivered: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
+        read = ZclFrame(3, zcl.READ_ATTRIBUTES, struct.pack("<H", 0x0006) * size, to_client=True)
+        frame = ApsFrame(0, nwk, 0x0109, 0x0019, 1, 1, hub.stack.next_counter(), read.encode(), encrypted=encrypted)
+        assert hub.stack.send(frame, delivered.set_result) is None
+        return await delivered
+
+    async def reaches_the_hub(destination_endpoint: int) -> bool:
+        heard = len(hub.heard)
+        hub.device._send(0, 0x0109, 0x000A, 1, destination_endpoint, b"\x00\x01\x00\x00\x00", encrypted=True)
+        await asyncio.sleep(20)
+        return len(hub.heard) > heard
+
+    hub.stack.fragment(longest=1500)
+    assert await reaches_the_device(1) and await reaches_the_device(50) and await reaches_the_hub(1)
+    assert hub.medium.counts.undecryptable == 0
+
+    # Only one of the two has the new key.
+    hub.stack.import_link_key(hub.device.eui64, established)
+    heard = len(hub.heard)
+    assert not await reaches_the_device(1)
+    assert hub.medium.counts.undecryptable == 4
+    assert not await reaches_the_device(50)
+    assert hub.medium.counts.undecryptable == 8
+    assert len(hub.heard) == heard
+    assert not await reaches_the_hub(1)
+    assert await reaches_the_device(1, encrypted=False)
+
+    hub.stack.erase_link_key(hub.device.eui64)
+    assert await reaches_the_device(1) and await reaches_the_hub(1)

@@ -26,11 +26,13 @@ class Listener:
     got: list[ApsFrame] = field(default_factory=list)
     up: bool = True
 
-    def receive(self, frame: ApsFrame) -> None:
+    def receive(self, frame: ApsFrame) -> bool:
         self.got.append(frame)
+        return True
 
-    def receive_from(self, node: Node, frame: ApsFrame) -> None:
+    def receive_from(self, node: Node, frame: ApsFrame) -> bool:
         self.got.append(frame)
+        return True
 
     def hearing(self) -> bool:
         return self.up

@@ -135,8 +135,9 @@ class TinyNode:
     link: Link = field(default_factory=Link)
     heard: list[ApsFrame] = field(default_factory=list)
 
-    def receive(self, frame: ApsFrame) -> None:
+    def receive(self, frame: ApsFrame) -> bool:
         self.heard.append(frame)
+        return True
 
     def join(self, stack: Stack, key: bytes = WELL_KNOWN_KEY) -> bool:
         if self not in stack.medium.nodes:
@@ -149,7 +150,10 @@ class TinyNode:
     ) -> None:
         assert self.nwk is not None
         endpoint = 1 if profile else 0
-        frame = ApsFrame(self.nwk, 0, profile, cluster, endpoint, endpoint, 33, payload, encrypted=encrypted)
+        key = stack.link_key(self.eui64) if encrypted else None
+        frame = ApsFrame(
+            self.nwk, 0, profile, cluster, endpoint, endpoint, 33, payload, encrypted=encrypted, link_key=key
+        )
         stack.medium.to_coordinator(self, frame, lambda _: None)
 
 

@@ -33,10 +33,23 @@ CODE = "83FED3407A939723A5C639B26916D505C3B5"
 TABLE = 12
 
 
+class KeyedDevice(SimulatedDevice):
+    """A device that encrypts with the key it established, once it has one."""
+
+    established: bytes | None = None
+
+    @property
+    def link_key(self) -> bytes:
+        return self.established or super().link_key
+
+
 class Engine:
     """The engine as initiator inside a simulated device, over its radio."""
 
     def __init__(self, device: SimulatedDevice, hub: Eui64) -> None:
+        # The world makes plain devices.
+        device.__class__ = KeyedDevice
+        assert isinstance(device, KeyedDevice)
         self.device = device
         self.hub = hub
         self.engine = KeyEstablishment([issued(device.eui64)])
@@ -49,16 +62,16 @@ class Engine:
     def ask(self) -> None:
         self._carry_out(self.engine.start(self.hub, issued(self.device.eui64).suite, self._now))
 
-    def _hear(self, frame: ApsFrame) -> None:
+    def _hear(self, frame: ApsFrame) -> bool:
         if frame.cluster != 0x0800 or not frame.payload[0] & 0x01:
-            self._receive(frame)
-            return
+            return self._receive(frame)
         self.lengths.append(len(frame.payload))
         self._carry_out(
             self.engine.receive(
                 self.hub, frame.payload[2], frame.payload[3:], from_server=True, tsn=frame.payload[1], now=self._now
             )
         )
+        return True
 
     def _carry_out(self, outputs: list[Output]) -> None:
         for output in outputs:
@@ -71,7 +84,7 @@ class Engine:
                 case Run(ticket=ticket, job=job):
                     self._carry_out(self.engine.finished(self.hub, ticket, job(), self._now))
                 case Established(key=key):
-                    self.key = key
+                    self.key = self.device.established = key
 
     @property
     def _now(self) -> float:

@@ -284,7 +284,7 @@ class Daemon:
         return control
 
     def _alive(self, eui64: Eui64, life: Life) -> None:
-        if life is Life.FRAME:
+        if life in (Life.FRAME, Life.SECURED):
             self.updates.heard(eui64)
         else:
             self.updates.returned(eui64)

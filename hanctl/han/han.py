@@ -328,7 +328,7 @@ class Han:
             )
             if answer is not None:
                 self._answer(replace(answer, sleepy=device.sleepy))
-        self._lives(device, Life.FRAME)
+        self._lives(device, Life.SECURED if frame.aps_encrypted else Life.FRAME)
 
     def _response(self, frame: IncomingFrame, response: ZclFrame, eui64: Eui64) -> None:
         # A Default Response may come in clear: that is how a device says that it wants to be spoken to in cipher.

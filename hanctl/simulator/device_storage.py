@@ -41,6 +41,8 @@ class DeviceStorage:
         self._slot_path = None if directory is None else directory / f"device-{stem}.image"
         self.running_version = factory_version
         self.membership: Membership | None = None
+        self.link_key: bytes | None = None
+        """The key that was established with the trust centre."""
         self.image: ImageId | None = None
         self.image_size = 0
         self.applied = False
@@ -95,7 +97,14 @@ class DeviceStorage:
         self._save()
 
     def set_membership(self, membership: Membership | None) -> None:
+        """On another network, or none, an established key is worth nothing."""
+        if membership is None or self.membership is None or membership.key != self.membership.key:
+            self.link_key = None
         self.membership = membership
+        self._save()
+
+    def set_link_key(self, key: bytes | None) -> None:
+        self.link_key = key
         self._save()
 
     def _clear_slot(self) -> None:
@@ -110,6 +119,7 @@ class DeviceStorage:
             {
                 "running_version": self.running_version,
                 "membership": None if member is None else {"nwk": member.nwk, "key": member.key.hex()},
+                "link_key": None if self.link_key is None else self.link_key.hex(),
                 "image": None if image is None else asdict(image),
                 "image_size": self.image_size,
                 "applied": self.applied,
@@ -124,6 +134,7 @@ class DeviceStorage:
             self.running_version = int(content["running_version"])
             member, image = content["membership"], content["image"]
             self.membership = None if member is None else Membership(member["nwk"], bytes.fromhex(member["key"]))
+            self.link_key = None if content["link_key"] is None else bytes.fromhex(content["link_key"])
             self.image = None if image is None else ImageId(**image)
             self.image_size, self.applied = int(content["image_size"]), bool(content["applied"])
         except (KeyError, TypeError, ValueError) as error:

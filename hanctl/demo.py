@@ -61,9 +61,14 @@ class Audience:
     progress: Callable[[Progress], None]
 
 
-async def run(radio: Literal["ezsp", "znp"], directory: Path, audience: Audience) -> ActivationNotice:
-    """Run the demonstration with its state in ``directory``; returns the activation notice. Raises DemoFailed."""
-    async with _simulation(radio, audience) as (world, url):
+async def run(
+    radio: Literal["ezsp", "znp"], directory: Path, audience: Audience, pcap: Path | None = None
+) -> ActivationNotice:
+    """Run the demonstration with its state in ``directory``; returns the activation notice. Raises DemoFailed.
+
+    ``pcap``: a file for what is on air, as ``World.capture`` writes it.
+    """
+    async with _simulation(radio, audience, pcap) as (world, url):
         config = Config.model_validate(
             {
                 "hub": {"state_dir": str(directory), "socket": str(directory / "socket")},
@@ -87,9 +92,12 @@ async def run(radio: Literal["ezsp", "znp"], directory: Path, audience: Audience
 
 
 @asynccontextmanager
-async def _simulation(radio: Literal["ezsp", "znp"], audience: Audience) -> AsyncIterator[tuple[World, str]]:
+async def _simulation(
+    radio: Literal["ezsp", "znp"], audience: Audience, pcap: Path | None
+) -> AsyncIterator[tuple[World, str]]:
     world = World.build([DISPLAY], kind=radio)
     world.listen(audience.device)
+    capture = None if pcap is None else world.capture(pcap)
     port = TcpPort(world.dongle)
     await port.open()
     try:
@@ -98,6 +106,8 @@ async def _simulation(radio: Literal["ezsp", "znp"], audience: Audience) -> Asyn
     finally:
         world.stop()
         await port.close()
+        if capture is not None:
+            capture.close()
 
 
 async def _update(daemon: Daemon, world: World, audience: Audience) -> ActivationNotice:

@@ -219,6 +219,8 @@ class Stack:
             return None
         offered = self._key_offered_to(node.eui64)
         nwk = self._new_address()
+        if self.medium.observer is not None:
+            self.medium.observer.association(node, nwk, offered)
         if offered is None:
             self._tell_join(node.eui64, nwk, JoinKind.UNSECURED_JOIN, denied=True)
             return None
@@ -235,6 +237,8 @@ class Stack:
         child = self.children.get(node.eui64)
         if not self.hearing() or self.network is None or child is None or network_key != self.network.key:
             return None
+        if self.medium.observer is not None:
+            self.medium.observer.rejoin(node, child.nwk)
         self._tell_join(node.eui64, child.nwk, JoinKind.SECURED_REJOIN, denied=False)
         return child.nwk
 

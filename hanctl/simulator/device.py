@@ -344,19 +344,19 @@ class SimulatedDevice:
 
     # --- frames in
 
-    def receive(self, frame: ApsFrame) -> bool:
-        """Take a frame from the coordinator; False where its APS layer cannot."""
+    def takes(self, frame: ApsFrame) -> bool:
+        """Whether the frame is of its network, and in clear or under its link key."""
+        return self._joiner.parent_is_ours() and frame.readable(self.link_key)
+
+    def receive(self, frame: ApsFrame) -> None:
+        """Take a frame from the coordinator."""
         if not self.powered or self.nwk is None or not self._joiner.check():
-            return False
-        if not self.medium.readable(frame, self.link_key):
-            return False
+            return
         self._busy()
         whole = self._fragmenter.receive(frame)
-        if whole is not None:
-            self._receive_whole(whole)
-        return True
-
-    def _receive_whole(self, frame: ApsFrame) -> None:
+        if whole is None:
+            return
+        frame = whole
         if frame.destination_endpoint == 0 and frame.profile == 0:
             self._zdo.receive(frame)
             return

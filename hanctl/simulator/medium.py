@@ -67,6 +67,10 @@ class ApsFrame:
     def broadcast(self) -> bool:
         return self.destination >= FIRST_BROADCAST
 
+    def readable(self, link_key: bytes | None) -> bool:
+        """Whether a receiver that has this link key with the sender can decrypt it."""
+        return not self.encrypted or self.broadcast or self.link_key == link_key
+
 
 @dataclass(slots=True)
 class Link:
@@ -87,15 +91,20 @@ class Node(Protocol):
     sleepy: bool
     link: Link
 
-    def receive(self, frame: ApsFrame) -> bool:
-        """Take a frame addressed to this node; False where its APS layer cannot, so that nothing acknowledges it."""
+    def takes(self, frame: ApsFrame) -> bool:
+        """Whether its stack can decrypt a frame addressed to it; what it cannot, it does not acknowledge."""
+
+    def receive(self, frame: ApsFrame) -> None:
+        """Take a frame addressed to this node."""
 
 
 class Coordinator(Protocol):
     """The dongle's end of every link."""
 
-    def receive_from(self, node: Node, frame: ApsFrame) -> bool:
-        """As ``Node.receive``."""
+    def takes_from(self, node: Node, frame: ApsFrame) -> bool:
+        """As ``Node.takes``."""
+
+    def receive_from(self, node: Node, frame: ApsFrame) -> None: ...
 
     def hearing(self) -> bool:
         """Whether the coordinator is powered and its network is up."""
@@ -135,7 +144,7 @@ class BlockId:
 
 @dataclass(slots=True)
 class Counts:
-    """What the medium has carried. ``undecryptable``: under another link key than its receiver's, retries included."""
+    """What the medium has carried. ``undecryptable``: under another key than the receiver's, retries included."""
 
     sent: int = 0
     lost: int = 0
@@ -205,13 +214,6 @@ class Medium:
         if not self._lost(node):
             self._later(node.link.delay_s, self._block_done, block, True)
 
-    def readable(self, frame: ApsFrame, link_key: bytes | None) -> bool:
-        """Whether the receiver, which has this link key with the sender, can decrypt the frame; counted where not."""
-        if not frame.encrypted or frame.broadcast or frame.link_key == link_key:
-            return True
-        self.counts.undecryptable += 1
-        return False
-
     def leave(self, node: Node) -> None:
         """The node announced that it leaves; its address is free at once."""
         if self.coordinator is not None and self.coordinator.hearing():
@@ -256,10 +258,20 @@ class Medium:
             self.counts.lost += 1
         return lost
 
-    def _deliver(self, node: Node, frame: ApsFrame) -> bool:
+    def _taken(self, node: Node, frame: ApsFrame) -> bool:
         if frame.from_coordinator:
-            return node.receive(frame)
-        return self.coordinator is not None and self.coordinator.receive_from(node, frame)
+            taken = node.takes(frame)
+        else:
+            taken = self.coordinator is not None and self.coordinator.takes_from(node, frame)
+        if not taken:
+            self.counts.undecryptable += 1
+        return taken
+
+    def _deliver(self, node: Node, frame: ApsFrame) -> None:
+        if frame.from_coordinator:
+            node.receive(frame)
+        elif self.coordinator is not None:
+            self.coordinator.receive_from(node, frame)
 
     def _attempt(self, node: Node, frame: ApsFrame, done: Done) -> None:
         """Deliver a unicast, with APS retries where an acknowledgement was asked for."""
@@ -282,8 +294,12 @@ class Medium:
             self._failed(attempt)
             return
         if not attempt.received:
-            attempt.received = self._deliver(node, frame)
-        if frame.ack_request and (not attempt.received or self._lost(node)):
+            if not self._taken(node, frame):
+                self._failed(attempt)
+                return
+            attempt.received = True
+            self._deliver(node, frame)
+        if frame.ack_request and self._lost(node):
             self._failed(attempt)
         else:
             self._later(node.link.delay_s, attempt.done, True)
@@ -302,7 +318,7 @@ class Medium:
         self._unacknowledged[identity] = attempt
 
         def arrive() -> None:
-            if self._reach(node):
+            if self._reach(node) and self._taken(node, frame):
                 self._deliver(node, frame)
 
         def try_once() -> None:
@@ -324,7 +340,7 @@ class Medium:
             attempt.done(delivered)
 
     @staticmethod
-    def _later(delay_s: float, callback: Callable[..., object], *args: object) -> None:
+    def _later(delay_s: float, callback: Callable[..., None], *args: object) -> None:
         asyncio.get_running_loop().call_later(delay_s, callback, *args)
 
 

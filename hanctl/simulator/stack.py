@@ -313,16 +313,18 @@ class Stack:
         if node is not None:
             self.medium.acknowledge(node, BlockId(node.eui64, False, counter, index))
 
-    def receive_from(self, node: Node, frame: ApsFrame) -> bool:
-        """A frame from a device: the stack answers its own ZDO, the host hears of everything it can decrypt."""
-        if not self.hearing() or node.nwk is None or not self.medium.readable(frame, self.link_key(node.eui64)):
-            return False
-        whole = frame if self.fragmenter is None else self.fragmenter.receive(frame)
-        if whole is not None:
-            self._receive_whole(node, whole)
-        return True
+    def takes_from(self, node: Node, frame: ApsFrame) -> bool:
+        """Whether the frame is in clear, or under the link key with the device."""
+        return frame.readable(self.link_key(node.eui64))
 
-    def _receive_whole(self, node: Node, frame: ApsFrame) -> None:
+    def receive_from(self, node: Node, frame: ApsFrame) -> None:
+        """A frame from a device: the stack answers its own ZDO, the host hears of everything."""
+        if not self.hearing() or node.nwk is None:
+            return
+        whole = frame if self.fragmenter is None else self.fragmenter.receive(frame)
+        if whole is None:
+            return
+        frame = whole
         if frame.profile == 0 and frame.destination_endpoint == 0:
             self._answer_zdo(frame)
         if self.listener is not None:

@@ -51,14 +51,16 @@ class Node:
         self._medium = medium
         medium.attach(self)
 
-    def receive(self, frame: ApsFrame) -> bool:
+    def takes(self, frame: ApsFrame) -> bool:
+        return frame.readable(KEY)
+
+    def receive(self, frame: ApsFrame) -> None:
         self.heard.append(frame)
         if self.deaf_to(frame):
-            return False
+            return
         whole = self.fragmenter.receive(frame)
         if whole is not None:
             self.messages.append(whole)
-        return True
 
     def frame(self, payload: bytes, *, encrypted: bool = False) -> ApsFrame:
         assert self.nwk is not None

@@ -61,8 +61,9 @@ def deafen_coordinator(bench: Bench, to: Callable[[ApsFrame], bool]) -> None:
     hear: Any = bench.stack.receive_from
     stack: Any = bench.stack
 
-    def receive_from(node: Node, frame: ApsFrame) -> bool:
-        return not to(frame) and hear(node, frame)
+    def receive_from(node: Node, frame: ApsFrame) -> None:
+        if not to(frame):
+            hear(node, frame)
 
     stack.receive_from = receive_from
 

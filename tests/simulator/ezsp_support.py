@@ -36,9 +36,11 @@ class TinyNode:
         self._medium, self._stack = medium, stack
         medium.attach(self)
 
-    def receive(self, frame: ApsFrame) -> bool:
+    def takes(self, frame: ApsFrame) -> bool:
+        return frame.readable(self._stack.link_key(self.eui64))
+
+    def receive(self, frame: ApsFrame) -> None:
         self.heard.append(frame)
-        return True
 
     def join(self, key: bytes = WELL_KNOWN_KEY) -> bool:
         self.nwk = self._stack.admit(self, key)

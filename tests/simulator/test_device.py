@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import random
 import struct
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -309,8 +308,9 @@ async def test_no_frame_can_break_it(seed: int) -> None:
         if not zdo_frame and rng.random() < 0.8:
             payload = bytes([rng.choice([0x08, 0x09, 0x18, 0x19]), 1, rng.randrange(14)]) + payload
         endpoint, profile = (0, 0) if zdo_frame else (1, 0x0109)
-        aps = ApsFrame(0, hub.device.nwk or 0, profile, cluster, endpoint, endpoint, 1, payload)
-        hub.device.receive(replace(aps, encrypted=True, link_key=hub.device.link_key))
+        hub.device.receive(
+            ApsFrame(0, hub.device.nwk or 0, profile, cluster, endpoint, endpoint, 1, payload, encrypted=True)
+        )
         await asyncio.sleep(rng.random())
     assert broken == []
 

@@ -26,13 +26,17 @@ class Listener:
     got: list[ApsFrame] = field(default_factory=list)
     up: bool = True
 
-    def receive(self, frame: ApsFrame) -> bool:
-        self.got.append(frame)
+    def takes(self, frame: ApsFrame) -> bool:
         return True
 
-    def receive_from(self, node: Node, frame: ApsFrame) -> bool:
-        self.got.append(frame)
+    def takes_from(self, node: Node, frame: ApsFrame) -> bool:
         return True
+
+    def receive(self, frame: ApsFrame) -> None:
+        self.got.append(frame)
+
+    def receive_from(self, node: Node, frame: ApsFrame) -> None:
+        self.got.append(frame)
 
     def hearing(self) -> bool:
         return self.up

@@ -135,9 +135,11 @@ class TinyNode:
     link: Link = field(default_factory=Link)
     heard: list[ApsFrame] = field(default_factory=list)
 
-    def receive(self, frame: ApsFrame) -> bool:
-        self.heard.append(frame)
+    def takes(self, frame: ApsFrame) -> bool:
         return True
+
+    def receive(self, frame: ApsFrame) -> None:
+        self.heard.append(frame)
 
     def join(self, stack: Stack, key: bytes = WELL_KNOWN_KEY) -> bool:
         if self not in stack.medium.nodes:

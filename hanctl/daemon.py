@@ -21,7 +21,8 @@ from hanctl.errors import ConfigError, HanctlError, Refused
 from hanctl.eui64 import Eui64
 from hanctl.firmware.service import UpdateService
 from hanctl.firmware.store import FirmwareStore
-from hanctl.han.han import Han, Life
+from hanctl.han.han import Han
+from hanctl.han.life import Life
 from hanctl.ledger.events import HubStarted, HubStopped
 from hanctl.ledger.ledger import Ledger
 from hanctl.ledger.records import DeviceType

@@ -22,6 +22,16 @@ ANSWERS_IN_NEW_ORDER = 14
 """From this EZSP version on, exportLinkKeyByIndex answers status, context, key, metadata."""
 
 
+PARTNER_KEY_REFUSALS = {
+    bt.EmberKeyStatus.TC_NO_LINK_KEY_FOR_REQUESTER: "one of the two has no established key",
+    bt.EmberKeyStatus.TC_REQUESTER_EUI64_UNKNOWN: "the dongle does not know who asks",
+    bt.EmberKeyStatus.TC_REJECTED_APP_KEY_REQUEST: "the dongle's policy is against it",
+    bt.EmberKeyStatus.TC_FAILED_TO_SEND_APP_KEYS: "the keys could not be sent",
+    bt.EmberKeyStatus.TC_TIMEOUT_WAITING_FOR_SECOND_APP_KEY_REQUEST: "the partner did not ask too",
+    bt.EmberKeyStatus.TC_NON_MATCHING_APP_KEY_REQUEST_RECEIVED: "the partner asked for a key with another",
+}
+
+
 class EzspApplication(HubApplication, LongMessages):
     """The hub on an EmberZNet NCP."""
 
@@ -124,7 +134,15 @@ class EzspApplication(HubApplication, LongMessages):
             if status == bt.sl_Status.NETWORK_DOWN:
                 self._sink.line_lost("the dongle's network went down")
             return
+        if frame_name == "zigbeeKeyEstablishmentHandler":
+            self._partner_key_asked(*args)
+            return
         super().ezsp_callback_handler(frame_name, args)  # type: ignore[no-untyped-call]
+
+    def _partner_key_asked(self, requester: t.EUI64, status: bt.EmberKeyStatus) -> None:
+        given = status == bt.EmberKeyStatus.TC_APP_KEY_SENT_TO_REQUESTER
+        if given or status in PARTNER_KEY_REFUSALS:
+            self._sink.partner_key_asked(t.EUI64(requester), given, PARTNER_KEY_REFUSALS.get(status, ""))
 
     def firmware(self) -> str:
         version = self.state.node_info.version

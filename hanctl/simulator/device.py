@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from hanctl.eui64 import Eui64, from_bytes
+from hanctl.eui64 import Eui64
 from hanctl.simulator import zdo
 from hanctl.simulator.cbke import CLUSTER as KEY_ESTABLISHMENT
 from hanctl.simulator.device_membership import Joiner
@@ -19,10 +19,12 @@ from hanctl.simulator.device_spec import OTA, DeviceSpec, PowerCut
 from hanctl.simulator.device_storage import DeviceStorage, Phase
 from hanctl.simulator.device_timers import Timers
 from hanctl.simulator.device_zcl import ZclAnswers
+from hanctl.simulator.device_zdo import ZdoAnswers
 from hanctl.simulator.fragmentation import fragmenter_of
 from hanctl.simulator.medium import BROADCAST_RX_ON, COORDINATOR, ApsFrame, Done, Link, Medium
 from hanctl.simulator.ota_client import OtaClient
 from hanctl.simulator.ota_types import OtaCounts, OtaIdentity, OtaState
+from hanctl.simulator.partner_keys import request_partner_key
 from hanctl.simulator.stack import MAC_MAINS_ROUTER, MAC_SLEEPY, Stack
 from hanctl.simulator.zcl import ZclFrame
 
@@ -83,6 +85,9 @@ class SimulatedDevice:
         self._wake: asyncio.TimerHandle | None = None
         self._cuts = list(spec.power_cut)
         self._busy_until = 0.0
+        self._zdo = ZdoAnswers(
+            self._describe, self.send_zdo, self._server_found, self._address_told, self._told_to_leave
+        )
         self._key_query: int | None = None
         self._tsn = self._counter = 0
         self._fragmenter = fragmenter_of(self, medium)
@@ -235,6 +240,15 @@ class SimulatedDevice:
     def registered(self) -> None:
         self._ota.start()
 
+    def ask_partner_key(self, partner: Eui64) -> None:
+        if self.online and self._joiner.check():
+            request_partner_key(self._joiner.stack, self, partner)
+
+    def take_partner_key(self, partner: Eui64, key: bytes) -> None:
+        if self.online:
+            self.storage.set_partner_key(partner, key)
+            self._tell("key", f"link key with {partner}")
+
     def give_up_network(self) -> None:
         self.leave()
 
@@ -344,39 +358,25 @@ class SimulatedDevice:
             return
         frame = whole
         if frame.destination_endpoint == 0 and frame.profile == 0:
-            self._receive_zdo(frame)
+            self._zdo.receive(frame)
             return
         for number, endpoint in self.endpoints.items():
             if frame.destination_endpoint in (number, ANY_ENDPOINT) and frame.profile in (endpoint.profile, 0xFFFF):
                 self._zcl.receive(endpoint, frame)
 
-    def _receive_zdo(self, frame: ApsFrame) -> None:
-        payload, now = frame.payload, self._now()
-        if frame.cluster == zdo.MATCH_DESC_REQ | zdo.RESPONSE:
-            if len(payload) >= 6 and payload[1] == zdo.SUCCESS and payload[4] > 0:
-                if payload[0] == self._key_query:
-                    self._key_query = None
-                    self.registration.server_found(payload[5])
-                    return
-                nwk = struct.unpack_from("<H", payload, 2)[0]
-                self._ota.drive(self.client.server_found(nwk, payload[5], now))
-        elif frame.cluster == zdo.IEEE_ADDR_REQ | zdo.RESPONSE:
-            if len(payload) >= 12 and payload[1] == zdo.SUCCESS:
-                nwk = struct.unpack_from("<H", payload, 10)[0]
-                self._ota.drive(self.client.server_eui(nwk, from_bytes(payload[2:10]), now))
-        elif frame.cluster == zdo.MGMT_LEAVE_REQ:
-            self._receive_leave(frame)
-        elif not frame.cluster & zdo.RESPONSE and frame.cluster != zdo.DEVICE_ANNCE:
-            answer = zdo.answer(self._describe(), frame.cluster, payload, broadcast=frame.broadcast)
-            if answer is not None:
-                self.send_zdo(frame.source, *answer)
+    def _server_found(self, tsn: int, nwk: int, endpoint: int) -> None:
+        if tsn == self._key_query:
+            self._key_query = None
+            self.registration.server_found(endpoint)
+        else:
+            self._ota.drive(self.client.server_found(nwk, endpoint, self._now()))
 
-    def _receive_leave(self, frame: ApsFrame) -> None:
-        status, rejoin = zdo.leave_request(self.eui64, frame.payload)
-        self.send_zdo(frame.source, frame.cluster | zdo.RESPONSE, frame.payload[:1] + bytes([status]))
-        if status == zdo.SUCCESS:
-            # The answer must be out before the radio leaves the network.
-            self._timers.set("leave", 0.1 + 2 * self.link.delay_s, lambda: self.leave(rejoin=rejoin))
+    def _address_told(self, nwk: int, eui64: Eui64) -> None:
+        self._ota.drive(self.client.server_eui(nwk, eui64, self._now()))
+
+    def _told_to_leave(self, rejoin: bool) -> None:
+        # The answer must be out before the radio leaves the network.
+        self._timers.set("leave", 0.1 + 2 * self.link.delay_s, lambda: self.leave(rejoin=rejoin))
 
     # --- telling
 

@@ -79,6 +79,8 @@ class Joiner:
         member = self.storage.membership
         nwk = self.stack.readmit(self.node, member.key) if member is not None else None
         if nwk is not None:
+            if self.medium.observer is not None:
+                self.medium.observer.rejoin(self.node, nwk)
             self._entered(nwk, "rejoined")
             return True
         nwk = self.stack.admit(self.node, self.spec.link_key)

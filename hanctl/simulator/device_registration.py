@@ -45,6 +45,9 @@ class Device(Protocol):
     def registered(self) -> None:
         """There is a key now: Smart Energy may begin."""
 
+    def ask_partner_key(self, partner: Eui64) -> None:
+        """Send the trust centre an APS Request Key for a link key with another device."""
+
     def give_up_network(self) -> None:
         """There will be none: leave."""
 
@@ -101,12 +104,14 @@ class Registration:
         self.stop()
         self._deaf = self._spec.silent_after == "join"
         self._errors = 0
+        if self._storage.link_key is not None:
+            self._ask_for_partners()
         if not self.ready and not self._deaf:
             self._timers.set("register", self._spec.registration_delay_s, self._discover)
 
     def stop(self) -> None:
         """It is off the network, or without power."""
-        for name in ("register", "initiator", "responder", "replay"):
+        for name in ("register", "initiator", "responder", "replay", "partners"):
             self._timers.cancel(name)
         for exchange in (self._initiator, self._responder):
             if exchange is not None:
@@ -229,6 +234,7 @@ class Registration:
         self._storage.set_link_key(keyed.key)
         self._device.tell_key("link key established")
         self._device.registered()
+        self._ask_for_partners()
         if self._spec.fault == "replay" and self.heard.keys == 1:
             self._replay(list(self._said), REPLAY_AFTER_S)
 
@@ -244,6 +250,14 @@ class Registration:
 
     def _again(self, seconds: float) -> None:
         self._timers.set("register", seconds, self._discover)
+
+    def _ask_for_partners(self) -> None:
+        missing = [each for each in self._spec.partners if each not in self._storage.partner_keys]
+        for partner in missing:
+            self._device.ask_partner_key(partner)
+        if missing:
+            # A partner may have no key yet, of which the trust centre says nothing.
+            self._timers.set("partners", self._spec.retry_s, self._ask_for_partners)
 
     # --- misbehaviour
 

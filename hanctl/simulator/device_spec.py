@@ -187,6 +187,8 @@ class TrustSpec(Section):
     """After so many failures it leaves."""
     compute_s: Seconds = 0.4
     """What a step's arithmetic takes it."""
+    partners: Annotated[tuple[Annotated[Eui64, BeforeValidator(_eui64)], ...], Field(strict=False)] = ()
+    """Devices that it asks the trust centre for a link key with, once it has its own."""
     fault: Literal[
         "", "wrong-suite", "off-curve", "low-order", "bad-confirm", "out-of-order", "terminate", "duplicate", "replay"
     ] = ""

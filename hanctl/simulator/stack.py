@@ -14,7 +14,7 @@ import logging
 import random
 from dataclasses import dataclass, field, replace
 from enum import Enum
-from typing import Protocol
+from typing import Literal, Protocol
 
 from hanctl.eui64 import Eui64
 from hanctl.simulator import zdo
@@ -60,6 +60,8 @@ class JoinPolicy:
 
     allow_joins: bool = True
     install_codes_only: bool = False
+    partner_keys: bool = False
+    """Whether two devices are given a link key of their own when one asks."""
 
 
 class JoinKind(Enum):
@@ -68,6 +70,9 @@ class JoinKind(Enum):
     UNSECURED_JOIN = "join"
     SECURED_REJOIN = "rejoin"
     LEFT = "left"
+
+
+PartnerKeyOutcome = Literal["sent", "no key", "denied"]
 
 
 class SendError(Enum):
@@ -86,6 +91,9 @@ class StackListener(Protocol):
         """A frame for the host. ``node`` is None for the dongle's own loopback."""
 
     def join_event(self, eui64: Eui64, nwk: int, kind: JoinKind, *, denied: bool) -> None: ...
+
+    def partner_key_event(self, requester: Eui64, outcome: PartnerKeyOutcome) -> None:
+        """A device asked for a link key with another."""
 
     def stack_changed(self) -> None:
         """Something that must survive a power cut changed (children, keys, network)."""
@@ -221,11 +229,8 @@ class Stack:
         nwk = self._new_address()
         if self.medium.observer is not None:
             self.medium.observer.association(node, nwk, offered)
-        if offered is None:
-            self._tell_join(node.eui64, nwk, JoinKind.UNSECURED_JOIN, denied=True)
-            return None
         if offered != link_key:
-            self._tell_join(node.eui64, nwk, JoinKind.UNSECURED_JOIN, denied=False)
+            self._tell_join(node.eui64, nwk, JoinKind.UNSECURED_JOIN, denied=offered is None)
             return None
         self.children[node.eui64] = Child(node.eui64, nwk, node.sleepy, link_key)
         self._changed()
@@ -237,8 +242,6 @@ class Stack:
         child = self.children.get(node.eui64)
         if not self.hearing() or self.network is None or child is None or network_key != self.network.key:
             return None
-        if self.medium.observer is not None:
-            self.medium.observer.rejoin(node, child.nwk)
         self._tell_join(node.eui64, child.nwk, JoinKind.SECURED_REJOIN, denied=False)
         return child.nwk
 

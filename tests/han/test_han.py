@@ -13,7 +13,8 @@ from hanctl.clock import LoopClock
 from hanctl.errors import NotFound
 from hanctl.eui64 import Eui64
 from hanctl.han.errors import TimedOut
-from hanctl.han.han import Han, Life
+from hanctl.han.han import Han
+from hanctl.han.life import Life
 from hanctl.ledger.ledger import Ledger
 from hanctl.ledger.records import Device
 from hanctl.radio.errors import DeliveryFailed, DongleGone

@@ -115,6 +115,8 @@ class FakeHub:
     def join_event(self, eui64: Eui64, nwk: int, kind: JoinKind, *, denied: bool) -> None:
         self.joins.append(kind)
 
+    def partner_key_event(self, requester: Eui64, outcome: str) -> None: ...
+
     def stack_changed(self) -> None:
         """Nothing is kept."""
 

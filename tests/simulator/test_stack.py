@@ -38,6 +38,8 @@ class Host:
     def join_event(self, eui64: Eui64, nwk: int, kind: JoinKind, *, denied: bool) -> None:
         self.joins.append((kind, denied))
 
+    def partner_key_event(self, requester: Eui64, outcome: str) -> None: ...
+
     def stack_changed(self) -> None:
         self.changes += 1
 

@@ -46,6 +46,8 @@ class OpenDongle(Dongle):
     def join_event(self, eui64: Eui64, nwk: int, kind: JoinKind, *, denied: bool) -> None:
         """No host is there."""
 
+    def partner_key_event(self, requester: Eui64, outcome: str) -> None: ...
+
     def stack_changed(self) -> None:
         self.flash.save({"children": len(self.stack.children)})
 

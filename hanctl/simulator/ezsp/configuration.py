@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 ALLOW_JOINS = 0x01
 JOINS_USE_INSTALL_CODE_KEY = 0x10
 CONTENTS_IN_CALLBACK = 0x41
+ALLOW_APP_KEY_REQUESTS = 0x61
 ENDPOINT_ENABLED = 0x0001
 MAX_ENDPOINTS = 10
 BUFFER_POOL = 255
@@ -153,6 +154,7 @@ class Configuration:
         self._ncp.stack.policy = JoinPolicy(
             allow_joins=bool(decision & ALLOW_JOINS),
             install_codes_only=bool(decision & JOINS_USE_INSTALL_CODE_KEY),
+            partner_keys=self._policies[Policy.APP_KEY_REQUEST_POLICY] == ALLOW_APP_KEY_REQUESTS,
         )
 
     # --- configuration values

@@ -12,7 +12,7 @@ from zigpy_znp.types.nvids import OsalNvIds
 from hanctl.eui64 import Eui64, from_bytes, to_bytes
 from hanctl.simulator.dongle import Dongle, Flash
 from hanctl.simulator.medium import ApsFrame, Node
-from hanctl.simulator.stack import WELL_KNOWN_KEY, JoinKind, Stack
+from hanctl.simulator.stack import WELL_KNOWN_KEY, JoinKind, PartnerKeyOutcome, Stack
 from hanctl.simulator.znp import af, app_cnf, network, sys_basic, sys_nv, util, zdo, zdo_local
 from hanctl.simulator.znp.codec import SREQ, Unreadable, c, decode, encode, rpc_error, t
 from hanctl.simulator.znp.faults import LineFaults
@@ -80,6 +80,7 @@ class ZnpDongle(Dongle):
         self.stack.network = None
         self.stack.fragment(longest=LONGEST_MESSAGE)
         self.stack.global_link_key = WELL_KNOWN_KEY
+        self.stack.policy.partner_keys = True
         network.load_devices(self.nvram, self.stack)
         self._booting = asyncio.get_running_loop().call_later(REBOOT_S, self._booted)
 
@@ -230,6 +231,9 @@ class ZnpDongle(Dongle):
     def join_event(self, eui64: Eui64, nwk: int, kind: JoinKind, *, denied: bool) -> None:
         if not denied:
             zdo.join_event(self, eui64, nwk, kind)
+
+    def partner_key_event(self, requester: Eui64, outcome: PartnerKeyOutcome) -> None:
+        """Z-Stack has no word for it."""
 
     def stack_changed(self) -> None:
         network.store_devices(self.nvram, self.stack)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
+    from hanctl.eui64 import Eui64
     from hanctl.simulator.medium import ApsFrame, Node
 
 
@@ -28,6 +29,12 @@ class Observer(Protocol):
 
     def association(self, node: Node, address: int, link_key: bytes | None) -> None:
         """``link_key``: the trust centre's for the device; None where it has none."""
+
+    def partner_key_request(self, node: Node, partner: Eui64, link_key: bytes) -> None:
+        """A device asks for a key with another, under its own link key."""
+
+    def partner_key(self, node: Node, partner: Eui64, key: bytes, link_key: bytes, *, asked: bool) -> None:
+        """The trust centre gives it one; ``asked``: it is the one that asked."""
 
     def rejoin(self, node: Node, address: int) -> None: ...
 

@@ -15,7 +15,10 @@ _EXTENDED = 0x80
 _FIRST_BLOCK, _LATER_BLOCK = 1, 2
 
 _TRANSPORT_KEY = 0x05
+_REQUEST_KEY = 0x08
 _STANDARD_NETWORK_KEY = 0x01
+_APPLICATION_LINK_KEY_REQUESTED = 0x02
+_APPLICATION_LINK_KEY = 0x03
 
 
 def data_header(frame: ApsFrame, *, secure: bool) -> bytes:
@@ -51,10 +54,20 @@ def command_header(counter: int) -> bytes:
     return bytes([_COMMAND | _SECURITY, counter])
 
 
-def transport_key(key: bytes, sequence: int, destination: Eui64, source: Eui64) -> bytes:
+def transport_network_key(key: bytes, sequence: int, destination: Eui64, source: Eui64) -> bytes:
     """The network key, for a device that joins."""
     head = bytes([_TRANSPORT_KEY, _STANDARD_NETWORK_KEY]) + key + bytes([sequence])
     return head + to_bytes(destination) + to_bytes(source)
+
+
+def request_link_key(partner: Eui64) -> bytes:
+    """A device asks for a link key with another."""
+    return bytes([_REQUEST_KEY, _APPLICATION_LINK_KEY_REQUESTED]) + to_bytes(partner)
+
+
+def transport_link_key(key: bytes, partner: Eui64, *, asked: bool) -> bytes:
+    """A link key with another device; ``asked``: its receiver is the one that asked."""
+    return bytes([_TRANSPORT_KEY, _APPLICATION_LINK_KEY]) + key + to_bytes(partner) + bytes([asked])
 
 
 def _block(block: Block | None) -> bytes:

@@ -45,9 +45,9 @@ class Capture:
         except SimulatorError:
             self._frames.close()
             raise
+        self._medium.observer = self._sniffer
         header = struct.pack("<IHHiIII", _MAGIC, *_VERSION, 0, 0, _SNAP_LENGTH, LINKTYPE_IEEE802_15_4_WITHFCS)
         self._record(self._frames, header)
-        self._medium.observer = self._sniffer
 
     def close(self) -> None:
         """End the capture."""

@@ -23,6 +23,10 @@ class KeyId(IntEnum):
     LINK = 0
     NETWORK = 1
     KEY_TRANSPORT = 2
+    KEY_LOAD = 3
+
+
+_HASHED = {KeyId.KEY_TRANSPORT: b"\x00", KeyId.KEY_LOAD: b"\x02"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +59,6 @@ def secured(header: bytes, payload: bytes, key: bytes, auxiliary: Auxiliary) -> 
     return header + auxiliary.pack() + sealed
 
 
-def key_transport_key(link_key: bytes) -> bytes:
-    """The key under which a link key's owner gets the network key. Source: Zigbee R22 §4.5."""
-    return mmo_hmac(link_key, b"\x00")
+def key_of(link_key: bytes, key: KeyId) -> bytes:
+    """The key with this name that two ends with a link key have. Source: Zigbee R22 §4.5."""
+    return link_key if key is KeyId.LINK else mmo_hmac(link_key, _HASHED[key])

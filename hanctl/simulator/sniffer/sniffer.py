@@ -10,7 +10,7 @@ from hanctl.eui64 import Eui64
 from hanctl.simulator.medium import BROADCAST_RX_ON, COORDINATOR, FIRST_BROADCAST, ApsFrame, Node
 from hanctl.simulator.sniffer import aps, mac, nwk
 from hanctl.simulator.sniffer.numbers import Numbers
-from hanctl.simulator.sniffer.security import Auxiliary, KeyId, key_transport_key, secured
+from hanctl.simulator.sniffer.security import Auxiliary, KeyId, key_of, secured
 from hanctl.simulator.stack import MAC_MAINS_ROUTER, MAC_SLEEPY, Network, Stack
 
 
@@ -108,18 +108,31 @@ class Sniffer:
         number = numbers.mac()
         self._write(mac.association_response(network.pan_id, child.eui64, hub.eui64, number, address))
         self._write(mac.acknowledgement(number))
-        if link_key is None:
-            return
-        self._reveal(link_key, f"link key of {child.eui64}")
-        self._reveal(network.key, f"network key {network.key_sequence}")
-        command = secured(
-            aps.command_header(numbers.aps_command()),
-            aps.transport_key(network.key, network.key_sequence, child.eui64, hub.eui64),
-            key_transport_key(link_key),
-            Auxiliary(KeyId.KEY_TRANSPORT, numbers.under_link_key(child.eui64), hub.eui64),
-        )
-        header = nwk.Header(address, COORDINATOR, numbers.nwk(), secure=False)
-        self._carry(network, hub, child, header.pack() + command)
+        if link_key is not None:
+            self._reveal(network.key, f"network key {network.key_sequence}")
+            command = aps.transport_network_key(network.key, network.key_sequence, child.eui64, hub.eui64)
+            apdu = self._aps_command(hub, child, command, link_key, KeyId.KEY_TRANSPORT)
+            # The device has no network key yet.
+            header = nwk.Header(address, COORDINATOR, numbers.nwk(), secure=False)
+            self._carry(network, hub, child, header.pack() + apdu)
+
+    def partner_key_request(self, node: Node, partner: Eui64, link_key: bytes) -> None:
+        """A device asks for a link key with another."""
+        network = self._running(node, down=False)
+        if network is not None and node.nwk is not None:
+            hub, child = self._hub, _End(node.eui64, node.nwk, node.sleepy)
+            apdu = self._aps_command(child, hub, aps.request_link_key(partner), link_key, KeyId.LINK)
+            self._carry(network, child, hub, self._npdu(network, child, COORDINATOR, apdu))
+
+    def partner_key(self, node: Node, partner: Eui64, key: bytes, link_key: bytes, *, asked: bool) -> None:
+        """The trust centre gives a device a link key with another."""
+        network = self._running(node, down=True)
+        if network is not None and node.nwk is not None:
+            hub, child = self._hub, _End(node.eui64, node.nwk, node.sleepy)
+            self._reveal(key, f"link key of {' and '.join(sorted((node.eui64, partner)))}")
+            command = aps.transport_link_key(key, partner, asked=asked)
+            apdu = self._aps_command(hub, child, command, link_key, KeyId.KEY_LOAD)
+            self._carry(network, hub, child, self._npdu(network, hub, node.nwk, apdu))
 
     def rejoin(self, node: Node, address: int) -> None:
         """A device comes back with the network key."""
@@ -153,6 +166,13 @@ class Sniffer:
         counter = self._numbers[sender.eui64].under_link_key(receiver.eui64)
         # The source is known from the network header.
         return secured(header, payload, frame.link_key, Auxiliary(KeyId.LINK, counter, sender.eui64, extended=False))
+
+    def _aps_command(self, sender: _End, receiver: _End, command: bytes, link_key: bytes, key: KeyId) -> bytes:
+        child = receiver if sender.address == COORDINATOR else sender
+        self._reveal(link_key, f"link key of {child.eui64}")
+        numbers = self._numbers[sender.eui64]
+        auxiliary = Auxiliary(key, numbers.under_link_key(receiver.eui64), sender.eui64)
+        return secured(aps.command_header(numbers.aps_command()), command, key_of(link_key, key), auxiliary)
 
     def _npdu(
         self, network: Network, sender: _End, destination: int, apdu: bytes, *, number: int | None = None

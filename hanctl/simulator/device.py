@@ -25,8 +25,9 @@ from hanctl.simulator.medium import BROADCAST_RX_ON, COORDINATOR, ApsFrame, Done
 from hanctl.simulator.ota_client import OtaClient
 from hanctl.simulator.ota_types import OtaCounts, OtaIdentity, OtaState
 from hanctl.simulator.partner_keys import request_partner_key
-from hanctl.simulator.stack import MAC_MAINS_ROUTER, MAC_SLEEPY, Stack
+from hanctl.simulator.stack import Stack
 from hanctl.simulator.zcl import ZclFrame
+from hanctl.simulator.zdo import MAC_MAINS_ROUTER, MAC_SLEEPY
 
 ANY_ENDPOINT = 0xFF
 BUSY_S = 3.0
@@ -86,7 +87,11 @@ class SimulatedDevice:
         self._cuts = list(spec.power_cut)
         self._busy_until = 0.0
         self._zdo = ZdoAnswers(
-            self._describe, self.send_zdo, self._server_found, self._address_told, self._told_to_leave
+            self._describe,
+            self.send_zdo,
+            self._server_found,
+            lambda nwk, eui64: self._ota.drive(self.client.server_eui(nwk, eui64, self._now())),
+            self._told_to_leave,
         )
         self._key_query: int | None = None
         self._tsn = self._counter = 0
@@ -150,6 +155,10 @@ class SimulatedDevice:
         """Leave the network, and forget it unless it is to rejoin; nothing while it is on none."""
         if self.online:
             self._joiner.leave(rejoin=rejoin)
+
+    def lose_network_key(self) -> None:
+        """Forget the network's key, and look for the network with the own link key alone."""
+        self._joiner.lose_network_key()
 
     def activate_out_of_band(self) -> None:
         """Activate the waiting image by other means than the server."""
@@ -370,9 +379,6 @@ class SimulatedDevice:
             self.registration.server_found(endpoint)
         else:
             self._ota.drive(self.client.server_found(nwk, endpoint, self._now()))
-
-    def _address_told(self, nwk: int, eui64: Eui64) -> None:
-        self._ota.drive(self.client.server_eui(nwk, eui64, self._now()))
 
     def _told_to_leave(self, rejoin: bool) -> None:
         # The answer must be out before the radio leaves the network.

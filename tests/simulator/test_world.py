@@ -17,7 +17,8 @@ from hanctl.eui64 import Eui64
 from hanctl.simulator.device import DeviceEvent
 from hanctl.simulator.dongle import Dongle, Flash, SimulatorError
 from hanctl.simulator.medium import ApsFrame, Node
-from hanctl.simulator.stack import JoinKind, Network, Stack
+from hanctl.simulator.stack import Stack
+from hanctl.simulator.trust_centre import JoinKind, Network
 from hanctl.simulator.world import World
 
 

@@ -15,7 +15,7 @@ from hanctl.cli.options import examples
 from hanctl.errors import InvalidInput
 
 if TYPE_CHECKING:
-    from hanctl.simulator.device import DeviceEvent
+    from hanctl.simulator.device_event import DeviceEvent
     from hanctl.simulator.device_spec import DeviceSpec
     from hanctl.simulator.ports import PtyPort, TcpPort
     from hanctl.simulator.world import World

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import struct
-from collections.abc import Callable
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
 from hanctl.eui64 import Eui64
 from hanctl.simulator import zdo
 from hanctl.simulator.cbke import CLUSTER as KEY_ESTABLISHMENT
+from hanctl.simulator.device_event import DeviceEvent, Listener
 from hanctl.simulator.device_membership import Joiner
 from hanctl.simulator.device_ota import OtaRunner
 from hanctl.simulator.device_registration import Registration
@@ -32,23 +31,6 @@ from hanctl.simulator.zdo import MAC_MAINS_ROUTER, MAC_SLEEPY
 ANY_ENDPOINT = 0xFF
 BUSY_S = 3.0
 """How long a sleepy device polls fast after it sent or got something."""
-
-
-@dataclass(frozen=True, slots=True)
-class DeviceEvent:
-    """Something a person may want to see. ``offset`` and ``size``, bytes, are of the image in the slot.
-
-    ``kind``: "power", "network", "key", "ota" (another state of the client), "block", "version".
-    """
-
-    device: str
-    kind: str
-    text: str
-    offset: int = 0
-    size: int = 0
-
-
-Listener = Callable[[DeviceEvent], None]
 
 
 def _ignore(_: bool) -> None:

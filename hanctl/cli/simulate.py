@@ -99,6 +99,8 @@ async def _serve(
 def describe(spec: DeviceSpec) -> str:
     """One line on a device. Its install code is not shown."""
     key = "install code" if spec.install_code else "well-known key"
+    if spec.trust.identity is not None:
+        key += " and certificate"
     sleepy = ", sleepy" if spec.sleepy else ""
     return (
         f"{spec.name}: {spec.type} {spec.eui64}, profile 0x{spec.profile:04x}, "

@@ -21,7 +21,7 @@ from hanctl.firmware import demo_image
 from hanctl.firmware.open_updates import Progress
 from hanctl.ledger.events import ActivationNotice, DeviceInterviewed, UpdateFailed
 from hanctl.ledger.ledger import Recorded
-from hanctl.simulator.device import DeviceEvent
+from hanctl.simulator.device_event import DeviceEvent
 from hanctl.simulator.device_spec import Behaviour, DeviceSpec, OtaTimings, TrustSpec
 from hanctl.simulator.ports import TcpPort
 from hanctl.simulator.world import DONGLE_EUI64, World

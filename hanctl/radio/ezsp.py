@@ -14,9 +14,10 @@ from hanctl.radio.errors import DeliveryFailed, NetworkStartFailed
 from hanctl.radio.ezsp_messages import LongMessages
 from hanctl.radio.settings import DongleSettings
 
-CLOSED = bt.EzspDecisionBitmask.DEFAULT_CONFIGURATION
-"""Trust centre policy between joins: no joins, no unsecured rejoins."""
-INSTALL_CODE_JOINS = bt.EzspDecisionBitmask.ALLOW_JOINS | bt.EzspDecisionBitmask.JOINS_USE_INSTALL_CODE_KEY
+CLOSED = bt.EzspDecisionBitmask.ALLOW_UNSECURED_REJOINS
+"""Trust centre policy between joins: nobody joins. A trust-centre rejoin gets the network key under the device's own
+link key, which only a device with an established key has; the well-known key counts for nothing."""
+INSTALL_CODE_JOINS = CLOSED | bt.EzspDecisionBitmask.ALLOW_JOINS | bt.EzspDecisionBitmask.JOINS_USE_INSTALL_CODE_KEY
 ANY_INDEX = 0xFF
 ANSWERS_IN_NEW_ORDER = 14
 """From this EZSP version on, exportLinkKeyByIndex answers status, context, key, metadata."""
@@ -114,7 +115,7 @@ class EzspApplication(HubApplication, LongMessages):
         """
         if decision == bt.EmberJoinDecision.DENY_JOIN and update != bt.EmberDeviceUpdate.DEVICE_LEFT:
             rejoin = update == bt.EmberDeviceUpdate.STANDARD_SECURITY_UNSECURED_REJOIN
-            self._sink.node_denied(t.EUI64(ieee), "unsecured rejoin" if rejoin else "join")
+            self._sink.node_denied(t.EUI64(ieee), "rejoin" if rejoin else "join")
             return
         super()._handle_tc_join_handler(nwk, ieee, update, decision, parent)
 

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import struct
-from collections.abc import Callable
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
 from hanctl.eui64 import Eui64
 from hanctl.simulator import zdo
 from hanctl.simulator.cbke import CLUSTER as KEY_ESTABLISHMENT
+from hanctl.simulator.device_event import DeviceEvent, Listener
 from hanctl.simulator.device_membership import Joiner
 from hanctl.simulator.device_ota import OtaRunner
 from hanctl.simulator.device_registration import Registration
@@ -25,29 +24,13 @@ from hanctl.simulator.medium import BROADCAST_RX_ON, COORDINATOR, ApsFrame, Done
 from hanctl.simulator.ota_client import OtaClient
 from hanctl.simulator.ota_types import OtaCounts, OtaIdentity, OtaState
 from hanctl.simulator.partner_keys import request_partner_key
-from hanctl.simulator.stack import MAC_MAINS_ROUTER, MAC_SLEEPY, Stack
+from hanctl.simulator.stack import Stack
 from hanctl.simulator.zcl import ZclFrame
+from hanctl.simulator.zdo import MAC_MAINS_ROUTER, MAC_SLEEPY
 
 ANY_ENDPOINT = 0xFF
 BUSY_S = 3.0
 """How long a sleepy device polls fast after it sent or got something."""
-
-
-@dataclass(frozen=True, slots=True)
-class DeviceEvent:
-    """Something a person may want to see. ``offset`` and ``size``, bytes, are of the image in the slot.
-
-    ``kind``: "power", "network", "key", "ota" (another state of the client), "block", "version".
-    """
-
-    device: str
-    kind: str
-    text: str
-    offset: int = 0
-    size: int = 0
-
-
-Listener = Callable[[DeviceEvent], None]
 
 
 def _ignore(_: bool) -> None:
@@ -87,7 +70,11 @@ class SimulatedDevice:
         self._cuts = list(spec.power_cut)
         self._busy_until = 0.0
         self._zdo = ZdoAnswers(
-            self._describe, self.send_zdo, self._server_found, self._address_told, self._told_to_leave
+            self._describe,
+            self.send_zdo,
+            self._server_found,
+            lambda nwk, eui64: self._ota.drive(self.client.server_eui(nwk, eui64, self._now())),
+            self._told_to_leave,
         )
         self._key_query: int | None = None
         self._tsn = self._counter = 0
@@ -151,6 +138,10 @@ class SimulatedDevice:
         """Leave the network, and forget it unless it is to rejoin; nothing while it is on none."""
         if self.online:
             self._joiner.leave(rejoin=rejoin)
+
+    def lose_network_key(self) -> None:
+        """Forget the network's key, and look for the network with the own link key alone."""
+        self._joiner.lose_network_key()
 
     def activate_out_of_band(self) -> None:
         """Activate the waiting image by other means than the server."""
@@ -371,9 +362,6 @@ class SimulatedDevice:
             self.registration.server_found(endpoint)
         else:
             self._ota.drive(self.client.server_found(nwk, endpoint, self._now()))
-
-    def _address_told(self, nwk: int, eui64: Eui64) -> None:
-        self._ota.drive(self.client.server_eui(nwk, eui64, self._now()))
 
     def _told_to_leave(self, rejoin: bool) -> None:
         # The answer must be out before the radio leaves the network.

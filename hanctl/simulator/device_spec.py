@@ -12,7 +12,7 @@ from hanctl.errors import InvalidInput
 from hanctl.eui64 import Eui64, parse_eui64
 from hanctl.simulator.cbke import Identity
 from hanctl.simulator.ota_image import Body
-from hanctl.simulator.stack import WELL_KNOWN_KEY
+from hanctl.simulator.trust_centre import WELL_KNOWN_KEY
 from hanctl.simulator.zdo import Endpoint
 
 SMART_ENERGY = 0x0109

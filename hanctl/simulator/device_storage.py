@@ -97,9 +97,10 @@ class DeviceStorage:
         self.applied = True
         self._save()
 
-    def set_membership(self, membership: Membership | None) -> None:
-        """On another network, or none, an established key is worth nothing."""
-        if membership is None or self.membership is None or membership.key != self.membership.key:
+    def set_membership(self, membership: Membership | None, *, keeps_keys: bool = False) -> None:
+        """On another network, or none, established keys are worth nothing, unless they are what let the device in."""
+        known = membership is not None and self.membership is not None and membership.key == self.membership.key
+        if not (known or keeps_keys):
             self.link_key = None
             self.partner_keys.clear()
         self.membership = membership

@@ -38,4 +38,7 @@ class Observer(Protocol):
 
     def rejoin(self, node: Node, address: int) -> None: ...
 
+    def trust_centre_rejoin(self, node: Node, address: int, link_key: bytes | None) -> None:
+        """As ``rejoin``, without the network key. ``link_key``: under which the device gets it; None: it does not."""
+
     def leave(self, node: Node, *, rejoin: bool) -> None: ...

@@ -27,6 +27,8 @@ MGMT_NWK_UPDATE_REQ = 0x0038
 RESPONSE = 0x8000
 CHANGE_CHANNEL = 0xFE
 LEAVE_REJOIN = 0x80
+MAC_MAINS_ROUTER, MAC_SLEEPY = 0x8E, 0x80
+"""MAC capabilities of a router on mains, and of an end device that sleeps."""
 
 SUCCESS = 0x00
 INV_REQUESTTYPE = 0x80

@@ -14,7 +14,7 @@ from hanctl.eui64 import to_bytes
 from hanctl.simulator import zcl, zdo
 from hanctl.simulator.medium import ApsFrame
 from hanctl.simulator.ota_types import OtaState
-from hanctl.simulator.stack import WELL_KNOWN_KEY, WILDCARD, JoinKind, Network
+from hanctl.simulator.trust_centre import WELL_KNOWN_KEY, WILDCARD, JoinKind, Network
 from hanctl.simulator.zcl import ZclFrame
 
 NEVER = {"start_delay_s": [1e6, 1e6]}

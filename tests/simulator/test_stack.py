@@ -13,7 +13,8 @@ from hanctl.eui64 import Eui64, from_bytes
 from hanctl.simulator import zdo
 from hanctl.simulator.device import SimulatedDevice
 from hanctl.simulator.medium import ApsFrame, Medium, Node
-from hanctl.simulator.stack import WILDCARD, JoinKind, Network, SendError, Stack
+from hanctl.simulator.stack import SendError, Stack
+from hanctl.simulator.trust_centre import WILDCARD, JoinKind, Network
 
 KEY = bytes(range(16, 32))
 

@@ -14,10 +14,11 @@ from simulator_hub import DEVICE, NETWORK_KEY, in_virtual_time, spec
 
 from hanctl.cli.simulate import describe, event_printer
 from hanctl.eui64 import Eui64
-from hanctl.simulator.device import DeviceEvent
+from hanctl.simulator.device_event import DeviceEvent
 from hanctl.simulator.dongle import Dongle, Flash, SimulatorError
 from hanctl.simulator.medium import ApsFrame, Node
-from hanctl.simulator.stack import JoinKind, Network, Stack
+from hanctl.simulator.stack import Stack
+from hanctl.simulator.trust_centre import JoinKind, Network
 from hanctl.simulator.world import World
 
 

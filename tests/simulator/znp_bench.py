@@ -18,7 +18,8 @@ from zigpy_znp.zigbee.application import ControllerApplication
 from hanctl.eui64 import Eui64, parse_eui64
 from hanctl.simulator.dongle import Dongle, Flash
 from hanctl.simulator.medium import ApsFrame, Link, Medium
-from hanctl.simulator.stack import WELL_KNOWN_KEY, Stack
+from hanctl.simulator.stack import Stack
+from hanctl.simulator.trust_centre import WELL_KNOWN_KEY
 from hanctl.simulator.znp import ZnpDongle
 from hanctl.simulator.znp.mt import BadBytes, MtReader
 

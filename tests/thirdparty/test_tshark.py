@@ -22,7 +22,8 @@ from hanctl.simulator.device import SimulatedDevice
 from hanctl.simulator.device_spec import DeviceSpec
 from hanctl.simulator.medium import ApsFrame, Medium
 from hanctl.simulator.sniffer.capture import Capture
-from hanctl.simulator.stack import Network, Stack
+from hanctl.simulator.stack import Stack
+from hanctl.simulator.trust_centre import Network
 from hanctl.simulator.world import DONGLE_EUI64
 from hanctl.trust.authority import BenchAuthority
 from hanctl.trust.credentials import Credentials, save_credentials
@@ -95,7 +96,7 @@ def check(pcap: Path) -> Dissection:
     assert used == {key for key, name in table.items() if " and " not in name}
 
     closed = Dissection(pcap, without_keys=True)
-    assert closed.count("zbee_zcl || zbee_zdp || zbee_aps.cmd.key || zbee_nwk.cmd.id") == 0
+    assert closed.count("zbee_zcl || zbee_zdp || zbee_aps.cmd.key || zbee_nwk.cmd.id && zbee_nwk.security == 1") == 0
     assert closed.count("zbee_sec.encrypted_payload") == seen.count("zbee.sec.key")
     return seen
 
@@ -143,7 +144,7 @@ class Rig:
                 await asyncio.sleep(1)
 
     async def play(self) -> None:
-        """Everybody joins and has a key, two are updated, one loses its power, one is removed, one leaves."""
+        """Everybody gets a key; two are updated; one loses power, and later the network key; two leave."""
         devices = self.bench.world.devices
         self.bench.world.plug()
         hub = await self.bench.start()
@@ -157,6 +158,8 @@ class Rig:
             hub.updates.start(eui64, image.file_sha256, activation="now")
         await self.until(lambda: all(device.running_version == NEW for device in devices[:2]))
         devices[0].power_cycle(5)
+        await asyncio.sleep(30)
+        devices[0].lose_network_key()
         await asyncio.sleep(30)
         await hub.remove(SLEEPER)
         devices[2].leave()
@@ -189,6 +192,12 @@ def test_a_han_is_readable_with_its_keys_and_only_then(han: Path) -> None:
         "Upgrade End Response",
     ):  # fmt: skip
         assert expected in told
+    # Who lost the network key asks in clear, and gets it under the key that it established.
+    in_clear = seen.told("zbee_nwk.cmd.id && zbee_nwk.security == 0")
+    assert [name.split(",")[0] for name in in_clear] == ["Rejoin Request", "Rejoin Response"]
+    transports = seen.rows(f"zbee_aps.cmd.id == {TRANSPORT_KEY} && zbee_aps.cmd.key_type == 1", "zbee.sec.key")
+    under = [keys_beside(han)[key] for (key,) in transports]
+    assert len({key for (key,) in transports}) == 4 and under[0] == under[3] == f"link key of {DISPLAY}"
 
 
 def test_devices_get_a_key_with_each_other(han: Path) -> None:

@@ -14,7 +14,7 @@ from hanctl import virtual
 from hanctl.errors import HanctlError
 from hanctl.eui64 import Eui64
 from hanctl.radio.errors import UnexpectedDongle
-from hanctl.simulator.stack import JoinKind
+from hanctl.simulator.trust_centre import JoinKind
 from hanctl.trust.credentials import save_credentials
 from hanctl.trust.device_log import DeviceRefused
 
@@ -87,6 +87,27 @@ async def test_a_device_that_lost_its_power_needs_no_new_key(lab: Lab) -> None:
     assert lab.agreed == agreed
     assert await lab.is_served(hub, 1)
     assert len(lab.events(hub, "key.established")) == 1
+
+
+@in_a_lab(devices=3, different={2: {"trust": {"silent_after": "join"}}})
+async def test_only_a_device_with_its_own_key_rejoins_without_the_network_key(lab: Lab) -> None:
+    hub = await lab.start()
+    await lab.join(hub)
+    await asyncio.sleep(30)
+    await hub.remove(address(3))
+    lab.device(3).storage.set_link_key(bytes(range(16)))
+    lab.device(2).storage.set_link_key(lab.device(2).spec.link_key)
+    await asyncio.sleep(400)
+    for number in (1, 2):
+        lab.device(number).lose_network_key()
+    await asyncio.sleep(60)
+    assert lab.device(1).nwk is not None
+    assert (lab.device(2).nwk, lab.device(3).nwk) == (None, None)
+    assert lab.agreed[address(1)] == lab.installed[address(1)]
+    assert await lab.is_served(hub, 1)
+    assert len(lab.events(hub, "key.established", 1)) == 1
+    if lab.world.dongle.__class__.__name__.startswith("Ezsp"):
+        assert any("without the network key" in event.reason for event in lab.events(hub, "join.refused", 2))
 
 
 @in_a_lab()

@@ -11,7 +11,7 @@ from hanctl.eui64 import Eui64, from_bytes, to_bytes
 from hanctl.simulator.ezsp.commands import Arguments, Values, command
 from hanctl.simulator.ezsp.status import Outcome
 from hanctl.simulator.ezsp.tokens import KeyToken, SecurityToken
-from hanctl.simulator.stack import PartnerKeyOutcome
+from hanctl.simulator.trust_centre import PartnerKeyOutcome
 
 if TYPE_CHECKING:
     from hanctl.simulator.ezsp.ncp import EzspDongle

@@ -23,7 +23,8 @@ from hanctl.simulator.ezsp.tokens import BLANK_EUI64, COUNTER_STEP, ChildToken, 
 from hanctl.simulator.ezsp.utilities import Utilities
 from hanctl.simulator.ezsp.versions import STACK_TYPE_MESH, stack_version
 from hanctl.simulator.medium import ApsFrame, Node
-from hanctl.simulator.stack import Child, JoinKind, Network, PartnerKeyOutcome, Stack
+from hanctl.simulator.stack import Stack
+from hanctl.simulator.trust_centre import Child, JoinKind, Network, PartnerKeyOutcome
 
 LOGGER = logging.getLogger(__name__)
 

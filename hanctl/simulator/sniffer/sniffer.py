@@ -11,7 +11,9 @@ from hanctl.simulator.medium import BROADCAST_RX_ON, COORDINATOR, FIRST_BROADCAS
 from hanctl.simulator.sniffer import aps, mac, nwk
 from hanctl.simulator.sniffer.numbers import Numbers
 from hanctl.simulator.sniffer.security import Auxiliary, KeyId, key_of, secured
-from hanctl.simulator.stack import MAC_MAINS_ROUTER, MAC_SLEEPY, Network, Stack
+from hanctl.simulator.stack import Stack
+from hanctl.simulator.trust_centre import Network
+from hanctl.simulator.zdo import MAC_MAINS_ROUTER, MAC_SLEEPY
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,12 +111,7 @@ class Sniffer:
         self._write(mac.association_response(network.pan_id, child.eui64, hub.eui64, number, address))
         self._write(mac.acknowledgement(number))
         if link_key is not None:
-            self._reveal(network.key, f"network key {network.key_sequence}")
-            command = aps.transport_network_key(network.key, network.key_sequence, child.eui64, hub.eui64)
-            apdu = self._aps_command(hub, child, command, link_key, KeyId.KEY_TRANSPORT)
-            # The device has no network key yet.
-            header = nwk.Header(address, COORDINATOR, numbers.nwk(), secure=False)
-            self._carry(network, hub, child, header.pack() + apdu)
+            self._transport_network_key(network, child, link_key)
 
     def partner_key_request(self, node: Node, partner: Eui64, link_key: bytes) -> None:
         """A device asks for a link key with another."""
@@ -142,6 +139,18 @@ class Sniffer:
             request, response = nwk.rejoin_request(_capability(node)), nwk.rejoin_response(address)
             self._carry(network, child, hub, self._command(network, child, hub, request))
             self._carry(network, hub, child, self._command(network, hub, child, response))
+
+    def trust_centre_rejoin(self, node: Node, address: int, link_key: bytes | None) -> None:
+        """A device comes back without the network key, and may be given it."""
+        network = self._running(node, down=True)
+        if network is None:
+            return
+        hub, child = self._hub, _End(node.eui64, address, node.sleepy)
+        request, response = nwk.rejoin_request(_capability(node)), nwk.rejoin_response(address)
+        self._carry(network, child, hub, self._command(network, child, hub, request, secure=False))
+        self._carry(network, hub, child, self._command(network, hub, child, response, secure=False))
+        if link_key is not None:
+            self._transport_network_key(network, child, link_key)
 
     def leave(self, node: Node, *, rejoin: bool) -> None:
         """A device leaves."""
@@ -186,7 +195,18 @@ class Sniffer:
         )
         return self._under_network_key(network, sender, header, apdu)
 
-    def _command(self, network: Network, sender: _End, receiver: _End | None, command: bytes) -> bytes:
+    def _transport_network_key(self, network: Network, child: _End, link_key: bytes) -> None:
+        """A device has no network key yet, so this goes under its link key alone."""
+        hub = self._hub
+        self._reveal(network.key, f"network key {network.key_sequence}")
+        command = aps.transport_network_key(network.key, network.key_sequence, child.eui64, hub.eui64)
+        apdu = self._aps_command(hub, child, command, link_key, KeyId.KEY_TRANSPORT)
+        header = nwk.Header(child.address, COORDINATOR, self._numbers[hub.eui64].nwk(), secure=False)
+        self._carry(network, hub, child, header.pack() + apdu)
+
+    def _command(
+        self, network: Network, sender: _End, receiver: _End | None, command: bytes, *, secure: bool = True
+    ) -> bytes:
         """A network command to a neighbour, or to all of them."""
         header = nwk.Header(
             BROADCAST_RX_ON if receiver is None else receiver.address,
@@ -194,10 +214,11 @@ class Sniffer:
             self._numbers[sender.eui64].nwk(),
             radius=1,
             command=True,
+            secure=secure,
             long_destination=None if receiver is None else receiver.eui64,
             long_source=sender.eui64,
         )
-        return self._under_network_key(network, sender, header, command)
+        return self._under_network_key(network, sender, header, command) if secure else header.pack() + command
 
     def _under_network_key(self, network: Network, sender: _End, header: nwk.Header, payload: bytes) -> bytes:
         self._reveal(network.key, f"network key {network.key_sequence}")

@@ -12,7 +12,8 @@ from zigpy_znp.types.nvids import OsalNvIds
 from hanctl.eui64 import Eui64, from_bytes, to_bytes
 from hanctl.simulator.dongle import Dongle, Flash
 from hanctl.simulator.medium import ApsFrame, Node
-from hanctl.simulator.stack import WELL_KNOWN_KEY, JoinKind, PartnerKeyOutcome, Stack
+from hanctl.simulator.stack import Stack
+from hanctl.simulator.trust_centre import WELL_KNOWN_KEY, JoinKind, PartnerKeyOutcome
 from hanctl.simulator.znp import af, app_cnf, network, sys_basic, sys_nv, util, zdo, zdo_local
 from hanctl.simulator.znp.codec import SREQ, Unreadable, c, decode, encode, rpc_error, t
 from hanctl.simulator.znp.faults import LineFaults
@@ -53,7 +54,6 @@ class ZnpDongle(Dongle):
         self.dropped_children: set[Eui64] = set()
         self.huge_messages: dict[int, bytes] = {}
         self.require_key_exchange = False
-        self.allow_rejoin = False
         self.zdo_sequence = 0
         self._generation = 0
         self._save_counter_at = 0
@@ -73,7 +73,6 @@ class ZnpDongle(Dongle):
         self.dropped_children.clear()
         self.huge_messages.clear()
         self.require_key_exchange = False
-        self.allow_rejoin = False
         self._reader.clear()
         self.nvram.boot(self.stack.medium.rng.randbytes)
         self.stack.eui64 = from_bytes(self.nvram.item(OsalNvIds.EXTADDR))

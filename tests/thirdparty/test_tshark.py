@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -30,6 +31,7 @@ from hanctl.trust.credentials import Credentials, save_credentials
 
 pytestmark = [pytest.mark.thirdparty, pytest.mark.timeout(180)]
 
+DOCUMENT = Path(__file__).parents[2] / "docs" / "wireshark.md"
 Radio = Literal["ezsp", "znp"]
 CODE = "83FED3407A939723A5C639B26916D505C3B5"
 CODES = {"display": CODE, "sleeper": "00112233445566778899AABBCCDDEEFF", "meter": "0011223344556677"}
@@ -227,6 +229,13 @@ def test_the_demo_is_what_a_sniffer_would_see(radio: str, tmp_path: Path) -> Non
     seen = check(pcap)
     check_key_establishment(seen, devices=1)
     assert "ZCL OTA: Upgrade End Response" in " ".join(seen.told("zbee_zcl"))
+    # What the document tells people to type.
+    (command,) = [
+        block for block in re.findall(r"```sh\n(.*?)```", DOCUMENT.read_text(), re.DOTALL) if "tshark" in block
+    ]
+    done = subprocess.run(["bash", "-ec", command], cwd=tmp_path, check=True, capture_output=True, text=True)
+    assert "ZCL Key Establishment: Confirm Key Data Response" in done.stdout
+    assert "ZCL OTA: Image Block Request" in done.stdout
 
 
 @pytest.mark.parametrize("encrypted", [False, True])

@@ -193,3 +193,10 @@ def test_the_command_line_does_not_load_what_only_the_daemon_needs() -> None:
     )
     loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
     assert loaded.strip() == "[]"
+
+
+def test_keys_without_a_capture_are_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("simulate", "--pcap-keys", str(tmp_path / "keys")) == ExitCode.USAGE
+    assert "--pcap FILE" in capsys.readouterr().err
+    assert run("simulate", "--pcap", str(tmp_path / "none" / "air.pcap")) == ExitCode.USAGE
+    assert "cannot be written" in capsys.readouterr().err

@@ -217,9 +217,12 @@ class DeviceVersionRead(DeviceEvent):
     new_version: int
 
 
+Signature = Literal["verified", "unsigned", "unchecked", "invalid"]
+
+
 @event
 class ImageAdded(Event):
-    """An image was added to the firmware store."""
+    """An image was added to the firmware store; ``signer``: who says to have signed it, true only where verified."""
 
     type = "image.added"
     file_sha256: str
@@ -229,6 +232,19 @@ class ImageAdded(Event):
     image_type: int
     file_version: int
     size: int
+    signature: Signature | None = None
+    signer: str | None = None
+
+
+@event
+class ImageUnverified(Event):
+    """An image was added although its signature is wrong, or not one that the hub was configured to expect."""
+
+    type = "image.unverified"
+    level = "warning"
+    file_sha256: str
+    signature: Signature
+    reason: str
 
 
 @event

@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import typing
 
+from hanctl.ledger import events  # noqa: F401 -- it registers them
 from hanctl.ledger.event import EVENT_TYPES, Event
 
 HEAD = """# Events

@@ -195,6 +195,7 @@ def build(
     from hanctl.firmware.store import read_image_file
     from hanctl.trust.certificate import DIGITAL_SIGNATURE
     from hanctl.trust.credentials import load_credentials
+    from hanctl.trust.keyfile import check_private
 
     if sign is not None and form == "gb":
         raise InvalidInput("the gb form has no signature elements", "leave --sign out, or build with --form zigbee")
@@ -211,6 +212,7 @@ def build(
     )
     content, signer = read_image_file(payload), ""
     if sign is not None:
+        check_private(sign)
         credentials = load_credentials(sign, usage=DIGITAL_SIGNATURE)
         data = build_signed(content, fields, credentials)
         signer = f", signed by {credentials.subject} ({credentials.suite})"

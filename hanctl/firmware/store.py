@@ -124,7 +124,8 @@ class FirmwareStore:
                 f"'{file_sha256}' is not an image's hash",
                 "give the file's SHA-256, or at least its first 8 digits: hanctl firmware list",
             )
-        matches = [sha256 for sha256 in self._hashes() if sha256.startswith(wanted)]
+        whole = _SHA256.fullmatch(wanted) is not None
+        matches = [wanted] if whole else [sha256 for sha256 in self._hashes() if sha256.startswith(wanted)]
         if len(matches) > 1:
             raise Refused(f"{len(matches)} images begin with {wanted}", "give more digits of the hash")
         found = self._find(matches[0]) if matches else None

@@ -22,7 +22,8 @@ from hanctl.eui64 import Eui64
 from hanctl.firmware.image_check import SignatureChecker
 from hanctl.firmware.service import UpdateService
 from hanctl.firmware.store import FirmwareStore
-from hanctl.han.han import Han, Life
+from hanctl.han.han import Han
+from hanctl.han.life import Life
 from hanctl.ledger.events import HubStarted, HubStopped
 from hanctl.ledger.ledger import Ledger
 from hanctl.ledger.records import DeviceType
@@ -289,7 +290,7 @@ class Daemon:
         return control
 
     def _alive(self, eui64: Eui64, life: Life) -> None:
-        if life is Life.FRAME:
+        if life in (Life.FRAME, Life.SECURED):
             self.updates.heard(eui64)
         else:
             self.updates.returned(eui64)

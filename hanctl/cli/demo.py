@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from hanctl.firmware.open_updates import Progress
     from hanctl.ledger.events import ActivationNotice
     from hanctl.ledger.ledger import Recorded
-    from hanctl.simulator.device import DeviceEvent
+    from hanctl.simulator.device_event import DeviceEvent
 
 EPILOG = examples("hanctl demo", "hanctl demo --radio znp")
 

@@ -15,7 +15,7 @@ from hanctl.cli.options import examples
 from hanctl.errors import InvalidInput
 
 if TYPE_CHECKING:
-    from hanctl.simulator.device import DeviceEvent
+    from hanctl.simulator.device_event import DeviceEvent
     from hanctl.simulator.device_spec import DeviceSpec
     from hanctl.simulator.ports import PtyPort, TcpPort
     from hanctl.simulator.world import World
@@ -99,6 +99,8 @@ async def _serve(
 def describe(spec: DeviceSpec) -> str:
     """One line on a device. Its install code is not shown."""
     key = "install code" if spec.install_code else "well-known key"
+    if spec.trust.identity is not None:
+        key += " and certificate"
     sleepy = ", sleepy" if spec.sleepy else ""
     return (
         f"{spec.name}: {spec.type} {spec.eui64}, profile 0x{spec.profile:04x}, "

@@ -94,6 +94,22 @@ class JoinClosed(DeviceEvent):
 
 
 @event
+class PartnerKeyGiven(DeviceEvent):
+    """The device asked for a link key with another, and the dongle's firmware gave both one. Z-Stack does not tell."""
+
+    type = "partner_key.given"
+
+
+@event
+class PartnerKeyRefused(DeviceEvent):
+    """The device asked for a link key with another, and the dongle's firmware gave none, for this reason."""
+
+    type = "partner_key.refused"
+    level = "warning"
+    reason: str
+
+
+@event
 class JoinRefused(DeviceEvent):
     """A device was not let in, or was told to leave the network that it had got into, for this reason."""
 

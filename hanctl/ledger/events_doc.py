@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 import typing
 
-from hanctl.ledger import events  # noqa: F401 -- it registers them
+import hanctl.ledger.events  # noqa: F401 - makes the event types known
 from hanctl.ledger.event import EVENT_TYPES, Event
 
 HEAD = """# Events

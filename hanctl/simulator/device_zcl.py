@@ -8,6 +8,9 @@ from collections import Counter
 from collections.abc import Callable
 
 from hanctl.simulator import device_attributes, zcl, zdo
+from hanctl.simulator.cbke import CLUSTER as KEY_ESTABLISHMENT
+from hanctl.simulator.cbke import SUITES_ATTRIBUTE
+from hanctl.simulator.device_registration import Registration
 from hanctl.simulator.device_spec import BASIC, OTA, DeviceSpec
 from hanctl.simulator.medium import ApsFrame
 from hanctl.simulator.ota_client import OtaClient
@@ -33,6 +36,7 @@ class ZclAnswers:
         ota_endpoint: zdo.Endpoint | None,
         answer: Callable[[ApsFrame, ZclFrame | None], None],
         drive: Callable[[list[Output]], None],
+        registration: Registration,
     ) -> None:
         self.ignored: Counter[str] = Counter()
         self._spec = spec
@@ -40,6 +44,7 @@ class ZclAnswers:
         self._ota_endpoint = ota_endpoint
         self._answer = answer
         self._drive = drive
+        self._registration = registration
 
     def receive(self, endpoint: zdo.Endpoint, frame: ApsFrame) -> None:
         """A frame for this endpoint."""
@@ -55,15 +60,26 @@ class ZclAnswers:
             if not is_default:
                 self._answer(frame, command.default_response(zcl.FAILURE))
             return
+        if frame.cluster in ENCRYPTED_CLUSTERS and not self._registration.ready:
+            self.ignored["not keyed"] += 1
+            if not is_default and not frame.broadcast:
+                self._answer(frame, command.default_response(zcl.FAILURE))
+            return
         clusters = endpoint.output_clusters if command.to_client else endpoint.input_clusters
         here = frame.cluster in clusters
         if is_default:
             self._receive_default_response(frame, command)
+        elif not command.cluster_specific and command.command == zcl.READ_ATTRIBUTES_RESPONSE:
+            if frame.cluster == KEY_ESTABLISHMENT:
+                self._registration.attributes_read(command.payload)
         elif not command.cluster_specific:
             attributes = self._attributes(frame.cluster, to_client=command.to_client) if here else None
             self._answer(frame, zcl.answer_global(command, attributes))
         elif not here:
             self._answer(frame, command.default_response(zcl.UNSUPPORTED_CLUSTER))
+        elif frame.cluster == KEY_ESTABLISHMENT:
+            if not frame.broadcast:
+                self._registration.receive(command, frame.source_endpoint)
         elif frame.cluster == OTA and command.to_client and endpoint is self._ota_endpoint:
             self._receive_ota(frame, command)
         else:
@@ -80,9 +96,13 @@ class ZclAnswers:
             return device_attributes.basic(self._spec, self._client.storage.running_version)
         if cluster == OTA and to_client:
             return device_attributes.ota_client(self._spec, self._client)
+        if cluster == KEY_ESTABLISHMENT:
+            return {SUITES_ATTRIBUTE: zcl.Attribute(zcl.ENUM16, self._registration.suites)}
         return {}
 
     def _receive_default_response(self, frame: ApsFrame, command: ZclFrame) -> None:
+        if frame.cluster == KEY_ESTABLISHMENT and len(command.payload) >= 2:
+            self._registration.default_response(*command.payload[:2])
         if frame.cluster == OTA and command.to_client and len(command.payload) >= 2:
             about, status = command.payload[:2]
             self._drive(

@@ -40,7 +40,7 @@ class Block:
 
 @dataclass(frozen=True, slots=True)
 class ApsFrame:
-    """One APS data frame. ``encrypted`` means with the link key of the two ends.
+    """One APS data frame. ``encrypted`` means with the link key of the two ends: ``link_key``, which its sender used.
 
     A ``block`` is acknowledged by its receiver with ``Medium.acknowledge``; any other frame by its arrival.
     """
@@ -57,6 +57,7 @@ class ApsFrame:
     encrypted: bool = False
     group: int | None = None
     block: Block | None = None
+    link_key: bytes | None = field(default=None, repr=False)
 
     @property
     def from_coordinator(self) -> bool:
@@ -65,6 +66,10 @@ class ApsFrame:
     @property
     def broadcast(self) -> bool:
         return self.destination >= FIRST_BROADCAST
+
+    def readable(self, link_key: bytes | None) -> bool:
+        """Whether a receiver that has this link key with the sender can decrypt it."""
+        return not self.encrypted or self.broadcast or self.link_key == link_key
 
 
 @dataclass(slots=True)
@@ -86,12 +91,18 @@ class Node(Protocol):
     sleepy: bool
     link: Link
 
+    def takes(self, frame: ApsFrame) -> bool:
+        """Whether its stack can decrypt a frame addressed to it; what it cannot, it does not acknowledge."""
+
     def receive(self, frame: ApsFrame) -> None:
         """Take a frame addressed to this node."""
 
 
 class Coordinator(Protocol):
     """The dongle's end of every link."""
+
+    def takes_from(self, node: Node, frame: ApsFrame) -> bool:
+        """As ``Node.takes``."""
 
     def receive_from(self, node: Node, frame: ApsFrame) -> None: ...
 
@@ -133,11 +144,12 @@ class BlockId:
 
 @dataclass(slots=True)
 class Counts:
-    """What the medium has carried."""
+    """What the medium has carried. ``undecryptable``: under another key than the receiver's, retries included."""
 
     sent: int = 0
     lost: int = 0
     expired: int = 0
+    undecryptable: int = 0
 
 
 @dataclass
@@ -246,6 +258,15 @@ class Medium:
             self.counts.lost += 1
         return lost
 
+    def _taken(self, node: Node, frame: ApsFrame) -> bool:
+        if frame.from_coordinator:
+            taken = node.takes(frame)
+        else:
+            taken = self.coordinator is not None and self.coordinator.takes_from(node, frame)
+        if not taken:
+            self.counts.undecryptable += 1
+        return taken
+
     def _deliver(self, node: Node, frame: ApsFrame) -> None:
         if frame.from_coordinator:
             node.receive(frame)
@@ -273,6 +294,9 @@ class Medium:
             self._failed(attempt)
             return
         if not attempt.received:
+            if not self._taken(node, frame):
+                self._failed(attempt)
+                return
             attempt.received = True
             self._deliver(node, frame)
         if frame.ack_request and self._lost(node):
@@ -294,7 +318,7 @@ class Medium:
         self._unacknowledged[identity] = attempt
 
         def arrive() -> None:
-            if self._reach(node):
+            if self._reach(node) and self._taken(node, frame):
                 self._deliver(node, frame)
 
         def try_once() -> None:

@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Literal
 
 from hanctl.eui64 import Eui64, parse_eui64
-from hanctl.simulator.device import Listener, SimulatedDevice
+from hanctl.simulator.device import SimulatedDevice
+from hanctl.simulator.device_event import Listener
 from hanctl.simulator.device_spec import DeviceSpec
 from hanctl.simulator.dongle import Dongle, Flash, SimulatorError
 from hanctl.simulator.medium import Medium

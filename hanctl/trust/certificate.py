@@ -96,13 +96,14 @@ class Certificate:
         """Raises CertificateUnusable for a suite 2 certificate that is not for this: ``usage`` is a bit of its own."""
         if not isinstance(self.fields, Suite2Fields):
             return
-        for name, value, wanted in (
-            ("type", self.fields.type, SUITE_2_TYPE),
-            ("curve", self.fields.curve, SUITE_2_CURVE),
-            ("hash", self.fields.hash, SUITE_2_HASH),
-            ("key usage", self.fields.key_usage & usage, usage),
+        own = self.fields.key_usage
+        for name, value, wanted, fits in (
+            ("type", self.fields.type, SUITE_2_TYPE, self.fields.type == SUITE_2_TYPE),
+            ("curve", self.fields.curve, SUITE_2_CURVE, self.fields.curve == SUITE_2_CURVE),
+            ("hash", self.fields.hash, SUITE_2_HASH, self.fields.hash == SUITE_2_HASH),
+            ("key usage", own, usage, bool(own & usage)),
         ):
-            if value != wanted:
+            if not fits:
                 raise CertificateUnusable(
                     name,
                     f"the certificate of {self.subject} has {name} {value:02x} where {wanted:02x} is needed",

@@ -14,10 +14,11 @@ from simulator_hub import DEVICE, NETWORK_KEY, in_virtual_time, spec
 
 from hanctl.cli.simulate import describe, event_printer
 from hanctl.eui64 import Eui64
-from hanctl.simulator.device import DeviceEvent
+from hanctl.simulator.device_event import DeviceEvent
 from hanctl.simulator.dongle import Dongle, Flash, SimulatorError
 from hanctl.simulator.medium import ApsFrame, Node
-from hanctl.simulator.stack import JoinKind, Network, Stack
+from hanctl.simulator.stack import Stack
+from hanctl.simulator.trust_centre import JoinKind, Network
 from hanctl.simulator.world import World
 
 
@@ -45,6 +46,8 @@ class OpenDongle(Dongle):
 
     def join_event(self, eui64: Eui64, nwk: int, kind: JoinKind, *, denied: bool) -> None:
         """No host is there."""
+
+    def partner_key_event(self, requester: Eui64, outcome: str) -> None: ...
 
     def stack_changed(self) -> None:
         self.flash.save({"children": len(self.stack.children)})

@@ -26,12 +26,12 @@ from hanctl.firmware.open_updates import OpenUpdates, Progress
 from hanctl.firmware.server import OtaServer
 from hanctl.firmware.store import FirmwareStore
 from hanctl.ledger.events import (
-    ImageRemoved,
     UpdateCancelled,
     UpdateFailed,
     UpdateOrdered,
     UpdateReleased,
 )
+from hanctl.ledger.image_events import ImageRemoved
 from hanctl.ledger.ledger import Ledger
 from hanctl.ledger.records import Activation, Device, Image, Update
 from hanctl.ledger.rows import time_text

@@ -26,7 +26,7 @@ from hanctl.firmware.image import MAX_FILE_SIZE, FormChoice, OtaImage, parse
 from hanctl.firmware.image_check import SignatureChecker
 from hanctl.firmware.signature import Verdict
 from hanctl.ledger.event import Event
-from hanctl.ledger.events import ImageAdded, ImageUnverified
+from hanctl.ledger.image_events import ImageAdded, ImageUnverified
 from hanctl.ledger.records import Image
 
 _SHA256 = re.compile(r"[0-9a-f]{64}")

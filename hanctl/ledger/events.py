@@ -1,4 +1,4 @@
-"""Every event of the hub, typed. Event names are an interface: docs/events.md lists them all.
+"""Every event of the hub but those of images (``image_events``), typed. Names are an interface: docs/events.md.
 
 An event holds only what may be shown to anybody who may read the log: no key, no install code, no consumer value.
 """
@@ -231,44 +231,6 @@ class DeviceVersionRead(DeviceEvent):
     type = "device.version_changed"
     old_version: int | None
     new_version: int
-
-
-Signature = Literal["verified", "unsigned", "unchecked", "invalid"]
-
-
-@event
-class ImageAdded(Event):
-    """An image was added to the firmware store; ``signer``: who says to have signed it, true only where verified."""
-
-    type = "image.added"
-    file_sha256: str
-    manufacturer_image_sha256: str | None
-    form: str
-    manufacturer_code: int
-    image_type: int
-    file_version: int
-    size: int
-    signature: Signature | None = None
-    signer: str | None = None
-
-
-@event
-class ImageUnverified(Event):
-    """An image was added although its signature is wrong, or not one that the hub was configured to expect."""
-
-    type = "image.unverified"
-    level = "warning"
-    file_sha256: str
-    signature: Signature
-    reason: str
-
-
-@event
-class ImageRemoved(Event):
-    """An image was removed from the firmware store."""
-
-    type = "image.removed"
-    file_sha256: str
 
 
 @event

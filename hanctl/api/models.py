@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr
 
-from hanctl.firmware.open_updates import Progress
+from hanctl.firmware.outlook import Progress
 from hanctl.firmware.store import StoredImage
 from hanctl.ledger.records import Activation, DeviceType, Image, Update
 from hanctl.trust.device_log import LogEntry

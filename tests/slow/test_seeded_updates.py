@@ -16,8 +16,9 @@ from hanctl.errors import HanctlError
 from hanctl.eui64 import parse_eui64
 from hanctl.firmware.build import Fields, build
 from hanctl.hil.bench import Bench
-from hanctl.ledger.events import ActivationNotice
-from hanctl.ledger.records import OPEN_STATES, Update
+from hanctl.ledger.records import Update
+from hanctl.ledger.update_events import ActivationNotice
+from hanctl.ledger.update_states import OPEN_STATES
 from hanctl.simulator.device_spec import DeviceSpec
 
 pytestmark = pytest.mark.slow

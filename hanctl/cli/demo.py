@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from rich.progress import Progress as ProgressBar
 
     from hanctl.firmware.outlook import Progress
-    from hanctl.ledger.update_events import ActivationNotice
     from hanctl.ledger.ledger import Recorded
+    from hanctl.ledger.update_events import ActivationNotice
     from hanctl.simulator.device import DeviceEvent
 
 EPILOG = examples("hanctl demo", "hanctl demo --radio znp")

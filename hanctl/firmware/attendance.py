@@ -45,7 +45,7 @@ class Attendance:
         if update.state != "holding" or since is None:
             return None
         away = (self._clock.now() - since).total_seconds()
-        patient = DOES_NOT_APPLY == device.timeout_policy or OUT_OF_BAND == device.activation_policy
+        patient = device.timeout_policy == DOES_NOT_APPLY or device.activation_policy == OUT_OF_BAND
         if away < PATIENCE_S or patient or update.activation == "by-device":
             return None
         return lifecycle.move(

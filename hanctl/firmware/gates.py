@@ -1,4 +1,4 @@
-"""What an update has to wait for by its order: windows, a date, a command, power. Pure; the device's pace is not here."""
+"""What an update has to wait for by its order: windows, a date, a command, power. Pure."""
 
 from __future__ import annotations
 

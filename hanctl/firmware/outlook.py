@@ -17,7 +17,7 @@ QUIET_S = 60.0
 class Progress:
     """Bytes served and in all, bytes per second and seconds left (None: not known), when the device last asked.
 
-    ``waits_for`` completes "it waits for …"; None: it is over.
+    ``waits_for`` completes "it waits for …"; None: it is over. ``followed_by``: the update of the next step.
     """
 
     offset: int
@@ -26,12 +26,12 @@ class Progress:
     seconds_left: float | None = None
     last_heard: datetime | None = None
     waits_for: str | None = None
+    followed_by: int | None = None
 
 
 def of_ended(update: Update, following: Update | None) -> Progress:
     """How far an update came that is over."""
-    waits = None if following is None else f"nothing: update {following.id} goes on where it ended"
-    return Progress(update.offset, update.size, waits_for=waits)
+    return Progress(update.offset, update.size, followed_by=None if following is None else following.id)
 
 
 def of_open(session: Session, device: Device, wait: Wait | None, now: datetime, dongle_gone: bool) -> Progress:

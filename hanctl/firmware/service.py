@@ -38,10 +38,16 @@ _CANCELLABLE = frozenset({"ordered", "notified", "transferring", "verifying", "h
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What an order, or a command to several updates, came to for one device. ``update``: as it is now, if any."""
+    """What an order came to for one device; ``update``: the one that was made."""
 
     verdict: Verdict
     update: Update | None = None
+
+    def ordered(self) -> Update:
+        """The update that was made. Raises Refused where none was."""
+        if self.update is None:
+            raise Refused(self.verdict.reason, self.verdict.hint)
+        return self.update
 
 
 class UpdateService:
@@ -81,12 +87,10 @@ class UpdateService:
         or image), Refused (as ``orders.judge`` says), InvalidInput, StoreError.
         """
         (outcome,) = self.order([device], Order(file_sha256, activation, **options))
-        if outcome.update is None:
-            raise Refused(outcome.verdict.reason, outcome.verdict.hint)
-        return outcome.update
+        return outcome.ordered()
 
     def order(self, devices: Sequence[Eui64], order: Order, *, dry_run: bool = False) -> list[Outcome]:
-        """Order an update of each of these devices that it fits; each is told for itself, and one does not hold another.
+        """Order an update of each of these devices that it fits; each is judged for itself.
 
         ``dry_run`` changes nothing. Raises NotFound (device or image), InvalidInput, StoreError.
         """
@@ -155,16 +159,6 @@ class UpdateService:
         self._open.step(session, lifecycle.released(update, now, "by command"))
         await self._courier.release(session)
         return self._get(update_id)
-
-    def holding(self, device: Eui64 | None = None) -> list[Update]:
-        """The updates that wait for a command, of one device or of all."""
-        return [
-            session.update
-            for session in self._open
-            if session.update.state == "holding"
-            and session.update.activation != "by-device"
-            and device in (None, session.update.device)
-        ]
 
     def _holding(self, update_id: int) -> Session:
         update = self._get(update_id)

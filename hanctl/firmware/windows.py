@@ -1,7 +1,7 @@
 """Windows of the day, in local time: "01:00-05:00"; "22:00-05:00" crosses midnight.
 
-A window is what the clock on the wall shows: on the day summer time begins it may be shorter, or not open at all, and on
-the day it ends it may open twice.
+A window is what the clock on the wall shows: on the day summer time begins it may be shorter, or not open at all, and
+on the day it ends it may open twice.
 """
 
 from __future__ import annotations

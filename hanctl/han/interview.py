@@ -164,8 +164,8 @@ class Interview:
             self.findings = replace(self.findings, power=told)
         if self.findings.ota is None:
             client = endpoint_with(self.findings.endpoints, OTA_UPGRADE, client_side=True)
-            wanted = (CURRENT_FILE_VERSION, OTA_MANUFACTURER, OTA_IMAGE_TYPE, ACTIVATION_POLICY, TIMEOUT_POLICY)
-            ota = await _tried(lambda: _read(asker, client, OTA_UPGRADE, wanted, client_side=True, sleepy=sleepy))
+            facts = (CURRENT_FILE_VERSION, OTA_MANUFACTURER, OTA_IMAGE_TYPE, ACTIVATION_POLICY, TIMEOUT_POLICY)
+            ota = await _tried(lambda: _read(asker, client, OTA_UPGRADE, facts, client_side=True, sleepy=sleepy))
             self.findings = replace(self.findings, ota=ota)
         return self.findings
 

@@ -1,4 +1,4 @@
-"""Every event of the hub but those of updates (``update_events``), typed. Event names are an interface: docs/events.md lists them all.
+"""Every event of the hub but those of updates (``update_events``), typed. Names are an interface: docs/events.md.
 
 An event holds only what may be shown to anybody who may read the log: no key, no install code, no consumer value.
 """

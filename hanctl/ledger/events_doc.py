@@ -11,9 +11,9 @@ from hanctl.ledger.event import EVENT_TYPES, Event
 HEAD = """# Events
 
 Whatever happens is one event: written to the ledger first, then logged, streamed (`hanctl events --follow`,
-`GET /events/stream`) and, where it is one of the three notices, sent to the webhook. Names and fields are an interface. As JSON,
-every event has `id` (only grows), `time` (ISO 8601, UTC), `type` and `level`, and then its own fields (a line of the
-hub's own log names the type `event`):
+`GET /events/stream`) and, where it is one of the three notices, sent to the webhook. Names and fields are an
+interface. As JSON, every event has `id` (only grows), `time` (ISO 8601, UTC), `type` and `level`, and then its own
+fields (a line of the hub's own log names the type `event`):
 
 | type | level | meaning | fields |
 |---|---|---|---|

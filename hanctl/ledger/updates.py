@@ -85,6 +85,15 @@ class Updates:
         """The next update of the chain, once it is made."""
         return self._rows.one("WHERE follows = ?", (update.id,))
 
+    def chain(self, update: Update) -> list[Update]:
+        """The update with those before and after it in its chain of steps, in their order."""
+        found = [update]
+        while (before := found[0].follows) is not None and (first := self.get(before)) is not None:
+            found.insert(0, first)
+        while (following := self.following(found[-1])) is not None:
+            found.append(following)
+        return found
+
     def with_message(self) -> list[Update]:
         """Updates, over or not, whose message is still on a display."""
         return self._rows.select("WHERE message IS NOT NULL ORDER BY id")

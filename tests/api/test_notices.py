@@ -18,8 +18,8 @@ import pytest
 from hanctl import virtual
 from hanctl.clock import LoopClock, SystemClock
 from hanctl.errors import ConfigError
-from hanctl.ledger.update_events import ActivationNotice
 from hanctl.ledger.ledger import Ledger
+from hanctl.ledger.update_events import ActivationNotice
 from hanctl.notices import Webhook, back_off, read_secret
 
 SECRET = b"0123456789abcdef0123456789abcdef"

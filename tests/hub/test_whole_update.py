@@ -186,9 +186,12 @@ def test_activated_at_once(play: Play) -> None:
         steps = [event["type"] for event in rig.told_of(number)]
         assert steps == [
             "update.ordered",
+            "delivery.notice",
             "update.notified",
             "update.transferring",
+            "update.verifying",
             "update.transferred",
+            "transfer.notice",
             "update.activating",
             "update.confirmed",
             "activation.notice",
@@ -208,7 +211,9 @@ def test_held_until_released(play: Play) -> None:
         assert rig.device().counts.ends == 5
         assert (await rig.hub.updates.activate(number)).state == "activating"
         await rig.check_confirmed(number)
-        assert [event["by"] for event in rig.told("update.activating")] == ["command"]
+        assert [event["cause"] for event in rig.told("update.activating")] == [
+            "by command; the device took the command"
+        ]
 
     play(scenario)
 
@@ -254,7 +259,7 @@ def test_killed_in_mid_transfer(play: Play) -> None:
         await asyncio.sleep(20)
         await rig.restart()
         await rig.check_confirmed(number)
-        assert [event["offset"] for event in rig.told("update.transferring")] == [0, at]
+        assert [event["offset"] for event in rig.told("update.resumed")] == [at]
         assert rig.bytes_served_twice() < decisions.MAX_BLOCK
 
     play(scenario)
@@ -323,7 +328,7 @@ def test_an_absence_longer_than_the_device_waits_costs_the_download_and_nothing_
         assert rig.device().counts.aborts == 1
         rig.bench.world.plug()
         await rig.check_confirmed(number)
-        assert [event["offset"] for event in rig.told("update.transferring")] == [0, 0]
+        assert [event["offset"] for event in rig.told("update.resumed")] == [0]
 
     play(scenario)
 
@@ -389,11 +394,12 @@ def test_two_devices_at_once(play: Play) -> None:
 def test_an_image_that_the_device_rejects(play: Play) -> None:
     async def scenario(rig: Rig) -> None:
         number = rig.order()
-        await rig.until_state(number, "failed")
+        await rig.until_state(number, "refused")
         await asyncio.sleep(3600)
         assert "INVALID_IMAGE" in (rig.update(number).reason or "")
         assert rig.device().running_version == OLD
-        assert len(rig.told("update.transferring")) == len(rig.told("update.failed")) == 1
+        assert len(rig.told("update.transferring")) == len(rig.told("update.refused")) == 1
+        assert [(one["alert_code"], one["reason_code"]) for one in rig.told("transfer.notice")] == [("8F89", 1)]
         assert rig.told("activation.notice") == []
 
     play(scenario, make_spec("display", ota={"reject_image": True}))
@@ -407,6 +413,7 @@ def test_a_device_that_rolls_back_is_not_sent_the_image_without_end(play: Play) 
         assert f"still runs version 0x{OLD:08x}" in (rig.update(number).reason or "")
         assert rig.device().running_version == OLD
         assert len(rig.told("update.activating")) == len(rig.told("update.transferred")) == decisions.ACTIVATIONS
-        assert rig.told("activation.notice") == []
+        assert [one["outcome"] for one in rig.told("transfer.notice")] == ["success"]
+        assert [(one["outcome"], one["result_code"]) for one in rig.told("activation.notice")] == [("failed", 1)]
 
     play(scenario, make_spec("display", ota={"roll_back": True}))

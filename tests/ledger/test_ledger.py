@@ -147,13 +147,14 @@ def test_an_update_goes_only_ways_of_the_table_and_each_is_told(ledger: Ledger) 
     def told(was: UpdateState) -> UpdateVerifying:
         return UpdateVerifying(device=PPMID, update=update.id, was=was, cause="so")
 
-    for state, happened in (
+    wrong: list[tuple[UpdateState, list[UpdateVerifying]]] = [
         ("confirmed", [told("ordered")]),
         ("verifying", []),
         ("verifying", [told("notified")]),
         ("holding", [told("ordered")]),
         ("ordered", [told("ordered")]),
-    ):
+    ]
+    for state, happened in wrong:
         with pytest.raises(IllegalTransition):
             ledger.updates.put(replace(update, state=state), *happened)
     assert ledger.updates.get(update.id) == update

@@ -7,12 +7,6 @@ from alembic import op
 revision = "0003"
 down_revision = "0002"
 
-_KEPT = (
-    "id, device, file_sha256, manufacturer_image_sha256, manufacturer_code, image_type, file_version, size, "
-    "ordered_at, state, old_version, offset, notified_at, transfer_started_at, transferred_at, activated_at, "
-    "ended_at, reason"
-)
-
 STATEMENTS = (
     "ALTER TABLE devices ADD COLUMN battery_percent REAL",
     "ALTER TABLE devices ADD COLUMN activation_policy INTEGER",
@@ -63,9 +57,17 @@ STATEMENTS = (
     """,
     # A release that had not reached its device was kept as activation "now" of an update that is holding. The notice of
     # activation was told with the confirmation; of the other stages nobody is told in hindsight.
-    f"""
-    INSERT INTO updates ({_KEPT}, activation, released_at, release_tried_at, notices)
-    SELECT {_KEPT},
+    """
+    INSERT INTO updates (
+        id, device, file_sha256, manufacturer_image_sha256, manufacturer_code, image_type, file_version, size,
+        ordered_at, state, old_version, offset, notified_at, transfer_started_at, transferred_at, activated_at,
+        ended_at, reason,
+        activation, released_at, release_tried_at, notices
+    )
+    SELECT
+        id, device, file_sha256, manufacturer_image_sha256, manufacturer_code, image_type, file_version, size,
+        ordered_at, state, old_version, offset, notified_at, transfer_started_at, transferred_at, activated_at,
+        ended_at, reason,
         CASE WHEN state = 'holding' THEN 'hold' ELSE activation END,
         CASE WHEN state = 'holding' AND activation = 'now' THEN coalesce(transferred_at, ordered_at)
              WHEN state = 'activating' THEN activated_at END,

@@ -1,6 +1,7 @@
 """What a device's Default Response to the activation command (Upgrade End Response) says. Pure.
 
-Source: comms_hub.md §0, §1.7. The status may come before the command's own acknowledgement, and with the answer to a poll as well.
+The status may come before the command's own acknowledgement, and in answer to a poll's as well. Source: comms_hub.md
+§0, §1.7.
 """
 
 from __future__ import annotations

@@ -218,7 +218,7 @@ def _plan(device: Device, image: Image, order: Order, store: Iterable[Image]) ->
     if steps is None:
         wanted = " or ".join(f"0x{version:08x}" for version in order.requires or image.requires)
         raise _No(
-            f"the image may be applied to a device that runs {wanted}; this one runs 0x{device.current_version or 0:08x},"
+            f"the image is for devices that run {wanted}; this one runs 0x{device.current_version or 0:08x},"
             " and no images in the store lead there",
             "add the images between: hanctl firmware add FILE --requires VERSION",
         )

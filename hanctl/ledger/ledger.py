@@ -222,7 +222,11 @@ class Ledger:
     def _tell_stall(self) -> None:
         since, self._full_since = self._full_since, None
         if since is not None:
-            self.record(LedgerStalled(seconds=(self._clock.now() - since).total_seconds()))
+            try:
+                self.record(LedgerStalled(seconds=(self._clock.now() - since).total_seconds()))
+            except LedgerFull:
+                # There was room for a little, and is none for this: it goes on.
+                self._full_since = since
 
     def _undo(self, savepoint: str) -> None:
         # After some errors (a full disk) SQLite has rolled back already.

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from hanctl.eui64 import from_bytes, to_bytes
 from hanctl.simulator import zdo
+from hanctl.simulator.device_display import Display
 from hanctl.simulator.device_membership import Joiner
 from hanctl.simulator.device_spec import OTA, DeviceSpec, PowerCut
 from hanctl.simulator.device_storage import DeviceStorage, Phase
@@ -74,7 +75,8 @@ class SimulatedDevice:
         self.listeners: list[Listener] = []
         self._ota_endpoint = next((e for e in self.endpoints.values() if OTA in e.output_clusters), None)
         self._timers = Timers()
-        self._zcl = ZclAnswers(spec, self.client, self._ota_endpoint, self._answer, self._drive)
+        self.display = Display(spec.battery)
+        self._zcl = ZclAnswers(spec, self.client, self.display, self._ota_endpoint, self._answer, self._drive)
         self._joiner = Joiner(
             self, spec, self.storage, stack, medium, self._timers, self._on_network, self._off_network
         )

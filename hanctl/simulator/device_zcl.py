@@ -6,9 +6,11 @@ import asyncio
 import logging
 from collections import Counter
 from collections.abc import Callable
+from functools import partial
 
 from hanctl.simulator import device_attributes, zcl, zdo
-from hanctl.simulator.device_spec import BASIC, OTA, DeviceSpec
+from hanctl.simulator.device_display import Display
+from hanctl.simulator.device_spec import BASIC, MESSAGING, OTA, POWER_CONFIGURATION, DeviceSpec
 from hanctl.simulator.medium import ApsFrame
 from hanctl.simulator.ota_client import OtaClient
 from hanctl.simulator.ota_types import DefaultResponse, Output
@@ -30,6 +32,7 @@ class ZclAnswers:
         self,
         spec: DeviceSpec,
         client: OtaClient,
+        display: Display,
         ota_endpoint: zdo.Endpoint | None,
         answer: Callable[[ApsFrame, ZclFrame | None], None],
         drive: Callable[[list[Output]], None],
@@ -37,6 +40,7 @@ class ZclAnswers:
         self.ignored: Counter[str] = Counter()
         self._spec = spec
         self._client = client
+        self._display = display
         self._ota_endpoint = ota_endpoint
         self._answer = answer
         self._drive = drive
@@ -66,6 +70,8 @@ class ZclAnswers:
             self._answer(frame, command.default_response(zcl.UNSUPPORTED_CLUSTER))
         elif frame.cluster == OTA and command.to_client and endpoint is self._ota_endpoint:
             self._receive_ota(frame, command)
+        elif frame.cluster == MESSAGING and command.to_client:
+            self._display.receive(command, partial(self._answer, frame))
         else:
             self._answer(frame, command.default_response(zcl.UNSUP_COMMAND))
 
@@ -77,7 +83,9 @@ class ZclAnswers:
 
     def _attributes(self, cluster: int, *, to_client: bool) -> zcl.Attributes:
         if cluster == BASIC and not to_client:
-            return device_attributes.basic(self._spec, self._client.storage.running_version)
+            return device_attributes.basic(self._spec, self._client.storage.running_version, self._display.battery)
+        if cluster == POWER_CONFIGURATION and self._display.battery is not None:
+            return self._display.battery.attributes()
         if cluster == OTA and to_client:
             return device_attributes.ota_client(self._spec, self._client)
         return {}

@@ -73,7 +73,8 @@ def test_a_ledger_with_updates_that_knew_only_now_and_hold(
     with closing(old_ledger(path, "0001_first", "0002_trust")) as connection:
         connection.execute(
             "INSERT INTO updates (id, device, file_sha256, manufacturer_code, image_type, file_version, size, "
-            "activation, ordered_at, state, transferred_at, activated_at) VALUES (41, ?, 'ab', 1, 2, 3, 4, ?, ?, ?, ?, ?)",
+            "activation, ordered_at, state, transferred_at, activated_at) "
+            "VALUES (41, ?, 'ab', 1, 2, 3, 4, ?, ?, ?, ?, ?)",
             (DEVICE, activation, TIME, state, transferred, TIME if state == "activating" else None),
         )
         connection.commit()

@@ -1,6 +1,6 @@
-"""What a device's Default Response to the activation command (Upgrade End Response) says. Pure.
+"""What a device's Default Response says: to the activation command (Upgrade End Response), or to the offer of an image.
 
-The status may come before the command's own acknowledgement, and in answer to a poll's as well. Source: comms_hub.md
+Pure. It may come before the acknowledgement of the command, and in answer to a poll's as well. Source: comms_hub.md
 §0, §1.7.
 """
 
@@ -29,6 +29,17 @@ class Answer:
 
     step: Step
     device: Device | None = None
+
+
+def offer_answered(update: Update, device: Device, status: int, now: datetime) -> Answer | None:
+    """What a device's answer to Query Next Image Response changes: it says which images it will not fetch."""
+    if update.state not in {"ordered", "notified"} or status not in _WILL_NOT_FETCH:
+        return None
+    return Answer(
+        lifecycle.failed(
+            update, now, device.device_type, _WILL_NOT_FETCH[status], refused=True, reason="image discarded"
+        )
+    )
 
 
 def release_answered(update: Update, device: Device, status: int, now: datetime) -> Answer | None:
@@ -79,4 +90,8 @@ def _counting(here: Step, now: datetime) -> Step:
     return here.then(lifecycle.activating, now, "the device counts down already (FAILURE)")
 
 
+_WILL_NOT_FETCH: dict[int, str] = {
+    Status.INSUFFICIENT_SPACE: "the device has no room for the image (INSUFFICIENT_SPACE)",
+    Status.INVALID_FIELD: "the device says that the image is not for it (INVALID_FIELD)",
+}
 _STATUSES = frozenset(int(status) for status in Status)

@@ -1,4 +1,5 @@
-"""What the OTA server answers: pure functions from a request and what is ordered to a reply and what happened.
+"""What the OTA server answers to queries and block requests; ``ends`` has the rest. Pure functions from a request and
+what is ordered to a reply and what happened.
 
 Source: comms_hub.md §1.5, "What the SDK server sends when", and §1.7 for what a client makes of each answer.
 """
@@ -10,13 +11,13 @@ from datetime import datetime
 from typing import Protocol
 
 from hanctl.eui64 import Eui64
-from hanctl.firmware import gates, lifecycle, ota, pathways
+from hanctl.firmware import lifecycle, ota, pathways
 from hanctl.firmware.gates import Wait
 from hanctl.firmware.lifecycle import Step
 from hanctl.han.cluster import DefaultReply, Reply, Status
 from hanctl.ledger.event import Event
 from hanctl.ledger.records import Image, Update
-from hanctl.ledger.update_events import UpdateInterrupted, UpdateResumed
+from hanctl.ledger.update_events import UpdateResumed
 
 MAX_BLOCK = 56
 """Most image bytes that fit one Smart Energy block response without a source route (comms_hub.md §1.5)."""
@@ -27,7 +28,6 @@ ACTIVATIONS = 3
 LONGEST_WAIT_S = 3600
 """No client waits longer before it asks for a block again (comms_hub.md §1.7)."""
 WITHOUT_IMAGE_S = 300
-WITHOUT_LEDGER_S = 60
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +37,8 @@ class Situation:
     ``update``, ``image``, ``data``: the open update of the device and its image, where it has one and the store can
     give it. ``ended``: its last update, if that was cancelled or superseded. ``started``: whether a block was asked for
     since the image was last offered. ``activations``: how often the device was told to activate the image.
-    ``transfer_wait``, ``release_wait``: why the device may not fetch or activate the image now.
+    ``given_up_here``: how often it gave the transfer up before at the byte it is at now. ``transfer_wait``,
+    ``release_wait``: why the device may not fetch or activate the image now.
     """
 
     device: Eui64
@@ -49,6 +50,7 @@ class Situation:
     ended: Update | None = None
     started: bool = False
     activations: int = 0
+    given_up_here: int = 0
     transfer_wait: Wait | None = None
     release_wait: Wait | None = None
 
@@ -93,7 +95,7 @@ NO_IMAGE = Reply(
 )
 ABORT_BLOCK = Reply(ota.Command.IMAGE_BLOCK_RESPONSE, ota.ImageBlockResponse(status=ota.OtaStatus.ABORT).serialize())
 _UNKNOWN_IMAGE = DefaultReply(Status.NO_IMAGE_AVAILABLE)
-_NOTHING_OPEN = Refusal("no-update", "no update is open for this device")
+NOTHING_OPEN = Refusal("no-update", "no update is open for this device")
 _IMAGE_GONE = Refusal("image-gone", "the ordered image is not in the store")
 
 
@@ -116,7 +118,7 @@ def query_next_image(request: ota.QueryNextImageRequest, situation: Situation) -
         return Decision(NO_IMAGE, refusal=_IMAGE_GONE)
     final = _misfit(request, update, situation.image, situation)
     if final is not None:
-        return _ended(NO_IMAGE, final)
+        return ended(NO_IMAGE, final)
     running = int(request.current_file_version)
     if running == update.file_version and not update.allow_reinstall:
         return Decision(NO_IMAGE)
@@ -202,14 +204,14 @@ def image_block(request: ota.ImageBlockRequest, situation: Situation) -> Decisio
     if update is None or not same_image(request, update):
         if situation.ended is not None and same_image(request, situation.ended):
             return Decision(ABORT_BLOCK)
-        return Decision(_UNKNOWN_IMAGE, refusal=_NOTHING_OPEN if update is None else _other_image(request, update))
+        return Decision(_UNKNOWN_IMAGE, refusal=NOTHING_OPEN if update is None else other_image(request, update))
     if update.cancel_asked_at is not None:
         cause = "the device fetches the image, and did not activate it"
-        return _ended(ABORT_BLOCK, lifecycle.cancelled(update, situation.now, cause))
+        return ended(ABORT_BLOCK, lifecycle.cancelled(update, situation.now, cause))
     if situation.image is None:
-        return Decision(_wait_for_data(WITHOUT_IMAGE_S), refusal=_IMAGE_GONE)
+        return Decision(wait_for_data(WITHOUT_IMAGE_S), refusal=_IMAGE_GONE)
     if situation.transfer_wait is not None:
-        return Decision(_wait_for_data(_seconds(situation.transfer_wait, situation.now)))
+        return Decision(wait_for_data(_seconds(situation.transfer_wait, situation.now)))
     offset = int(request.file_offset)
     wanted = MAX_BLOCK if request.max_data_size is None else min(MAX_BLOCK, int(request.max_data_size))
     data = situation.data[offset : offset + wanted]
@@ -247,7 +249,8 @@ def _fetching(update: Update, offset: int, served_to: int, situation: Situation)
     return step if step.events else None
 
 
-def _wait_for_data(seconds: int) -> Reply:
+def wait_for_data(seconds: int) -> Reply:
+    """Image Block Response: ask again after so many seconds."""
     response = ota.ImageBlockResponse(status=ota.OtaStatus.WAIT_FOR_DATA, current_time=0, request_time=seconds)
     return Reply(ota.Command.IMAGE_BLOCK_RESPONSE, response.serialize())
 
@@ -259,113 +262,11 @@ def _seconds(wait: Wait, now: datetime) -> int:
     return min(LONGEST_WAIT_S, max(1, round((wait.until - now).total_seconds())))
 
 
-# --- Upgrade End
+# --- shared
 
 
-def upgrade_end(request: ota.UpgradeEndRequest, situation: Situation) -> Decision:
-    """Take the device's verdict on the image, and tell it when to activate: now, or when it is told."""
-    if request.status != ota.OtaStatus.SUCCESS:
-        return _upgrade_failed(request, situation)
-    if request.file_version is None:
-        return Decision(DefaultReply(Status.INVALID_FIELD), refusal=Refusal("short", "it does not say which image"))
-    update, now = situation.update, situation.now
-    # Silence would be worse than refusing: after ten missed answers a client activates (comms_hub.md §0.4).
-    refused = DefaultReply(Status.ABORT)
-    if update is None or not same_image(request, update):
-        known = situation.ended is not None and same_image(request, situation.ended)
-        refusal = _NOTHING_OPEN if update is None else _other_image(request, update)
-        return Decision(refused, refusal=None if known else refusal)
-    if update.cancel_asked_at is not None:
-        cause = "the device still waits, and was told to drop the image"
-        return _ended(refused, lifecycle.cancelled(update, now, cause))
-    # The device is told to activate at once, or to hold; never a time ahead: see comms_hub.md §0.1-0.3.
-    wait = situation.release_wait
-    step = Step(update)
-    if update.state not in {"holding", "activating", "in_doubt"}:
-        step = lifecycle.found_good(update, now, situation.device_type)
-    state = step.update.state
-    if wait is None and state != "activating":
-        cause = gates.due_cause(update)
-        if state == "holding":
-            step = step.then(lifecycle.released, now, cause)
-        step = step.then(lifecycle.activating, now, f"{cause}; the device asked")
-    elif wait is not None and state != "holding":
-        still = "the device asks again, so it waits" if state in {"activating", "in_doubt"} else "the image is good"
-        step = step.then(lifecycle.move, "holding", f"{still}; it waits for {wait.text}")
-    return Decision(
-        upgrade_end_reply(update, hold=wait is not None),
-        update=step.update if step.events else None,
-        events=step.events,
-        started=True,
-    )
-
-
-def _upgrade_failed(request: ota.UpgradeEndRequest, situation: Situation) -> Decision:
-    reply, update, now = DefaultReply(Status.SUCCESS), situation.update, situation.now
-    if update is None:
-        return Decision(reply)
-    if request.file_version is not None and not same_image(request, update):
-        return Decision(reply, refusal=_other_image(request, update))
-    told = update.state in {"activating", "in_doubt"}
-    if request.status == ota.OtaStatus.INVALID_IMAGE:
-        cause = "the device found the image invalid (INVALID_IMAGE)"
-        return _ended(
-            reply,
-            lifecycle.failed(update, now, situation.device_type, cause, refused=not told, reason="image discarded"),
-        )
-    if request.status == ota.OtaStatus.REQUIRE_MORE_IMAGE:
-        cause = "the device needs a further image before it can activate (REQUIRE_MORE_IMAGE)"
-        return _ended(reply, lifecycle.failed(update, now, situation.device_type, cause))
-    if update.state in {"ordered", "notified"}:
-        return Decision(reply)
-    interrupted = UpdateInterrupted(
-        device=update.device, update=update.id, status=int(request.status), offset=update.offset
-    )
-    if update.cancel_asked_at is not None:
-        step = lifecycle.cancelled(update, now, "the device dropped the image")
-    else:
-        # The device deletes what it has and asks again: the update stays open.
-        cause = f"the device gave up with status 0x{int(request.status):02x}, and is to ask again"
-        step = lifecycle.move(
-            update, "ordered" if update.notified_at is None else "notified", cause, transferred_at=None
-        )
-    return Decision(reply, update=step.update, events=(interrupted, *step.events), started=False)
-
-
-def upgrade_end_reply(image: Identified, *, hold: bool) -> Reply:
-    """Upgrade End Response: activate at once (times 0, 0), or hold until told (comms_hub.md §1.8)."""
-    response = ota.UpgradeEndResponse(
-        manufacturer_code=image.manufacturer_code,
-        image_type=image.image_type,
-        file_version=image.file_version,
-        current_time=0,
-        upgrade_time=ota.HOLD if hold else 0,
-    )
-    return Reply(ota.Command.UPGRADE_END_RESPONSE, response.serialize())
-
-
-# --- without a ledger
-
-
-def without_ledger(command: int, payload: bytes) -> Reply | DefaultReply:
-    """What a device gets while nothing can be written: what costs it nothing, and never the word to activate."""
-    try:
-        request = ota.decode_request(command, payload)
-    except ota.OtaFrameError:
-        return DefaultReply(Status.INVALID_FIELD)
-    if isinstance(request, ota.ImageBlockRequest):
-        return _wait_for_data(WITHOUT_LEDGER_S)
-    if isinstance(request, ota.UpgradeEndRequest):
-        if request.status == ota.OtaStatus.SUCCESS and request.file_version is not None:
-            return upgrade_end_reply(request, hold=True)
-        return DefaultReply(Status.SUCCESS)
-    return NO_IMAGE
-
-
-# --- inside
-
-
-def _ended(reply: Reply | DefaultReply, step: Step) -> Decision:
+def ended(reply: Reply | DefaultReply, step: Step) -> Decision:
+    """The update is over."""
     return Decision(reply, update=step.update, events=step.events)
 
 
@@ -378,7 +279,8 @@ def same_image(request: Identified, update: Update) -> bool:
     )
 
 
-def _other_image(request: Identified, update: Update) -> Refusal:
+def other_image(request: Identified, update: Update) -> Refusal:
+    """The request names another image than the ordered one."""
     return Refusal(
         "other-image",
         f"it names image 0x{request.manufacturer_code:04x}-0x{request.image_type:04x}-0x{request.file_version:08x},"

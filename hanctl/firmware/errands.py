@@ -14,8 +14,8 @@ from hanctl.clock import Clock
 from hanctl.errors import HanctlError, NotFound
 from hanctl.eui64 import Eui64
 from hanctl.firmware import gates, lifecycle, ota, power
-from hanctl.firmware.decisions import upgrade_end_reply
 from hanctl.firmware.displays import Displays
+from hanctl.firmware.ends import upgrade_end_reply
 from hanctl.firmware.link import HanLink
 from hanctl.firmware.open_updates import OpenUpdates, Session
 from hanctl.firmware.reconciliation import Finding, doubt, reconcile

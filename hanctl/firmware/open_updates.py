@@ -20,7 +20,7 @@ from hanctl.ledger.errors import LedgerFull
 from hanctl.ledger.event import Event
 from hanctl.ledger.ledger import Ledger
 from hanctl.ledger.records import Device, Image, Update
-from hanctl.ledger.update_events import UpdateImageMissing, UpdateTransferred
+from hanctl.ledger.update_events import UpdateImageMissing, UpdateInterrupted, UpdateTransferred
 from hanctl.ledger.update_states import OPEN_STATES
 
 log = structlog.get_logger()
@@ -110,6 +110,11 @@ class OpenUpdates:
         """How often the device took the image, and so may have been told to activate it."""
         # Asked only of a device that comes for an image it was told to activate: rare enough to read the ledger for.
         return len(self._ledger.events(update=session.update.id, type=UpdateTransferred.type))
+
+    def given_up_here(self, session: Session) -> int:
+        """How often the device gave the transfer up at the byte that it is at now."""
+        told = self._ledger.events(update=session.update.id, type=UpdateInterrupted.type)
+        return sum(one.event.model_dump()["offset"] == session.update.offset for one in told)
 
     def adopt(self, update: Update) -> None:
         """Take in an update that was just made in the ledger."""

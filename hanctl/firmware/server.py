@@ -12,7 +12,7 @@ from typing import cast
 
 from hanctl.clock import Clock
 from hanctl.eui64 import Eui64
-from hanctl.firmware import decisions, ota
+from hanctl.firmware import decisions, ends, ota
 from hanctl.firmware.decisions import Decision, Refusal, Situation
 from hanctl.firmware.open_updates import OpenUpdates, Session
 from hanctl.han.cluster import Attribute, DefaultReply, Reply, Request, Status
@@ -56,7 +56,7 @@ class OtaServer:
         try:
             return self._handle(request)
         except LedgerFull:
-            return decisions.without_ledger(request.command, request.payload)
+            return ends.without_ledger(request.command, request.payload)
 
     def _handle(self, request: Request) -> Reply | DefaultReply:
         try:
@@ -106,7 +106,9 @@ class OtaServer:
         situation = self._situation(request.device, session, frame)
         if session is not None:
             situation = replace(situation, release_wait=self._updates.release_wait(session))
-        decision = decisions.upgrade_end(frame, situation)
+            if frame.status != ota.OtaStatus.SUCCESS:
+                situation = replace(situation, given_up_here=self._updates.given_up_here(session))
+        decision = ends.upgrade_end(frame, situation)
         if session is not None:
             session.endpoint = request.source_endpoint
         return self._carry_out("upgrade end", request, session, decision)

@@ -7,7 +7,7 @@ the update is by then, as a device may activate of its own accord.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
@@ -16,6 +16,7 @@ from hanctl.clock import Clock
 from hanctl.errors import InvalidInput, NotFound, Refused
 from hanctl.eui64 import Eui64
 from hanctl.firmware import answers, lifecycle, making, orders, ota, outlook
+from hanctl.firmware.answers import Answer
 from hanctl.firmware.courier import Courier
 from hanctl.firmware.displays import Displays
 from hanctl.firmware.errands import Errands, note_version
@@ -34,6 +35,10 @@ from hanctl.ledger.rows import time_text
 from hanctl.ledger.update_events import UpdateActivationRefused, UpdateCancelAsked, UpdateDated
 
 _CANCELLABLE = frozenset({"ordered", "notified", "transferring", "verifying", "holding", "in_doubt"})
+_ANSWERS: dict[tuple[int, int], Callable[[Update, Device, int, datetime], Answer | None]] = {
+    (ota.CLUSTER, ota.Command.QUERY_NEXT_IMAGE_RESPONSE): answers.offer_answered,
+    (ota.CLUSTER, ota.Command.UPGRADE_END_RESPONSE): answers.release_answered,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -259,10 +264,10 @@ class UpdateService:
     def answered(self, eui64: Eui64, cluster: int, command: int, status: int) -> None:
         """A device answered a command with a Default Response."""
         session = self._open.of(eui64)
-        if session is None or (cluster, command) != (ota.CLUSTER, ota.Command.UPGRADE_END_RESPONSE):
+        evaluate = _ANSWERS.get((cluster, command))
+        if session is None or evaluate is None:
             return
-        device = self._open.device(session)
-        answer = answers.release_answered(session.update, device, status, self._clock.now())
+        answer = evaluate(session.update, self._open.device(session), status, self._clock.now())
         if answer is not None:
             self._open.change(session, answer.step.update, *answer.step.events, device=answer.device)
 

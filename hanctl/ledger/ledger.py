@@ -195,8 +195,16 @@ class Ledger:
         return self._full_since
 
     def note_presence(self, now: datetime) -> None:
-        """Write that the hub is there for its devices; so a later start knows how long it was not."""
-        self._execute("INSERT OR REPLACE INTO attendance (id, present_at) VALUES (1, ?)", (time_text(now),))
+        """Write, outside a transaction, that the hub is there: a later start knows by it how long it was not.
+
+        It survives a kill. Without power it may be lost: the hub then thinks that it was away for longer.
+        """
+        # Often written, on cards that wear: it is not worth a sync of its own.
+        self._execute("PRAGMA synchronous = NORMAL")
+        try:
+            self._execute("INSERT OR REPLACE INTO attendance (id, present_at) VALUES (1, ?)", (time_text(now),))
+        finally:
+            self._execute("PRAGMA synchronous = FULL")
 
     def last_presence(self) -> datetime | None:
         """When the hub was there last, by its own note."""

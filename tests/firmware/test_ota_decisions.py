@@ -10,7 +10,8 @@ import pytest
 from firmware_fakes import DISPLAY, OTHER, START
 
 from hanctl.firmware import gates, ota
-from hanctl.firmware.decisions import Decision, Situation, image_block, query_next_image, upgrade_end
+from hanctl.firmware.decisions import Decision, Situation, image_block, query_next_image
+from hanctl.firmware.ends import upgrade_end
 from hanctl.han.cluster import DefaultReply, Reply, Status
 from hanctl.ledger.records import Image, Update
 
@@ -222,6 +223,7 @@ FOUND_GOOD = ("update.verifying", "update.transferred", "transfer.notice")
 TO_ACTIVATE = (*FOUND_GOOD, "update.activating")
 TO_HOLD = (*FOUND_GOOD, "update.holding")
 GAVE_UP = ("update.interrupted", "update.notified")
+FOR_GOOD = ("update.interrupted", *NOT_SENT)
 ENDS = [
     Row("good, activate now", TRANSFERRING, end(), ACTIVATE, "activating", TO_ACTIVATE),
     Row("good, verified", VERIFYING, end(), ACTIVATE, "activating", TO_ACTIVATE[1:]),
@@ -276,6 +278,15 @@ ENDS = [
         TAKEN,
         "cancelled",
         ("update.interrupted", "update.cancelled"),
+    ),
+    Row(
+        "gave up here twice before",
+        TRANSFERRING,
+        end(0x95),
+        TAKEN,
+        "failed",
+        FOR_GOOD,
+        more={"given_up_here": 2},
     ),
     Row("gave up, said again", NOTIFIED, end(0x95), TAKEN),
     Row(

@@ -121,13 +121,16 @@ def _print_events(events: list[dict[str, Any]]) -> None:
     for event in events:
         assert start is not None
         since = (datetime.fromisoformat(event["time"]) - start).total_seconds()
-        rest = [f"{name} {field(name, value)}" for name, value in event.items() if name not in _TOLD_APART]
+        rest = [
+            f"{name} {field(name, value)}"
+            for name, value in event.items()
+            if name not in _TOLD_APART and value is not None
+        ]
         told = [event["cause"]] if event.get("cause") else []
         if not event["type"].endswith(".notice"):
             told += [", ".join(rest)] if rest else []
-        way = f"{event['was']} to " if event.get("was") else ""
-        rows.append((moment(event["time"]), f"+{since:.1f} s", way + event["type"], "; ".join(told)))
-    print_table(("time", "after", "event", "cause and facts"), rows, "  nothing")
+        rows.append((moment(event["time"]), f"+{since:.1f} s", event.get("was", ""), event["type"], "; ".join(told)))
+    print_table(("time", "after", "was", "event", "cause and facts"), rows, "  nothing")
 
 
 def _print_notices(notices: list[dict[str, Any]]) -> None:
@@ -138,7 +141,8 @@ def _print_notices(notices: list[dict[str, Any]]) -> None:
         codes = [f"{event['alert_code']}, reason {event['reason_code']}"] if "alert_code" in event else []
         codes += [f"result {event['result_code']}"] if "result_code" in event else []
         taken = "-" if notice["delivered_at"] is None else moment(notice["delivered_at"])
-        rows.append((event["type"], outcome, ", ".join(codes) or "-", event.get("reason") or "", taken))
+        reason = "" if outcome in ("success", "activated") else event.get("reason") or ""
+        rows.append((event["type"], outcome, ", ".join(codes) or "-", reason, taken))
     print_table(("notice", "outcome", "codes", "reason", "webhook took it"), rows, "  none yet")
 
 

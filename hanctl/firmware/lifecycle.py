@@ -152,7 +152,8 @@ def cancelled(update: Update, now: datetime, cause: str) -> Step:
 
 def superseded(update: Update, by: int, now: datetime) -> Step:
     """Another update takes its place."""
-    return move(update, "superseded", f"update {by} took its place", extra={"by": by}, ended_at=now)
+    cause = f"update {by} took its place"
+    return move(update, "superseded", cause, extra={"by": by}, ended_at=now, reason=cause)
 
 
 def ordered_event(update: Update, cause: str) -> Event:

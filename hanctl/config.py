@@ -155,6 +155,17 @@ class FirmwareSection(Section):
     )
 
 
+class UpdatesSection(Section):
+    """``[updates]``: how devices are updated."""
+
+    battery_percent: int = Field(
+        50,
+        ge=0,
+        le=100,
+        description="how full the battery of a device must be, where it is not on mains, a number from 0 to 100",
+    )
+
+
 class WebhookSection(Section):
     """``[webhook]``: who is told of activations."""
 
@@ -170,6 +181,7 @@ class Config(Section):
     network: NetworkSection = Field(default_factory=lambda: NetworkSection.model_validate({}))
     join: JoinSection = Field(default_factory=lambda: JoinSection.model_validate({}))
     firmware: FirmwareSection = Field(default_factory=lambda: FirmwareSection.model_validate({}))
+    updates: UpdatesSection = Field(default_factory=lambda: UpdatesSection.model_validate({}))
     trust: TrustSection | None = None
     webhook: WebhookSection | None = None
 
@@ -230,6 +242,7 @@ def _sections() -> dict[str, type[Section]]:
         "network": NetworkSection,
         "join": JoinSection,
         "firmware": FirmwareSection,
+        "updates": UpdatesSection,
         "trust": TrustSection,
         "webhook": WebhookSection,
     }

@@ -19,6 +19,7 @@ from hanctl.config import Config
 from hanctl.crypto.install_code import parse_install_code
 from hanctl.errors import ConfigError, HanctlError, Refused
 from hanctl.eui64 import Eui64
+from hanctl.firmware.gates import Rules
 from hanctl.firmware.image_check import SignatureChecker
 from hanctl.firmware.service import UpdateService
 from hanctl.firmware.store import FirmwareStore
@@ -189,8 +190,11 @@ class Daemon:
         self._open_state(hub.state_dir)
         self.store = FirmwareStore(hub.firmware_store, self.clock, signatures)
         self.han = Han(self.ledger, self.clock)
-        self.updates = UpdateService(self.ledger, self.han, self.store, self.clock)
+        rules = Rules(battery_percent=self.config.updates.battery_percent)
+        self.updates = UpdateService(self.ledger, self.han, self.store, self.clock, rules)
         self.han.register(self.updates.server)
+        self.han.register(self.updates.messaging)
+        self.han.on_default_response.append(self.updates.answered)
         trust = self.config.trust
         self.trust = TrustService(
             self.ledger,
@@ -241,10 +245,7 @@ class Daemon:
 
     def _give_up(self, eui64: Eui64) -> None:
         """A device is evicted: no update can be delivered to it."""
-        update = self.ledger.updates.open_for(eui64)
-        if update is not None:
-            with suppress(Refused):
-                self.updates.cancel(update.id)
+        self.updates.end(eui64, "the device was removed, as it established no key in time")
 
     def _webhook_secret(self) -> bytes:
         if self.config.webhook is None:

@@ -26,7 +26,7 @@ from hanctl.ledger.events import NoticeDelayed, NoticeDelivered
 from hanctl.ledger.ledger import Ledger, Recorded
 from hanctl.ledger.outbox import Notice
 
-NOTICE_TYPES = frozenset({"activation.notice"})
+NOTICE_TYPES = frozenset({"delivery.notice", "transfer.notice", "activation.notice"})
 TIMEOUT_S = 15
 SHORTEST_SECRET = 16
 _BACK_OFF = wait_exponential(multiplier=1, min=1, max=600)

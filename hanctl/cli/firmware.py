@@ -51,6 +51,7 @@ Sha = Annotated[str, typer.Argument(metavar="SHA256", help="The image's file_sha
 @app.command(
     epilog=examples(
         "hanctl firmware add display-2.0.ota",
+        "hanctl firmware add display-2.1.ota --requires 0x00020000",
         "hanctl firmware add display-2.0.bin --form gb --store firmware_store",
         "hanctl firmware add display-2.0.ota --store firmware_store --signatures require --root root.json",
     )
@@ -62,6 +63,10 @@ def add(
         typer.Option("--form", help="How to read the body: sub-elements (zigbee), or none (gb)."),
     ] = "auto",
     name: Annotated[str | None, typer.Option("--name", help="A name for people. Default: the file's.")] = None,
+    requires: Annotated[
+        list[str] | None,
+        typer.Option("--requires", help="A running version it may be applied to, if not to any; may be given again."),
+    ] = None,
     store: Store = None,
     signatures: SignaturePolicy = None,
     root: Roots = None,
@@ -76,10 +81,12 @@ def add(
 
     opened = _store(store, signatures, root, signer, supplier_certificate)
     data = read_image_file(file)
+    versions = [number(version) for version in requires or ()]
     if opened is not None:
-        image = _described(opened, opened.add(data, form=form, name=name or file.name).file_sha256)
+        added = opened.add(data, form=form, name=name or file.name, requires=tuple(versions))
+        image = _described(opened, added.file_sha256)
     else:
-        image = connect(socket, config).upload("/images", data, form=form, name=name or file.name)
+        image = connect(socket, config).upload("/images", data, form=form, name=name or file.name, requires=versions)
     _show(image, json)
 
 
@@ -289,6 +296,8 @@ def _show(image: dict[str, Any], json: bool) -> None:
     if image["hardware_min"] is not None:
         hardware = f"{hexadecimal(image['hardware_min'])} to {hexadecimal(image['hardware_max'])}"
         facts.append(("hardware", hardware))
+    if image["requires"]:
+        facts.append(("for running versions", " ".join(map(version, image["requires"]))))
     if image["destination"] is not None:
         facts.append(("destination", image["destination"]))
     if image["tags"]:

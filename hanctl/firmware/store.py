@@ -79,8 +79,10 @@ class FirmwareStore:
         self._signatures = signatures or SignatureChecker()
         self._known: dict[str, StoredImage] = {}
 
-    def add(self, data: bytes, *, form: FormChoice = "auto", name: str) -> Image:
+    def add(self, data: bytes, *, form: FormChoice = "auto", name: str, requires: tuple[int, ...] = ()) -> Image:
         """Parse and keep an image; adding the same file again changes nothing and returns what is there.
+
+        ``requires``: the running versions it may be applied to, where not to any.
 
         Raises ImageError for a file that cannot be used, SignatureRequired for one whose signature the policy does not
         take, Refused where the same file is stored in another form, StoreError where the directory cannot be written.
@@ -89,6 +91,11 @@ class FirmwareStore:
         self._signatures.demand(self._signatures.verdict(data, parsed))
         stored = self._find(parsed.file_sha256)
         if stored is not None:
+            if requires and stored.record.requires != requires:
+                raise Refused(
+                    "the same file is in the store already, for other running versions",
+                    f"remove it first: hanctl firmware remove {parsed.file_sha256[:12]}",
+                )
             if stored.record.form != parsed.form:
                 raise Refused(
                     f"the same file is in the store already, in the {stored.record.form} form",
@@ -100,6 +107,7 @@ class FirmwareStore:
             "form_reason": parsed.form_reason,
             "name": name,
             "added_at": self._clock.now().isoformat(),
+            "requires": list(requires),
         }
         try:
             self.path.mkdir(parents=True, exist_ok=True)
@@ -231,12 +239,13 @@ class FirmwareStore:
             record: dict[str, Any] = json.loads(self._json(sha256).read_bytes())
             form, name, form_reason = record["form"], str(record["name"]), str(record.get("form_reason", ""))
             added_at = datetime.fromisoformat(record["added_at"])
+            requires = tuple(int(version) for version in record.get("requires", ()))
             if form not in {"zigbee", "gb"} or added_at.tzinfo is None:
                 raise ValueError("a value is out of range")
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise self._damaged(self._json(sha256), "cannot be read") from error
         parsed = parse(self._load(sha256), form)
-        return StoredImage(_record(parsed, name, added_at), parsed, form_reason)
+        return StoredImage(_record(parsed, name, added_at, requires), parsed, form_reason)
 
     def _load(self, sha256: str) -> bytes:
         try:
@@ -288,7 +297,7 @@ class FirmwareStore:
         )
 
 
-def _record(parsed: OtaImage, name: str, added_at: datetime) -> Image:
+def _record(parsed: OtaImage, name: str, added_at: datetime, requires: tuple[int, ...]) -> Image:
     header = parsed.header
     return Image(
         file_sha256=parsed.file_sha256,
@@ -308,4 +317,5 @@ def _record(parsed: OtaImage, name: str, added_at: datetime) -> Image:
         destination=header.destination,
         security_credential_version=header.security_credential_version,
         tags=parsed.tags,
+        requires=requires,
     )

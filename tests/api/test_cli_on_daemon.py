@@ -21,6 +21,8 @@ from hanctl.errors import ExitCode
 from hanctl.firmware.build import Fields, build
 from hanctl.ledger.events import DeviceLeft
 from hanctl.ledger.records import Device, Update
+from hanctl.ledger.update_events import UpdateVerifying
+from hanctl.ledger.update_states import UpdateState
 
 CODE = "83FED3407A939723A5C639B26916D505C3B5"
 
@@ -94,7 +96,10 @@ def order(daemon: Daemon) -> Update:
 def end(daemon: Daemon, update: Update, state: str, reason: str | None = None) -> None:
     current = daemon.ledger.updates.get(update.id)
     assert current is not None
-    daemon.ledger.updates.put(replace(current, state=state, reason=reason, ended_at=daemon.clock.now()))  # type: ignore[arg-type]
+    way: list[UpdateState] = ["ordered", "verifying"] if state == "confirmed" else ["ordered"]
+    told = [UpdateVerifying(device=PPMID, update=update.id, was=was, cause="so") for was in way]
+    ended = replace(current, state=state, reason=reason, ended_at=daemon.clock.now())  # type: ignore[arg-type]
+    daemon.ledger.updates.put(ended, *told)
 
 
 async def test_status_and_devices_for_people_and_machines(daemon: Daemon) -> None:

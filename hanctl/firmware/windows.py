@@ -14,7 +14,6 @@ from datetime import UTC, datetime, time, timedelta, tzinfo
 from hanctl.errors import InvalidInput
 
 _TEXT = re.compile(r"([01]\d|2[0-3]):([0-5]\d)-([01]\d|2[0-3]):([0-5]\d)")
-_MINUTE = timedelta(minutes=1)
 _DAYS_AHEAD = 3
 """A window that a change of the clocks swallows opens on the next day."""
 
@@ -44,14 +43,15 @@ class Window:
     def _openings(self, moment: datetime, zone: tzinfo) -> Iterator[datetime]:
         today = moment.astimezone(zone).date()
         for days in range(-1, _DAYS_AHEAD):
-            local = datetime.combine(today + timedelta(days=days), self.start)
-            early, late = sorted(local.replace(tzinfo=zone, fold=fold).astimezone(UTC) for fold in (0, 1))
-            yield early
-            yield late
-            # Where the clocks leap over the start, the window opens with the leap: it lies between the two readings.
-            while early < late:
-                early += _MINUTE
-                yield early
+            local = datetime.combine(today + timedelta(days=days), self.start, zone)
+            yield from (local.replace(fold=fold).astimezone(UTC) for fold in (0, 1))
+        # It may also open with a change of the clocks, which is on the hour: with the leap over its start, or again
+        # where an hour comes twice.
+        hour = moment.astimezone(UTC).replace(minute=0, second=0, microsecond=0)
+        for _ in range(24 * _DAYS_AHEAD):
+            before, hour = hour, hour + timedelta(hours=1)
+            if before.astimezone(zone).utcoffset() != hour.astimezone(zone).utcoffset():
+                yield hour
 
 
 def parse_window(text: str) -> Window:

@@ -18,7 +18,7 @@ from hanctl.firmware.displays import Displays
 from hanctl.firmware.ends import upgrade_end_reply
 from hanctl.firmware.link import HanLink
 from hanctl.firmware.open_updates import OpenUpdates, Session
-from hanctl.firmware.reconciliation import Finding, doubt, reconcile
+from hanctl.firmware.reconciliation import NORMAL, Finding, doubt, reconcile
 from hanctl.han.errors import MalformedZcl, TimedOut
 from hanctl.han.interview import (
     BATTERY_PERCENTAGE_REMAINING,
@@ -91,7 +91,8 @@ class Errands:
         return update is not None and update.state in {"ordered", "notified"}
 
     def _waits_for_power(self, session: Session) -> bool:
-        wait = self._updates.transfer_wait(session)
+        gate = self._updates.release_wait if session.update.state == "holding" else self._updates.transfer_wait
+        wait = gate(session)
         return wait is not None and wait.kind == "power"
 
     async def _mind_power(self, session: Session) -> None:
@@ -128,14 +129,14 @@ class Errands:
         )
         await self._send(session, ota.Command.IMAGE_NOTIFY, notify.serialize())
         current = self._still(session)
-        if current is None or current.notified_at is not None:
+        if current is None:
             return
         now = self._clock.now()
         if current.state == "ordered":
             self._updates.step(
                 session, lifecycle.move(current, "notified", "Image Notify was delivered", notified_at=now)
             )
-        else:
+        elif current.notified_at is None:
             # A quick device asks for its first block before the delivery of the notification is known.
             self._updates.change(session, replace(current, notified_at=now, offset=session.offset))
 
@@ -249,8 +250,8 @@ class Errands:
         ``last``: it is not asked again soon, so that what its query told must do.
         """
         eui64 = session.update.device
-        wanted = [ota.CURRENT_FILE_VERSION, ota.IMAGE_UPGRADE_STATUS]
-        version, status, answered = None, None, False
+        wanted = [ota.CURRENT_FILE_VERSION, ota.IMAGE_UPGRADE_STATUS, ota.DOWNLOADED_FILE_VERSION]
+        version, status, downloaded, answered = None, None, None, False
         try:
             told = await self._han.read_attributes(
                 eui64, cluster=ota.CLUSTER, attributes=wanted, client_side=True, endpoint=session.endpoint
@@ -262,11 +263,14 @@ class Errands:
             # The new firmware may have other endpoints: next time, as the interview found them.
             session.endpoint = None
         else:
-            version, status, answered = told.get(wanted[0]), told.get(wanted[1]), True
+            version, status, downloaded = (told.get(attribute) for attribute in wanted)
+            answered = True
         update = self._still(session)
         if update is None or update.state not in READ_BACK_STATES:
             return answered
         told_status = status if isinstance(status, int) else None
+        if told_status == NORMAL and downloaded == update.file_version:
+            told_status = None
         if isinstance(version, int) and version != ota.UNKNOWN_VERSION:
             self.found(session, Finding(version, told_status, "version read back"))
         elif session.queried_version == update.file_version and (answered or last):

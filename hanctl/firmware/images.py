@@ -42,9 +42,11 @@ class Images:
         return image
 
     def note(self, image: Image) -> None:
-        """Put an image of the store on record, inside a transaction, unless it is there."""
-        if self._ledger.images.get(image.file_sha256) is not None:
+        """Put an image of the store on record as it is there, inside a transaction."""
+        known = self._ledger.images.get(image.file_sha256)
+        if known != image:
+            self._ledger.images.put(image)
+        if known is not None:
             return
-        self._ledger.images.put(image)
         for event in self._store.added(image):
             self._ledger.record(event)

@@ -100,6 +100,10 @@ class OpenUpdates:
 
     def transfer_wait(self, session: Session) -> Wait | None:
         """Why the device may not fetch the image now; None: it may."""
+        update = session.update
+        if update.transfer_window is None and update.state not in {"ordered", "notified"}:
+            # Asked for each block.
+            return None
         return gates.transfer(session.update, self.device(session), self._clock.now(), self.rules)
 
     def release_wait(self, session: Session) -> Wait | None:

@@ -25,7 +25,10 @@ SETTLED_AFTER = timedelta(seconds=60)
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """The running version, ImageUpgradeStatus where told, and how it was learnt: "version read back"."""
+    """The running version, ImageUpgradeStatus where it says something, and how it was learnt: "version read back".
+
+    A device that has just started tells NORMAL though it may have an image that it will verify again (§1.7, resume).
+    """
 
     version: int
     status: int | None
@@ -55,7 +58,7 @@ def reconcile(update: Update, found: Finding, now: datetime, device_type: str, a
 
 
 def _runs_it(update: Update, found: Finding, now: datetime, device_type: str) -> Step | None:
-    if update.state in {"ordered", "notified"}:
+    if update.state in {"ordered", "notified"} and "transfer" not in update.notices:
         if update.allow_reinstall:
             return None
         reason = f"the device runs version 0x{update.file_version:08x} already; nothing was transferred"

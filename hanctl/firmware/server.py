@@ -73,8 +73,10 @@ class OtaServer:
         self._on_query(request.device, frame)
         session = self._updates.of(request.device)
         situation = self._situation(request.device, session)
-        if session is not None and session.update.state in {"activating", "in_doubt"}:
-            situation = replace(situation, activations=self._updates.activations(session))
+        if session is not None:
+            situation = replace(situation, device_type=self._updates.device(session).device_type)
+            if session.update.state in {"activating", "in_doubt"}:
+                situation = replace(situation, activations=self._updates.activations(session))
         decision = decisions.query_next_image(frame, situation)
         if session is not None and decision.started is False:
             session.endpoint = request.source_endpoint
@@ -105,7 +107,9 @@ class OtaServer:
             session.update = replace(session.update, offset=session.offset)
         situation = self._situation(request.device, session, frame)
         if session is not None:
-            situation = replace(situation, release_wait=self._updates.release_wait(session))
+            device_type = self._updates.device(session).device_type
+            wait = self._updates.release_wait(session)
+            situation = replace(situation, release_wait=wait, device_type=device_type)
             if frame.status != ota.OtaStatus.SUCCESS:
                 situation = replace(situation, given_up_here=self._updates.given_up_here(session))
         decision = ends.upgrade_end(frame, situation)
@@ -129,7 +133,6 @@ class OtaServer:
             session.update,
             image,
             data,
-            device_type=self._updates.device(session).device_type,
             ended=ended,
             started=session.started,
             transfer_wait=self._updates.transfer_wait(session),

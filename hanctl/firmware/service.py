@@ -255,7 +255,7 @@ class UpdateService:
         wait = None
         if session.update.state in {"ordered", "notified", "transferring"}:
             wait = self._open.transfer_wait(session)
-        elif session.update.state in {"holding", "in_doubt"}:
+        elif session.update.state == "holding" or session.update.cancel_asked_at is not None:
             wait = self._open.release_wait(session)
         return outlook.of_open(session, self._open.device(session), wait, self._clock.now(), self._han.network is None)
 

@@ -30,8 +30,8 @@ _UNTOLD: frozenset[UpdateState] = frozenset({"failed", "refused", "cancelled", "
 """How an update ends that the device was not told to activate."""
 
 TRANSITIONS: dict[UpdateState, frozenset[UpdateState]] = {
-    "ordered": _UNTOLD | {"notified", "transferring", "verifying"},
-    "notified": _UNTOLD | {"ordered", "transferring", "verifying"},
+    "ordered": _UNTOLD | {"notified", "transferring", "verifying", "confirmed"},
+    "notified": _UNTOLD | {"ordered", "transferring", "verifying", "confirmed"},
     "transferring": _UNTOLD | _BACK | {"verifying", "confirmed"},
     "verifying": _UNTOLD | _BACK | {"transferring", "holding", "activating", "confirmed"},
     "holding": _UNTOLD | _BACK | {"transferring", "activating", "in_doubt", "confirmed"},

@@ -205,6 +205,47 @@ async def test_wait_ends_as_the_update_ends(daemon: Daemon, state: str, code: Ex
     assert text in done.out + done.err
 
 
+async def test_orders_for_many_a_watch_and_a_report(daemon: Daemon) -> None:
+    update = order(daemon)
+    sha256 = update.file_sha256
+    trial = await hanctl(daemon, "update", "start", "--type", "ppmid", "--image", sha256, "--dry-run")
+    assert trial.code == 0 and "would be refused" in trial.out and f"already has update {update.id}" in trial.out
+    refused = await hanctl(daemon, "update", "start", "--type", "ppmid", "--image", sha256)
+    assert refused.code == ExitCode.REFUSED
+    supersede = ("--supersede", "--at", "2099-01-01T02:00", "--priority", "high")
+    ordered = await hanctl(daemon, "update", "start", "--manufacturer", "0x1234", "--image", sha256, *supersede)
+    assert ordered.code == 0 and "no device matches" in ordered.out, "its manufacturer is not known yet"
+    ordered = await hanctl(daemon, "update", "start", "--running", "0-", "--image", sha256, *supersede)
+    assert "no device matches" in ordered.out, "nor its version"
+    ordered = await hanctl(daemon, "update", "start", "--type", "ppmid", "--image", sha256, *supersede)
+    assert ordered.code == 0 and f"takes the place of update {update.id}" in ordered.out
+    number = update.id + 1
+    for wrong in ((), ("--type", "ppmid", "--device", PPMID), ("--type", "ppmid", "--watch")):
+        assert (await hanctl(daemon, "update", "start", "--image", sha256, *wrong)).code == ExitCode.USAGE
+    watching = await start(daemon, "update", "watch")
+    await asyncio.sleep(2)
+    assert (await hanctl(daemon, "update", "cancel", str(number))).code == 0
+    watched = await finish(watching)
+    assert watched.code == 0
+    assert [line.split(" is ")[1].split(":")[0] for line in watched.out.splitlines()] == ["ordered", "cancelled"]
+    report = await hanctl(daemon, "update", "report", str(number))
+    assert report.code == 0
+    for text in ("update.ordered", "by command", "delivery.notice", "not seen to run", "priority"):
+        assert text in report.out
+    assert json.loads((await hanctl(daemon, "update", "report", str(number), "--json")).out)["chain"] == [number]
+
+
+async def test_activating_several_says_which_were_refused(daemon: Daemon) -> None:
+    update = order(daemon)
+    none = await hanctl(daemon, "update", "activate", "--all-holding")
+    assert none.code == 0 and "no update is holding" in none.out
+    some = await hanctl(daemon, "update", "activate", str(update.id), "99")
+    assert some.code == ExitCode.REFUSED
+    assert f"update {update.id} is ordered, not holding" in some.out and "there is no update 99" in some.out
+    for wrong in ((), ("1", "--all-holding"), ("--device", "00:11:22:33:44:55:66:77")):
+        assert (await hanctl(daemon, "update", "activate", *wrong)).code == ExitCode.USAGE
+
+
 async def test_wait_outlasts_a_restart_of_the_daemon(tmp_path: Path) -> None:
     config = configure(tmp_path)
     async with running(config, serve=True) as daemon:

@@ -45,13 +45,15 @@ class StillClock:
 class FakeHan:
     """Records what is sent. ``asleep``: nothing is delivered. ``version``: what a read of the version returns.
 
-    ``status``, ``policies``, ``power``, ``battery``: ImageUpgradeStatus, UpgradeActivationPolicy with
-    UpgradeTimeoutPolicy, PowerSource, BatteryPercentageRemaining; None: the device does not have the attribute.
+    ``status``, ``downloaded``: ImageUpgradeStatus, DownloadedFileVersion; ``policies``: UpgradeActivationPolicy and
+    UpgradeTimeoutPolicy; ``power``, ``battery``: PowerSource, BatteryPercentageRemaining. None: the device does not
+    have the attribute.
     """
 
     asleep: bool = False
     version: int | None = OLD
     status: int | None = None
+    downloaded: int | None = None
     policies: tuple[int | None, int | None] = (None, None)
     power: int | None = 1
     battery: int | None = None
@@ -105,7 +107,13 @@ class FakeHan:
         await asyncio.sleep(0.05)
         self._fail()
         told = {
-            0x0019: {0x0002: self.version, 0x0006: self.status, 0x000B: self.policies[0], 0x000C: self.policies[1]},
+            0x0019: {
+                0x0002: self.version,
+                0x0004: self.downloaded,
+                0x0006: self.status,
+                0x000B: self.policies[0],
+                0x000C: self.policies[1],
+            },
             0x0000: {0x0007: self.power},
             0x0001: {0x0021: self.battery},
         }[cluster]

@@ -196,6 +196,25 @@ def test_a_holding_device_that_activated_meanwhile_is_found_without_a_word_of_it
     virtual.run(scenario())
 
 
+@pytest.mark.parametrize(("downloaded", "after"), [(None, "notified"), (NEW, "activating")])
+def test_a_device_that_has_just_started_may_have_the_image_and_not_say_so(
+    tmp_path: Path, downloaded: int | None, after: str
+) -> None:
+    async def scenario() -> None:
+        bench = Bench(tmp_path, FakeHan(status=0, downloaded=downloaded))
+        update = await transferred(bench)
+        bench.service.returned(DISPLAY)
+        await asyncio.sleep(100)
+        assert state(bench, update) == after
+        bench.han.version = NEW
+        bench.service.returned(DISPLAY)
+        query(bench, NEW)
+        await asyncio.sleep(1)
+        assert state(bench, update) == "confirmed"
+
+    virtual.run(scenario())
+
+
 def test_a_query_is_believed_once_the_device_could_not_be_read_so_often(tmp_path: Path) -> None:
     async def scenario() -> None:
         bench = Bench(tmp_path)

@@ -24,6 +24,8 @@ CANCELLED = replace(HOLDING, state="in_doubt", released_at=START, release_tried_
     ("update", "version", "status", "after"),
     [
         (ORDERED, NEW, None, "failed"),
+        (replace(HOLDING, state="ordered"), NEW, None, "confirmed"),
+        (replace(HOLDING, state="notified"), NEW, None, "confirmed"),
         (ORDERED, OLD, None, None),
         (ORDERED, OTHER_VERSION, None, None),
         (replace(ORDERED, state="transferring"), NEW, None, "confirmed"),

@@ -421,9 +421,17 @@ def test_a_full_disk_in_mid_transfer_is_told_and_the_transfer_goes_on_when_there
         (pages,) = ledger._execute("PRAGMA page_count").fetchone()
         ledger._execute(f"PRAGMA max_page_count = {pages}")
         fill(ledger)
+        await asyncio.sleep(600)
+        # Whatever else happens has to wait as well, and ends nothing.
+        rig.bench.world.unplug()
+        await asyncio.sleep(20)
+        rig.bench.world.plug()
+        rig.device().power_cycle(5)
         await asyncio.sleep(3600)
         assert ledger.full_since is not None
+        assert not any(task.done() for task in rig.hub._tasks)
         assert len(rig.told_of(number)) <= before + 3
+        assert rig.hub.network is not None
         assert rig.device().running_version == OLD, "it is never told to activate what is not on record"
         ledger._execute("PRAGMA max_page_count = 1000000")
         await rig.check_confirmed(number)

@@ -148,7 +148,7 @@ def test_an_update_goes_only_ways_of_the_table_and_each_is_told(ledger: Ledger) 
         return UpdateVerifying(device=PPMID, update=update.id, was=was, cause="so")
 
     wrong: list[tuple[UpdateState, list[UpdateVerifying]]] = [
-        ("confirmed", [told("ordered")]),
+        ("activating", [told("ordered")]),
         ("verifying", []),
         ("verifying", [told("notified")]),
         ("holding", [told("ordered")]),

@@ -12,6 +12,7 @@ import zigpy.types as t
 from hanctl.radio.application import HubApplication, Sink, base_config, foreign_network, key_table_full
 from hanctl.radio.errors import DeliveryFailed, NetworkStartFailed
 from hanctl.radio.ezsp_messages import LongMessages
+from hanctl.radio.ezsp_unicasts import Unicasts
 from hanctl.radio.settings import DongleSettings
 
 CLOSED = bt.EzspDecisionBitmask.DEFAULT_CONFIGURATION
@@ -22,8 +23,11 @@ ANSWERS_IN_NEW_ORDER = 14
 """From this EZSP version on, exportLinkKeyByIndex answers status, context, key, metadata."""
 
 
-class EzspApplication(HubApplication, LongMessages):
+class EzspApplication(Unicasts, LongMessages):
     """The hub on an EmberZNet NCP."""
+
+    MOST_ON_THE_WAY = 32
+    """It says so when it has no room for one more."""
 
     _ezsp: Any
 

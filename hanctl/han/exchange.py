@@ -50,9 +50,11 @@ class Exchange:
         await self.radio.send(frame)
 
     def post(self, frame: OutgoingFrame) -> None:
-        """Send without waiting for the outcome; nothing while there is no radio."""
+        """Send without waiting; ``frame.outcome`` is told, "dropped" while there is no radio."""
         if self._radio is not None:
             self._radio.post(frame)
+        elif frame.outcome is not None:
+            frame.outcome("dropped")
 
     def backlog(self) -> float:
         """How long bulk frames wait for their turn, seconds."""

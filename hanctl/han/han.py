@@ -13,6 +13,7 @@ from hanctl.errors import HanctlError, NotFound
 from hanctl.eui64 import Eui64
 from hanctl.han import zcl, zdo
 from hanctl.han.arrivals import Arrivals
+from hanctl.han.bulk import Bulk
 from hanctl.han.cluster import ClusterServer
 from hanctl.han.clusters.basic import BasicServer
 from hanctl.han.clusters.keep_alive import KeepAliveServer
@@ -61,6 +62,7 @@ class Han:
         self._exchange = Exchange()
         self._refusals = Refusals(ledger, clock)
         self._dispatcher = Dispatcher(self._refusals.note)
+        self.bulk = Bulk(ledger, self._exchange)
         self._joins = JoinWindows(ledger, self._exchange, self._tasks)
         self._interviews = Interviews(self, ledger, self._exchange, self._tasks)
         self.keys = LinkKeys(ledger, self._exchange, self._reachable)

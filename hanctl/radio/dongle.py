@@ -113,9 +113,7 @@ class ZigpyRadio:
         await self._guarded(lambda: self._sender.send(frame) if short else self._send(frame))
 
     def post(self, frame: OutgoingFrame) -> None:
-        if self._lost is not None or self._stopped:
-            return
-        if self._goes_short(frame):
+        if self._lost is not None or self._stopped or self._goes_short(frame):
             self._sender.post(frame)
         else:
             task = asyncio.get_running_loop().create_task(self._send_long_way(frame))

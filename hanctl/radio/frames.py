@@ -103,7 +103,7 @@ class Radio(Protocol):
     async def send(self, frame: OutgoingFrame) -> None: ...
 
     def post(self, frame: OutgoingFrame) -> None:
-        """Send without waiting for the outcome, which ``frame.outcome`` is told; nothing once the dongle is gone."""
+        """Send without waiting; ``frame.outcome`` is told, "dropped" once the dongle is gone."""
 
     def backlog(self) -> float:
         """How long bulk frames wait for their turn just now, seconds."""

@@ -95,7 +95,7 @@ class Sender:
         """The dongle is gone: nothing is sent any more. Who waits is not told here."""
         self._closed = True
         for parcel in self._queue.clear():
-            _tell(parcel, "failed")
+            _tell(parcel, "dropped")
         for task in (self._pump, *self._tasks):
             if task is not None:
                 task.cancel()
@@ -106,6 +106,7 @@ class Sender:
 
     def _put(self, parcel: Parcel) -> None:
         if self._closed:
+            _tell(parcel, "dropped")
             return
         replaced = self._queue.put(parcel)
         if replaced is not None:

@@ -152,7 +152,9 @@ def _misfit(request: ota.QueryNextImageRequest, update: Update, image: Image, de
     return None
 
 
-def image_block(request: ota.ImageBlockRequest | ota.ImagePageRequest, situation: Situation) -> Decision:
+def image_block(
+    request: ota.BlockRequest | ota.ImageBlockRequest | ota.ImagePageRequest, situation: Situation
+) -> Decision:
     """Serve one block of the ordered image."""
     update = situation.update
     if update is None:

@@ -54,14 +54,15 @@ class OtaServer:
         if request.command == ota.Command.QUERY_DEVICE_SPECIFIC_FILE_REQUEST:
             return DefaultReply(Status.UNSUP_COMMAND)
         try:
+            if request.command == ota.Command.IMAGE_BLOCK_REQUEST:
+                self._delivery.pages.end(request.device)
+                return self._block(ota.read_block_request(request.payload), request)
             frame = ota.decode_request(request.command, request.payload)
         except ota.OtaFrameError:
             return DefaultReply(Status.INVALID_FIELD)
         if isinstance(frame, ota.ImagePageRequest):
             return self._page(frame, request)
         self._delivery.pages.end(request.device)
-        if isinstance(frame, ota.ImageBlockRequest):
-            return self._block(frame, request)
         if isinstance(frame, ota.QueryNextImageRequest):
             return self._query(frame, request)
         return self._end(cast(ota.UpgradeEndRequest, frame), request)
@@ -82,12 +83,12 @@ class OtaServer:
             session.query_tsn = request.tsn
         return self._carry_out("query next image", request, session, decision)
 
-    def _block(self, frame: ota.ImageBlockRequest, request: Request) -> Reply | DefaultReply:
+    def _block(self, frame: ota.BlockRequest, request: Request) -> Reply | DefaultReply:
         session, decision = self._decide_block("image block", frame, request)
         if session is None or decision.served_to is None or not isinstance(decision.reply, Reply):
             return decision.reply
-        offset, period = int(frame.file_offset), frame.minimum_block_period
-        wait = self._delivery.wait(request, offset, None if period is None else int(period))
+        offset = frame.file_offset
+        wait = self._delivery.wait(request, offset, frame.minimum_block_period)
         if wait is not None:
             return wait
         self._served(session, decision.served_to)
@@ -107,7 +108,7 @@ class OtaServer:
         return self._delivery.page(frame, request, content[1], partial(self._served, session))
 
     def _decide_block(
-        self, what: str, frame: ota.ImageBlockRequest | ota.ImagePageRequest, request: Request
+        self, what: str, frame: ota.BlockRequest | ota.ImagePageRequest, request: Request
     ) -> tuple[Session | None, Decision]:
         """What becomes of a request for a block, or for a page by its first block."""
         session = self._updates.of(request.device)

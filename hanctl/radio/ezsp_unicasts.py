@@ -13,8 +13,10 @@ from struct import Struct
 from typing import Any
 
 import bellows.types as bt
+from bellows.ash import DataFrame
 
 from hanctl.radio.application import HubApplication
+from hanctl.radio.batched import BatchedWrites
 from hanctl.radio.fragmentation import room
 from hanctl.radio.frames import IncomingFrame, OutgoingFrame
 from hanctl.radio.sender import Confirmed
@@ -37,6 +39,8 @@ _DIRECT = int(bt.EmberOutgoingMessageType.OUTGOING_DIRECT)
 
 # Sequence, frame control (2 bytes), identifier.
 _HEADER = Struct("<BBBH")
+_IDENTIFIER = Struct("<H")
+_IDENTIFIER_AT = slice(3, 5)
 _COMMAND = (0x00, 0x01)
 
 # The APS frame: profile, cluster, source and destination endpoint, options, group, sequence.
@@ -51,65 +55,63 @@ class Layout:
     """Type, destination, APS frame, tag."""
     response: Struct
     """Status, sequence."""
+    sent: Struct
+    """Of messageSentHandler; where in it are destination, tag and status."""
+    sent_fields: tuple[int, int, int]
     incoming: Struct
-    sender: int
-    """Where in ``incoming`` the sender, the LQI and the RSSI are."""
-    lqi: int
-    rssi: int
-    status_type: Any
+    """Of incomingMessageHandler; where in it are sender, LQI and RSSI."""
+    incoming_fields: tuple[int, int, int]
+    status: Any
+    """The type of a status."""
 
 
-# sendUnicast, its response, incomingMessageHandler.
 BEFORE_14 = Layout(
-    Struct(f"<BH{_APS}BB"),
-    Struct("<BB"),
-    Struct(f"<B{_APS}BbHBBB"),
-    sender=10,
-    lqi=8,
-    rssi=9,
-    status_type=bt.EmberStatus,
+    request=Struct(f"<BH{_APS}BB"),
+    response=Struct("<BB"),
+    sent=Struct(f"<BH{_APS}BBB"),
+    sent_fields=(1, 9, 10),
+    incoming=Struct(f"<B{_APS}BbHBBB"),
+    incoming_fields=(10, 8, 9),
+    status=bt.EmberStatus,
 )
 SINCE_14 = Layout(
-    Struct(f"<BH{_APS}HB"),
-    Struct("<IB"),
-    Struct(f"<B{_APS}H8sBBBbIB"),
-    sender=8,
-    lqi=12,
-    rssi=13,
-    status_type=bt.sl_Status,
+    request=Struct(f"<BH{_APS}HB"),
+    response=Struct("<IB"),
+    sent=Struct(f"<IBH{_APS}HB"),
+    sent_fields=(2, 10, 0),
+    incoming=Struct(f"<B{_APS}H8sBBBbIB"),
+    incoming_fields=(8, 12, 13),
+    status=bt.sl_Status,
 )
 
 
 class _Confirmation:
-    """Stands where bellows keeps the future of a message it sent, and is told as that would be."""
+    """Stands where bellows keeps the future of a message it sent, and can be told as that would be."""
 
-    __slots__ = ("_confirmed", "_pending", "_tag")
+    __slots__ = ("_confirmed",)
 
-    def __init__(self, pending: dict[Any, Any], tag: tuple[int, int], confirmed: Confirmed) -> None:
-        self._pending = pending
-        self._tag = tag
+    def __init__(self, confirmed: Confirmed) -> None:
         self._confirmed = confirmed
-        pending[tag] = self
 
     def set_result(self, result: tuple[Any, str]) -> None:
-        if self._pending.pop(self._tag, None) is self:
-            self._confirmed(_name(result[0]))
-
-    def cancel(self) -> None:
-        """The dongle did not take the frame."""
-        self._pending.pop(self._tag, None)
+        self._confirmed(_name(result[0]))
 
 
 class Unicasts(HubApplication):
     """The short way beside bellows' own; comes before bellows' application in the bases of a class."""
 
     _ezsp: Any
+    _ash: Any
     _whole: int
     _pending_requests: dict[Any, Any]
     _layout: Layout | None = None
 
     async def connect(self) -> None:
         await super().connect()  # type: ignore[safe-super]
+        # Behind the proxy that bellows has for its thread, which the hub does without.
+        self._ash = self._ezsp._gw._obj._transport
+        if self._ash._transport is not None:
+            self._ash._transport = BatchedWrites(self._ash._transport)
         version = self._ezsp.ezsp_version
         if version >= FIRST_VERSION:
             self._layout = BEFORE_14 if version < 14 else SINCE_14
@@ -144,15 +146,15 @@ class Unicasts(HubApplication):
             len(frame.payload),
         )
         # The confirmation may come in the same piece of serial data as the response: it is awaited from before.
-        confirmation = _Confirmation(self._pending_requests, (nwk, number), confirmed)
+        self._pending_requests[nwk, number] = _Confirmation(confirmed)
         try:
             status = await self._command(request + frame.payload)
         except BaseException:
-            confirmation.cancel()
+            self._pending_requests.pop((nwk, number), None)
             raise
         if status:
-            confirmation.cancel()
-            return _name(self._layout.status_type(status))
+            self._pending_requests.pop((nwk, number), None)
+            return _name(self._layout.status(status))
         return None
 
     async def _command(self, request: bytes) -> int:
@@ -164,7 +166,9 @@ class Unicasts(HubApplication):
             answered = asyncio.get_running_loop().create_future()
             protocol._awaiting[sequence] = (SEND_UNICAST, None, answered)
             try:
-                await protocol._gw.send_data(_HEADER.pack(sequence, *_COMMAND, SEND_UNICAST) + request)
+                data = _HEADER.pack(sequence, *_COMMAND, SEND_UNICAST) + request
+                # Not by way of send_data: its task and its shield are for callers that may be cancelled.
+                await self._ash._send_data_frame(DataFrame(0, False, 0, data))
                 async with asyncio.timeout(COMMAND_S):
                     status: int = await answered
             finally:
@@ -173,47 +177,72 @@ class Unicasts(HubApplication):
 
     def _take_unicasts_first(self, ezsp: Any, layout: Layout) -> None:
         pass_on = ezsp.frame_received
-        header, incoming = _HEADER.size, _HEADER.size + layout.incoming.size
-        response = _HEADER.size + layout.response.size
+        takers = {
+            _IDENTIFIER.pack(INCOMING_MESSAGE): self._incoming,
+            _IDENTIFIER.pack(MESSAGE_SENT): self._sent,
+            _IDENTIFIER.pack(SEND_UNICAST): self._answered,
+        }
 
         def frame_received(data: bytes) -> None:
-            if len(data) >= incoming and data[3:header] == b"\x45\x00":
-                fields = layout.incoming.unpack_from(data, header)
-                ordinary = fields[0] == _UNICAST and not fields[5] & _FRAGMENT
-                if ordinary and fields[-1] == len(data) - incoming and fields[layout.sender] != 0:
-                    self._incoming(layout, fields, bytes(data[incoming:]))
-                    return
-            elif len(data) == response and data[3:header] == b"\x34\x00":
-                waiting = ezsp._protocol._awaiting.pop(data[0], None)
-                if waiting is not None and waiting[0] == SEND_UNICAST and waiting[1] is None:
-                    if not waiting[2].done():
-                        waiting[2].set_result(layout.response.unpack_from(data, header)[0])
-                    return
-                if waiting is not None:
-                    ezsp._protocol._awaiting[data[0]] = waiting
-            pass_on(data)
+            taker = takers.get(data[_IDENTIFIER_AT])
+            if taker is None or not taker(layout, data):
+                pass_on(data)
 
         ezsp.frame_received = frame_received
 
-    def _incoming(self, layout: Layout, fields: tuple[Any, ...], payload: bytes) -> None:
+    def _answered(self, layout: Layout, data: bytes) -> bool:
+        """The response to a command of the short way."""
+        waiting = self._ezsp._protocol._awaiting.get(data[0])
+        if waiting is None or waiting[1] is not None or len(data) < _HEADER.size + layout.response.size:
+            return False
+        if not waiting[2].done():
+            waiting[2].set_result(layout.response.unpack_from(data, _HEADER.size)[0])
+        return True
+
+    def _sent(self, layout: Layout, data: bytes) -> bool:
+        """What became of a frame that went the short way."""
+        if len(data) < _HEADER.size + layout.sent.size:
+            return False
+        fields = layout.sent.unpack_from(data, _HEADER.size)
+        destination, tag, status = layout.sent_fields
+        sent = fields[destination], fields[tag]
+        confirmation = self._pending_requests.get(sent)
+        if not isinstance(confirmation, _Confirmation):
+            return False
+        del self._pending_requests[sent]
+        confirmation.set_result((layout.status(fields[status]), ""))
+        return True
+
+    def _incoming(self, layout: Layout, data: bytes) -> bool:
+        """A unicast of another node, whole."""
+        begin = _HEADER.size + layout.incoming.size
+        if len(data) < begin:
+            return False
+        fields = layout.incoming.unpack_from(data, _HEADER.size)
+        sender, lqi, rssi = layout.incoming_fields
+        if fields[0] != _UNICAST or fields[5] & _FRAGMENT or fields[-1] != len(data) - begin or fields[sender] == 0:
+            return False
         self._sink.frame_received(
             IncomingFrame(
-                source_nwk=fields[layout.sender],
+                source_nwk=fields[sender],
                 source_endpoint=fields[3],
                 destination_endpoint=fields[4],
                 profile=fields[1],
                 cluster=fields[2],
-                payload=payload,
+                payload=bytes(data[begin:]),
                 aps_counter=fields[7],
                 aps_encrypted=bool(fields[5] & _ENCRYPTION),
                 broadcast=False,
-                lqi=fields[layout.lqi],
-                rssi=fields[layout.rssi],
+                lqi=fields[lqi],
+                rssi=fields[rssi],
             )
         )
+        return True
 
 
 def _name(status: Any) -> str | None:
     """None for success, else what the library calls the status since version 14."""
+    if status == 0:
+        return None
     unified = bt.sl_Status.from_ember_status(status)
     return None if unified == bt.sl_Status.OK else str(unified.name)

@@ -248,8 +248,7 @@ def _fetching(update: Update, offset: int, served_to: int, situation: Situation)
 
 def wait_for_data(seconds: int) -> Reply:
     """Image Block Response: ask again after so many seconds."""
-    response = ota.ImageBlockResponse(status=ota.OtaStatus.WAIT_FOR_DATA, current_time=0, request_time=seconds)
-    return Reply(ota.Command.IMAGE_BLOCK_RESPONSE, response.serialize())
+    return Reply(ota.Command.IMAGE_BLOCK_RESPONSE, ota.wait_for_data(seconds, None))
 
 
 def _seconds(wait: Wait, now: datetime) -> int:

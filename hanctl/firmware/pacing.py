@@ -14,7 +14,7 @@ from hanctl.eui64 import Eui64
 
 BUSY_PERIODS_MS = (250, 500, 1000, 2000, 4000)
 """From one to the next as long as blocks wait too long."""
-RAISE_S, LOWER_S = 5.0, 30.0
+RAISE_S, LOWER_S = 5.0, 10.0
 """A change shows its effect only after a while: the period is raised, and lowered, so often at most."""
 
 PROBE = 60

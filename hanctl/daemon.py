@@ -20,9 +20,11 @@ from hanctl.crypto.install_code import parse_install_code
 from hanctl.errors import ConfigError, HanctlError, Refused
 from hanctl.eui64 import Eui64
 from hanctl.firmware.gates import Rules
+from hanctl.firmware.image_check import SignatureChecker
 from hanctl.firmware.service import UpdateService
 from hanctl.firmware.store import FirmwareStore
-from hanctl.han.han import Han, Life
+from hanctl.han.han import Han
+from hanctl.han.life import Life
 from hanctl.ledger.events import HubStarted, HubStopped
 from hanctl.ledger.ledger import Ledger
 from hanctl.ledger.records import DeviceType
@@ -178,12 +180,15 @@ class Daemon:
         await self.trust.remove(eui64, "asked for")
 
     async def _start(self) -> None:
-        hub = self.config.hub
+        hub, firmware = self.config.hub, self.config.firmware
+        signatures = SignatureChecker.load(
+            firmware.signatures, firmware.signature_roots, firmware.signers, firmware.supplier_certificates
+        )
         webhook_secret = self._webhook_secret()
         credentials = load_hub_credentials(self.config.trust.certificate) if self.config.trust is not None else []
         subject = credentials[0].subject if credentials else None
         self._open_state(hub.state_dir)
-        self.store = FirmwareStore(hub.firmware_store, self.clock)
+        self.store = FirmwareStore(hub.firmware_store, self.clock, signatures)
         self.han = Han(self.ledger, self.clock)
         rules = Rules(battery_percent=self.config.updates.battery_percent)
         self.updates = UpdateService(self.ledger, self.han, self.store, self.clock, rules)
@@ -217,6 +222,7 @@ class Daemon:
         self.ledger.record(HubStarted(version=hanctl.__version__))
         self._supervisor.announce(network)
         self._work(self._supervisor.run())
+        self._work(self.store.run())
         self._work(self.updates.run())
         self._work(self.trust.run())
         if self.config.webhook is not None:
@@ -285,7 +291,7 @@ class Daemon:
         return control
 
     def _alive(self, eui64: Eui64, life: Life) -> None:
-        if life is Life.FRAME:
+        if life in (Life.FRAME, Life.SECURED):
             self.updates.heard(eui64)
         else:
             self.updates.returned(eui64)

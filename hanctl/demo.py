@@ -16,33 +16,23 @@ from hanctl.clock import SystemClock
 from hanctl.config import Config
 from hanctl.daemon import Daemon
 from hanctl.errors import ExitCode, HanctlError
+from hanctl.eui64 import parse_eui64
 from hanctl.firmware import demo_image
 from hanctl.firmware.outlook import Progress
 from hanctl.ledger.events import DeviceInterviewed
 from hanctl.ledger.ledger import Recorded
 from hanctl.ledger.update_events import ActivationNotice, UpdateFailed, UpdateRefused
-from hanctl.simulator.device import DeviceEvent
-from hanctl.simulator.device_spec import Behaviour, DeviceSpec, OtaTimings
+from hanctl.simulator.device_event import DeviceEvent
+from hanctl.simulator.device_spec import Behaviour, DeviceSpec, OtaTimings, TrustSpec
 from hanctl.simulator.ports import TcpPort
-from hanctl.simulator.world import World
+from hanctl.simulator.world import DONGLE_EUI64, World
+from hanctl.trust.authority import BenchAuthority
+from hanctl.trust.credentials import Credentials, save_credentials
 
 INSTALL_CODE = "83FED3407A939723A5C639B26916D505C3B5"
 """A published test value. Source: comms_hub.md §7.5."""
 
-DISPLAY = DeviceSpec.model_validate(
-    {
-        "name": "ppmid",
-        "eui64": "00:0d:6f:00:0b:00:00:01",
-        "type": "ppmid",
-        "install_code": INSTALL_CODE,
-        "manufacturer_code": demo_image.MANUFACTURER_CODE,
-        "image_type": demo_image.IMAGE_TYPE,
-        "running_version": demo_image.FILE_VERSION - 1,
-        # The real client waits up to four minutes after it has joined; nobody watches a demo that long.
-        "timings": OtaTimings(start_delay_s=(1.0, 1.0)),
-        "ota": Behaviour(think_time_s=0.02),
-    }
-)
+DISPLAY = parse_eui64("00:0d:6f:00:0b:00:00:01")
 PATIENCE_S = 120.0
 
 
@@ -51,6 +41,29 @@ class DemoFailed(HanctlError):
 
     code = "demo-failed"
     exit_code = ExitCode.UPDATE_FAILED
+
+
+def display(credentials: Credentials) -> DeviceSpec:
+    """The PPMID of the demonstration, with this certificate."""
+    suite = credentials.suite
+    return DeviceSpec(
+        name="ppmid",
+        eui64=DISPLAY,
+        type="ppmid",
+        install_code=INSTALL_CODE,
+        manufacturer_code=demo_image.MANUFACTURER_CODE,
+        image_type=demo_image.IMAGE_TYPE,
+        running_version=demo_image.FILE_VERSION - 1,
+        trust=TrustSpec(
+            certificate=credentials.certificate.raw.hex(),
+            private_key=credentials.private_key.to_bytes(suite.private_key_size, "big").hex(),
+            authority_key=suite.curve.compress(credentials.authority_key).hex(),
+            registration_delay_s=0.5,
+        ),
+        # The real client waits up to four minutes after it has joined; nobody watches a demo that long.
+        timings=OtaTimings(start_delay_s=(1.0, 1.0)),
+        ota=Behaviour(think_time_s=0.02),
+    )
 
 
 @dataclass(frozen=True)
@@ -62,11 +75,21 @@ class Audience:
     progress: Callable[[Progress], None]
 
 
-async def run(radio: Literal["ezsp", "znp"], directory: Path, audience: Audience) -> ActivationNotice:
-    """Run the demonstration with its state in ``directory``; returns the activation notice. Raises DemoFailed."""
-    async with _simulation(radio, audience) as (world, url):
+async def run(
+    radio: Literal["ezsp", "znp"], directory: Path, audience: Audience, pcap: Path | None = None
+) -> ActivationNotice:
+    """Run the demonstration with its state in ``directory``; returns the activation notice. Raises DemoFailed.
+
+    ``pcap``: a file for what is on air, as ``World.capture`` writes it.
+    """
+    authority = BenchAuthority.create()
+    hub, device = (authority.issue(eui64, valid_from=0) for eui64 in (DONGLE_EUI64[radio], DISPLAY))
+    certificate = directory / "hub-certificate.json"
+    save_credentials(certificate, hub)
+    async with _simulation(radio, display(device), audience, pcap) as (world, url):
         config = Config.model_validate(
             {
+                "trust": {"certificate": str(certificate)},
                 "hub": {"state_dir": str(directory), "socket": str(directory / "socket")},
                 "dongle": {"path": url, "radio": radio},
             }
@@ -88,9 +111,12 @@ async def run(radio: Literal["ezsp", "znp"], directory: Path, audience: Audience
 
 
 @asynccontextmanager
-async def _simulation(radio: Literal["ezsp", "znp"], audience: Audience) -> AsyncIterator[tuple[World, str]]:
-    world = World.build([DISPLAY], kind=radio)
+async def _simulation(
+    radio: Literal["ezsp", "znp"], device: DeviceSpec, audience: Audience, pcap: Path | None
+) -> AsyncIterator[tuple[World, str]]:
+    world = World.build([device], kind=radio)
     world.listen(audience.device)
+    capture = None if pcap is None else world.capture(pcap)
     port = TcpPort(world.dongle)
     await port.open()
     try:
@@ -99,6 +125,8 @@ async def _simulation(radio: Literal["ezsp", "znp"], audience: Audience) -> Asyn
     finally:
         world.stop()
         await port.close()
+        if capture is not None:
+            capture.close()
 
 
 async def _update(daemon: Daemon, world: World, audience: Audience) -> ActivationNotice:
@@ -115,12 +143,12 @@ async def _update(daemon: Daemon, world: World, audience: Audience) -> Activatio
                 ended.set_exception(DemoFailed(f"the update failed: {cause}", "the lines above say more"))
 
     daemon.ledger.subscribe(follow)
-    await daemon.join(DISPLAY.eui64, INSTALL_CODE, device_type="ppmid")
+    await daemon.join(DISPLAY, INSTALL_CODE, device_type="ppmid")
     for device in world.devices:
         device.power_on()
     await interviewed.wait()
     image = daemon.updates.add_image(demo_image.build(), name=demo_image.NAME)
-    update = daemon.updates.start(DISPLAY.eui64, image.file_sha256, activation="now")
+    update = daemon.updates.start(DISPLAY, image.file_sha256, activation="now")
     while not ended.done():
         audience.progress(daemon.updates.progress(update.id))
         await asyncio.wait({ended}, timeout=0.1)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 import sys
 from typing import Any, Literal, TextIO
 
@@ -12,6 +13,13 @@ from structlog.typing import EventDict, Processor
 from hanctl.ledger.ledger import Recorded
 
 _QUIET = ("uvicorn", "uvicorn.error", "httpx", "httpcore", "asyncio", "zigpy", "bellows", "zigpy_znp", "serialx")
+
+_LONG_BYTES = re.compile(
+    r"""b(?:'(?:[^'\\]|\\.){16,}'|"(?:[^"\\]|\\.){16,}")"""  # bytes as Python shows them
+    r"|(?:[0-9A-Fa-f]{2}[:, -]? ?){15,}[0-9A-Fa-f]{2}"  # pairs of hex digits
+    r"|(?:(?:0x)?[0-9A-Fa-f]{1,3}, ?){15,}(?:0x)?[0-9A-Fa-f]{1,3}"  # a list of numbers
+)
+"""Sixteen bytes or more, however they are written."""
 
 
 def set_up_logging(mode: Literal["auto", "pretty", "json"], stream: TextIO = sys.stderr) -> None:
@@ -39,7 +47,7 @@ def set_up_logging(mode: Literal["auto", "pretty", "json"], stream: TextIO = sys
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *final],
-            foreign_pre_chain=shared,
+            foreign_pre_chain=[*shared, structlog.processors.format_exc_info, _leave_out_bytes],
         )
     )
     root = logging.getLogger()
@@ -60,6 +68,11 @@ def log_event(recorded: Recorded) -> None:
     fields = recorded.as_dict()
     level = logging.getLevelNamesMapping()[fields.pop("level").upper()]
     structlog.get_logger("hanctl").log(level, fields.pop("type"), **fields)
+
+
+def _leave_out_bytes(logger: Any, method: str, line: EventDict) -> EventDict:
+    """The radio libraries log frames that they cannot parse, and one of these may hold a key."""
+    return {key: _LONG_BYTES.sub("(bytes)", value) if isinstance(value, str) else value for key, value in line.items()}
 
 
 def _add_time(logger: Any, method: str, line: EventDict) -> EventDict:

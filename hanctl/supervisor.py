@@ -135,6 +135,9 @@ class _Relay:
         with self._told():
             self._han.device_left(eui64, nwk)
 
+    def partner_key_asked(self, eui64: Eui64, given: bool, detail: str) -> None:
+        self._han.partner_key_asked(eui64, given, detail)
+
     def join_denied(self, eui64: Eui64, how: str) -> None:
         self._han.join_denied(eui64, how)
 

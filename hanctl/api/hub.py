@@ -52,6 +52,11 @@ def router(daemon: Daemon) -> APIRouter:
         """Ask the device to leave and forget its place. Its history stays in the ledger."""
         await daemon.remove(parse_eui64(eui64))
 
+    @routes.post("/devices/{eui64}/key", status_code=HTTPStatus.ACCEPTED)
+    async def rekey(eui64: str) -> None:
+        """Ask the device for a new link key. The outcome is an event: key.established or key.failed."""
+        await daemon.trust.rekey(parse_eui64(eui64))
+
     @routes.get("/device-log")
     async def device_log() -> DeviceLogView:
         """Who belongs to the HAN, who may join it now, and the last who were removed."""

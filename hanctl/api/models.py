@@ -8,8 +8,10 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, SecretStr
 
+from hanctl.firmware.image_check import NOT_LOOKED_AT
 from hanctl.firmware.orders import Match, Order
 from hanctl.firmware.outlook import Progress
+from hanctl.firmware.signature import Verdict
 from hanctl.firmware.store import StoredImage
 from hanctl.ledger.records import Activation, Device, DeviceType, Image, Priority, Update
 from hanctl.trust.device_log import LogEntry
@@ -154,15 +156,16 @@ class ReportView(BaseModel):
 
 @dataclass(frozen=True, slots=True)
 class ImageView(Image):
-    """An image with why it was read in this form, and what the parser remarked."""
+    """An image with why it was read in this form, what the parser remarked, and the verdict on its signature."""
 
     form_reason: str = ""
     notes: tuple[str, ...] = ()
+    signature: Verdict = NOT_LOOKED_AT
 
 
-def image_view(stored: StoredImage) -> ImageView:
+def image_view(stored: StoredImage, signature: Verdict) -> ImageView:
     values: dict[str, Any] = {field.name: getattr(stored.record, field.name) for field in fields(Image)}
-    return ImageView(**values, form_reason=stored.form_reason, notes=tuple(stored.parsed.notes))
+    return ImageView(**values, form_reason=stored.form_reason, notes=tuple(stored.parsed.notes), signature=signature)
 
 
 class NetworkView(BaseModel):

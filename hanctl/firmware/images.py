@@ -6,7 +6,7 @@ from hanctl.errors import Refused
 from hanctl.firmware.image import FormChoice
 from hanctl.firmware.open_updates import OpenUpdates
 from hanctl.firmware.store import FirmwareStore
-from hanctl.ledger.events import ImageAdded, ImageRemoved
+from hanctl.ledger.image_events import ImageRemoved
 from hanctl.ledger.ledger import Ledger
 from hanctl.ledger.records import Image
 
@@ -48,14 +48,5 @@ class Images:
             self._ledger.images.put(image)
         if known is not None:
             return
-        self._ledger.record(
-            ImageAdded(
-                file_sha256=image.file_sha256,
-                manufacturer_image_sha256=image.manufacturer_image_sha256,
-                form=image.form,
-                manufacturer_code=image.manufacturer_code,
-                image_type=image.image_type,
-                file_version=image.file_version,
-                size=image.size,
-            )
-        )
+        for event in self._store.added(image):
+            self._ledger.record(event)

@@ -42,16 +42,20 @@ class Window:
         )
 
     def _openings(self, moment: datetime, zone: tzinfo) -> Iterator[datetime]:
+        """When it may open: at its start, and where the clock on the wall leaps over that, or back into the window."""
         today = moment.astimezone(zone).date()
         for days in range(-1, _DAYS_AHEAD):
-            local = datetime.combine(today + timedelta(days=days), self.start)
-            early, late = sorted(local.replace(tzinfo=zone, fold=fold).astimezone(UTC) for fold in (0, 1))
-            yield early
-            yield late
-            # Where the clocks leap over the start, the window opens with the leap: it lies between the two readings.
-            while early < late:
-                early += _MINUTE
-                yield early
+            midnight = datetime.combine(today + timedelta(days=days), time())
+            for fold in (0, 1):
+                local = datetime.combine(midnight, self.start)
+                yield local.replace(tzinfo=zone, fold=fold).astimezone(UTC)
+            here = midnight.replace(tzinfo=zone).astimezone(UTC)
+            tomorrow = (midnight + timedelta(days=1)).replace(tzinfo=zone).astimezone(UTC)
+            offset = here.astimezone(zone).utcoffset()
+            if offset != tomorrow.astimezone(zone).utcoffset():
+                while here.astimezone(zone).utcoffset() == offset:
+                    here += _MINUTE
+                yield here
 
 
 def parse_window(text: str) -> Window:

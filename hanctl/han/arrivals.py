@@ -80,7 +80,7 @@ class Arrivals:
         elif how == "join":
             reason = _why(device)
         else:
-            reason = f"it tried an {how}, which nobody may"
+            reason = "it tried to rejoin without the network key, and the dongle has no key of its own for it"
         self._refused_once(eui64, reason)
 
     def identify(self, frame: IncomingFrame, then: Callable[[Eui64, IncomingFrame], None]) -> None:

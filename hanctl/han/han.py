@@ -29,7 +29,7 @@ from hanctl.han.refusals import Refusals
 from hanctl.han.security import needs_encryption
 from hanctl.han.tasks import Tasks
 from hanctl.han.zcl import Foundation, Value, ZclFrame
-from hanctl.ledger.events import DeviceLeft
+from hanctl.ledger.events import DeviceLeft, PartnerKeyGiven, PartnerKeyRefused
 from hanctl.ledger.ledger import Ledger
 from hanctl.ledger.records import Device, DeviceType
 from hanctl.radio.endpoints import ESI_ENDPOINT, HUB_ENDPOINTS
@@ -37,8 +37,6 @@ from hanctl.radio.errors import DeliveryFailed
 from hanctl.radio.frames import SMART_ENERGY, ZDO_PROFILE, IncomingFrame, NetworkState, OutgoingFrame, Radio
 
 log = structlog.get_logger()
-
-__all__ = ["Han", "Life"]
 
 DefaultResponseCallback = Callable[[Eui64, int, int, int], None]
 
@@ -283,6 +281,9 @@ class Han:
             self._ledger.devices.put(replace(device, state="left", nwk=None))
             self._ledger.record(DeviceLeft(device=eui64))
 
+    def partner_key_asked(self, eui64: Eui64, given: bool, detail: str) -> None:
+        self._ledger.record(PartnerKeyGiven(device=eui64) if given else PartnerKeyRefused(device=eui64, reason=detail))
+
     def join_denied(self, eui64: Eui64, how: str) -> None:
         self._arrivals.denied(eui64, how, expected=eui64 in self._joins.remaining())
 
@@ -328,7 +329,7 @@ class Han:
             )
             if answer is not None:
                 self._answer(replace(answer, sleepy=device.sleepy))
-        self._lives(device, Life.FRAME)
+        self._lives(device, Life.SECURED if frame.aps_encrypted else Life.FRAME)
 
     def _response(self, frame: IncomingFrame, response: ZclFrame, eui64: Eui64) -> None:
         # A Default Response may come in clear: that is how a device says that it wants to be spoken to in cipher.

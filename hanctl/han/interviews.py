@@ -91,7 +91,9 @@ class Interviews:
             if life is Life.JOINED or eui64 not in self._pausing:
                 return
             self._running[eui64].cancel()
-        elif life is Life.FRAME and asyncio.get_running_loop().time() < self._not_before.get(eui64, 0.0):
+        elif life in (Life.FRAME, Life.SECURED) and asyncio.get_running_loop().time() < self._not_before.get(
+            eui64, 0.0
+        ):
             return
         self._running[eui64] = self._tasks.start(self._in_background(eui64, after_join=life is Life.JOINED))
 

@@ -9,6 +9,7 @@ class Life(Enum):
     """How a device showed that it lives."""
 
     FRAME = "frame"
+    SECURED = "frame under its link key"
     ANNOUNCED = "announced"
     INTERVIEWED = "interviewed"
     JOINED = "joined"

@@ -1,4 +1,6 @@
-"""Every event of the hub but those of updates (``update_events``), typed. Names are an interface: docs/events.md.
+"""Every event of the hub but those of updates (``update_events``) and images (``image_events``), typed.
+
+Names are an interface: docs/events.md lists them.
 
 An event holds only what may be shown to anybody who may read the log: no key, no install code, no consumer value.
 """
@@ -91,6 +93,22 @@ class JoinClosed(DeviceEvent):
 
     type = "join.closed"
     reason: Literal["joined", "timed out", "cancelled", "dongle lost"]
+
+
+@event
+class PartnerKeyGiven(DeviceEvent):
+    """The device asked for a link key with another, and the dongle's firmware gave both one. Z-Stack does not tell."""
+
+    type = "partner_key.given"
+
+
+@event
+class PartnerKeyRefused(DeviceEvent):
+    """The device asked for a link key with another, and the dongle's firmware gave none, for this reason."""
+
+    type = "partner_key.refused"
+    level = "warning"
+    reason: str
 
 
 @event
@@ -215,28 +233,6 @@ class DeviceVersionRead(DeviceEvent):
     type = "device.version_changed"
     old_version: int | None
     new_version: int
-
-
-@event
-class ImageAdded(Event):
-    """An image was added to the firmware store."""
-
-    type = "image.added"
-    file_sha256: str
-    manufacturer_image_sha256: str | None
-    form: str
-    manufacturer_code: int
-    image_type: int
-    file_version: int
-    size: int
-
-
-@event
-class ImageRemoved(Event):
-    """An image was removed from the firmware store."""
-
-    type = "image.removed"
-    file_sha256: str
 
 
 @event

@@ -42,6 +42,9 @@ class Sink(Protocol):
 
     def node_denied(self, ieee: t.EUI64, how: str) -> None: ...
 
+    def partner_key_asked(self, ieee: t.EUI64, given: bool, detail: str) -> None:
+        """A device asked for a link key with another; the dongle's firmware answered it by itself."""
+
     def line_lost(self, reason: str) -> None:
         """The serial line or the dongle's stack is gone; may be called more than once."""
 

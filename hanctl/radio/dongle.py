@@ -166,6 +166,10 @@ class ZigpyRadio:
         if self._listener is not None:
             self._listener.device_left(from_bytes(ieee.serialize()), nwk)
 
+    def partner_key_asked(self, ieee: t.EUI64, given: bool, detail: str) -> None:
+        if self._listener is not None:
+            self._listener.partner_key_asked(from_bytes(ieee.serialize()), given, detail)
+
     def node_denied(self, ieee: t.EUI64, how: str) -> None:
         if self._listener is not None:
             self._listener.join_denied(from_bytes(ieee.serialize()), how)

@@ -14,12 +14,23 @@ from hanctl.radio.errors import DeliveryFailed, NetworkStartFailed
 from hanctl.radio.ezsp_messages import LongMessages
 from hanctl.radio.settings import DongleSettings
 
-CLOSED = bt.EzspDecisionBitmask.DEFAULT_CONFIGURATION
-"""Trust centre policy between joins: no joins, no unsecured rejoins."""
-INSTALL_CODE_JOINS = bt.EzspDecisionBitmask.ALLOW_JOINS | bt.EzspDecisionBitmask.JOINS_USE_INSTALL_CODE_KEY
+CLOSED = bt.EzspDecisionBitmask.ALLOW_UNSECURED_REJOINS
+"""Trust centre policy between joins: nobody joins. A trust-centre rejoin gets the network key under the device's own
+link key, which only a device with an established key has; the well-known key counts for nothing."""
+INSTALL_CODE_JOINS = CLOSED | bt.EzspDecisionBitmask.ALLOW_JOINS | bt.EzspDecisionBitmask.JOINS_USE_INSTALL_CODE_KEY
 ANY_INDEX = 0xFF
 ANSWERS_IN_NEW_ORDER = 14
 """From this EZSP version on, exportLinkKeyByIndex answers status, context, key, metadata."""
+
+
+PARTNER_KEY_REFUSALS = {
+    bt.EmberKeyStatus.TC_NO_LINK_KEY_FOR_REQUESTER: "one of the two has no established key",
+    bt.EmberKeyStatus.TC_REQUESTER_EUI64_UNKNOWN: "the dongle does not know who asks",
+    bt.EmberKeyStatus.TC_REJECTED_APP_KEY_REQUEST: "the dongle's policy is against it",
+    bt.EmberKeyStatus.TC_FAILED_TO_SEND_APP_KEYS: "the keys could not be sent",
+    bt.EmberKeyStatus.TC_TIMEOUT_WAITING_FOR_SECOND_APP_KEY_REQUEST: "the partner did not ask too",
+    bt.EmberKeyStatus.TC_NON_MATCHING_APP_KEY_REQUEST_RECEIVED: "the partner asked for a key with another",
+}
 
 
 class EzspApplication(HubApplication, LongMessages):
@@ -104,7 +115,7 @@ class EzspApplication(HubApplication, LongMessages):
         """
         if decision == bt.EmberJoinDecision.DENY_JOIN and update != bt.EmberDeviceUpdate.DEVICE_LEFT:
             rejoin = update == bt.EmberDeviceUpdate.STANDARD_SECURITY_UNSECURED_REJOIN
-            self._sink.node_denied(t.EUI64(ieee), "unsecured rejoin" if rejoin else "join")
+            self._sink.node_denied(t.EUI64(ieee), "rejoin" if rejoin else "join")
             return
         super()._handle_tc_join_handler(nwk, ieee, update, decision, parent)
 
@@ -124,7 +135,15 @@ class EzspApplication(HubApplication, LongMessages):
             if status == bt.sl_Status.NETWORK_DOWN:
                 self._sink.line_lost("the dongle's network went down")
             return
+        if frame_name == "zigbeeKeyEstablishmentHandler":
+            self._partner_key_asked(*args)
+            return
         super().ezsp_callback_handler(frame_name, args)  # type: ignore[no-untyped-call]
+
+    def _partner_key_asked(self, requester: t.EUI64, status: bt.EmberKeyStatus) -> None:
+        given = status == bt.EmberKeyStatus.TC_APP_KEY_SENT_TO_REQUESTER
+        if given or status in PARTNER_KEY_REFUSALS:
+            self._sink.partner_key_asked(t.EUI64(requester), given, PARTNER_KEY_REFUSALS.get(status, ""))
 
     def firmware(self) -> str:
         version = self.state.node_info.version

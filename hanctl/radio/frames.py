@@ -69,8 +69,11 @@ class RadioListener(Protocol):
 
     def device_left(self, eui64: Eui64, nwk: int) -> None: ...
 
+    def partner_key_asked(self, eui64: Eui64, given: bool, detail: str) -> None:
+        """A device asked for a link key with another: the dongle gave both one, or did not, and ``detail`` says why."""
+
     def join_denied(self, eui64: Eui64, how: str) -> None:
-        """The dongle let this device not in; ``how`` it tried: "join" or "unsecured rejoin"."""
+        """The dongle let this device not in; ``how`` it tried: "join", or "rejoin" without the network key."""
 
     def dongle_lost(self, reason: str) -> None:
         """The dongle is gone; called once. The radio object is not used again after ``stop``."""

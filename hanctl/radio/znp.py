@@ -151,13 +151,13 @@ class ZnpApplication(HubApplication, LongMessages):
     async def _close_for_good(self) -> None:
         """Policies for always, not only while the network is open.
 
-        Nobody is ever to join with the well-known key, nor to rejoin without the network key; and nobody is removed
-        for keeping the key it joined with, as Zigbee 3.0 would.
+        Nobody is ever to join with the well-known key. Who lost the network key may rejoin under its own link key; and
+        nobody is removed for keeping the key it joined with, as Zigbee 3.0 would.
         """
         config = c.AppConfig
         for request in (
             config.BDBSetJoinUsesInstallCodeKey.Req(BdbJoinUsesInstallCodeKey=True),
-            config.SetAllowRejoinTCPolicy.Req(AllowRejoin=False),
+            config.SetAllowRejoinTCPolicy.Req(AllowRejoin=True),
             config.BDBSetTcRequireKeyExchange.Req(BdbTrustCenterRequireKeyExchange=False),
         ):
             try:

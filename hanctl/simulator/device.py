@@ -4,56 +4,38 @@ from __future__ import annotations
 
 import asyncio
 import struct
-from collections.abc import Callable
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from hanctl.eui64 import from_bytes, to_bytes
+from hanctl.eui64 import Eui64
 from hanctl.simulator import zdo
+from hanctl.simulator.cbke import CLUSTER as KEY_ESTABLISHMENT
 from hanctl.simulator.device_display import Display
+from hanctl.simulator.device_event import DeviceEvent, Listener
 from hanctl.simulator.device_membership import Joiner
+from hanctl.simulator.device_ota import OtaRunner
+from hanctl.simulator.device_registration import Registration
 from hanctl.simulator.device_spec import OTA, DeviceSpec, PowerCut
 from hanctl.simulator.device_storage import DeviceStorage, Phase
 from hanctl.simulator.device_timers import Timers
 from hanctl.simulator.device_zcl import ZclAnswers
+from hanctl.simulator.device_zdo import ZdoAnswers
 from hanctl.simulator.fragmentation import fragmenter_of
-from hanctl.simulator.medium import BROADCAST_RX_ON, ApsFrame, Link, Medium
+from hanctl.simulator.medium import BROADCAST_RX_ON, COORDINATOR, ApsFrame, Done, Link, Medium
 from hanctl.simulator.ota_client import OtaClient
-from hanctl.simulator.ota_types import (
-    Activate,
-    AskServerEui,
-    FindServer,
-    OtaCounts,
-    OtaIdentity,
-    OtaState,
-    Output,
-    Request,
-)
-from hanctl.simulator.stack import MAC_MAINS_ROUTER, MAC_SLEEPY, Stack
+from hanctl.simulator.ota_types import OtaCounts, OtaIdentity, OtaState
+from hanctl.simulator.partner_keys import request_partner_key
+from hanctl.simulator.stack import Stack
 from hanctl.simulator.zcl import ZclFrame
+from hanctl.simulator.zdo import MAC_MAINS_ROUTER, MAC_SLEEPY
 
 ANY_ENDPOINT = 0xFF
 BUSY_S = 3.0
 """How long a sleepy device polls fast after it sent or got something."""
-_LEAVE_REJOIN = 0x80
 
 
-@dataclass(frozen=True, slots=True)
-class DeviceEvent:
-    """Something a person may want to see. ``offset`` and ``size``, bytes, are of the image in the slot.
-
-    ``kind``: "power", "network", "ota" (another state of the client), "block", "version".
-    """
-
-    device: str
-    kind: str
-    text: str
-    offset: int = 0
-    size: int = 0
-
-
-Listener = Callable[[DeviceEvent], None]
+def _ignore(_: bool) -> None:
+    """Nobody waits for its delivery."""
 
 
 class SimulatedDevice:
@@ -72,11 +54,18 @@ class SimulatedDevice:
         identity = OtaIdentity(spec.eui64, spec.manufacturer_code, spec.image_type, spec.hardware_version)
         self.client = OtaClient(identity, self.storage, medium.rng, spec.ota, spec.timings)
         self.endpoints = {e.endpoint: e for e in spec.endpoints}
+        self._joining_key = spec.link_key
         self.listeners: list[Listener] = []
         self._ota_endpoint = next((e for e in self.endpoints.values() if OTA in e.output_clusters), None)
         self._timers = Timers()
         self.display = Display(spec.battery)
-        self._zcl = ZclAnswers(spec, self.client, self.display, self._ota_endpoint, self._answer, self._drive)
+        self._ota = OtaRunner(
+            spec, self.client, self._ota_endpoint, self._timers, self, self._reboot, self._tell_and_cut
+        )
+        self.registration = Registration(spec.trust, spec.trust.identity, self.storage, self._timers, medium.rng, self)
+        self._zcl = ZclAnswers(
+            spec, self.client, self.display, self._ota_endpoint, self._answer, self._ota.drive, self.registration
+        )
         self._joiner = Joiner(
             self, spec, self.storage, stack, medium, self._timers, self._on_network, self._off_network
         )
@@ -84,7 +73,14 @@ class SimulatedDevice:
         self._wake: asyncio.TimerHandle | None = None
         self._cuts = list(spec.power_cut)
         self._busy_until = 0.0
-        self._told = (OtaState.OFF, self.storage.offset)
+        self._zdo = ZdoAnswers(
+            self._describe,
+            self.send_zdo,
+            self._server_found,
+            lambda nwk, eui64: self._ota.drive(self.client.server_eui(nwk, eui64, self._now())),
+            self._told_to_leave,
+        )
+        self._key_query: int | None = None
         self._tsn = self._counter = 0
         self._fragmenter = fragmenter_of(self, medium)
         medium.attach(self)
@@ -99,6 +95,11 @@ class SimulatedDevice:
     @property
     def running_version(self) -> int:
         return self.storage.running_version
+
+    @property
+    def link_key(self) -> bytes:
+        """The key of its APS encryption with the trust centre, 16 bytes."""
+        return self.storage.link_key or self._joining_key
 
     @property
     def ota_state(self) -> OtaState:
@@ -142,9 +143,13 @@ class SimulatedDevice:
         if self.online:
             self._joiner.leave(rejoin=rejoin)
 
+    def lose_network_key(self) -> None:
+        """Forget the network's key, and look for the network with the own link key alone."""
+        self._joiner.lose_network_key()
+
     def activate_out_of_band(self) -> None:
         """Activate the waiting image by other means than the server."""
-        self._drive(self.client.activate_out_of_band(self._now()))
+        self._ota.drive(self.client.activate_out_of_band(self._now()))
 
     # --- power
 
@@ -162,9 +167,10 @@ class SimulatedDevice:
         self._joiner.search(0.0)
 
     def _stop_radio(self) -> None:
+        self._ota.stop()
+        self.registration.stop()
         self._timers.cancel_all()
         self._fragmenter.reset()
-        self.client.stop()
         # It keeps its address: to the coordinator it is a device that does not answer.
         self.powered = False
 
@@ -176,7 +182,7 @@ class SimulatedDevice:
     def _reboot(self) -> None:
         """Activation: the boot loader runs what is in the slot."""
         if self.spec.ota.bootload_returns:
-            self._drive(self.client.bootload_returned(self._now()))
+            self._ota.drive(self.client.bootload_returned(self._now()))
             return
         before = self.running_version
         self._stop_radio()
@@ -194,19 +200,56 @@ class SimulatedDevice:
         self._tell("network", f"{how} as 0x{self.nwk or 0:04x}")
         self._busy()
         self._timers.set("announce", self.spec.announce_delay_s, self._announce)
-        if self._ota_endpoint is not None:
-            self._drive(self.client.start(self._now()))
+        self.registration.begin()
+        if self.registration.ready:
+            self._ota.start()
 
     def _off_network(self, how: str) -> None:
         self._timers.cancel("announce")
-        self._timers.cancel("ota")
-        self.client.stop()
+        self.registration.stop()
+        self._ota.stop()
         self._tell("network", how)
 
     def _announce(self) -> None:
         if self.nwk is not None:
-            payload = zdo.device_annce(self._next_tsn(), self.eui64, self.nwk, self._mac_capability)
-            self._send_zdo(BROADCAST_RX_ON, zdo.DEVICE_ANNCE, payload)
+            payload = zdo.device_annce(self.next_tsn(), self.eui64, self.nwk, self._mac_capability)
+            self.send_zdo(BROADCAST_RX_ON, zdo.DEVICE_ANNCE, payload)
+
+    # --- what registration asks for
+
+    @property
+    def trust_centre(self) -> Eui64:
+        return self._joiner.stack.eui64
+
+    def find_key_server(self) -> None:
+        self._key_query = self.next_tsn()
+        wanted = struct.pack("<HHBHB", COORDINATOR, self.spec.profile, 1, KEY_ESTABLISHMENT, 0)
+        self.send_zdo(COORDINATOR, zdo.MATCH_DESC_REQ, bytes([self._key_query]) + wanted)
+
+    def say_key_command(self, frame: ZclFrame, endpoint: int, done: Done) -> None:
+        own = next((e.endpoint for e in self.endpoints.values() if KEY_ESTABLISHMENT in e.input_clusters), 1)
+        payload = frame.encode()
+        self._send(
+            COORDINATOR, self.spec.profile, KEY_ESTABLISHMENT, own, endpoint, payload, encrypted=False, done=done
+        )
+
+    def registered(self) -> None:
+        self._ota.start()
+
+    def ask_partner_key(self, partner: Eui64) -> None:
+        if self.online and self._joiner.check():
+            request_partner_key(self._joiner.stack, self, partner)
+
+    def take_partner_key(self, partner: Eui64, key: bytes) -> None:
+        if self.online:
+            self.storage.set_partner_key(partner, key)
+            self._tell("key", f"link key with {partner}")
+
+    def give_up_network(self) -> None:
+        self.leave()
+
+    def tell_key(self, text: str) -> None:
+        self._tell("key", text)
 
     @property
     def _mac_capability(self) -> int:
@@ -237,8 +280,16 @@ class SimulatedDevice:
 
     # --- frames out
 
-    def _send_zdo(self, destination: int, cluster: int, payload: bytes) -> None:
+    def send_zdo(self, destination: int, cluster: int, payload: bytes) -> None:
         self._send(destination, 0, cluster, 0, 0, payload, encrypted=False)
+
+    def send_zcl(self, destination: int, cluster: int, ends: tuple[int, int], frame: ZclFrame) -> None:
+        encrypted = self.spec.encrypts
+        self._send(destination, self.spec.profile, cluster, *ends, frame.encode(), encrypted=encrypted)
+
+    def next_tsn(self) -> int:
+        self._tsn = (self._tsn + 1) & 0xFF
+        return self._tsn
 
     def _send(
         self,
@@ -251,6 +302,7 @@ class SimulatedDevice:
         *,
         encrypted: bool,
         ack: bool = True,
+        done: Done = _ignore,
     ) -> None:
         if not self.powered or self.nwk is None or not self._joiner.check():
             return
@@ -267,8 +319,9 @@ class SimulatedDevice:
             payload,
             ack_request=ack,
             encrypted=encrypted,
+            link_key=self.link_key if encrypted else None,
         )
-        self._fragmenter.send(frame, lambda _: None)
+        self._fragmenter.send(frame, done)
 
     def _answer(self, to: ApsFrame, answer: ZclFrame | None) -> None:
         """Answer a ZCL frame as it came: from the endpoint it was for, under the same security, acknowledged alike."""
@@ -287,6 +340,10 @@ class SimulatedDevice:
 
     # --- frames in
 
+    def takes(self, frame: ApsFrame) -> bool:
+        """Whether the frame is of its network, and in clear or under its link key."""
+        return self._joiner.parent_is_ours() and frame.readable(self.link_key)
+
     def receive(self, frame: ApsFrame) -> None:
         """Take a frame from the coordinator."""
         if not self.powered or self.nwk is None or not self._joiner.check():
@@ -297,96 +354,32 @@ class SimulatedDevice:
             return
         frame = whole
         if frame.destination_endpoint == 0 and frame.profile == 0:
-            self._receive_zdo(frame)
+            self._zdo.receive(frame)
             return
         for number, endpoint in self.endpoints.items():
             if frame.destination_endpoint in (number, ANY_ENDPOINT) and frame.profile in (endpoint.profile, 0xFFFF):
                 self._zcl.receive(endpoint, frame)
 
-    def _receive_zdo(self, frame: ApsFrame) -> None:
-        payload, now = frame.payload, self._now()
-        if frame.cluster == zdo.MATCH_DESC_REQ | zdo.RESPONSE:
-            if len(payload) >= 6 and payload[1] == zdo.SUCCESS and payload[4] > 0:
-                nwk = struct.unpack_from("<H", payload, 2)[0]
-                self._drive(self.client.server_found(nwk, payload[5], now))
-        elif frame.cluster == zdo.IEEE_ADDR_REQ | zdo.RESPONSE:
-            if len(payload) >= 12 and payload[1] == zdo.SUCCESS:
-                nwk = struct.unpack_from("<H", payload, 10)[0]
-                self._drive(self.client.server_eui(nwk, from_bytes(payload[2:10]), now))
-        elif frame.cluster == zdo.MGMT_LEAVE_REQ:
-            self._receive_leave(frame)
-        elif not frame.cluster & zdo.RESPONSE and frame.cluster != zdo.DEVICE_ANNCE:
-            answer = zdo.answer(self._describe(), frame.cluster, payload, broadcast=frame.broadcast)
-            if answer is not None:
-                self._send_zdo(frame.source, *answer)
-
-    def _receive_leave(self, frame: ApsFrame) -> None:
-        tsn, who = frame.payload[:1], frame.payload[1:9]
-        if len(frame.payload) < 10:
-            self._send_zdo(frame.source, frame.cluster | zdo.RESPONSE, tsn + bytes([zdo.INV_REQUESTTYPE]))
-        elif who not in (bytes(8), to_bytes(self.eui64)):
-            self._send_zdo(frame.source, frame.cluster | zdo.RESPONSE, tsn + bytes([zdo.DEVICE_NOT_FOUND]))
+    def _server_found(self, tsn: int, nwk: int, endpoint: int) -> None:
+        if tsn == self._key_query:
+            self._key_query = None
+            self.registration.server_found(endpoint)
         else:
-            self._send_zdo(frame.source, frame.cluster | zdo.RESPONSE, tsn + bytes([zdo.SUCCESS]))
-            rejoin = bool(frame.payload[9] & _LEAVE_REJOIN)
-            # The answer must be out before the radio leaves the network.
-            self._timers.set("leave", 0.1 + 2 * self.link.delay_s, lambda: self.leave(rejoin=rejoin))
+            self._ota.drive(self.client.server_found(nwk, endpoint, self._now()))
 
-    # --- the OTA client
+    def _told_to_leave(self, rejoin: bool) -> None:
+        # The answer must be out before the radio leaves the network.
+        self._timers.set("leave", 0.1 + 2 * self.link.delay_s, lambda: self.leave(rejoin=rejoin))
 
-    def _drive(self, outputs: list[Output]) -> None:
-        """Do what the client asked for, set its timer, and tell of what changed."""
-        for output in outputs:
-            self._do(output)
-        if self.client.deadline is None:
-            self._timers.cancel("ota")
-        elif self.powered:
-            self._timers.set("ota", self.client.deadline - self._now(), self._ota_timer)
-        self._tell_progress()
+    # --- telling
+
+    def _tell_and_cut(self, kind: str, text: str) -> None:
+        """Tell of the OTA client, and cut the power where the spec asks for it at this point of a download."""
+        self._tell(kind, text)
         if self.storage.phase in (Phase.PARTIAL, Phase.COMPLETE) and self.powered:
             due = next((c for c in self._cuts if c.offset is not None and self.storage.offset >= c.offset), None)
             if due is not None:
                 self._cut(due)
-
-    def _ota_timer(self) -> None:
-        self._drive(self.client.timer(self._now()))
-
-    def _do(self, output: Output) -> None:
-        endpoint, server = self._ota_endpoint, self.client.server_nwk
-        if endpoint is None:
-            return
-        if isinstance(output, FindServer):
-            wanted = struct.pack("<HHBHB", BROADCAST_RX_ON, endpoint.profile, 1, OTA, 0)
-            self._send_zdo(BROADCAST_RX_ON, zdo.MATCH_DESC_REQ, bytes([self._next_tsn()]) + wanted)
-        elif isinstance(output, AskServerEui):
-            wanted = struct.pack("<HBB", output.nwk, 0, 0)
-            self._send_zdo(output.nwk, zdo.IEEE_ADDR_REQ, bytes([self._next_tsn()]) + wanted)
-        elif isinstance(output, Request) and server is not None:
-            request = ZclFrame(self._next_tsn(), output.command, output.payload, cluster_specific=True)
-            self._send(
-                server,
-                endpoint.profile,
-                OTA,
-                endpoint.endpoint,
-                self.client.server_endpoint,
-                request.encode(),
-                encrypted=self.spec.encrypts,
-            )
-        elif isinstance(output, Activate):
-            self._reboot()
-
-    def _next_tsn(self) -> int:
-        self._tsn = (self._tsn + 1) & 0xFF
-        return self._tsn
-
-    # --- telling
-
-    def _tell_progress(self) -> None:
-        told, self._told = self._told, (self.client.state, self.storage.offset)
-        if self.client.state not in (told[0], OtaState.OFF):
-            self._tell("ota", self.client.state.value)
-        if told[1] != self.storage.offset and self.storage.offset:
-            self._tell("block", f"{self.storage.offset} of {self.storage.image_size} bytes")
 
     def _tell(self, kind: str, text: str) -> None:
         event = DeviceEvent(self.spec.name, kind, text, self.storage.offset, self.storage.image_size)

@@ -52,11 +52,20 @@ class Joiner:
             self.search(0.0)
         return False
 
+    def lose_network_key(self) -> None:
+        """Forget the network's key but not the keys it has on it, as after a change of the network key."""
+        member = self.storage.membership
+        if member is not None:
+            self.storage.set_membership(Membership(member.nwk, bytes(16)), keeps_keys=True)
+            self.check()
+
     def leave(self, *, rejoin: bool) -> None:
         """Leave. Without ``rejoin`` the network is forgotten, and the device looks for any that lets it in."""
         if self.node.nwk is None:
             return
         self.timers.cancel("watch")
+        if self.medium.observer is not None:
+            self.medium.observer.leave(self.node, rejoin=rejoin)
         if rejoin:
             self.node.nwk = None
         else:
@@ -67,25 +76,32 @@ class Joiner:
 
     def _try(self) -> None:
         lost = self.medium.rng.random() < self.spec.link.loss
+        if self.medium.observer is not None:
+            self.medium.observer.scan(self.node, heard=not lost)
         if lost or not self._enter():
             self.timers.set("join", self.spec.join_retry_s, self._try)
 
     def _enter(self) -> bool:
-        """Try the known network, then any that permits joining with the pre-configured key."""
+        """Try the known network, without its key too, then any that permits joining with the pre-configured key."""
         member = self.storage.membership
         nwk = self.stack.readmit(self.node, member.key) if member is not None else None
         if nwk is not None:
             self._entered(nwk, "rejoined")
+            return True
+        own = self.storage.link_key
+        nwk = self.stack.rejoin_trust_centre(self.node, own) if member is not None and own is not None else None
+        if nwk is not None:
+            self._entered(nwk, "rejoined through the trust centre", keeps_keys=True)
             return True
         nwk = self.stack.admit(self.node, self.spec.link_key)
         if nwk is not None:
             self._entered(nwk, "joined")
         return nwk is not None
 
-    def _entered(self, nwk: int, how: str) -> None:
+    def _entered(self, nwk: int, how: str, *, keeps_keys: bool = False) -> None:
         assert self.stack.network is not None
         self.node.nwk = nwk
-        self.storage.set_membership(Membership(nwk, self.stack.network.key))
+        self.storage.set_membership(Membership(nwk, self.stack.network.key), keeps_keys=keeps_keys)
         self.timers.set("watch", WATCH_S, self._watch)
         self.on_network(how)
 

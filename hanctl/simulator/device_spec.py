@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
@@ -9,8 +10,9 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_valida
 from hanctl.crypto.install_code import parse_install_code
 from hanctl.errors import InvalidInput
 from hanctl.eui64 import Eui64, parse_eui64
+from hanctl.simulator.cbke import Identity
 from hanctl.simulator.ota_image import Body
-from hanctl.simulator.stack import WELL_KNOWN_KEY
+from hanctl.simulator.trust_centre import WELL_KNOWN_KEY
 from hanctl.simulator.zdo import Endpoint
 
 SMART_ENERGY = 0x0109
@@ -180,6 +182,50 @@ class Behaviour(Section):
     write_error_at: U32 | None = None
 
 
+class TrustSpec(Section):
+    """The device's certificate, and how it establishes keys; by ``file`` (Certicom's text form) or in hex."""
+
+    file: Annotated[Path | None, Field(strict=False)] = None
+    certificate: str = ""
+    private_key: str = Field(default="", repr=False)
+    authority_key: str = ""
+    registration_delay_s: Seconds = 4.0
+    """From joining to the search for the server. Source, with the next two: comms_hub.md §6."""
+    retry_s: Seconds = 32.0
+    attempts: Annotated[int, Field(ge=1)] = 3
+    """After so many failures it leaves."""
+    compute_s: Seconds = 0.4
+    """What a step's arithmetic takes it."""
+    partners: Annotated[tuple[Annotated[Eui64, BeforeValidator(_eui64)], ...], Field(strict=False)] = ()
+    """Devices that it asks the trust centre for a link key with, once it has its own."""
+    fault: Literal[
+        "", "wrong-suite", "off-curve", "low-order", "bad-confirm", "out-of-order", "terminate", "duplicate", "replay"
+    ] = ""
+    """What is wrong with its messages."""
+    silent_after: Literal["", "join", "initiate", "ephemeral", "confirm"] = ""
+    """From when on it says and hears nothing more of key establishment."""
+
+    @model_validator(mode="after")
+    def _one_identity(self) -> TrustSpec:
+        given = [bool(each) for each in (self.certificate, self.private_key, self.authority_key)]
+        if any(given) and not all(given):
+            raise ValueError("certificate, private_key and authority_key go together")
+        if all(given):
+            if self.file is not None:
+                raise ValueError("give either file or certificate, private_key and authority_key")
+            Identity.of(self.certificate, self.private_key, self.authority_key)
+        return self
+
+    @property
+    def identity(self) -> Identity | None:
+        """Certificate and keys; None where there are none. Raises SimulatorError where the file cannot be used."""
+        if self.file is not None:
+            return Identity.load(self.file)
+        if not self.certificate:
+            return None
+        return Identity.of(self.certificate, self.private_key, self.authority_key)
+
+
 class DeviceSpec(Section):
     """One simulated device."""
 
@@ -211,6 +257,8 @@ class DeviceSpec(Section):
     announce_delay_s: Seconds = 0.1
     link: LinkSpec = LinkSpec()
     power_cut: Annotated[tuple[PowerCut, ...], Field(strict=False)] = ()
+    trust: TrustSpec = TrustSpec()
+    """Without a certificate in it, the device works with the key that it joined with."""
     ota: Behaviour = Behaviour()
     timings: OtaTimings = OtaTimings()
 

@@ -41,6 +41,9 @@ class DeviceStorage:
         self._slot_path = None if directory is None else directory / f"device-{stem}.image"
         self.running_version = factory_version
         self.membership: Membership | None = None
+        self.link_key: bytes | None = None
+        """The key that was established with the trust centre."""
+        self.partner_keys: dict[Eui64, bytes] = {}
         self.image: ImageId | None = None
         self.image_size = 0
         self.applied = False
@@ -94,8 +97,21 @@ class DeviceStorage:
         self.applied = True
         self._save()
 
-    def set_membership(self, membership: Membership | None) -> None:
+    def set_membership(self, membership: Membership | None, *, keeps_keys: bool = False) -> None:
+        """On another network, or none, established keys are worth nothing, unless they are what let the device in."""
+        known = membership is not None and self.membership is not None and membership.key == self.membership.key
+        if not (known or keeps_keys):
+            self.link_key = None
+            self.partner_keys.clear()
         self.membership = membership
+        self._save()
+
+    def set_link_key(self, key: bytes | None) -> None:
+        self.link_key = key
+        self._save()
+
+    def set_partner_key(self, partner: Eui64, key: bytes) -> None:
+        self.partner_keys[partner] = key
         self._save()
 
     def _clear_slot(self) -> None:
@@ -110,6 +126,8 @@ class DeviceStorage:
             {
                 "running_version": self.running_version,
                 "membership": None if member is None else {"nwk": member.nwk, "key": member.key.hex()},
+                "link_key": None if self.link_key is None else self.link_key.hex(),
+                "partner_keys": {eui64: key.hex() for eui64, key in self.partner_keys.items()},
                 "image": None if image is None else asdict(image),
                 "image_size": self.image_size,
                 "applied": self.applied,
@@ -124,6 +142,8 @@ class DeviceStorage:
             self.running_version = int(content["running_version"])
             member, image = content["membership"], content["image"]
             self.membership = None if member is None else Membership(member["nwk"], bytes.fromhex(member["key"]))
+            self.link_key = None if content["link_key"] is None else bytes.fromhex(content["link_key"])
+            self.partner_keys = {Eui64(e): bytes.fromhex(key) for e, key in content["partner_keys"].items()}
             self.image = None if image is None else ImageId(**image)
             self.image_size, self.applied = int(content["image_size"]), bool(content["applied"])
         except (KeyError, TypeError, ValueError) as error:

@@ -9,7 +9,10 @@ from collections.abc import Callable
 from functools import partial
 
 from hanctl.simulator import device_attributes, zcl, zdo
+from hanctl.simulator.cbke import CLUSTER as KEY_ESTABLISHMENT
+from hanctl.simulator.cbke import SUITES_ATTRIBUTE
 from hanctl.simulator.device_display import Display
+from hanctl.simulator.device_registration import Registration
 from hanctl.simulator.device_spec import BASIC, MESSAGING, OTA, POWER_CONFIGURATION, DeviceSpec
 from hanctl.simulator.medium import ApsFrame
 from hanctl.simulator.ota_client import OtaClient
@@ -36,6 +39,7 @@ class ZclAnswers:
         ota_endpoint: zdo.Endpoint | None,
         answer: Callable[[ApsFrame, ZclFrame | None], None],
         drive: Callable[[list[Output]], None],
+        registration: Registration,
     ) -> None:
         self.ignored: Counter[str] = Counter()
         self._spec = spec
@@ -44,6 +48,7 @@ class ZclAnswers:
         self._ota_endpoint = ota_endpoint
         self._answer = answer
         self._drive = drive
+        self._registration = registration
 
     def receive(self, endpoint: zdo.Endpoint, frame: ApsFrame) -> None:
         """A frame for this endpoint."""
@@ -59,15 +64,26 @@ class ZclAnswers:
             if not is_default:
                 self._answer(frame, command.default_response(zcl.FAILURE))
             return
+        if frame.cluster in ENCRYPTED_CLUSTERS and not self._registration.ready:
+            self.ignored["not keyed"] += 1
+            if not is_default and not frame.broadcast:
+                self._answer(frame, command.default_response(zcl.FAILURE))
+            return
         clusters = endpoint.output_clusters if command.to_client else endpoint.input_clusters
         here = frame.cluster in clusters
         if is_default:
             self._receive_default_response(frame, command)
+        elif not command.cluster_specific and command.command == zcl.READ_ATTRIBUTES_RESPONSE:
+            if frame.cluster == KEY_ESTABLISHMENT:
+                self._registration.attributes_read(command.payload)
         elif not command.cluster_specific:
             attributes = self._attributes(frame.cluster, to_client=command.to_client) if here else None
             self._answer(frame, zcl.answer_global(command, attributes))
         elif not here:
             self._answer(frame, command.default_response(zcl.UNSUPPORTED_CLUSTER))
+        elif frame.cluster == KEY_ESTABLISHMENT:
+            if not frame.broadcast:
+                self._registration.receive(command, frame.source_endpoint)
         elif frame.cluster == OTA and command.to_client and endpoint is self._ota_endpoint:
             self._receive_ota(frame, command)
         elif frame.cluster == MESSAGING and command.to_client:
@@ -88,9 +104,13 @@ class ZclAnswers:
             return self._display.battery.attributes()
         if cluster == OTA and to_client:
             return device_attributes.ota_client(self._spec, self._client)
+        if cluster == KEY_ESTABLISHMENT:
+            return {SUITES_ATTRIBUTE: zcl.Attribute(zcl.ENUM16, self._registration.suites)}
         return {}
 
     def _receive_default_response(self, frame: ApsFrame, command: ZclFrame) -> None:
+        if frame.cluster == KEY_ESTABLISHMENT and len(command.payload) >= 2:
+            self._registration.default_response(*command.payload[:2])
         if frame.cluster == OTA and command.to_client and len(command.payload) >= 2:
             about, status = command.payload[:2]
             self._drive(

@@ -36,7 +36,15 @@ def load_devices(path: Path) -> tuple[DeviceSpec, ...]:
         ) from error
     except UnicodeDecodeError as error:
         raise DevicesFileError(f"{path} is not a text file", "a devices file is TOML in UTF-8") from error
-    return parse_devices(text, str(path))
+    return tuple(_beside(device, path.parent) for device in parse_devices(text, str(path)))
+
+
+def _beside(device: DeviceSpec, directory: Path) -> DeviceSpec:
+    """A certificate's file is looked for where the devices file is."""
+    if device.trust.file is None:
+        return device
+    trust = device.trust.model_copy(update={"file": directory / device.trust.file})
+    return device.model_copy(update={"trust": trust})
 
 
 def parse_devices(text: str, name: str = "devices.toml") -> tuple[DeviceSpec, ...]:

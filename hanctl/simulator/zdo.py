@@ -26,6 +26,9 @@ MGMT_PERMIT_JOIN_REQ = 0x0036
 MGMT_NWK_UPDATE_REQ = 0x0038
 RESPONSE = 0x8000
 CHANGE_CHANNEL = 0xFE
+LEAVE_REJOIN = 0x80
+MAC_MAINS_ROUTER, MAC_SLEEPY = 0x8E, 0x80
+"""MAC capabilities of a router on mains, and of an end device that sleeps."""
 
 SUCCESS = 0x00
 INV_REQUESTTYPE = 0x80
@@ -90,6 +93,15 @@ def _clusters(ids: Iterable[int]) -> bytes:
 def device_annce(tsn: int, eui64: Eui64, nwk: int, mac_capability: int) -> bytes:
     """Payload of Device_annce (cluster 0x0013)."""
     return bytes([tsn]) + struct.pack("<H", nwk) + to_bytes(eui64) + bytes([mac_capability])
+
+
+def leave_request(own: Eui64, payload: bytes) -> tuple[int, bool]:
+    """What a Mgmt_Leave_req means to the node ``own``: the status of its answer, and whether it is to rejoin."""
+    if len(payload) < 10:
+        return INV_REQUESTTYPE, False
+    if payload[1:9] not in (bytes(8), to_bytes(own)):
+        return DEVICE_NOT_FOUND, False
+    return SUCCESS, bool(payload[9] & LEAVE_REJOIN)
 
 
 def matching_endpoints(node: NodeDescription, profile: int, inputs: set[int], outputs: set[int]) -> list[int]:

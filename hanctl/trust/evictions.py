@@ -1,4 +1,4 @@
-"""Devices that joined and establish no key in time are removed, with an event that says how far they came."""
+"""Devices that joined and have no key in time are removed, with an event that says how far they came."""
 
 from __future__ import annotations
 
@@ -14,7 +14,10 @@ from hanctl.ledger.records import Device
 
 
 class Evictions:
-    """One deadline for each device on the network without a key.
+    """One deadline for each device on the network without a key, or with one that it has not shown to have.
+
+    A device can acknowledge the message that confirms its key, and yet not have the key. It shows that it has it by
+    saying so (``confirmed``), or by any frame under it.
 
     A device that shows first signs of life has ``timeout_s`` from then on, and from each start of the hub or its
     dongle anew: it cannot ask a hub that is not there. ``how_far`` tells of a device what it did of key establishment,
@@ -37,20 +40,29 @@ class Evictions:
         self._remove = remove
         self._due: dict[Eui64, float] = {}
         self._spoke: set[Eui64] = set()
+        self._unproven: set[Eui64] = set()
         self._lost: dict[Eui64, str] = {}
         self._changed = asyncio.Event()
 
     def alive(self, eui64: Eui64, life: Life) -> None:
         """A device showed a sign of life."""
         device = self._ledger.devices.get(eui64)
-        if device is None or device.keyed_at is not None:
+        if device is None:
             self._settle(eui64)
+            return
+        if device.keyed_at is not None:
+            self._keyed(eui64, life)
             return
         if life is not Life.JOINED:
             self._spoke.add(eui64)
         if eui64 not in self._due:
             self._due[eui64] = self._clock.monotonic() + self._timeout_s
             self._changed.set()
+
+    def confirmed(self, eui64: Eui64) -> None:
+        """A device with a key said that it has it."""
+        if eui64 in self._unproven:
+            self._settle(eui64)
 
     def lost(self, eui64: Eui64, reason: str) -> None:
         """There is no talking to this device any more: it is removed at once."""
@@ -61,8 +73,11 @@ class Evictions:
     def restart(self) -> None:
         """The dongle was opened: every device on the network without a key has its whole time again."""
         now = self._clock.monotonic()
-        waiting = [device.eui64 for device in self._ledger.devices.all() if _waits(device)]
-        self._due = dict.fromkeys(waiting, now + self._timeout_s)
+        devices = self._ledger.devices.all()
+        # An interview is under the new key: who passed it has the key.
+        self._unproven = {each.eui64 for each in devices if each.state == "joined" and each.keyed_at is not None}
+        waiting = [device.eui64 for device in devices if _waits(device)]
+        self._due = dict.fromkeys([*waiting, *self._unproven], now + self._timeout_s)
         self._changed.set()
 
     def pause(self) -> None:
@@ -89,12 +104,17 @@ class Evictions:
     async def _over(self, eui64: Eui64) -> None:
         device = self._ledger.devices.get(eui64)
         reason = self._lost.get(eui64) or self._reason(eui64)
+        unproven = eui64 in self._unproven
         self._settle(eui64)
-        if device is not None and _waits(device):
+        if device is not None and (_waits(device) or unproven):
             self._ledger.record(DeviceEvicted(device=eui64, reason=reason))
-            await self._remove(eui64, "it established no key in time")
+            await self._remove(eui64, "it does not have its key" if unproven else "it established no key in time")
 
     def _reason(self, eui64: Eui64) -> str:
+        if eui64 in self._unproven:
+            return (
+                f"a key was established, but nothing was heard under it in {self._timeout_s:g} s: it does not have it"
+            )
         time = f"no key after {self._timeout_s:g} s: "
         progress = self._how_far(eui64)
         if progress is not None:
@@ -103,10 +123,20 @@ class Evictions:
             return time + "it spoke, but never asked for one (cluster 0x0800)"
         return time + "it was never heard after it had joined; is its install code right?"
 
+    def _keyed(self, eui64: Eui64, life: Life) -> None:
+        """A sign of life of a device with a key: of having just got it, or of having it."""
+        if life is Life.KEYED:
+            self._unproven.add(eui64)
+            self._due[eui64] = self._clock.monotonic() + self._timeout_s
+            self._changed.set()
+        elif eui64 not in self._unproven or life in (Life.SECURED, Life.INTERVIEWED):
+            self._settle(eui64)
+
     def _settle(self, eui64: Eui64) -> None:
         self._due.pop(eui64, None)
         self._lost.pop(eui64, None)
         self._spoke.discard(eui64)
+        self._unproven.discard(eui64)
 
 
 def _waits(device: Device) -> bool:

@@ -44,8 +44,9 @@ FAILURES_PERIOD_S = 600.0
 class KeyEstablishmentServer:
     """Implements ClusterServer. Without credentials it serves the cluster too, and refuses every suite.
 
-    ``on_keyed`` is called with each device whose key is in the dongle now; ``on_lost`` with each device that has a key
-    which the dongle does not have, and the reason: there is no talking to it any more.
+    ``on_keyed`` is called with each device whose key is in the dongle now; ``on_confirmed`` with each of them that says
+    that it has the key too; ``on_lost`` with each device that has a key which the dongle does not have, and the
+    reason: there is no talking to it any more.
     """
 
     cluster = KEY_ESTABLISHMENT
@@ -70,9 +71,11 @@ class KeyEstablishmentServer:
         self._endpoints: dict[Eui64, int] = {}
         self._installing: dict[Eui64, asyncio.Task[None]] = {}
         self._uninstalled: dict[Eui64, Established] = {}
+        self._confirmed: set[Eui64] = set()
         self._progress: dict[Eui64, str] = {}
         self._told: dict[Eui64, deque[float]] = {}
         self.on_keyed: list[Callable[[Eui64], None]] = []
+        self.on_confirmed: list[Callable[[Eui64], None]] = []
         self.on_lost: list[Callable[[Eui64, str], None]] = []
         han.register(self, both_sides=True)
         han.on_default_response.append(self._default_response)
@@ -123,6 +126,7 @@ class KeyEstablishmentServer:
         tables: tuple[dict[Eui64, Any], ...] = (self._endpoints, self._uninstalled, self._progress, self._told)
         for table in tables:
             table.pop(partner, None)
+        self._confirmed.discard(partner)
 
     def how_far(self, partner: Eui64) -> str | None:
         """How far the device has come, for people; None where it never asked for a key."""
@@ -166,6 +170,7 @@ class KeyEstablishmentServer:
                     self._tasks.start(self._run(output))
                 case Established():
                     self._uninstalled[output.partner] = output
+                    self._confirmed.discard(output.partner)
                     self._install(output)
                 case Failed():
                     self._failed(output)
@@ -202,8 +207,13 @@ class KeyEstablishmentServer:
         self._note_progress(run.partner)
 
     def _default_response(self, device: Eui64, cluster: int, command: int, status: int) -> None:
-        if cluster == KEY_ESTABLISHMENT:
-            self._carry_out(self._engine.default_response(device, command, status == Status.SUCCESS, self._now()))
+        if cluster != KEY_ESTABLISHMENT:
+            return
+        success = status == Status.SUCCESS
+        self._carry_out(self._engine.default_response(device, command, success, self._now()))
+        if success and command == Command.CONFIRM:
+            self._confirmed.add(device)
+            self._tell_confirmed(device)
 
     def _install(self, established: Established) -> None:
         eui64 = established.partner
@@ -248,6 +258,7 @@ class KeyEstablishmentServer:
         for callback in tuple(self.on_keyed):
             callback(device.eui64)
         self._han.key_established(device.eui64)
+        self._tell_confirmed(device.eui64)
 
     def _failed(self, failed: Failed) -> None:
         status = None
@@ -279,6 +290,12 @@ class KeyEstablishmentServer:
             await self._han.keys.remove(eui64)
         except HanctlError as error:
             log.warning("the dongle did not forget a rejected key", device=eui64, reason=str(error))
+
+    def _tell_confirmed(self, eui64: Eui64) -> None:
+        """It may say so before its key is in the dongle, or after."""
+        if eui64 in self._confirmed:
+            for callback in tuple(self.on_confirmed):
+                callback(eui64)
 
     def _tell_lost(self, eui64: Eui64, reason: str) -> None:
         for callback in tuple(self.on_lost):

@@ -7,16 +7,19 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from hanctl.clock import Clock
+from hanctl.errors import Refused
 from hanctl.eui64 import Eui64
 from hanctl.han.han import Han
 from hanctl.han.tasks import Tasks
 from hanctl.ledger.events import CertificateLoaded
 from hanctl.ledger.ledger import Ledger
+from hanctl.radio.endpoints import KEY_ESTABLISHMENT
 from hanctl.trust.backups import Backups
 from hanctl.trust.credentials import Credentials
 from hanctl.trust.device_log import DeviceLog
 from hanctl.trust.evictions import Evictions
 from hanctl.trust.key_establishment import KeyEstablishmentServer
+from hanctl.trust.messages import SUITE_ATTRIBUTE
 
 
 class TrustService:
@@ -62,6 +65,7 @@ class TrustService:
             han.on_life.append(self.evictions.alive)
             han.on_dongle_lost.append(lambda _: self.evictions.pause())
             self.server.on_lost.append(self.evictions.lost)
+            self.server.on_confirmed.append(self.evictions.confirmed)
         self.server.on_keyed.append(lambda _: self.backups.request())
 
     @property
@@ -73,6 +77,20 @@ class TrustService:
     def check_join(self, eui64: Eui64) -> None:
         """Raises DeviceRefused where the device cannot be added."""
         self.log.check(eui64, self._han.join_windows(), self.key_capacity)
+
+    async def rekey(self, eui64: Eui64) -> None:
+        """Ask a device for a new key, as the initiator. What comes of it is an event: key.established or key.failed.
+
+        Raises NotFound (no such device, or no suite in common), Refused (one is being established, or just failed),
+        DeliveryFailed, TimedOut, DongleGone.
+        """
+        if not self.credentials:
+            raise Refused(
+                "the hub has no certificate", "give it one: hanctl certificate import, then [trust] in its file"
+            )
+        answer = await self._han.read_attributes(eui64, cluster=KEY_ESTABLISHMENT, attributes=[SUITE_ATTRIBUTE])
+        suites = answer[SUITE_ATTRIBUTE]
+        self.server.start(eui64, suites if isinstance(suites, int) else 0)
 
     async def remove(self, eui64: Eui64, reason: str) -> None:
         """Ask a device to leave, and forget its place and its key. Raises NotFound."""

@@ -7,6 +7,7 @@ import json
 import logging
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from typing import Literal
 
 import pytest
 import structlog
@@ -15,7 +16,8 @@ from hanctl.ledger.events import DeviceLeft
 from hanctl.ledger.ledger import Recorded
 from hanctl.logs import log_event, set_up_logging
 
-LEFT = Recorded(7, datetime(2026, 3, 1, 12, tzinfo=UTC), DeviceLeft(device="00:0d:6f:00:0a:90:69:e7"))
+DEVICE = "00:0d:6f:00:0a:90:69:e7"
+LEFT = Recorded(7, datetime(2026, 3, 1, 12, tzinfo=UTC), DeviceLeft(device=DEVICE))
 
 
 @pytest.fixture(autouse=True)
@@ -62,3 +64,35 @@ def test_lines_of_libraries_and_exceptions_are_json_too() -> None:
     first, second = (json.loads(line) for line in stream.getvalue().splitlines())
     assert (first["event"], first["level"]) == ("odd frame x", "warning") and first["time"]
     assert second["event"] == "it broke" and "ValueError: why" in second["exception"]
+
+
+KEY = bytes(range(0x10, 0x20))
+
+
+@pytest.mark.parametrize("mode", ["json", "pretty"])
+@pytest.mark.parametrize(
+    "shown",
+    [
+        repr(KEY),
+        repr(KEY + b"'"),
+        KEY.hex(),
+        str(KEY.hex().encode()),
+        KEY.hex(":"),
+        KEY.hex(" "),
+        str(list(KEY)),
+        ", ".join(f"0x{byte:02x}" for byte in KEY),
+    ],
+)
+def test_a_frame_that_a_library_cannot_parse_is_not_shown(shown: str, mode: Literal["json", "pretty"]) -> None:
+    stream = io.StringIO()
+    set_up_logging(mode, stream)
+    logging.getLogger("bellows.ezsp.protocol").warning("Failed to parse frame %s: %s", "exportKey", shown)
+    try:
+        raise ValueError(shown)
+    except ValueError:
+        logging.getLogger("zigpy_znp.uart").exception("Received an exception")
+    log_event(LEFT)
+    text = stream.getvalue()
+    assert "Failed to parse frame exportKey" in text and "ValueError" in text and DEVICE in text
+    assert not any(each in text for each in (shown[4:20], KEY.hex()[:16], "10:11:12:13", "10 11 12", "16, 17", "0x11"))
+    assert text.count("(bytes)") == 2

@@ -51,6 +51,9 @@ class Node:
         self._medium = medium
         medium.attach(self)
 
+    def takes(self, frame: ApsFrame) -> bool:
+        return frame.readable(KEY)
+
     def receive(self, frame: ApsFrame) -> None:
         self.heard.append(frame)
         if self.deaf_to(frame):
@@ -62,7 +65,8 @@ class Node:
     def frame(self, payload: bytes, *, encrypted: bool = False) -> ApsFrame:
         assert self.nwk is not None
         self.counter = (self.counter + 1) & 0xFF
-        return ApsFrame(self.nwk, 0, 0x0109, CLUSTER, 1, 1, self.counter, payload, encrypted=encrypted)
+        key = KEY if encrypted else None
+        return ApsFrame(self.nwk, 0, 0x0109, CLUSTER, 1, 1, self.counter, payload, encrypted=encrypted, link_key=key)
 
     async def say(self, payload: bytes, *, encrypted: bool = False) -> bool:
         """Whether all of it was acknowledged."""
@@ -88,6 +92,8 @@ class Hub:
     def device_joined(self, eui64: Eui64, nwk: int) -> None: ...
 
     def device_left(self, eui64: Eui64, nwk: int) -> None: ...
+
+    def partner_key_asked(self, eui64: Eui64, given: bool, detail: str) -> None: ...
 
     def join_denied(self, eui64: Eui64, how: str) -> None: ...
 

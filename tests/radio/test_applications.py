@@ -44,6 +44,8 @@ class Heard:
     def node_left(self, ieee: t.EUI64, nwk: int) -> None:
         self.left.append((str(ieee), nwk))
 
+    def partner_key_asked(self, ieee: Any, given: bool, detail: str) -> None: ...
+
     def node_denied(self, ieee: t.EUI64, how: str) -> None:
         self.denied.append((str(ieee), how))
 
@@ -184,10 +186,10 @@ async def test_ezsp_opens_for_one_key_and_closes(ezsp: Any) -> None:
     await ezsp.close_network()
     assert ezsp._ezsp.calls == [
         ("add_transient_link_key", {"args": (DEVICE, bt.KeyData(KEY))}),
-        ("setPolicy", {"policyId": bt.EzspPolicyId.TRUST_CENTER_POLICY, "decisionId": 0x11}),
+        ("setPolicy", {"policyId": bt.EzspPolicyId.TRUST_CENTER_POLICY, "decisionId": 0x13}),
         ("permitJoining", {"args": (60,)}),
         ("permitJoining", {"args": (0,)}),
-        ("setPolicy", {"policyId": bt.EzspPolicyId.TRUST_CENTER_POLICY, "decisionId": 0}),
+        ("setPolicy", {"policyId": bt.EzspPolicyId.TRUST_CENTER_POLICY, "decisionId": 0x02}),
     ]
 
 
@@ -223,9 +225,9 @@ async def test_ezsp_callbacks(ezsp: Any, heard: Heard) -> None:
     assert heard.lost == ["the dongle's network went down"]
 
 
-async def test_ezsp_lets_nobody_rejoin_and_gives_no_trust_centre_key(ezsp: Any) -> None:
+async def test_ezsp_lets_nobody_join_at_start_and_gives_no_trust_centre_key(ezsp: Any) -> None:
     policies = ezsp.config["ezsp_policies"]
-    assert policies["TRUST_CENTER_POLICY"] == 0
+    assert policies["TRUST_CENTER_POLICY"] == 0x02
     assert policies["TC_KEY_REQUEST_POLICY"] == 0x50
     # Keys for two devices with each other are the firmware's to give.
     assert policies["APP_KEY_REQUEST_POLICY"] == 0x61
@@ -236,7 +238,7 @@ async def test_ezsp_lets_nobody_rejoin_and_gives_no_trust_centre_key(ezsp: Any) 
     ("update", "how"),
     [
         (bt.EmberDeviceUpdate.STANDARD_SECURITY_UNSECURED_JOIN, "join"),
-        (bt.EmberDeviceUpdate.STANDARD_SECURITY_UNSECURED_REJOIN, "unsecured rejoin"),
+        (bt.EmberDeviceUpdate.STANDARD_SECURITY_UNSECURED_REJOIN, "rejoin"),
     ],
 )
 async def test_ezsp_tells_of_who_was_denied_and_leaves_its_key_alone(
@@ -253,7 +255,7 @@ async def test_znp_lets_nobody_rejoin_nor_removes_who_keeps_its_key(znp: Any) ->
     await znp._close_for_good()
     told = {type(request).__qualname__.split(".")[-2]: request for request in znp._znp.requests}
     assert told["BDBSetJoinUsesInstallCodeKey"].BdbJoinUsesInstallCodeKey
-    assert not told["SetAllowRejoinTCPolicy"].AllowRejoin
+    assert told["SetAllowRejoinTCPolicy"].AllowRejoin
     assert not told["BDBSetTcRequireKeyExchange"].BdbTrustCenterRequireKeyExchange
 
 

@@ -15,7 +15,8 @@ from hanctl.simulator.dongle import Flash
 from hanctl.simulator.ezsp import EzspDongle
 from hanctl.simulator.ezsp.ash_frames import FLAG, Ack, Data, Rst, decode, encode
 from hanctl.simulator.medium import ApsFrame, Link, Medium
-from hanctl.simulator.stack import WELL_KNOWN_KEY, Stack
+from hanctl.simulator.stack import Stack
+from hanctl.simulator.trust_centre import WELL_KNOWN_KEY
 
 DONGLE = parse_eui64("00:0d:6f:00:0a:90:69:e7")
 NODE = parse_eui64("00:0d:6f:00:0b:00:00:07")
@@ -35,6 +36,9 @@ class TinyNode:
         self.heard: list[ApsFrame] = []
         self._medium, self._stack = medium, stack
         medium.attach(self)
+
+    def takes(self, frame: ApsFrame) -> bool:
+        return frame.readable(self._stack.link_key(self.eui64))
 
     def receive(self, frame: ApsFrame) -> None:
         self.heard.append(frame)
@@ -56,6 +60,7 @@ class TinyNode:
             7,
             payload,
             encrypted=encrypted,
+            link_key=self._stack.link_key(self.eui64) if encrypted else None,
         )
         self._medium.to_coordinator(self, frame, lambda _: None)
 

@@ -19,7 +19,8 @@ from hanctl.simulator.device import SimulatedDevice
 from hanctl.simulator.device_spec import DeviceSpec
 from hanctl.simulator.medium import ApsFrame, Medium, Node
 from hanctl.simulator.ota_types import OtaState
-from hanctl.simulator.stack import JoinKind, Network, SendError, Stack
+from hanctl.simulator.stack import SendError, Stack
+from hanctl.simulator.trust_centre import JoinKind, Network
 from hanctl.simulator.zcl import ZclFrame
 
 HUB = parse_eui64("00:0d:6f:00:00:00:00:01")
@@ -114,6 +115,8 @@ class FakeHub:
 
     def join_event(self, eui64: Eui64, nwk: int, kind: JoinKind, *, denied: bool) -> None:
         self.joins.append(kind)
+
+    def partner_key_event(self, requester: Eui64, outcome: str) -> None: ...
 
     def stack_changed(self) -> None:
         """Nothing is kept."""

@@ -14,7 +14,7 @@ from hanctl.eui64 import to_bytes
 from hanctl.simulator import zcl, zdo
 from hanctl.simulator.medium import ApsFrame
 from hanctl.simulator.ota_types import OtaState
-from hanctl.simulator.stack import WELL_KNOWN_KEY, WILDCARD, JoinKind, Network
+from hanctl.simulator.trust_centre import WELL_KNOWN_KEY, WILDCARD, JoinKind, Network
 from hanctl.simulator.zcl import ZclFrame
 
 NEVER = {"start_delay_s": [1e6, 1e6]}
@@ -313,3 +313,40 @@ async def test_no_frame_can_break_it(seed: int) -> None:
         )
         await asyncio.sleep(rng.random())
     assert broken == []
+
+
+@in_virtual_time
+async def test_what_is_under_another_key_is_neither_heard_nor_acknowledged() -> None:
+    hub = await joined()
+    nwk, established = hub.device.nwk or 0, bytes(range(16))
+
+    async def reaches_the_device(size: int, *, encrypted: bool = True) -> bool:
+        delivered: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
+        read = ZclFrame(3, zcl.READ_ATTRIBUTES, struct.pack("<H", 0x0006) * size, to_client=True)
+        frame = ApsFrame(0, nwk, 0x0109, 0x0019, 1, 1, hub.stack.next_counter(), read.encode(), encrypted=encrypted)
+        assert hub.stack.send(frame, delivered.set_result) is None
+        return await delivered
+
+    async def reaches_the_hub(destination_endpoint: int) -> bool:
+        heard = len(hub.heard)
+        hub.device._send(0, 0x0109, 0x000A, 1, destination_endpoint, b"\x00\x01\x00\x00\x00", encrypted=True)
+        await asyncio.sleep(20)
+        return len(hub.heard) > heard
+
+    hub.stack.fragment(longest=1500)
+    assert await reaches_the_device(1) and await reaches_the_device(50) and await reaches_the_hub(1)
+    assert hub.medium.counts.undecryptable == 0
+
+    # Only one of the two has the new key.
+    hub.stack.import_link_key(hub.device.eui64, established)
+    heard = len(hub.heard)
+    assert not await reaches_the_device(1)
+    assert hub.medium.counts.undecryptable == 4
+    assert not await reaches_the_device(50)
+    assert hub.medium.counts.undecryptable == 8
+    assert len(hub.heard) == heard
+    assert not await reaches_the_hub(1)
+    assert await reaches_the_device(1, encrypted=False)
+
+    hub.stack.erase_link_key(hub.device.eui64)
+    assert await reaches_the_device(1) and await reaches_the_hub(1)

@@ -26,6 +26,12 @@ class Listener:
     got: list[ApsFrame] = field(default_factory=list)
     up: bool = True
 
+    def takes(self, frame: ApsFrame) -> bool:
+        return True
+
+    def takes_from(self, node: Node, frame: ApsFrame) -> bool:
+        return True
+
     def receive(self, frame: ApsFrame) -> None:
         self.got.append(frame)
 

@@ -13,7 +13,8 @@ from hanctl.eui64 import Eui64, from_bytes
 from hanctl.simulator import zdo
 from hanctl.simulator.device import SimulatedDevice
 from hanctl.simulator.medium import ApsFrame, Medium, Node
-from hanctl.simulator.stack import WILDCARD, JoinKind, Network, SendError, Stack
+from hanctl.simulator.stack import SendError, Stack
+from hanctl.simulator.trust_centre import WILDCARD, JoinKind, Network
 
 KEY = bytes(range(16, 32))
 
@@ -37,6 +38,8 @@ class Host:
 
     def join_event(self, eui64: Eui64, nwk: int, kind: JoinKind, *, denied: bool) -> None:
         self.joins.append((kind, denied))
+
+    def partner_key_event(self, requester: Eui64, outcome: str) -> None: ...
 
     def stack_changed(self) -> None:
         self.changes += 1

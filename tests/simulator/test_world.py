@@ -14,10 +14,11 @@ from simulator_hub import DEVICE, NETWORK_KEY, in_virtual_time, spec
 
 from hanctl.cli.simulate import describe, event_printer
 from hanctl.eui64 import Eui64
-from hanctl.simulator.device import DeviceEvent
+from hanctl.simulator.device_event import DeviceEvent
 from hanctl.simulator.dongle import Dongle, Flash, SimulatorError
 from hanctl.simulator.medium import ApsFrame, Node
-from hanctl.simulator.stack import JoinKind, Network, Stack
+from hanctl.simulator.stack import Stack
+from hanctl.simulator.trust_centre import JoinKind, Network
 from hanctl.simulator.world import World
 
 
@@ -45,6 +46,8 @@ class OpenDongle(Dongle):
 
     def join_event(self, eui64: Eui64, nwk: int, kind: JoinKind, *, denied: bool) -> None:
         """No host is there."""
+
+    def partner_key_event(self, requester: Eui64, outcome: str) -> None: ...
 
     def stack_changed(self) -> None:
         self.flash.save({"children": len(self.stack.children)})
@@ -137,6 +140,7 @@ def test_progress_is_printed_in_tenths() -> None:
 def test_the_command_says_where_it_listens_and_stops_cleanly(tmp_path: Path) -> None:
     script = "import typer; from hanctl.cli.simulate import simulate; typer.run(simulate)"
     arguments = ["--radio", "znp", "--tcp", "127.0.0.1:0", "--pty", str(tmp_path / "dongle")]
+    arguments += ["--pcap", str(tmp_path / "air.pcap")]
     sample = Path(__file__).parents[2] / "configs" / "devices.toml"
     process = subprocess.Popen(
         [sys.executable, "-c", script, *arguments, "--devices", str(sample)],
@@ -155,3 +159,5 @@ def test_the_command_says_where_it_listens_and_stops_cleanly(tmp_path: Path) -> 
     assert rest.splitlines()[-1] == "stopped; serial faults: none"
     assert "Traceback" not in rest
     assert not (tmp_path / "dongle").exists()
+    assert {path.name for path in tmp_path.iterdir()} == {"air.pcap", "air.pcap.keys"}
+    assert all(path.stat().st_mode & 0o077 == 0 for path in tmp_path.iterdir())

@@ -14,7 +14,7 @@ from hanctl import virtual
 from hanctl.crypto.install_code import parse_install_code
 from hanctl.eui64 import to_bytes
 from hanctl.simulator.dongle import Flash
-from hanctl.simulator.stack import WELL_KNOWN_KEY
+from hanctl.simulator.trust_centre import WELL_KNOWN_KEY
 from hanctl.simulator.znp import ZnpDongle
 from hanctl.simulator.znp.network import hashed_key
 

@@ -18,7 +18,8 @@ from zigpy_znp.zigbee.application import ControllerApplication
 from hanctl.eui64 import Eui64, parse_eui64
 from hanctl.simulator.dongle import Dongle, Flash
 from hanctl.simulator.medium import ApsFrame, Link, Medium
-from hanctl.simulator.stack import WELL_KNOWN_KEY, Stack
+from hanctl.simulator.stack import Stack
+from hanctl.simulator.trust_centre import WELL_KNOWN_KEY
 from hanctl.simulator.znp import ZnpDongle
 from hanctl.simulator.znp.mt import BadBytes, MtReader
 
@@ -135,6 +136,9 @@ class TinyNode:
     link: Link = field(default_factory=Link)
     heard: list[ApsFrame] = field(default_factory=list)
 
+    def takes(self, frame: ApsFrame) -> bool:
+        return True
+
     def receive(self, frame: ApsFrame) -> None:
         self.heard.append(frame)
 
@@ -149,7 +153,10 @@ class TinyNode:
     ) -> None:
         assert self.nwk is not None
         endpoint = 1 if profile else 0
-        frame = ApsFrame(self.nwk, 0, profile, cluster, endpoint, endpoint, 33, payload, encrypted=encrypted)
+        key = stack.link_key(self.eui64) if encrypted else None
+        frame = ApsFrame(
+            self.nwk, 0, profile, cluster, endpoint, endpoint, 33, payload, encrypted=encrypted, link_key=key
+        )
         stack.medium.to_coordinator(self, frame, lambda _: None)
 
 

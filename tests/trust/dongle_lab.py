@@ -1,9 +1,8 @@
-"""The hub over the radio libraries on a simulated dongle, in virtual time, with displays that have an engine."""
+"""The hub over the radio libraries on a simulated dongle, in virtual time, with displays that establish keys."""
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Mapping
 from functools import wraps
 from pathlib import Path
 from typing import Any, Literal
@@ -15,13 +14,11 @@ from hanctl import virtual
 from hanctl.daemon import Daemon
 from hanctl.eui64 import Eui64
 from hanctl.hil.bench import Bench
+from hanctl.ledger.event import Event
 from hanctl.simulator.device import SimulatedDevice
 from hanctl.simulator.device_spec import DeviceSpec
-from hanctl.simulator.medium import COORDINATOR, ApsFrame
 from hanctl.simulator.world import DONGLE_EUI64
-from hanctl.trust.credentials import save_credentials
-from hanctl.trust.exchange import Established, Output, Run, Send
-from hanctl.trust.manager import KeyEstablishment
+from hanctl.trust.credentials import Credentials, save_credentials
 
 Kind = Literal["ezsp", "znp"]
 VARIANTS: list[tuple[Kind, int | None]] = [("ezsp", 13), ("ezsp", 14), ("ezsp", 18), ("znp", None)]
@@ -33,61 +30,34 @@ CODE = "83FED3407A939723A5C639B26916D505C3B5"
 TABLE = 12
 
 
-class Engine:
-    """The engine as initiator inside a simulated device, over its radio."""
-
-    def __init__(self, device: SimulatedDevice, hub: Eui64) -> None:
-        self.device = device
-        self.hub = hub
-        self.engine = KeyEstablishment([issued(device.eui64)])
-        self.key: bytes | None = None
-        self.lengths: list[int] = []
-        self._tsn = 0
-        self._receive = device.receive
-        device.receive = self._hear  # type: ignore[method-assign]
-
-    def ask(self) -> None:
-        self._carry_out(self.engine.start(self.hub, issued(self.device.eui64).suite, self._now))
-
-    def _hear(self, frame: ApsFrame) -> None:
-        if frame.cluster != 0x0800 or not frame.payload[0] & 0x01:
-            self._receive(frame)
-            return
-        self.lengths.append(len(frame.payload))
-        self._carry_out(
-            self.engine.receive(
-                self.hub, frame.payload[2], frame.payload[3:], from_server=True, tsn=frame.payload[1], now=self._now
-            )
-        )
-
-    def _carry_out(self, outputs: list[Output]) -> None:
-        for output in outputs:
-            match output:
-                case Send(tsn=tsn, from_server=from_server, command=command, payload=payload):
-                    self._tsn += 1
-                    head = bytes((0x11 | 0x08 * from_server, self._tsn if tsn is None else tsn, command))
-                    self.device._send(COORDINATOR, 0x0109, 0x0800, 1, 1, head + payload, encrypted=False)
-                    self._carry_out(self.engine.delivered(self.hub, output.ticket, True, self._now))
-                case Run(ticket=ticket, job=job):
-                    self._carry_out(self.engine.finished(self.hub, ticket, job(), self._now))
-                case Established(key=key):
-                    self.key = key
-
-    @property
-    def _now(self) -> float:
-        return asyncio.get_running_loop().time()
+def address(number: int) -> Eui64:
+    return Eui64(f"00:db:12:34:56:78:00:{number:02x}")
 
 
-def display(number: int, code: str = CODE) -> DeviceSpec:
+def identity(credentials: Credentials) -> dict[str, str]:
+    """Credentials as a device's specification has them."""
+    suite = credentials.suite
+    return {
+        "certificate": credentials.certificate.raw.hex(),
+        "private_key": credentials.private_key.to_bytes(suite.private_key_size, "big").hex(),
+        "authority_key": suite.curve.compress(credentials.authority_key).hex(),
+    }
+
+
+def display(number: int, **different: Any) -> DeviceSpec:
+    """A PPMID with a certificate; its ``trust`` table is added to."""
+    trust = identity(issued(address(number))) | different.pop("trust", {})
     return DeviceSpec.model_validate(
         {
             "name": f"display {number}",
-            "eui64": f"00:db:12:34:56:78:00:{number:02x}",
+            "eui64": address(number),
             "type": "ppmid",
-            "install_code": code,
+            "install_code": CODE,
             "start_delay_s": 0.5,
             "timings": {"start_delay_s": [3000.0, 3600.0]},
+            "trust": trust,
         }
+        | different
     )
 
 
@@ -99,54 +69,62 @@ class Lab(Bench):
         version: int | None,
         *,
         devices: int,
-        codes: dict[int, str] | None = None,
+        different: Mapping[int, Mapping[str, Any]] | None = None,
         trust: dict[str, Any],
     ) -> None:
         file = directory / "hub.json"
         save_credentials(file, issued(DONGLE_EUI64[kind]))
         super().__init__(
             directory,
-            [display(number, (codes or {}).get(number, CODE)) for number in range(1, devices + 1)],
+            [display(number, **dict((different or {}).get(number, {}))) for number in range(1, devices + 1)],
             radio=kind,
             protocol_version=version,
             sections={"trust": {"certificate": str(file)} | trust},
         )
         self.directory = directory
-        self.engines = [Engine(device, DONGLE_EUI64[kind]) for device in self.world.devices]
 
-    async def join(self, hub: Daemon, count: int) -> None:
-        for device in self.world.devices[:count]:
+    async def join(self, hub: Daemon, *numbers: int) -> None:
+        """Open the network to these devices, or all, and give them power."""
+        for device in [self.device(number) for number in numbers] or self.world.devices:
             await hub.join(device.eui64, CODE)
             device.power_on()
-        await asyncio.sleep(30)
+
+    def device(self, number: int) -> SimulatedDevice:
+        return self.world.devices[number - 1]
 
     @property
     def installed(self) -> dict[Eui64, bytes]:
+        """The dongle's own table."""
         return self.world.stack.key_table
 
     @property
-    def agreed(self) -> dict[Eui64, bytes | None]:
-        return {engine.device.eui64: engine.key for engine in self.engines if engine.key is not None}
+    def agreed(self) -> dict[Eui64, bytes]:
+        """What the devices have stored."""
+        return {device.eui64: device.storage.link_key for device in self.world.devices if device.storage.link_key}
+
+    def events(self, hub: Daemon, kind: str, number: int | None = None) -> list[Any]:
+        recorded = hub.ledger.events(type=kind, device=None if number is None else address(number))
+        found: list[Event] = [each.event for each in recorded]
+        return found
+
+    async def is_served(self, hub: Daemon, number: int) -> bool:
+        """Whether hub and device understand each other under their key, asked by the hub."""
+        values = await hub.han.read_attributes(address(number), cluster=0x0019, attributes=[2], client_side=True)
+        return values[2] == 1
+
+
+Test = Callable[[Lab], Coroutine[Any, Any, None]]
 
 
 def in_a_lab(
-    devices: int = 1, codes: dict[int, str] | None = None, **trust: Any
-) -> Callable[[Callable[[Lab], Coroutine[Any, Any, None]]], Callable[..., None]]:
+    devices: int = 1, different: Mapping[int, Mapping[str, Any]] | None = None, **trust: Any
+) -> Callable[[Test], Callable[..., None]]:
     """Run a test on each kind of dongle, in virtual time."""
 
-    def decorate(test: Callable[[Lab], Coroutine[Any, Any, None]]) -> Callable[..., None]:
-        async def main(directory: Path, kind: Kind, version: int | None) -> None:
-            lab = Lab(directory, kind, version, devices=devices, codes=codes, trust=trust)
-            lab.world.plug()
-            try:
-                await test(lab)
-            finally:
-                await lab.close()
-            assert not lab.world.dongle.faults
-
+    def decorate(test: Test) -> Callable[..., None]:
         @wraps(test)
         def run(variant: tuple[Kind, int | None], tmp_path: Path) -> None:
-            virtual.run(main(tmp_path, *variant))
+            play(test, tmp_path, variant, devices, different, trust)
 
         del run.__wrapped__
         marked: Callable[..., None] = pytest.mark.parametrize(
@@ -155,3 +133,25 @@ def in_a_lab(
         return marked
 
     return decorate
+
+
+def play(
+    test: Test,
+    directory: Path,
+    variant: tuple[Kind, int | None],
+    devices: int,
+    different: Mapping[int, Mapping[str, Any]] | None,
+    trust: dict[str, Any],
+) -> None:
+    """Run one test on one kind of dongle. No serial frame may be malformed."""
+
+    async def main() -> None:
+        lab = Lab(directory, *variant, devices=devices, different=different, trust=trust)
+        lab.world.plug()
+        try:
+            await test(lab)
+        finally:
+            await lab.close()
+        assert not lab.world.dongle.faults
+
+    virtual.run(main())

@@ -120,13 +120,13 @@ async def test_a_stranger_is_told_to_leave_and_those_denied_are_told_of(bench: H
     bench.radio.listening.join_denied(DISPLAY, "join")
     bench.radio.listening.join_denied(DISPLAY, "join")
     rejoining = Eui64("00:db:12:34:56:78:00:a2")
-    bench.radio.listening.join_denied(rejoining, "unsecured rejoin")
+    bench.radio.listening.join_denied(rejoining, "rejoin")
     present = Eui64("00:db:12:34:56:78:00:a3")
     bench.radio.listening.device_joined(present, 0x1234)
     await asyncio.sleep(1)
     reasons = {event.device: event.reason for event in bench.events("join.refused")}
     assert "never seen" in reasons[DISPLAY]
-    assert "unsecured rejoin" in reasons[rejoining]
+    assert "rejoin without the network key" in reasons[rejoining]
     assert "never seen" in reasons[present]
     assert len(bench.events("join.refused")) == 3
     assert bench.radio.left == [present]

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import httpx
 import pytest
-from dongle_lab import CODE, VARIANTS, Kind, Lab
+from dongle_lab import CODE, VARIANTS, Kind, Lab, address
 from trust_bench import authority, issued
 
 from hanctl import virtual
@@ -68,28 +68,27 @@ def test_no_secret_is_told(
 
 
 async def _a_whole_life(directory: Path, kind: Kind, version: int | None) -> tuple[dict[str, bytes], str]:
-    lab = Lab(directory, kind, version, devices=2, trust={"cbke_timeout_s": 60})
+    silence = {2: {"trust": {"silent_after": "join"}}}
+    lab = Lab(directory, kind, version, devices=2, different=silence, trust={"cbke_timeout_s": 60})
     lab.world.plug()
     hub = await lab.start()
-    await lab.join(hub, 2)
-    keyed, silent = lab.engines
-    keyed.ask()
+    await lab.join(hub)
     await asyncio.sleep(90)
-    assert keyed.key is not None and lab.world.stack.network is not None
+    assert lab.world.stack.network is not None
     code = parse_install_code(CODE)
     secrets = {
         "network key": lab.world.stack.network.key,
-        "established key": keyed.key,
+        "established key": lab.agreed[address(1)],
         "install code": bytes.fromhex(CODE),
         "install code without CRC": bytes.fromhex(CODE)[:-2],
         "install code's key": code.link_key,
-        "hub's private key": issued(keyed.hub).private_key.to_bytes(36, "big"),
-        "display's private key": issued(silent.device.eui64).private_key.to_bytes(36, "big"),
+        "hub's private key": issued(lab.world.stack.eui64).private_key.to_bytes(36, "big"),
+        "display's private key": issued(address(2)).private_key.to_bytes(36, "big"),
         "authority's private key": authority().private_key.to_bytes(36, "big"),
     }
     answers = []
     async with httpx.AsyncClient(transport=httpx.ASGITransport(make_app(hub)), base_url="http://hub") as client:
-        bad = {"eui64": silent.device.eui64, "install_code": CODE[:-1] + "0"}
+        bad = {"eui64": address(2), "install_code": CODE[:-1] + "0"}
         for response in (
             *[await client.get(path) for path in ("/status", "/devices?all=true", "/device-log", "/events?limit=1000")],
             await client.post("/join", json=bad),

@@ -11,15 +11,17 @@ from bellows.types import EzspValueId as Value
 from hanctl.simulator.ezsp.commands import Arguments, Values, command
 from hanctl.simulator.ezsp.status import Outcome
 from hanctl.simulator.ezsp.versions import version_info
-from hanctl.simulator.stack import JoinPolicy
+from hanctl.simulator.trust_centre import JoinPolicy
 from hanctl.simulator.zdo import Endpoint
 
 if TYPE_CHECKING:
     from hanctl.simulator.ezsp.ncp import EzspDongle
 
 ALLOW_JOINS = 0x01
+ALLOW_UNSECURED_REJOINS = 0x02
 JOINS_USE_INSTALL_CODE_KEY = 0x10
 CONTENTS_IN_CALLBACK = 0x41
+ALLOW_APP_KEY_REQUESTS = 0x61
 ENDPOINT_ENABLED = 0x0001
 MAX_ENDPOINTS = 10
 BUFFER_POOL = 255
@@ -153,6 +155,8 @@ class Configuration:
         self._ncp.stack.policy = JoinPolicy(
             allow_joins=bool(decision & ALLOW_JOINS),
             install_codes_only=bool(decision & JOINS_USE_INSTALL_CODE_KEY),
+            trust_centre_rejoins=bool(decision & ALLOW_UNSECURED_REJOINS),
+            partner_keys=self._policies[Policy.APP_KEY_REQUEST_POLICY] == ALLOW_APP_KEY_REQUESTS,
         )
 
     # --- configuration values

@@ -11,6 +11,7 @@ from hanctl.eui64 import Eui64, from_bytes, to_bytes
 from hanctl.simulator.ezsp.commands import Arguments, Values, command
 from hanctl.simulator.ezsp.status import Outcome
 from hanctl.simulator.ezsp.tokens import KeyToken, SecurityToken
+from hanctl.simulator.trust_centre import PartnerKeyOutcome
 
 if TYPE_CHECKING:
     from hanctl.simulator.ezsp.ncp import EzspDongle
@@ -35,6 +36,13 @@ class InitialSecurity:
     network_key: bytes = field(repr=False)
     key_sequence: int
     trust_centre: bytes
+
+
+_PARTNER_KEY_STATUS = {
+    "sent": t.EmberKeyStatus.TC_APP_KEY_SENT_TO_REQUESTER,
+    "no key": t.EmberKeyStatus.TC_NO_LINK_KEY_FOR_REQUESTER,
+    "denied": t.EmberKeyStatus.TC_REJECTED_APP_KEY_REQUEST,
+}
 
 
 class Keys:
@@ -114,6 +122,14 @@ class Keys:
     def change_network_key(self, a: Arguments) -> Values:
         # The simulated network key is for life.
         return {"status": Outcome.NOT_SUPPORTED}
+
+    # --- keys between devices
+
+    def partner_key_event(self, requester: Eui64, outcome: PartnerKeyOutcome) -> None:
+        """Tell the host that a device asked for a key with another."""
+        self._ncp.callback(
+            "zigbeeKeyEstablishmentHandler", partner=_eui(to_bytes(requester)), status=_PARTNER_KEY_STATUS[outcome]
+        )
 
     # --- link key table
 

@@ -23,7 +23,8 @@ from hanctl.simulator.ezsp.tokens import BLANK_EUI64, COUNTER_STEP, ChildToken, 
 from hanctl.simulator.ezsp.utilities import Utilities
 from hanctl.simulator.ezsp.versions import STACK_TYPE_MESH, stack_version
 from hanctl.simulator.medium import ApsFrame, Node
-from hanctl.simulator.stack import Child, JoinKind, Network, Stack
+from hanctl.simulator.stack import Stack
+from hanctl.simulator.trust_centre import Child, JoinKind, Network, PartnerKeyOutcome
 
 LOGGER = logging.getLogger(__name__)
 
@@ -190,6 +191,9 @@ class EzspDongle(Dongle):
 
     def join_event(self, eui64: Eui64, nwk: int, kind: JoinKind, *, denied: bool) -> None:
         self.networking.join_event(eui64, nwk, kind, denied=denied)
+
+    def partner_key_event(self, requester: Eui64, outcome: PartnerKeyOutcome) -> None:
+        self.keys.partner_key_event(requester, outcome)
 
     def stack_changed(self) -> None:
         self.save()

@@ -12,7 +12,7 @@ from hanctl.simulator.ezsp.commands import Arguments, Values, command
 from hanctl.simulator.ezsp.status import Outcome
 from hanctl.simulator.ezsp.tokens import COUNTER_STEP, NetworkToken
 from hanctl.simulator.medium import COORDINATOR, ApsFrame
-from hanctl.simulator.stack import JoinKind, Network
+from hanctl.simulator.trust_centre import JoinKind, Network
 from hanctl.simulator.zdo import CHANGE_CHANNEL, MGMT_LEAVE_REQ
 
 if TYPE_CHECKING:
@@ -30,6 +30,7 @@ NO_NODE = 0xFFFE
 _JOIN_STATUS = {
     JoinKind.UNSECURED_JOIN: t.EmberDeviceUpdate.STANDARD_SECURITY_UNSECURED_JOIN,
     JoinKind.SECURED_REJOIN: t.EmberDeviceUpdate.STANDARD_SECURITY_SECURED_REJOIN,
+    JoinKind.UNSECURED_REJOIN: t.EmberDeviceUpdate.STANDARD_SECURITY_UNSECURED_REJOIN,
     JoinKind.LEFT: t.EmberDeviceUpdate.DEVICE_LEFT,
 }
 

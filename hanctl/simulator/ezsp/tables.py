@@ -10,7 +10,7 @@ import bellows.types as t
 from hanctl.eui64 import Eui64, from_bytes, to_bytes
 from hanctl.simulator.ezsp.commands import Arguments, Values, command
 from hanctl.simulator.ezsp.status import Outcome
-from hanctl.simulator.stack import Child
+from hanctl.simulator.trust_centre import Child
 
 if TYPE_CHECKING:
     from hanctl.simulator.ezsp.ncp import EzspDongle

@@ -94,7 +94,7 @@ def _require_key_exchange(dongle: ZnpDongle, request: Any) -> Any:
 
 
 def _allow_rejoin(dongle: ZnpDongle, request: Any) -> Any:
-    dongle.allow_rejoin = bool(request.AllowRejoin)
+    dongle.stack.policy.trust_centre_rejoins = bool(request.AllowRejoin)
     return c.AppConfig.SetAllowRejoinTCPolicy.Rsp(Status=_OK)
 
 

@@ -12,7 +12,8 @@ from zigpy_znp.types.nvids import OsalNvIds
 from hanctl.eui64 import Eui64, from_bytes, to_bytes
 from hanctl.simulator.dongle import Dongle, Flash
 from hanctl.simulator.medium import ApsFrame, Node
-from hanctl.simulator.stack import WELL_KNOWN_KEY, JoinKind, Stack
+from hanctl.simulator.stack import Stack
+from hanctl.simulator.trust_centre import WELL_KNOWN_KEY, JoinKind, PartnerKeyOutcome
 from hanctl.simulator.znp import af, app_cnf, network, sys_basic, sys_nv, util, zdo, zdo_local
 from hanctl.simulator.znp.codec import SREQ, Unreadable, c, decode, encode, rpc_error, t
 from hanctl.simulator.znp.faults import LineFaults
@@ -53,7 +54,6 @@ class ZnpDongle(Dongle):
         self.dropped_children: set[Eui64] = set()
         self.huge_messages: dict[int, bytes] = {}
         self.require_key_exchange = False
-        self.allow_rejoin = False
         self.zdo_sequence = 0
         self._generation = 0
         self._save_counter_at = 0
@@ -73,13 +73,13 @@ class ZnpDongle(Dongle):
         self.dropped_children.clear()
         self.huge_messages.clear()
         self.require_key_exchange = False
-        self.allow_rejoin = False
         self._reader.clear()
         self.nvram.boot(self.stack.medium.rng.randbytes)
         self.stack.eui64 = from_bytes(self.nvram.item(OsalNvIds.EXTADDR))
         self.stack.network = None
         self.stack.fragment(longest=LONGEST_MESSAGE)
         self.stack.global_link_key = WELL_KNOWN_KEY
+        self.stack.policy.partner_keys = True
         network.load_devices(self.nvram, self.stack)
         self._booting = asyncio.get_running_loop().call_later(REBOOT_S, self._booted)
 
@@ -230,6 +230,9 @@ class ZnpDongle(Dongle):
     def join_event(self, eui64: Eui64, nwk: int, kind: JoinKind, *, denied: bool) -> None:
         if not denied:
             zdo.join_event(self, eui64, nwk, kind)
+
+    def partner_key_event(self, requester: Eui64, outcome: PartnerKeyOutcome) -> None:
+        """Z-Stack has no word for it."""
 
     def stack_changed(self) -> None:
         network.store_devices(self.nvram, self.stack)

@@ -13,7 +13,8 @@ from typing import Any
 from zigpy_znp.types.nvids import ExNvIds, OsalNvIds
 
 from hanctl.eui64 import Eui64, from_bytes, to_bytes
-from hanctl.simulator.stack import WELL_KNOWN_KEY, Child, Network, Stack
+from hanctl.simulator.stack import Stack
+from hanctl.simulator.trust_centre import WELL_KNOWN_KEY, Child, Network
 from hanctl.simulator.znp import nvram as nv
 from hanctl.simulator.znp.codec import c, pack, t, unpack
 from hanctl.simulator.znp.nvram import Nvram

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from zigpy_znp.types.nvids import OsalNvIds
 
 from hanctl.eui64 import Eui64, from_bytes, to_bytes
-from hanctl.simulator.stack import Child
+from hanctl.simulator.trust_centre import Child
 from hanctl.simulator.znp.codec import c, pack, srsp, t
 from hanctl.simulator.znp.network import association
 from hanctl.simulator.znp.nvram import EMPTY_DEVICE

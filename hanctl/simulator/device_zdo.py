@@ -1,0 +1,42 @@
+"""What a simulated device does with a ZDO frame: it answers as every stack does, and takes the answers it waits for."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from hanctl.eui64 import Eui64, from_bytes
+from hanctl.simulator import zdo
+from hanctl.simulator.medium import ApsFrame
+
+
+@dataclass(slots=True)
+class ZdoAnswers:
+    """``found`` is told of each server found, with the answer's sequence number, address and endpoint; ``address`` of
+    each node's EUI64; ``leave`` that the device was told to leave, and whether it is to rejoin."""
+
+    describe: Callable[[], zdo.NodeDescription]
+    send: Callable[[int, int, bytes], None]
+    found: Callable[[int, int, int], None]
+    address: Callable[[int, Eui64], None]
+    leave: Callable[[bool], None]
+
+    def receive(self, frame: ApsFrame) -> None:
+        """A frame for endpoint 0."""
+        payload = frame.payload
+        if frame.cluster == zdo.MATCH_DESC_REQ | zdo.RESPONSE:
+            if len(payload) >= 6 and payload[1] == zdo.SUCCESS and payload[4] > 0:
+                self.found(payload[0], struct.unpack_from("<H", payload, 2)[0], payload[5])
+        elif frame.cluster == zdo.IEEE_ADDR_REQ | zdo.RESPONSE:
+            if len(payload) >= 12 and payload[1] == zdo.SUCCESS:
+                self.address(struct.unpack_from("<H", payload, 10)[0], from_bytes(payload[2:10]))
+        elif frame.cluster == zdo.MGMT_LEAVE_REQ:
+            status, rejoin = zdo.leave_request(self.describe().eui64, payload)
+            self.send(frame.source, frame.cluster | zdo.RESPONSE, payload[:1] + bytes([status]))
+            if status == zdo.SUCCESS:
+                self.leave(rejoin)
+        elif not frame.cluster & zdo.RESPONSE and frame.cluster != zdo.DEVICE_ANNCE:
+            answer = zdo.answer(self.describe(), frame.cluster, payload, broadcast=frame.broadcast)
+            if answer is not None:
+                self.send(frame.source, *answer)

@@ -40,7 +40,11 @@ def follow(ledger: Ledger, update: Update, now: datetime) -> Update | None:
     device, image = ledger.devices.get(update.device), ledger.images.get(update.steps[0])
     if device is None or image is None:
         log.error("the next image of a chain of updates is gone", update=update.id, file_sha256=update.steps[0])
-        ledger.record(UpdateImageMissing(device=update.device, update=update.id, file_sha256=update.steps[0]))
+        ledger.record(
+            UpdateImageMissing(
+                device=update.device, update=update.id, file_sha256=update.steps[0], reason="it was removed"
+            )
+        )
         return None
     values = {name: getattr(update, name) for name in _HANDED_ON} | {"follows": update.id}
     cause = f"update {update.id}, the step before it, is confirmed"

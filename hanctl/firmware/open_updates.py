@@ -173,7 +173,7 @@ class OpenUpdates:
                 content = self._store.get(sha256), self._store.read(sha256)
             except HanctlError as error:
                 log.error("the image of an open update cannot be served", update=session.update.id, reason=str(error))
-                self._tell_missing(session)
+                self._tell_missing(session, str(error))
                 return None
             self._contents[sha256] = content
             session.image_missing = False
@@ -189,12 +189,14 @@ class OpenUpdates:
         over = [update for update in self._ledger.updates.all(device=device) if update.state not in OPEN_STATES]
         return over[-1] if over and over[-1].state in {"cancelled", "superseded"} else None
 
-    def _tell_missing(self, session: Session) -> None:
+    def _tell_missing(self, session: Session, reason: str) -> None:
         if not session.image_missing:
             session.image_missing = True
             update = session.update
             self._ledger.record(
-                UpdateImageMissing(device=update.device, update=update.id, file_sha256=update.file_sha256)
+                UpdateImageMissing(
+                    device=update.device, update=update.id, file_sha256=update.file_sha256, reason=reason
+                )
             )
 
     def _forget_contents(self) -> None:

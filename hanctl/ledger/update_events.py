@@ -223,11 +223,12 @@ class UpdatePowerGood(UpdateEvent):
 
 @event
 class UpdateImageMissing(UpdateEvent):
-    """The image is not in the firmware store any more: the update waits until it is added again."""
+    """The image is not in the firmware store, or may not be used: the update waits until that is put right."""
 
     type = "update.image_missing"
     level = "error"
     file_sha256: str
+    reason: str
 
 
 @event

@@ -21,7 +21,7 @@ RESERVE = 1
 OWN_ON_THE_WAY = 64
 """As many of the HAN's own frames may be on their way at most."""
 FIRST_WINDOW = 8.0
-SHORTEST_PAUSE_S, LONGEST_PAUSE_S = 0.01, 1.0
+SHORTEST_PAUSE_S, LONGEST_PAUSE_S = 0.01, 0.2
 FRESH_S = 8.0
 """Devices ask again within less: an answer that waited longer is wanted by nobody."""
 HELD_S = 8.0

@@ -75,21 +75,18 @@ class Rig:
         """What displays sent, as it reached the dongle, and when."""
         self.sent: list[tuple[float, ApsFrame]] = []
         """What the dongle sent, and when."""
-        self._wrap()
+        self.down, self.up = self.medium.from_coordinator, self.medium.to_coordinator
+        """The air in both directions: a scenario may put something in between."""
+        self.medium.from_coordinator = self._down  # type: ignore[method-assign]
+        self.medium.to_coordinator = self._up  # type: ignore[method-assign]
 
-    def _wrap(self) -> None:
-        down, up = self.medium.from_coordinator, self.medium.to_coordinator
+    def _down(self, frame: ApsFrame, done: Done) -> None:
+        self.sent.append((self.now, frame))
+        self.down(frame, done)
 
-        def from_coordinator(frame: ApsFrame, done: Done) -> None:
-            self.sent.append((self.now, frame))
-            down(frame, done)
-
-        def to_coordinator(node: Node, frame: ApsFrame, done: Done) -> None:
-            self.heard.append((self.now, frame))
-            up(node, frame, done)
-
-        self.medium.from_coordinator = from_coordinator  # type: ignore[method-assign]
-        self.medium.to_coordinator = to_coordinator  # type: ignore[method-assign]
+    def _up(self, node: Node, frame: ApsFrame, done: Done) -> None:
+        self.heard.append((self.now, frame))
+        self.up(node, frame, done)
 
     @property
     def now(self) -> float:

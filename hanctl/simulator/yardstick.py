@@ -1,8 +1,8 @@
 """What the air alone allows: an OTA server inside the dongle that takes no time, without a host or a serial line.
 
-``World.build(..., make_dongle=yardstick(image))`` has it in place of a dongle. It lets every device of the world join,
-and gives each that asks the image, in the largest blocks that the device and one frame allow, and activation at once.
-Devices that want more of a hub, such as certificates, are none for it.
+``World.build(..., make_dongle=yardstick(image))`` has it in place of a dongle. It lets every device of the world join;
+from ``serve`` on it gives each that asks the image, in the largest blocks that the device and one frame allow, and
+activation at once. Devices that want more of a hub, such as key establishment, are none for it.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from hanctl.simulator.trust_centre import JoinKind, Network, PartnerKeyOutcome
 from hanctl.simulator.world import MakeDongle
 
 _ENDPOINT = 1
+_ALL_ENDPOINTS = 0xFF
 _ZCL_AND_BLOCK = 3 + 14
 _FOREVER_S = 1e9
 
@@ -37,7 +38,15 @@ class Yardstick(Dongle):
     def __init__(self, stack: Stack, flash: Flash, image: bytes) -> None:
         super().__init__(stack, flash)
         self._image = image
+        self._serving = False
         stack.listener = self
+
+    def serve(self) -> None:
+        """Have the image from now on, and tell every device that has joined."""
+        self._serving = True
+        for child in self.stack.children.values():
+            notify = zcl.ZclFrame(0, ota.IMAGE_NOTIFY, b"\x00\x64", True, True, no_default_response=True)
+            self._send(child.nwk, _ALL_ENDPOINTS, notify, encrypted=True)
 
     # --- as a dongle
 
@@ -64,7 +73,7 @@ class Yardstick(Dongle):
         request = zcl.decode(frame.payload)
         answer = self._answer(request, encrypted=frame.encrypted) if request.cluster_specific else None
         if answer is not None:
-            self._send(frame, node, answer)
+            self._send(frame.source, frame.source_endpoint, answer, encrypted=frame.encrypted)
 
     def join_event(self, eui64: object, nwk: int, kind: JoinKind, *, denied: bool) -> None:
         """Nobody is told."""
@@ -80,6 +89,9 @@ class Yardstick(Dongle):
     def _answer(self, request: zcl.ZclFrame, *, encrypted: bool) -> zcl.ZclFrame | None:
         named = request.payload[1:9]
         if request.command == ota.QUERY_NEXT_IMAGE_REQUEST:
+            if not self._serving:
+                none = bytes([zcl.NO_IMAGE_AVAILABLE])
+                return request.answered(ota.QUERY_NEXT_IMAGE_RESPONSE, none, cluster_specific=True)
             payload = b"\x00" + self._image[10:18] + struct.pack("<I", len(self._image))
             return request.answered(ota.QUERY_NEXT_IMAGE_RESPONSE, payload, cluster_specific=True)
         if request.command == ota.IMAGE_BLOCK_REQUEST:
@@ -94,17 +106,22 @@ class Yardstick(Dongle):
             return request.default_response(zcl.UNSUP_COMMAND)
         return None
 
-    def _send(self, to: ApsFrame, node: Node, answer: zcl.ZclFrame) -> None:
+    def _send(self, nwk: int, endpoint: int, command: zcl.ZclFrame, *, encrypted: bool) -> None:
+        stack = self.stack
+        eui64 = stack.eui64_of(nwk)
+        key = stack.link_key(eui64) if encrypted and eui64 is not None else None
+        payload, counter = command.encode(), stack.next_counter()
         frame = ApsFrame(
             COORDINATOR,
-            to.source,
-            to.profile,
-            to.cluster,
-            to.destination_endpoint,
-            to.source_endpoint,
-            self.stack.next_counter(),
-            answer.encode(),
-            encrypted=to.encrypted,
-            link_key=self.stack.link_key(node.eui64) if to.encrypted else None,
+            nwk,
+            SMART_ENERGY,
+            OTA,
+            _ENDPOINT,
+            endpoint,
+            counter,
+            payload,
+            encrypted=encrypted,
+            link_key=key,
         )
-        self.stack.medium.from_coordinator(frame, lambda _: None)
+        # Past the stack's bound on messages in flight, which a host would be up against.
+        stack.medium.from_coordinator(frame, lambda _: None)

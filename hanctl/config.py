@@ -106,6 +106,24 @@ class JoinSection(Section):
     )
 
 
+class OtaSection(Section):
+    """``[ota]``: how images get to devices."""
+
+    block_period_ms: int = Field(
+        0,
+        ge=0,
+        le=60_000,
+        description="how far apart the blocks of one device are at least, milliseconds from 0 (as it asks) to 60000",
+    )
+    busy_ms: int = Field(
+        1000,
+        ge=50,
+        le=60_000,
+        description="how long blocks may wait for their turn before devices are told to ask less often, "
+        "milliseconds from 50 to 60000",
+    )
+
+
 class TrustSection(Section):
     """``[trust]``: the keys that the hub and its devices establish. Without it, there are only install codes."""
 
@@ -138,6 +156,7 @@ class Config(Section):
     dongle: DongleSection
     network: NetworkSection = Field(default_factory=lambda: NetworkSection.model_validate({}))
     join: JoinSection = Field(default_factory=lambda: JoinSection.model_validate({}))
+    ota: OtaSection = Field(default_factory=lambda: OtaSection.model_validate({}))
     trust: TrustSection | None = None
     webhook: WebhookSection | None = None
 
@@ -197,6 +216,7 @@ def _sections() -> dict[str, type[Section]]:
         "dongle": DongleSection,
         "network": NetworkSection,
         "join": JoinSection,
+        "ota": OtaSection,
         "trust": TrustSection,
         "webhook": WebhookSection,
     }

@@ -19,6 +19,7 @@ from hanctl.config import Config
 from hanctl.crypto.install_code import parse_install_code
 from hanctl.errors import ConfigError, HanctlError, Refused
 from hanctl.eui64 import Eui64
+from hanctl.firmware.delivery import DeliverySettings
 from hanctl.firmware.service import UpdateService
 from hanctl.firmware.store import FirmwareStore
 from hanctl.han.han import Han
@@ -185,7 +186,9 @@ class Daemon:
         self._open_state(hub.state_dir)
         self.store = FirmwareStore(hub.firmware_store, self.clock)
         self.han = Han(self.ledger, self.clock)
-        self.updates = UpdateService(self.ledger, self.han, self.store, self.clock)
+        ota = self.config.ota
+        delivery = DeliverySettings(block_period_ms=ota.block_period_ms, busy_ms=ota.busy_ms)
+        self.updates = UpdateService(self.ledger, self.han, self.store, self.clock, delivery)
         self.han.register(self.updates.server)
         trust = self.config.trust
         self.trust = TrustService(
@@ -311,3 +314,4 @@ class Daemon:
                 stack.push_async_callback(self._supervisor.close)
                 stack.push_async_callback(self.han.stop)
                 stack.push_async_callback(self.trust.stop)
+                stack.push_async_callback(self.updates.delivery.stop)

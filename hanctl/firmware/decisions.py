@@ -37,6 +37,7 @@ class Situation:
     ``update``, ``image``, ``data``: the open update of the device and its image, where it has one and the store can
     give it. ``cancelled``: where it has none, its last update if that was cancelled. ``started``: whether a block was
     asked for since the image was last offered. ``activations``: how often the device was told to activate the image.
+    ``largest_block``: the most bytes of the image that one block to the device may have.
     """
 
     device: Eui64
@@ -47,6 +48,7 @@ class Situation:
     cancelled: Update | None = None
     started: bool = False
     activations: int = 0
+    largest_block: int = MAX_BLOCK
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,8 +152,10 @@ def _misfit(request: ota.QueryNextImageRequest, update: Update, image: Image, de
     return None
 
 
-def image_block(request: ota.ImageBlockRequest, situation: Situation) -> Decision:
-    """Serve one block of the ordered image. The minimum block period is read and not negotiated."""
+def image_block(
+    request: ota.BlockRequest | ota.ImageBlockRequest | ota.ImagePageRequest, situation: Situation
+) -> Decision:
+    """Serve one block of the ordered image."""
     update = situation.update
     if update is None:
         if situation.cancelled is not None and _same_image(request, situation.cancelled):
@@ -162,20 +166,13 @@ def image_block(request: ota.ImageBlockRequest, situation: Situation) -> Decisio
     if situation.image is None:
         return Decision(_UNKNOWN_IMAGE, refusal=Refusal("image-gone", "the ordered image is not in the store"))
     offset = int(request.file_offset)
-    wanted = MAX_BLOCK if request.max_data_size is None else min(MAX_BLOCK, int(request.max_data_size))
+    most = situation.largest_block
+    wanted = most if request.max_data_size is None else min(most, int(request.max_data_size))
     data = situation.data[offset : offset + wanted]
     if not data:
         what = f"offset {offset} of {update.size} bytes" if wanted else "blocks of 0 bytes"
         return Decision(_UNKNOWN_IMAGE, refusal=Refusal("block-range", f"it asks for {what}"))
-    response = ota.ImageBlockResponse(
-        status=ota.OtaStatus.SUCCESS,
-        manufacturer_code=request.manufacturer_code,
-        image_type=request.image_type,
-        file_version=request.file_version,
-        file_offset=request.file_offset,
-        data=data,
-    )
-    reply = Reply(ota.Command.IMAGE_BLOCK_RESPONSE, response.serialize())
+    reply = Reply(ota.Command.IMAGE_BLOCK_RESPONSE, ota.image_block(request, offset, data))
     served_to = offset + len(data)
     if situation.started:
         return Decision(reply, served_to=served_to)

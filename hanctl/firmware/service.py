@@ -14,13 +14,14 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import timedelta
-from typing import Any
+from typing import Any, Protocol
 
 from hanctl.clock import Clock
 from hanctl.errors import InvalidInput, NotFound, Refused
 from hanctl.eui64 import Eui64
 from hanctl.firmware import ota
 from hanctl.firmware.courier import Courier, HanLink, note_version
+from hanctl.firmware.delivery import Delivery, DeliveryLink, DeliverySettings
 from hanctl.firmware.image import FormChoice
 from hanctl.firmware.open_updates import OpenUpdates, Progress
 from hanctl.firmware.server import OtaServer
@@ -43,19 +44,31 @@ GIVE_UP_AFTER = timedelta(hours=1)
 _PRESENT = frozenset({"joined", "interviewed"})
 
 
+class UpdateLink(HanLink, DeliveryLink, Protocol):
+    """What updates need of the HAN."""
+
+
 class UpdateService:
     """Orders of firmware updates, and the images they are of.
 
     ``server`` is to be registered with the HAN; ``heard`` and ``returned`` are to be called at signs of life.
     """
 
-    def __init__(self, ledger: Ledger, han: HanLink, store: FirmwareStore, clock: Clock) -> None:
+    def __init__(
+        self,
+        ledger: Ledger,
+        han: UpdateLink,
+        store: FirmwareStore,
+        clock: Clock,
+        delivery: DeliverySettings | None = None,
+    ) -> None:
         self._ledger = ledger
         self._store = store
         self._clock = clock
         self._open = OpenUpdates(ledger, store, clock)
         self._courier = Courier(ledger, han, self._open, clock)
-        self.server = OtaServer(ledger, self._open, clock, self._queried)
+        self.delivery = Delivery(han, clock, delivery)
+        self.server = OtaServer(ledger, self._open, clock, self.delivery, self._queried)
         self.heard = self._courier.heard
         self.returned = self._courier.returned
         self.resume = self._courier.resume

@@ -15,7 +15,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from hanctl.simulator.device import DeviceEvent, SimulatedDevice
+from hanctl.simulator.device import SimulatedDevice
+from hanctl.simulator.device_event import DeviceEvent
 from hanctl.simulator.device_spec import DeviceSpec
 from hanctl.simulator.dongle import Flash
 from hanctl.simulator.medium import ApsFrame, Done, Medium

@@ -14,13 +14,16 @@ from hanctl.eui64 import Eui64
 
 BUSY_PERIODS_MS = (250, 500, 1000, 2000, 4000)
 """From one to the next as long as blocks wait too long."""
-RAISE_S, LOWER_S = 5.0, 30.0
+RAISE_S, LOWER_S = 5.0, 10.0
 """A change shows its effect only after a while: the period is raised, and lowered, so often at most."""
 
 PROBE = 60
 """A period that is told apart in milliseconds and in seconds by when the device comes back."""
 PROBE_THRESHOLD_S = PROBE - PROBE // 8 + 1
 """53 whole seconds and more are seconds (60 - 60/8, rounded as the reference server does, and strictly above it)."""
+
+
+MISSES = 3
 
 
 class Unit(Enum):
@@ -45,6 +48,7 @@ class Wait:
 
 @dataclass(slots=True)
 class _Client:
+    negotiates: bool = False
     unit: Unit | None = None
     asked: bool = False
     """Its cluster's revision was asked for."""
@@ -53,6 +57,8 @@ class _Client:
     told: int | None = None
     """The period it was told last, and when."""
     told_at: float = 0.0
+    misses: int = 0
+    """So often in a row it came back with another period than it was told: the answer may have been lost."""
     waited_at: int | None = None
     """The offset at which it was told to wait: there, it is served when it comes back."""
 
@@ -85,6 +91,7 @@ class Pacing:
         client = self._clients.setdefault(device, _Client())
         if period is None or client.unit is Unit.NONE:
             return _wait_once(client, offset, _seconds(wanted))
+        client.negotiates = True
         if wanted == 0:
             return _tell(client, period, 0, now)
         if client.unit is None:
@@ -94,7 +101,7 @@ class Pacing:
     def wants_revision(self, device: Eui64) -> bool:
         """Whether the revision of the device's OTA cluster is to be read now, and told by ``revision``; true once."""
         client = self._clients.get(device)
-        if client is None or client.unit is not None or client.asked or self.period_ms == 0:
+        if client is None or not client.negotiates or client.unit is not None or client.asked or not self.period_ms:
             return False
         client.asked = True
         return True
@@ -126,12 +133,9 @@ class Pacing:
         """Learn the unit of a device whose revision says nothing, by when it comes back."""
         if not client.answered:
             return None
-        if client.told != PROBE:
+        if client.told != PROBE or period != PROBE:
             return _tell(client, period, PROBE, now)
-        if period != PROBE:
-            client.unit = Unit.NONE
-        else:
-            client.unit = Unit.SECONDS if now - client.told_at >= PROBE_THRESHOLD_S else Unit.MILLISECONDS
+        client.unit = Unit.SECONDS if now - client.told_at >= PROBE_THRESHOLD_S else Unit.MILLISECONDS
         return None
 
     def _settle(self, client: _Client, period: int, offset: int, now: float) -> Wait | None:
@@ -140,14 +144,15 @@ class Pacing:
         if client.unit is Unit.NONE:
             return _wait_once(client, offset, _seconds(self.period_ms))
         wanted = self.period_ms if client.unit is Unit.MILLISECONDS else _seconds(self.period_ms)
-        if period != wanted and client.told == wanted:
-            # It was told, and comes back with another: it would be told for ever.
-            client.unit = Unit.NONE
-            return None
         return _tell(client, period, wanted, now)
 
 
 def _tell(client: _Client, period: int, wanted: int, now: float) -> Wait | None:
+    client.misses = client.misses + 1 if period != wanted == client.told else 0
+    if client.misses >= MISSES:
+        # It would be told for ever.
+        client.unit = Unit.NONE
+        return None
     if period == wanted:
         return None
     client.told, client.told_at = wanted, now

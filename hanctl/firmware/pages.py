@@ -77,28 +77,33 @@ class Pages:
 
     def end(self, device: Eui64) -> None:
         """Send no more of the device's page, where there is one."""
-        page = self._pages.pop(device, None)
-        if page is not None and page.timer is not None:
+        page = self._pages.get(device)
+        if page is not None:
+            self._stop(page)
+
+    def _stop(self, page: Page) -> None:
+        if page.timer is not None:
             page.timer.cancel()
+        if self._pages.get(page.device) is page:
+            del self._pages[page.device]
 
     def _send(self, page: Page) -> None:
         offset, sent_at = page.offset, _now()
         data = page.data[offset : min(page.end, offset + page.size)]
         page.offset = offset + len(data)
+        if page.offset >= page.end:
+            # The device asks for its next page as soon as it has the last block of this one.
+            self._pages.pop(page.device, None)
 
         def told(outcome: Outcome) -> None:
-            if self._pages.get(page.device) is not page:
-                return
             if outcome == "dropped":
-                self.end(page.device)
+                self._stop(page)
                 return
             # Lost blocks are the device's to ask for: nothing here is acknowledged.
-            page.served(page.offset)
-            if page.offset >= page.end:
-                self.end(page.device)
-                return
-            pause = max(0.0, sent_at + page.spacing_s - _now())
-            page.timer = asyncio.get_running_loop().call_later(pause, self._send, page)
+            page.served(offset + len(data))
+            if self._pages.get(page.device) is page:
+                pause = max(0.0, sent_at + page.spacing_s - _now())
+                page.timer = asyncio.get_running_loop().call_later(pause, self._send, page)
 
         self._bulk.post(
             page.device,

@@ -5,8 +5,8 @@
   goes to the end. A newer one takes the place of one that waits, as its request was made because the answer to the
   last one did not come; and it goes only when the frame on its way that says the same has failed.
 - A bounded number is on its way. The bound is found as TCP finds its window: one more for each window confirmed, what
-  the dongle was found to hold where it answers that it is full, half where confirmations stay away. Frames that the
-  dongle did not take are not lost but tried again, after a pause that doubles, or ends with the next confirmation.
+  the dongle was found to hold where it answers that it is full, one less where a confirmation stays away. Frames that
+  the dongle did not take are not lost but tried again, after a pause that doubles, or ends with the next confirmation.
 """
 
 from __future__ import annotations
@@ -21,11 +21,15 @@ RESERVE = 1
 OWN_ON_THE_WAY = 64
 """As many of the HAN's own frames may be on their way at most."""
 FIRST_WINDOW = 8.0
-SHORTEST_PAUSE_S, LONGEST_PAUSE_S = 0.01, 1.0
+SHORTEST_PAUSE_S, LONGEST_PAUSE_S = 0.01, 0.2
 FRESH_S = 8.0
 """Devices ask again within less: an answer that waited longer is wanted by nobody."""
-LOST_S = 60.0
+HELD_S = 8.0
+"""So long a frame on its way holds back one that says the same: by then the stack has given it up, after four times
+1.6 s, and only the confirmation was lost."""
+LOST_S, SLEEPY_LOST_S = 10.0, 60.0
 """A frame of which nothing was heard for so long has left the dongle, one way or another."""
+RECENT_S = 5.0
 
 Place = tuple[int, int]
 """Network address and endpoint."""
@@ -54,12 +58,13 @@ class SendQueue:
 
     most: int
     window: float = FIRST_WINDOW
-    wait_s: float = 0.0
-    """How long bulk frames waited lately."""
+    _wait_s: float = 0.0
+    """How long bulk frames waited, until then."""
+    _waited_at: float = float("-inf")
     _own: deque[Parcel] = field(default_factory=deque)
     _bulk: OrderedDict[Place, Parcel] = field(default_factory=OrderedDict)
     _on_the_way: dict[Parcel, None] = field(default_factory=dict)
-    _bulk_on_the_way: dict[tuple[Place, int], Parcel] = field(default_factory=dict)
+    _bulk_on_the_way: dict[tuple[Place, int | None], Parcel] = field(default_factory=dict)
     _paused_until: float = 0.0
     _pause_s: float = SHORTEST_PAUSE_S
 
@@ -81,9 +86,11 @@ class SendQueue:
             return self._sent(self._own.popleft(), now)
         if self._bulk and on_the_way < max(1, int(self.window) - RESERVE):
             for place, parcel in self._bulk.items():
-                if (place, parcel.frame.bulk) not in self._bulk_on_the_way:
+                same = self._bulk_on_the_way.get((place, parcel.frame.bulk))
+                if same is None or now - same.sent_at >= HELD_S:
                     del self._bulk[place]
-                    self.wait_s += (now - parcel.queued_at - self.wait_s) / 8
+                    self._wait_s += (now - parcel.queued_at - self._wait_s) / 8
+                    self._waited_at = now
                     return self._sent(parcel, now)
         return None
 
@@ -99,9 +106,9 @@ class SendQueue:
         """Whether anything waits or is on its way."""
         return bool(self._own or self._bulk or self._on_the_way)
 
-    def wake_at(self) -> float | None:
-        """When to ask again though nothing happened: the end of a pause, where there is one."""
-        return self._paused_until if self._paused_until and (self._own or self._bulk) else None
+    def pause(self, now: float) -> float:
+        """How much longer the dongle is left alone, as it was full; seconds."""
+        return max(0.0, self._paused_until - now)
 
     def refused(self, parcel: Parcel, now: float) -> Parcel | None:
         """The dongle is full: the frame waits on, first in its line. Returns it where a newer one has its place."""
@@ -143,18 +150,21 @@ class SendQueue:
         return old
 
     def lost(self, now: float) -> list[Parcel]:
-        """Frames whose confirmation did not come; they are not on their way any more, and the window is halved."""
-        gone = [parcel for parcel in self._on_the_way if now - parcel.sent_at >= LOST_S]
+        """Frames whose confirmation did not come; they are not on their way any more, and fewer may be."""
+        gone = [
+            parcel
+            for parcel in self._on_the_way
+            if now - parcel.sent_at >= (SLEEPY_LOST_S if parcel.frame.sleepy else LOST_S)
+        ]
         for parcel in gone:
             self._gone(parcel)
-            self.window = max(1.0, self.window / 2)
+            self.window = max(1.0, self.window - 1)
         return gone
 
     def backlog(self, now: float) -> float:
         """How long a bulk frame would wait for its turn, by those that wait and those sent lately; seconds."""
-        if not self._bulk:
-            return 0.0
-        return max(self.wait_s, now - next(iter(self._bulk.values())).queued_at)
+        lately = self._wait_s if now - self._waited_at < RECENT_S else 0.0
+        return max(lately, max((now - parcel.queued_at for parcel in self._bulk.values()), default=0.0))
 
     def clear(self) -> list[Parcel]:
         """Everything that waits or is on its way; nothing is left."""
@@ -167,5 +177,6 @@ class SendQueue:
 
     def _gone(self, parcel: Parcel) -> None:
         self._on_the_way.pop(parcel, None)
-        if parcel.frame.bulk is not None:
-            self._bulk_on_the_way.pop((parcel.place, parcel.frame.bulk), None)
+        key = parcel.place, parcel.frame.bulk
+        if self._bulk_on_the_way.get(key) is parcel:
+            del self._bulk_on_the_way[key]

@@ -185,8 +185,7 @@ class Sender:
             self._timer = None
         if self._closed or not self._queue.busy:
             return
-        pause = self._queue.wake_at()
-        delay = HOUSEKEEPING_S if pause is None else min(HOUSEKEEPING_S, max(0.0, pause - _now()))
+        delay = self._queue.pause(_now()) or HOUSEKEEPING_S
         self._timer = asyncio.get_running_loop().call_later(delay, self._look_again)
 
     def _look_again(self) -> None:

@@ -27,7 +27,7 @@ PROGRESS_STEP = 0.1
 EPILOG = examples(
     "hanctl simulate --radio ezsp --tcp 127.0.0.1:6638 --devices configs/devices.toml",
     "hanctl simulate --radio znp --pty /tmp/znp --state .state/simulator",
-    "hanctl simulate --devices configs/devices.toml --pcap han.pcap --pcap-keys han.pcap.keys",
+    "hanctl simulate --devices configs/devices.toml --air real --pcap han.pcap --pcap-keys han.pcap.keys",
 )
 
 
@@ -50,6 +50,10 @@ def simulate(
         Path | None, typer.Option(help="Devices file, see configs/devices.toml.", show_default=False)
     ] = None,
     seed: Annotated[int, typer.Option(help="Seed of every random choice.")] = 0,
+    air: Annotated[
+        Literal["ideal", "real"],
+        typer.Option(help="real: frames take as long as on air, wait for each other and collide; serial line 115200."),
+    ] = "ideal",
     pcap: Annotated[
         Path | None,
         typer.Option(help="Record the air to this file, as a sniffer would hear it.", show_default=False),
@@ -70,7 +74,7 @@ def simulate(
         address = _address(DEFAULT_TCP)
     if pcap is None and pcap_keys is not None:
         raise InvalidInput("--pcap-keys has keys of no capture", "give --pcap FILE too")
-    world = World.build(specs, kind=radio, protocol_version=ezsp_version, seed=seed, state=state)
+    world = World.build(specs, kind=radio, protocol_version=ezsp_version, seed=seed, state=state, air=air)
     with ExitStack() as stack:
         if pcap is not None:
             stack.callback(world.capture(pcap, pcap_keys).close)

@@ -18,9 +18,10 @@ from hanctl.clock import LoopClock
 from hanctl.config import Config
 from hanctl.daemon import Daemon
 from hanctl.hil import memory
+from hanctl.simulator.air.constants import BAUD
 from hanctl.simulator.device_spec import DeviceSpec
 from hanctl.simulator.sniffer.capture import Capture
-from hanctl.simulator.world import World
+from hanctl.simulator.world import Air, World
 
 _NUMBERS = itertools.count(1)
 _HUB_TASKS: contextvars.ContextVar[set[asyncio.Task[Any]] | None] = contextvars.ContextVar("hub_tasks", default=None)
@@ -41,7 +42,7 @@ def _task_factory(
 class Bench:
     """One dongle, its devices, and one hub at a time over the same state in ``directory``.
 
-    ``sections``: more of the hub's configuration, section by section.
+    ``sections``: more of the hub's configuration, section by section. ``air`` and ``baud``: as ``World.build``.
     """
 
     def __init__(
@@ -53,10 +54,18 @@ class Bench:
         protocol_version: int | None = None,
         seed: int = 0,
         sections: Mapping[str, Any] | None = None,
+        air: Air = "ideal",
+        baud: int = BAUD,
     ) -> None:
         self.name = f"bench-{next(_NUMBERS)}"
         self.world = World.build(
-            specs, kind=radio, protocol_version=protocol_version, seed=seed, state=directory / "simulator"
+            specs,
+            kind=radio,
+            protocol_version=protocol_version,
+            seed=seed,
+            state=directory / "simulator",
+            air=air,
+            baud=baud,
         )
         self.hub: Daemon | None = None
         self._tasks: set[asyncio.Task[Any]] = set()

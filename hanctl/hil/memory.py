@@ -90,7 +90,7 @@ class MemoryTransport(BaseSerialTransport):
 
     def _to_dongle(self, data: bytes) -> None:
         if self._socket is not None and self._socket.dongle.powered:
-            self._socket.dongle.data_received(data)
+            self._socket.dongle.from_host(data)
 
     def _from_dongle(self, data: bytes) -> None:
         self._loop.call_soon(self._to_host, data, context=self._context)

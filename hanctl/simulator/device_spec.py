@@ -92,7 +92,7 @@ class Section(BaseModel):
 
 
 class LinkSpec(Section):
-    """Radio conditions: seconds one way, and probability of loss of each transmission."""
+    """Radio conditions: seconds one way (on ideal air), and probability of loss of each transmission."""
 
     delay_s: Seconds = 0.004
     loss: Annotated[float, Field(ge=0, lt=1)] = 0.0

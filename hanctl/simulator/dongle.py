@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from hanctl.errors import ExitCode, HanctlError
+from hanctl.simulator.air.uart import Uart
 from hanctl.simulator.stack import Stack
 
 LOGGER = logging.getLogger(__name__)
@@ -63,7 +64,7 @@ class Flash:
 
 
 class Dongle(ABC):
-    """A dongle on a serial line. A port attaches a ``write`` function and feeds ``data_received``.
+    """A dongle on a serial line. A port attaches a ``write`` function and feeds ``from_host``.
 
     ``faults`` counts, by reason, every serial frame that was malformed or unknown; each is also logged.
     """
@@ -74,6 +75,8 @@ class Dongle(ABC):
         self.faults: Counter[str] = Counter()
         self.powered = False
         self.power_listeners: list[Callable[[bool], None]] = []
+        self.uart: Uart | None = None
+        """The speed of the line; None: at once."""
         self._write: Write | None = None
 
     def power_on(self) -> None:
@@ -95,7 +98,7 @@ class Dongle(ABC):
         self.stack.power_off()
         for listener in list(self.power_listeners):
             listener(False)
-        self._write = None
+        self._close_line()
 
     @property
     def in_use(self) -> bool:
@@ -109,7 +112,7 @@ class Dongle(ABC):
 
     def detach(self) -> None:
         """The host closed the port; the dongle runs on."""
-        self._write = None
+        self._close_line()
         self.line_closed()
 
     def fault(self, reason: str, detail: str) -> None:
@@ -119,8 +122,26 @@ class Dongle(ABC):
 
     def write(self, data: bytes) -> None:
         """Send bytes to the host; lost where no host has the port open."""
+        if self.uart is None:
+            self._to_host(data)
+        elif self._write is not None:
+            self.uart.to_host.carry(data, self._to_host)
+
+    def from_host(self, data: bytes) -> None:
+        """Take bytes that the host sends."""
+        if self.uart is None:
+            self.data_received(data)
+        else:
+            self.uart.to_dongle.carry(data, self.data_received)
+
+    def _to_host(self, data: bytes) -> None:
         if self._write is not None:
             self._write(data)
+
+    def _close_line(self) -> None:
+        self._write = None
+        if self.uart is not None:
+            self.uart.clear()
 
     @abstractmethod
     def boot(self) -> None:
@@ -132,7 +153,7 @@ class Dongle(ABC):
 
     @abstractmethod
     def data_received(self, data: bytes) -> None:
-        """Bytes from the host."""
+        """Bytes from the host have arrived."""
 
     def line_opened(self) -> None:  # noqa: B027 - most firmware does not notice
         """The host opened the serial line."""

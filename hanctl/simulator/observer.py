@@ -42,3 +42,20 @@ class Observer(Protocol):
         """As ``rejoin``, without the network key. ``link_key``: under which the device gets it; None: it does not."""
 
     def leave(self, node: Node, *, rejoin: bool) -> None: ...
+
+    # What the medium shows itself, each frame at its time; ``late_s``: how long ago that was, seconds. The frames are
+    # None where there is no network to build them for.
+
+    def unicast_frame(self, node: Node, frame: ApsFrame) -> bytes | None: ...
+
+    def acknowledgement_frame(self, node: Node, frame: ApsFrame) -> bytes | None: ...
+
+    def broadcast_frame(self, node: Node | None, frame: ApsFrame) -> bytes | None: ...
+
+    def poll_frame(self, node: Node) -> bytes | None: ...
+
+    def show(self, frame: bytes, late_s: float) -> None:
+        """A frame is on air, whether or not for the first time."""
+
+    def show_acknowledgement(self, frame: bytes, late_s: float, *, pending: bool) -> None:
+        """Its acknowledgement by the MAC is on air."""

@@ -30,7 +30,7 @@ class _TcpLine(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         if self._transport is self._port.line:
-            self._port.dongle.data_received(data)
+            self._port.dongle.from_host(data)
 
     def connection_lost(self, exc: Exception | None) -> None:
         if self._transport is not None and self._transport is self._port.line:
@@ -135,7 +135,7 @@ class PtyPort:
                 raise
             return
         if data:
-            self.dongle.data_received(data)
+            self.dongle.from_host(data)
 
     def _write(self, data: bytes) -> None:
         if self._master is not None:

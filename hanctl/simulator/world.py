@@ -9,6 +9,9 @@ from pathlib import Path
 from typing import Literal
 
 from hanctl.eui64 import Eui64, parse_eui64
+from hanctl.simulator.air.constants import BAUD
+from hanctl.simulator.air.medium import RealMedium
+from hanctl.simulator.air.uart import Uart
 from hanctl.simulator.device import SimulatedDevice
 from hanctl.simulator.device_event import Listener
 from hanctl.simulator.device_spec import DeviceSpec
@@ -18,6 +21,7 @@ from hanctl.simulator.sniffer.capture import Capture
 from hanctl.simulator.stack import Stack
 
 Kind = Literal["ezsp", "znp"]
+Air = Literal["ideal", "real"]
 MakeDongle = Callable[[Stack, Flash], Dongle]
 
 DONGLE_EUI64 = {"ezsp": parse_eui64("00:0d:6f:00:0a:00:00:01"), "znp": parse_eui64("00:12:4b:00:0a:00:00:01")}
@@ -61,17 +65,24 @@ class World:
         state: Path | None = None,
         make_dongle: MakeDongle | None = None,
         eui64: Eui64 | None = None,
+        air: Air = "ideal",
+        baud: int = BAUD,
     ) -> World:
         """A world without power. ``state`` is the directory that keeps what survives; None: memory only.
 
+        On ``real`` air frames take their time and wait for each other, and the serial line has ``baud``; on ``ideal``
+        a frame takes ``Link.delay_s``, and the serial line nothing.
         Raises SimulatorError where the directory cannot be used, or does not hold a simulation.
         """
         if state is not None:
             _make_directory(state)
-        medium = Medium(random.Random(seed))
+        rng = random.Random(seed)
+        medium = RealMedium(rng) if air == "real" else Medium(rng)
         stack = Stack(eui64 or DONGLE_EUI64[kind], medium)
         flash = Flash(None if state is None else state / f"dongle-{kind}.json")
         dongle = (make_dongle or dongle_maker(kind, protocol_version))(stack, flash)
+        if isinstance(medium, RealMedium):
+            dongle.uart = Uart(medium.agenda, baud)
         return cls(medium, stack, dongle, [SimulatedDevice(spec, medium, stack, state) for spec in specs])
 
     def device(self, name: str) -> SimulatedDevice:

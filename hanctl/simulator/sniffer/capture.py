@@ -56,8 +56,8 @@ class Capture:
         self._frames.close()
         self._keys.close()
 
-    def _write(self, frame: bytes) -> None:
-        self._last_us = max(int(self._now() * 1_000_000), self._last_us + _TICK_US)
+    def _write(self, frame: bytes, late_s: float) -> None:
+        self._last_us = max(round((self._now() - late_s) * 1_000_000), self._last_us + _TICK_US)
         seconds, microseconds = divmod(self._last_us, 1_000_000)
         header = struct.pack("<IIII", seconds & 0xFFFFFFFF, microseconds, len(frame), len(frame))
         self._record(self._frames, header + frame)

@@ -14,6 +14,9 @@ BROADCAST = 0xFFFF
 LONGEST = 127
 """Bytes of the longest frame, its check sequence included."""
 
+SEQUENCE = 2
+"""Where each frame has its sequence number."""
+
 _DATA, _ACK, _COMMAND = 1, 2, 3
 _PENDING, _ACK_REQUEST, _SAME_PAN = 0x0010, 0x0020, 0x0040
 _TO_SHORT, _TO_LONG = 0x0800, 0x0C00

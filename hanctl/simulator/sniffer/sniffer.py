@@ -28,12 +28,15 @@ class _End:
 class Sniffer:
     """The medium's observer.
 
-    ``write`` gets each frame; ``reveal`` each key and its name, again and again, before any frame that needs it.
+    ``write`` gets each frame, and how many seconds ago it began; ``reveal`` each key and its name, again and again,
+    before any frame that needs it.
     """
 
-    def __init__(self, stack: Stack, write: Callable[[bytes], None], reveal: Callable[[bytes, str], None]) -> None:
+    def __init__(
+        self, stack: Stack, write: Callable[[bytes, float], None], reveal: Callable[[bytes, str], None]
+    ) -> None:
         self._stack = stack
-        self._write = write
+        self._record = write
         self._reveal = reveal
         self._numbers: defaultdict[Eui64, Numbers] = defaultdict(Numbers)
         self._broadcasts: dict[int, int] = {}
@@ -43,47 +46,82 @@ class Sniffer:
 
     def unicast(self, node: Node, frame: ApsFrame, *, heard: bool) -> None:
         """A frame over the link with ``node``; it may be a broadcast that was held for a sleepy child."""
-        network = self._running(node, down=frame.from_coordinator)
-        if network is None:
-            return
-        child, hub = _child(node, frame), self._hub
-        sender, receiver = (hub, child) if frame.from_coordinator else (child, hub)
-        apdu = self._apdu(sender, receiver, frame, aps.data_header(frame, secure=frame.secured), frame.payload)
-        number = self._broadcasts.get(frame.counter) if frame.broadcast and frame.from_coordinator else None
-        npdu = self._npdu(network, sender, frame.destination, apdu, number=number)
-        self._carry(network, sender, receiver, npdu, heard=heard)
+        shown = self.unicast_frame(node, frame)
+        if shown is not None:
+            self._tell(_child(node, frame) if frame.from_coordinator else self._hub, shown, heard=heard)
 
     def acknowledgement(self, node: Node, frame: ApsFrame, *, heard: bool) -> None:
         """The acknowledgement of such a frame, from its receiver."""
-        network = self._running(node, down=not frame.from_coordinator)
-        if network is None:
-            return
-        child, hub = _child(node, frame), self._hub
-        sender, receiver = (child, hub) if frame.from_coordinator else (hub, child)
-        apdu = self._apdu(sender, receiver, frame, aps.acknowledgement_header(frame, secure=frame.secured), b"")
-        self._carry(network, sender, receiver, self._npdu(network, sender, frame.source, apdu), heard=heard)
+        shown = self.acknowledgement_frame(node, frame)
+        if shown is not None:
+            self._tell(self._hub if frame.from_coordinator else _child(node, frame), shown, heard=heard)
 
     def broadcast(self, node: Node | None, frame: ApsFrame, *, heard: bool) -> None:
         """A broadcast of a node, or where ``node`` is None of the coordinator, to whom it may concern."""
+        shown = self.broadcast_frame(node, frame)
+        if shown is None:
+            return
         if node is not None and node.sleepy:
-            # To its parent, whose business it is to hand it on.
-            self.unicast(node, frame, heard=heard)
-            return
-        network = self._running(node, down=node is None)
-        if network is None:
-            return
-        sender = self._hub if node is None else _child(node, frame)
-        number = self._numbers[sender.eui64].nwk()
-        if node is None:
-            self._broadcasts[frame.counter] = number
-        apdu = aps.data_header(frame, secure=False) + frame.payload
-        self._carry_to_all(network, sender, self._npdu(network, sender, frame.destination, apdu, number=number))
+            self._tell(self._hub, shown, heard=heard)
+        else:
+            self._write(shown)
 
     def poll(self, node: Node, *, heard: bool) -> None:
         """A poll of a sleepy child for which nothing is held."""
         network = self._running(node, down=False)
         if network is not None and node.nwk is not None:
             self._poll(network, node.eui64, node.nwk, pending=False, heard=heard)
+
+    # --- what the medium shows itself
+
+    def unicast_frame(self, node: Node, frame: ApsFrame) -> bytes | None:
+        network = self._running(node, down=frame.from_coordinator)
+        if network is None:
+            return None
+        child, hub = _child(node, frame), self._hub
+        sender, receiver = (hub, child) if frame.from_coordinator else (child, hub)
+        apdu = self._apdu(sender, receiver, frame, aps.data_header(frame, secure=frame.secured), frame.payload)
+        number = self._broadcasts.get(frame.counter) if frame.broadcast and frame.from_coordinator else None
+        npdu = self._npdu(network, sender, frame.destination, apdu, number=number)
+        return self._mpdu(network, sender, receiver.address, npdu)
+
+    def acknowledgement_frame(self, node: Node, frame: ApsFrame) -> bytes | None:
+        network = self._running(node, down=not frame.from_coordinator)
+        if network is None:
+            return None
+        child, hub = _child(node, frame), self._hub
+        sender, receiver = (child, hub) if frame.from_coordinator else (hub, child)
+        apdu = self._apdu(sender, receiver, frame, aps.acknowledgement_header(frame, secure=frame.secured), b"")
+        return self._mpdu(network, sender, receiver.address, self._npdu(network, sender, frame.source, apdu))
+
+    def broadcast_frame(self, node: Node | None, frame: ApsFrame) -> bytes | None:
+        if node is not None and node.sleepy:
+            # To its parent, whose business it is to hand it on.
+            return self.unicast_frame(node, frame)
+        network = self._running(node, down=node is None)
+        if network is None:
+            return None
+        sender = self._hub if node is None else _child(node, frame)
+        number = self._numbers[sender.eui64].nwk()
+        if node is None:
+            self._broadcasts[frame.counter] = number
+        apdu = aps.data_header(frame, secure=False) + frame.payload
+        npdu = self._npdu(network, sender, frame.destination, apdu, number=number)
+        return self._mpdu(network, sender, mac.BROADCAST, npdu)
+
+    def poll_frame(self, node: Node) -> bytes | None:
+        network = self._running(node, down=False)
+        if network is None or node.nwk is None:
+            return None
+        return mac.data_request(network.pan_id, COORDINATOR, node.nwk, self._numbers[node.eui64].mac())
+
+    def show(self, frame: bytes, late_s: float) -> None:
+        self._write(frame, late_s)
+
+    def show_acknowledgement(self, frame: bytes, late_s: float, *, pending: bool) -> None:
+        self._write(mac.acknowledgement(frame[mac.SEQUENCE], pending=pending), late_s)
+
+    # --- who comes and goes
 
     def scan(self, node: Node, *, heard: bool) -> None:
         """A device looks for a network."""
@@ -166,6 +204,9 @@ class Sniffer:
 
     # --- from layer to layer
 
+    def _write(self, frame: bytes, late_s: float = 0.0) -> None:
+        self._record(frame, late_s)
+
     def _apdu(self, sender: _End, receiver: _End, frame: ApsFrame, header: bytes, payload: bytes) -> bytes:
         if not frame.secured:
             return header + payload
@@ -226,17 +267,22 @@ class Sniffer:
         auxiliary = Auxiliary(KeyId.NETWORK, counter, sender.eui64, sequence=network.key_sequence)
         return secured(header.pack(), payload, network.key, auxiliary)
 
-    def _carry(self, network: Network, sender: _End, receiver: _End, npdu: bytes, *, heard: bool = True) -> None:
-        if receiver.sleepy:
-            self._poll(network, receiver.eui64, receiver.address, pending=True)
-        number = self._numbers[sender.eui64].mac()
-        self._write(mac.data(network.pan_id, receiver.address, sender.address, number, npdu))
+    def _tell(self, receiver: _End, frame: bytes, *, heard: bool) -> None:
+        """A frame to one receiver, with all that the MAC does for it."""
+        if receiver.sleepy and self._network is not None:
+            self._poll(self._network, receiver.eui64, receiver.address, pending=True)
+        self._write(frame)
         if heard:
-            self._write(mac.acknowledgement(number))
+            self._write(mac.acknowledgement(frame[mac.SEQUENCE]))
+
+    def _carry(self, network: Network, sender: _End, receiver: _End, npdu: bytes, *, heard: bool = True) -> None:
+        self._tell(receiver, self._mpdu(network, sender, receiver.address, npdu), heard=heard)
 
     def _carry_to_all(self, network: Network, sender: _End, npdu: bytes) -> None:
-        number = self._numbers[sender.eui64].mac()
-        self._write(mac.data(network.pan_id, mac.BROADCAST, sender.address, number, npdu))
+        self._write(self._mpdu(network, sender, mac.BROADCAST, npdu))
+
+    def _mpdu(self, network: Network, sender: _End, destination: int, npdu: bytes) -> bytes:
+        return mac.data(network.pan_id, destination, sender.address, self._numbers[sender.eui64].mac(), npdu)
 
     def _poll(self, network: Network, child: Eui64, address: int | Eui64, *, pending: bool, heard: bool = True) -> None:
         number = self._numbers[child].mac()

@@ -17,6 +17,7 @@ import structlog
 
 from hanctl.clock import Clock
 from hanctl.eui64 import Eui64
+from hanctl.ledger.changes import Changes
 from hanctl.ledger.database import open_database
 from hanctl.ledger.devices import Devices
 from hanctl.ledger.errors import LedgerError
@@ -52,7 +53,7 @@ class Recorded:
 
 
 class Ledger:
-    """Devices, images, updates, the outbox and the append-only events. One process, one thread, one Ledger.
+    """Devices, images, updates, changes, the outbox and the append-only events. One process, one thread, one Ledger.
 
     A method that writes is durable when it returns, unless it was called inside ``transaction()``.
     """
@@ -69,6 +70,7 @@ class Ledger:
         self.devices = Devices(self._execute, self.transaction)
         self.images = Images(self._execute, self.transaction)
         self.updates = Updates(self._execute, self.transaction)
+        self.changes = Changes(self._execute, self.transaction)
         self.outbox = Outbox(self._execute, self.transaction)
 
     @classmethod

@@ -16,6 +16,7 @@ from hanctl.simulator.device_ota import OtaRunner
 from hanctl.simulator.device_registration import Registration
 from hanctl.simulator.device_spec import OTA, DeviceSpec, PowerCut
 from hanctl.simulator.device_storage import DeviceStorage, Phase
+from hanctl.simulator.device_tenancy import TenancyRunner
 from hanctl.simulator.device_timers import Timers
 from hanctl.simulator.device_zcl import ZclAnswers
 from hanctl.simulator.device_zdo import ZdoAnswers
@@ -25,6 +26,7 @@ from hanctl.simulator.ota_client import OtaClient
 from hanctl.simulator.ota_types import OtaCounts, OtaIdentity, OtaState
 from hanctl.simulator.partner_keys import request_partner_key
 from hanctl.simulator.stack import Stack
+from hanctl.simulator.tenancy_client import TenancyClient
 from hanctl.simulator.zcl import ZclFrame
 from hanctl.simulator.zdo import MAC_MAINS_ROUTER, MAC_SLEEPY
 
@@ -60,7 +62,11 @@ class SimulatedDevice:
             spec, self.client, self._ota_endpoint, self._timers, self, self._reboot, self._tell_and_cut
         )
         self.registration = Registration(spec.trust, spec.trust.identity, self.storage, self._timers, medium.rng, self)
-        self._zcl = ZclAnswers(spec, self.client, self._ota_endpoint, self._answer, self._ota.drive, self.registration)
+        self.tenancy = TenancyClient(spec.tenancy)
+        self._tenancy = TenancyRunner(self.tenancy, spec.endpoints, self._timers, self)
+        self._zcl = ZclAnswers(
+            spec, self.client, self._ota_endpoint, self._answer, self._ota.drive, self.registration, self._tenancy
+        )
         self._joiner = Joiner(
             self, spec, self.storage, stack, medium, self._timers, self._on_network, self._off_network
         )
@@ -163,6 +169,7 @@ class SimulatedDevice:
 
     def _stop_radio(self) -> None:
         self._ota.stop()
+        self._tenancy.stop()
         self.registration.stop()
         self._timers.cancel_all()
         self._fragmenter.reset()
@@ -197,12 +204,13 @@ class SimulatedDevice:
         self._timers.set("announce", self.spec.announce_delay_s, self._announce)
         self.registration.begin()
         if self.registration.ready:
-            self._ota.start()
+            self.registered()
 
     def _off_network(self, how: str) -> None:
         self._timers.cancel("announce")
         self.registration.stop()
         self._ota.stop()
+        self._tenancy.stop()
         self._tell("network", how)
 
     def _announce(self) -> None:
@@ -230,6 +238,7 @@ class SimulatedDevice:
 
     def registered(self) -> None:
         self._ota.start()
+        self._tenancy.start()
 
     def ask_partner_key(self, partner: Eui64) -> None:
         if self.online and self._joiner.check():

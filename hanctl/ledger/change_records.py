@@ -59,7 +59,7 @@ class ChangePart:
     """What a change is for one fuel. ``provider_id``: the provider from then on; ``former_provider_id``: until then.
 
     ``issuer_event_id``: what the hub publishes it under, from when it is done; no two are the same, and they only grow.
-    ``withdrawn``: what devices are told to forget one by one, as (what, numbers).
+    ``withdrawn``: what devices are told to forget one by one, as (what, numbers of each).
     """
 
     id: int
@@ -71,7 +71,7 @@ class ChangePart:
     provider_contact: str = ""
     tariff_type: int = 0
     issuer_event_id: int | None = None
-    withdrawn: tuple[tuple[str, tuple[int, ...]], ...] = ()
+    withdrawn: tuple[tuple[str, tuple[tuple[int, ...], ...]], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

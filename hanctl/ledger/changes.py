@@ -11,8 +11,9 @@ from hanctl.ledger.change_records import Change, ChangePart, Evidence
 from hanctl.ledger.rows import Execute, Rows
 
 
-def _pairs(stored: list[list[Any]]) -> tuple[tuple[Any, ...], ...]:
-    return tuple((name, tuple(value) if isinstance(value, list) else value) for name, value in stored)
+def _tuples(stored: Any) -> Any:
+    """Lists of lists, as they were stored from tuples of tuples."""
+    return tuple(map(_tuples, stored)) if isinstance(stored, list) else stored
 
 
 class Changes:
@@ -21,8 +22,8 @@ class Changes:
     def __init__(self, execute: Execute, transaction: Callable[[], AbstractContextManager[None]]) -> None:
         self._execute = execute
         self._transaction = transaction
-        self._rows = Rows(execute, "changes", Change, "id", {"cleared": _pairs, "held": _pairs})
-        self._parts = Rows(execute, "change_parts", ChangePart, "id", {"withdrawn": _pairs})
+        self._rows = Rows(execute, "changes", Change, "id", {"cleared": _tuples, "held": _tuples})
+        self._parts = Rows(execute, "change_parts", ChangePart, "id", {"withdrawn": _tuples})
         self._evidence = Rows(execute, "change_evidence", Evidence, "id")
 
     def get(self, number: int) -> Change | None:

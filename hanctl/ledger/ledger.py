@@ -22,6 +22,7 @@ from hanctl.ledger.database import open_database
 from hanctl.ledger.devices import Devices
 from hanctl.ledger.errors import LedgerError
 from hanctl.ledger.event import EVENT_TYPES, Event
+from hanctl.ledger.household import Household
 from hanctl.ledger.images import Images
 from hanctl.ledger.outbox import Outbox
 from hanctl.ledger.rows import parse_time, time_text
@@ -53,7 +54,9 @@ class Recorded:
 
 
 class Ledger:
-    """Devices, images, updates, changes, the outbox and the append-only events. One process, one thread, one Ledger.
+    """Devices, images, updates, changes, household data, the outbox and the append-only events.
+
+    One process, one thread, one Ledger.
 
     A method that writes is durable when it returns, unless it was called inside ``transaction()``.
     """
@@ -72,11 +75,14 @@ class Ledger:
         self.updates = Updates(self._execute, self.transaction)
         self.changes = Changes(self._execute, self.transaction)
         self.outbox = Outbox(self._execute, self.transaction)
+        self.household = Household(self._execute, self.transaction)
 
     @classmethod
     def open(cls, path: Path, clock: Clock) -> Ledger:
         """Open the ledger, making (mode 0600) or migrating it where needed. Raises LedgerError."""
-        return cls(open_database(path), clock)
+        ledger = cls(open_database(path), clock)
+        ledger.household.wipe()
+        return ledger
 
     def close(self) -> None:
         """Write what is only in memory, and close the file. Safe to call twice."""
@@ -111,12 +117,15 @@ class Ledger:
             del self._uncommitted[kept:]
             self._undo(savepoint)
             self.devices.undone()
+            if self._depth == 1:
+                self.household.undone()
             raise
         finally:
             self._depth -= 1
         if self._depth == 0:
             self._untold.extend(self._uncommitted)
             self._uncommitted.clear()
+            self.household.committed()
             self._tell()
 
     def record(self, event: Event) -> Recorded:

@@ -101,6 +101,7 @@ ARROWS: dict[str, set[str]] = {
     "radio": {"ledger", "errors", "eui64"},
     "han": {"radio", "ledger"} | BASE,
     "firmware": {"han", "radio", "ledger"} | BASE,
+    "data": {"han", "radio", "ledger"} | BASE,
 }
 ABOVE_THE_SIMULATOR = {"cli", "demo", "hil", "simulator"}
 

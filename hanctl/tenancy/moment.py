@@ -5,20 +5,20 @@ Before it the change is scheduled, after it done; a kill in between leaves it sc
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from hanctl.clock import Clock
 from hanctl.data import catalogue
-from hanctl.data.store import DataStore
 from hanctl.ledger.change_events import ChangeDone
 from hanctl.ledger.change_records import Change, ChangePart, Fuel
 from hanctl.ledger.household import Found, Selection
 from hanctl.ledger.ledger import Ledger
 from hanctl.ledger.rows import time_text
 from hanctl.tenancy.controls import Control
+from hanctl.tenancy.hub_data import ENDPOINTS, HubData
 from hanctl.tenancy.moments import to_utc2000
 from hanctl.tenancy.steps import CALENDARS, MESSAGES, TARIFFS
 
@@ -37,18 +37,22 @@ class Cleared:
     held: tuple[tuple[str, int], ...]
 
 
+Snapshots = Callable[[int, int, datetime], Iterable[int]]
+"""Takes snapshots of an endpoint's registers: (endpoint, cause, time) to the numbers of the records made."""
+
+
 class _Undo(Exception):
     """Nothing of it is to stay."""
 
 
 class Moment:
-    """Carries changes out on the hub's own data. ``endpoints``: the hub's endpoint for each fuel."""
+    """Carries changes out on the hub's own data."""
 
-    def __init__(self, ledger: Ledger, data: DataStore, clock: Clock, endpoints: Mapping[Fuel, int]) -> None:
+    def __init__(self, ledger: Ledger, data: HubData, snapshots: Snapshots, clock: Clock) -> None:
         self._ledger = ledger
         self._data = data
+        self._snapshots = snapshots
         self._clock = clock
-        self._endpoints = endpoints
 
     def carry_out(self, change: Change) -> Change:
         """Do it; the change as it is then. Raises LedgerError, and then it is as it was."""
@@ -86,22 +90,21 @@ class Moment:
             self._ledger.changes.put_part(self._numbered(change, part, now))
         result = self._clear(change.kind, change.control, change.at, [part.fuel for part in parts])
         for part in parts:
-            self._write(change, part)
+            self._data.settle(change, part)
         return replace(change, state="done", done_at=now, cleared=result.cleared, held=result.held)
 
     def _numbered(self, change: Change, part: ChangePart, now: datetime) -> ChangePart:
         """The part with its issuer event, the provider until now, and what is to be withdrawn one by one."""
         last = self._ledger.changes.last_issuer_event_id()
         number = max(last + 1, change.issuer_event_id or to_utc2000(now))
-        endpoint = self._endpoints[part.fuel]
         return replace(
             part,
             issuer_event_id=number,
-            former_provider_id=self._data.provider_id(endpoint),
-            withdrawn=self._withdrawn(endpoint, catalogue.cleared_by(change.control)),
+            former_provider_id=self._data.provider_id(part.fuel),
+            withdrawn=self._withdrawn(part.fuel, catalogue.cleared_by(change.control)),
         )
 
-    def _withdrawn(self, endpoint: int, selection: Selection) -> tuple[tuple[str, tuple[tuple[int, ...], ...]], ...]:
+    def _withdrawn(self, fuel: Fuel, selection: Selection) -> tuple[tuple[str, tuple[tuple[int, ...], ...]], ...]:
         names = {
             MESSAGES: (("messages", "supplier_messages"), ("message_id",)),
             TARIFFS: (("tariffs",), ("issuer_tariff_id", "tariff_type")),
@@ -111,6 +114,7 @@ class Moment:
         for what, (tables, fields) in names.items():
             numbers = {
                 tuple(int(record.body[field]) for field in fields)
+                for endpoint in ENDPOINTS[fuel]
                 for table in tables
                 if table in selection.tables
                 for record in self._ledger.household.records(endpoint, table)
@@ -122,22 +126,22 @@ class Moment:
     def _clear(self, kind: str, control: int, moment: datetime, fuels: Iterable[Fuel]) -> Cleared:
         cleared: dict[str, int] = {}
         held: dict[str, int] = {}
-        for fuel in fuels:
-            endpoint = self._endpoints[fuel]
+        for fuel, endpoint in [(each, endpoint) for each in fuels for endpoint in ENDPOINTS[each]]:
             for name, count in _names(fuel, self._clear_endpoint(kind, control, moment, endpoint)).items():
                 cleared[name] = cleared.get(name, 0) + count
-            held |= _names(fuel, self._ledger.household.hidden(endpoint))
+            for name, count in _names(fuel, self._ledger.household.hidden(endpoint)).items():
+                held[name] = held.get(name, 0) + count
         return Cleared(tuple(sorted(cleared.items())), tuple(sorted(held.items())))
 
     def _clear_endpoint(self, kind: str, control: int, moment: datetime, endpoint: int) -> Found:
         household, cause = self._ledger.household, SNAPSHOT_CAUSES[kind]
-        before = self._data.snapshot(endpoint, cause, moment) if control & Control.PRE_SNAPSHOTS else ()
+        before = tuple(self._snapshots(endpoint, cause, moment)) if control & Control.PRE_SNAPSHOTS else ()
         found = household.clear(endpoint, catalogue.cleared_by(control), keep=before)
         gate = self._gate(control, taken=bool(before))
         if gate is not None:
             household.gate(endpoint, gate, self._before(endpoint, gate, moment))
         if control & Control.POST_SNAPSHOTS:
-            self._data.snapshot(endpoint, cause, moment)
+            self._snapshots(endpoint, cause, moment)
         return found
 
     @staticmethod
@@ -160,14 +164,6 @@ class Moment:
             for sample in self._ledger.household.samples(endpoint, table, limit=1, newest_first=True)
         ]
         return max([moment, *(time + timedelta(seconds=1) for time in newest)])
-
-    def _write(self, change: Change, part: ChangePart) -> None:
-        """What the hub's own attributes say of the change from now on."""
-        endpoint = self._endpoints[part.fuel]
-        if change.kind == "tenancy":
-            self._data.write_tenancy(endpoint, change.at, change.control)
-        else:
-            self._data.write_provider(endpoint, part.provider_id, part.provider_name, part.provider_contact)
 
 
 def _names(fuel: Fuel, found: Found) -> dict[str, int]:

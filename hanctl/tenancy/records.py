@@ -68,7 +68,12 @@ class Records:
 
     def told(self, change: int, device: Eui64, fuel: Fuel, command: str) -> None:
         self._add(
-            change, device, "told", fuel, command, event=ChangeTold(change=change, device=device, fuel=fuel, command=command)
+            change,
+            device,
+            "told",
+            fuel,
+            command,
+            event=ChangeTold(change=change, device=device, fuel=fuel, command=command),
         )
 
     def answered(self, change: int, device: Eui64, fuel: Fuel, command: str, status: int) -> None:

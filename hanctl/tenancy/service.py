@@ -22,6 +22,7 @@ from hanctl.ledger.change_records import Change, ChangeKind, ChangePart, Fuel
 from hanctl.ledger.ledger import Ledger
 from hanctl.ledger.rows import time_text
 from hanctl.tenancy.controls import CONTACTOR_NOTE, DEFAULTS, Wanted, publishable
+from hanctl.tenancy.hub_data import HubData
 from hanctl.tenancy.moment import Cleared, Moment
 from hanctl.tenancy.moments import to_utc2000
 from hanctl.tenancy.payloads import GbcsOrder
@@ -48,11 +49,11 @@ class Provider:
 class TenancyService:
     """Orders of changes, and their carrying out. ``on_done`` is called with each change that was carried out."""
 
-    def __init__(self, ledger: Ledger, moment: Moment, clock: Clock, current_provider: Callable[[Fuel], int]) -> None:
+    def __init__(self, ledger: Ledger, moment: Moment, data: HubData, clock: Clock) -> None:
         self._ledger = ledger
         self._moment = moment
+        self._data = data
         self._clock = clock
-        self._current_provider = current_provider
         self._wake = asyncio.Event()
         self.on_done: list[Callable[[Change], None]] = []
 
@@ -80,7 +81,7 @@ class TenancyService:
         """Order, or cancel, what a GBCS message says. Raises InvalidInput, Refused, NotFound."""
         if given.cancels:
             return self.cancel(self._pending_of(given).id)
-        stored = self._current_provider(given.fuel)
+        stored = self._data.provider_id(given.fuel)
         if given.provider_id and stored and given.provider_id != stored:
             raise Refused(
                 f"the message is of provider 0x{given.provider_id:08x}, and the provider is 0x{stored:08x}",
@@ -96,9 +97,7 @@ class TenancyService:
             notes.append(RENUMBERED_NOTE)
         wanted = None if given.control is None else publishable(given.control)
         provider = Provider(given.provider_id or None)
-        return self._order(
-            "tenancy", (given.fuel,), at or now, wanted, {given.fuel: provider}, notes, given
-        )
+        return self._order("tenancy", (given.fuel,), at or now, wanted, {given.fuel: provider}, notes, given)
 
     def preview(self, kind: ChangeKind, fuels: Iterable[Fuel], control: Wanted | None) -> tuple[Wanted, Cleared]:
         """What such a change would clear and hide, if it were made now. Nothing is done."""
@@ -111,6 +110,8 @@ class TenancyService:
         cancelled = replace(change, state="cancelled", cancelled_at=self._clock.now())
         with self._ledger.transaction():
             self._ledger.changes.put(cancelled)
+            for part in self.parts(number):
+                self._data.withdraw(cancelled, part, self._former(change.kind, part.fuel))
             self._ledger.record(ChangeCancelled(change=number, kind=change.kind))
         self._wake.set()
         return cancelled
@@ -124,6 +125,8 @@ class TenancyService:
         moved = replace(change, at=at)
         with self._ledger.transaction():
             self._ledger.changes.put(moved)
+            for part in self.parts(number):
+                self._data.propose(moved, part)
             self._ledger.record(
                 ChangeRedated(change=number, kind=change.kind, old_at=time_text(change.at), at=time_text(at))
             )
@@ -198,6 +201,8 @@ class TenancyService:
                 issuer_event_id=None if given is None else given.issuer_event_id,
                 notes=tuple(remarks),
             )
+            for part in self.parts(change.id):
+                self._data.propose(change, part)
             self._ledger.record(
                 ChangeOrdered(
                     change=change.id,
@@ -219,7 +224,7 @@ class TenancyService:
                 f"the new supplier of {fuel} is not named",
                 "give its id and its name; common displays refuse a change of supplier without a name",
             )
-        number = self._current_provider(fuel) if provider.id is None else provider.id
+        number = self._data.provider_id(fuel) if provider.id is None else provider.id
         if not 0 <= number <= 0xFFFFFFFF:
             raise InvalidInput(f"{number} is no provider id", "it has 32 bits")
         for what, text, size in (("name", provider.name, NAME_SIZE), ("contact", provider.contact, CONTACT_SIZE)):
@@ -251,6 +256,14 @@ class TenancyService:
             for update in self._ledger.updates.all(open_only=True)
         ]
 
+    def _former(self, kind: ChangeKind, fuel: Fuel) -> Change | None:
+        done = [
+            change
+            for change in self._ledger.changes.all("done")
+            if change.kind == kind and any(part.fuel == fuel for part in self.parts(change.id))
+        ]
+        return done[-1] if done else None
+
     def _scheduled(self, number: int) -> Change:
         change = self.get(number)
         if change.state != "scheduled":
@@ -267,5 +280,6 @@ class TenancyService:
             if change.kind == "tenancy" and same and change.issuer_event_id == given.issuer_event_id:
                 return change
         raise NotFound(
-            "the message cancels a change of tenancy that is not scheduled", "see: hanctl tenancy list; nothing was done"
+            "the message cancels a change of tenancy that is not scheduled",
+            "see: hanctl tenancy list; nothing was done",
         )

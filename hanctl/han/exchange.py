@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import replace
 from typing import Any
 
+import structlog
+
+from hanctl.errors import HanctlError
 from hanctl.han.errors import TimedOut
 from hanctl.han.security import needs_encryption
 from hanctl.han.zcl import ZclFrame
 from hanctl.han.zdo import RESPONSE
 from hanctl.radio.errors import DeliveryFailed, DongleGone
 from hanctl.radio.frames import SMART_ENERGY, ZDO_PROFILE, IncomingFrame, OutgoingFrame, Radio
+
+log = structlog.get_logger()
 
 
 class Exchange:
@@ -48,6 +53,15 @@ class Exchange:
     async def send(self, frame: OutgoingFrame) -> None:
         """Raises DeliveryFailed, DongleGone."""
         await self.radio.send(frame)
+
+    async def send_answers(self, frames: Sequence[OutgoingFrame]) -> None:
+        """Send the frames that answer one request, in order. Raises nothing: a device that still wants to know asks
+        again."""
+        try:
+            for frame in frames:
+                await self.send(frame)
+        except HanctlError as error:
+            log.debug("an answer was not delivered", nwk=frames[0].destination_nwk, reason=str(error))
 
     def next_zcl_tsn(self) -> int:
         """A ZCL sequence number for a frame of the hub's own making."""

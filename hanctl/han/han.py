@@ -31,7 +31,7 @@ from hanctl.han.tasks import Tasks
 from hanctl.han.zcl import Foundation, Value, ZclFrame
 from hanctl.ledger.events import DeviceLeft, PartnerKeyGiven, PartnerKeyRefused
 from hanctl.ledger.ledger import Ledger
-from hanctl.ledger.records import Device, DeviceType
+from hanctl.ledger.records import Device, DeviceType, EndpointRecord
 from hanctl.radio.endpoints import ESI_ENDPOINT, HUB_ENDPOINTS
 from hanctl.radio.errors import DeliveryFailed
 from hanctl.radio.frames import SMART_ENERGY, ZDO_PROFILE, IncomingFrame, NetworkState, OutgoingFrame, Radio
@@ -52,7 +52,8 @@ class Han:
     interviewed only then: its OTA attributes can be read no sooner, and its key must not change under an interview.
     """
 
-    def __init__(self, ledger: Ledger, clock: Clock) -> None:
+    def __init__(self, ledger: Ledger, clock: Clock, endpoints: Sequence[EndpointRecord] = HUB_ENDPOINTS) -> None:
+        self.endpoints = tuple(endpoints)
         self._ledger = ledger
         self._clock = clock
         self._tasks = Tasks()
@@ -68,14 +69,16 @@ class Han:
         self.on_dongle_lost: list[Callable[[str], None]] = []
         self.network: NetworkState | None = None
         self.keys_required = False
-        for server in (BasicServer(), TimeServer(clock), KeepAliveServer()):
+        for record in self.endpoints:
+            self.register(BasicServer(record.endpoint))
+        for server in (TimeServer(clock), KeepAliveServer()):
             self.register(server)
 
     def attach(self, radio: Radio, network: NetworkState) -> None:
         """Use this radio, which was just started, from now on."""
         self.network = network
         self._exchange.attach(radio)
-        registered = {(record.endpoint, cluster) for record in HUB_ENDPOINTS for cluster in record.input_clusters}
+        registered = {(record.endpoint, cluster) for record in self.endpoints for cluster in record.input_clusters}
         for endpoint, cluster in sorted(registered ^ self._dispatcher.served()):
             log.warning("a cluster is announced but not served, or the reverse", endpoint=endpoint, cluster=cluster)
 
@@ -116,8 +119,9 @@ class Han:
         tsn: int | None = None,
         from_server: bool = True,
         default_response: bool = False,
+        cluster_specific: bool = True,
     ) -> None:
-        """Send a cluster command, unicast; from server to client unless ``from_server`` is False.
+        """Send a command, unicast; from server to client unless ``from_server`` is False.
 
         ``endpoint`` None means the device's endpoint that has the cluster on its side. ``default_response``: ask for
         one, which comes to ``on_default_response``. Returns when the device acknowledged the command. Raises NotFound
@@ -128,7 +132,7 @@ class Han:
             tsn=self._exchange.next_zcl_tsn() if tsn is None else tsn,
             command=command,
             payload=payload,
-            cluster_specific=True,
+            cluster_specific=cluster_specific,
             from_server=from_server,
             no_default_response=not default_response,
         )
@@ -187,6 +191,10 @@ class Han:
         """
         self._reachable(eui64)
         return await self._interviews.now(eui64)
+
+    def forget_answers(self) -> None:
+        """Give no device the answer again that it already had: the data behind it is gone."""
+        self._dispatcher.forget()
 
     # --- keys
 
@@ -309,7 +317,7 @@ class Han:
             log.warning("malformed ZDO frame", source_nwk=frame.source_nwk, reason=str(error))
 
     def _match_desc(self, frame: IncomingFrame) -> None:
-        answer = zdo.match_desc_answer(frame, HUB_ENDPOINTS)
+        answer = zdo.match_desc_answer(frame, self.endpoints)
         if answer is not None:
             self._answer(answer)
 
@@ -324,11 +332,11 @@ class Han:
         if not request.cluster_specific and request.command in zcl.RESPONSES:
             self._response(frame, request, device.eui64)
         else:
-            answer = self._dispatcher.handle(
+            answers = self._dispatcher.handle(
                 frame, request, device.eui64, self._clock.monotonic(), keyed=self.may_serve(device)
             )
-            if answer is not None:
-                self._answer(replace(answer, sleepy=device.sleepy))
+            if answers:
+                self._answer(*(replace(answer, sleepy=device.sleepy) for answer in answers))
         self._lives(device, Life.SECURED if frame.aps_encrypted else Life.FRAME)
 
     def _response(self, frame: IncomingFrame, response: ZclFrame, eui64: Eui64) -> None:
@@ -378,15 +386,8 @@ class Han:
             except Exception:
                 log.exception("a service failed at a sign of life", device=eui64)
 
-    def _answer(self, frame: OutgoingFrame) -> None:
-        self._tasks.start(self._send_answer(frame))
-
-    async def _send_answer(self, frame: OutgoingFrame) -> None:
-        try:
-            await self._exchange.send(frame)
-        except HanctlError as error:
-            # The device asks again where it still wants to know.
-            log.debug("an answer was not delivered", nwk=frame.destination_nwk, reason=str(error))
+    def _answer(self, *frames: OutgoingFrame) -> None:
+        self._tasks.start(self._exchange.send_answers(frames))
 
     def _reachable(self, eui64: Eui64, cluster: int | None = None) -> tuple[Device, int]:
         device = self._ledger.devices.get(eui64)

@@ -124,6 +124,20 @@ class TrustSection(Section):
     )
 
 
+class TenancySection(Section):
+    """``[tenancy]``: what follows changes of tenancy and supplier."""
+
+    overdue_h: int = Field(
+        24,
+        ge=1,
+        le=8760,
+        description="after how many hours a device that did not clear for all one knows is flagged, from 1 to 8760",
+    )
+    places: FilePaths = Field(
+        (), description="a directory, or a list of them, where packet captures and logs of the bench lie"
+    )
+
+
 class WebhookSection(Section):
     """``[webhook]``: who is told of activations."""
 
@@ -139,6 +153,7 @@ class Config(Section):
     network: NetworkSection = Field(default_factory=lambda: NetworkSection.model_validate({}))
     join: JoinSection = Field(default_factory=lambda: JoinSection.model_validate({}))
     trust: TrustSection | None = None
+    tenancy: TenancySection = Field(default_factory=lambda: TenancySection.model_validate({}))
     webhook: WebhookSection | None = None
 
 
@@ -198,6 +213,7 @@ def _sections() -> dict[str, type[Section]]:
         "network": NetworkSection,
         "join": JoinSection,
         "trust": TrustSection,
+        "tenancy": TenancySection,
         "webhook": WebhookSection,
     }
 

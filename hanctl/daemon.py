@@ -7,7 +7,7 @@ import shutil
 import socket
 from collections.abc import Callable, Coroutine
 from contextlib import AsyncExitStack, suppress
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +31,8 @@ from hanctl.logs import log_event
 from hanctl.radio import DongleSettings, open_radio
 from hanctl.radio.frames import NetworkState, Radio
 from hanctl.supervisor import Supervisor
+from hanctl.tenancy.servers import DeviceManagementServer, EventsServer
+from hanctl.tenancy.tenancy import Tenancy
 from hanctl.trust.hub_certificate import load_hub_credentials
 from hanctl.trust.service import TrustService
 
@@ -57,7 +59,7 @@ class Daemon:
 
     ``await run()`` is its whole life; ``start`` and ``stop`` are for those who embed it. ``serve`` False leaves out
     the control socket, as a virtual-time loop has no sockets. After ``start``: ``ledger``, ``store``, ``han``,
-    ``updates``, ``trust``.
+    ``updates``, ``trust``, ``tenancy``.
     """
 
     lock: StateLock
@@ -66,6 +68,7 @@ class Daemon:
     han: Han
     updates: UpdateService
     trust: TrustService
+    tenancy: Tenancy
 
     def __init__(
         self,
@@ -198,6 +201,7 @@ class Daemon:
             backups=hub.state_dir / "backups",
             give_up=self._give_up,
         )
+        self.tenancy = self._new_tenancy()
         self.han.on_life.append(self._alive)
         control = self._bind() if self._serve else None
         self._supervisor = Supervisor(
@@ -207,6 +211,8 @@ class Daemon:
             lambda: self._new_radio(subject),
             self._opened,
         )
+        # What fell due while the hub was not there is done before anybody can ask for it.
+        self.tenancy.catch_up()
         network = await self._supervisor.open()
         self._fresh.clear()
         self.ledger.subscribe(log_event)
@@ -216,6 +222,7 @@ class Daemon:
         self._work(self._supervisor.run())
         self._work(self.updates.run())
         self._work(self.trust.run())
+        self._work(self.tenancy.run())
         if self.config.webhook is not None:
             from hanctl.notices import Webhook
 
@@ -233,6 +240,25 @@ class Daemon:
     def _opened(self) -> None:
         self.trust.resume()
         self.updates.resume()
+        self.tenancy.resume()
+
+    def _new_tenancy(self) -> Tenancy:
+        settings = self.config.tenancy
+        tenancy = Tenancy(
+            self.ledger,
+            self.han,
+            self.clock,
+            snapshots=lambda *_: (),
+            overdue_after=timedelta(hours=settings.overdue_h),
+            places=(self.config.hub.state_dir, *settings.places),
+        )
+        tenancy.orders.on_done.append(lambda _: self.han.forget_answers())
+        for endpoint in (1, 2):
+            self.han.register(DeviceManagementServer(endpoint, self.ledger.household, tenancy))
+            self.han.register(EventsServer(endpoint, tenancy), both_sides=True)
+        self.han.on_life.append(tenancy.alive)
+        self.han.on_default_response.append(tenancy.default_response)
+        return tenancy
 
     def _give_up(self, eui64: Eui64) -> None:
         """A device is evicted: no update can be delivered to it."""

@@ -95,12 +95,11 @@ class PreviewView(BaseModel):
 
 def router(daemon: Daemon) -> APIRouter:
     routes = APIRouter()
-    tenancy = daemon.tenancy
 
     def view(change: Change) -> ChangeView:
         return ChangeView(
             change=change,
-            parts=tenancy.orders.parts(change.id),
+            parts=daemon.tenancy.orders.parts(change.id),
             control_names=list(controls.names(change.control)),
         )
 
@@ -113,11 +112,11 @@ def router(daemon: Daemon) -> APIRouter:
         """Order a change. Without a moment it is done in the answer; devices are told from then on."""
         if order.gbcs_payload is not None:
             _check_gbcs_alone(order)
-            return view(tenancy.orders.order_gbcs(parse_gbcs_payload(order.gbcs_payload)))
+            return view(daemon.tenancy.orders.order_gbcs(parse_gbcs_payload(order.gbcs_payload)))
         providers = {fuel: Provider(each.id, each.name, each.contact) for fuel, each in order.providers.items()}
         at = None if order.at is None else parse_moment(order.at, order.zone)
         return view(
-            tenancy.orders.order(order.kind, order.fuels, at=at, control=_control(order), providers=providers)
+            daemon.tenancy.orders.order(order.kind, order.fuels, at=at, control=_control(order), providers=providers)
         )
 
     @routes.post("/changes/preview")
@@ -131,7 +130,7 @@ def router(daemon: Daemon) -> APIRouter:
         else:
             fuels, wanted = order.fuels, _control(order)
             at = None if order.at is None else parse_moment(order.at, order.zone)
-        wanted, found = tenancy.orders.preview(order.kind, fuels, wanted)
+        wanted, found = daemon.tenancy.orders.preview(order.kind, fuels, wanted)
         return PreviewView(
             kind=order.kind,
             control=wanted.control,
@@ -145,32 +144,32 @@ def router(daemon: Daemon) -> APIRouter:
 
     @routes.get("/changes/{number}")
     async def change(number: Number) -> ChangeView:
-        return view(tenancy.orders.get(number))
+        return view(daemon.tenancy.orders.get(number))
 
     @routes.post("/changes/{number}/cancel")
     async def cancel(number: Number) -> ChangeView:
         """Cancel a change that is to come."""
-        return view(tenancy.orders.cancel(number))
+        return view(daemon.tenancy.orders.cancel(number))
 
     @routes.post("/changes/{number}/redate")
     async def redate(number: Number, order: RedateOrder) -> ChangeView:
         """Put a change that is to come to another moment."""
-        return view(tenancy.orders.redate(number, parse_moment(order.at, order.zone)))
+        return view(daemon.tenancy.orders.redate(number, parse_moment(order.at, order.zone)))
 
     @routes.get("/changes/{number}/report")
     async def report(number: Number) -> Report:
         """The evidence of a change as it is now. It holds no values."""
-        return tenancy.report(number)
+        return daemon.tenancy.report(number)
 
     @routes.get("/changes/{number}/report.html", response_class=HTMLResponse)
     async def printable(number: Number) -> str:
         """The same, to be printed."""
-        return page(tenancy.report(number))
+        return page(daemon.tenancy.report(number))
 
     @routes.post("/changes/confirm")
     async def confirm(confirmation: Confirmation) -> list[ChangeView]:
         """A person looked at a device's screen; the changes for which that counts."""
-        found = tenancy.confirm(
+        found = daemon.tenancy.confirm(
             parse_eui64(confirmation.device), confirmation.by, still_shows=confirmation.still_shows
         )
         return [view(change) for change in found]

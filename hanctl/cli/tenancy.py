@@ -136,7 +136,9 @@ def list_(
         )
         for each in changes
     ]
-    print_table(("id", "of", "fuels", "state", "moment", "control"), rows, "no changes; order one: hanctl tenancy change")
+    print_table(
+        ("id", "of", "fuels", "state", "moment", "control"), rows, "no changes; order one: hanctl tenancy change"
+    )
 
 
 @app.command(epilog=examples("hanctl tenancy show 3"))
@@ -289,14 +291,12 @@ def _order(
     pre: bool,
     post: bool,
 ) -> dict[str, Any]:
-    fuels = FUELS if fuel == "both" else (fuel,)
+    fuels: tuple[str, ...] = FUELS if fuel == "both" else (fuel,)
     ids = {each: number(text) for each, text in _by_fuel("--provider", provider, fuels).items()}
     names, contacts = _by_fuel("--name", name, fuels), _by_fuel("--contact", contact, fuels)
     providers = {
         each: {
-            key: value[each]
-            for key, value in (("id", ids), ("name", names), ("contact", contacts))
-            if each in value
+            key: value[each] for key, value in (("id", ids), ("name", names), ("contact", contacts)) if each in value
         }
         for each in fuels
     }
@@ -320,7 +320,8 @@ def _by_fuel(option: str, values: list[str] | None, fuels: tuple[str, ...]) -> d
         if separator and fuel in FUELS:
             if fuel not in fuels:
                 raise InvalidInput(f"{option} {value}: the change is not of {fuel}", "see --fuel")
-            meant, said = (fuel,), rest
+            meant: tuple[str, ...] = (fuel,)
+            said = rest
         else:
             meant, said = fuels, value
         for each in meant:

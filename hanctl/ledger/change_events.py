@@ -63,7 +63,7 @@ class ChangeDone(ChangeEvent):
 
 @event
 class ChangeTold(ChangeDeviceEvent):
-    """The device took a command of the change; that says nothing of what it did with it."""
+    """The device took the publication of the change; that says nothing of what it did with it."""
 
     type = "change.told"
     fuel: str
@@ -72,7 +72,7 @@ class ChangeTold(ChangeDeviceEvent):
 
 @event
 class ChangeAcknowledged(ChangeDeviceEvent):
-    """The device answered a command of the change with SUCCESS; that is no evidence that it cleared anything."""
+    """The device answered the publication with SUCCESS; that is no evidence that it cleared anything."""
 
     type = "change.acknowledged"
     fuel: str
@@ -81,7 +81,7 @@ class ChangeAcknowledged(ChangeDeviceEvent):
 
 @event
 class ChangeRefused(ChangeDeviceEvent):
-    """The device answered a command of the change with this status, or reported that it rejected the change."""
+    """The device answered the publication with this status, or reported by an event that it rejected the change."""
 
     type = "change.refused"
     level = "warning"

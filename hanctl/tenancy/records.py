@@ -1,4 +1,7 @@
-"""What becomes known of devices and changes: one fact, one row of evidence, one event, one transaction."""
+"""What becomes known of devices and changes: one fact, one row of evidence and its event, in one transaction.
+
+Commands that withdraw single messages or tariffs are evidence, and no events: they can be many.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +24,7 @@ from hanctl.ledger.change_events import (
 from hanctl.ledger.change_records import Change, ChangePart, Evidence, EvidenceKind, Fuel
 from hanctl.ledger.event import Event
 from hanctl.ledger.ledger import Ledger
-from hanctl.tenancy.verdicts import Judgement, judge
+from hanctl.tenancy.verdicts import PUBLISHED, Judgement, judge
 
 SUCCESS = 0x00
 Report = Literal["received", "cleared", "cancelled", "rejected"]
@@ -78,12 +81,13 @@ class Records:
 
     def answered(self, change: int, device: Eui64, fuel: Fuel, command: str, status: int) -> None:
         """The device answered a command with a Default Response."""
+        event: Event
         if status == SUCCESS:
-            event: Event = ChangeAcknowledged(change=change, device=device, fuel=fuel, command=command)
-            self._add(change, device, "acknowledged", fuel, command, status, event)
+            event = ChangeAcknowledged(change=change, device=device, fuel=fuel, command=command)
         else:
             event = ChangeRefused(change=change, device=device, fuel=fuel, command=command, status=status)
-            self._add(change, device, "refused", fuel, command, status, event)
+        kind: EvidenceKind = "acknowledged" if status == SUCCESS else "refused"
+        self._add(change, device, kind, fuel, command, status, event if command in PUBLISHED else None)
 
     def queried(self, change: int, device: Eui64, fuel: Fuel, command: str) -> None:
         """The device asked by itself, and is about to be answered; noted once."""

@@ -14,6 +14,7 @@ from hanctl.han.smart_energy.calendar import Calendar
 from hanctl.han.smart_energy.device_management import DeviceManagement
 from hanctl.han.smart_energy.messaging import Messaging
 from hanctl.han.smart_energy.price import Price
+from hanctl.han.smart_energy.types import MessagingControlMask, PeriodDurationType
 from hanctl.ledger.change_records import Change, ChangePart, Fuel
 from hanctl.tenancy.controls import Control
 from hanctl.tenancy.moments import to_utc2000
@@ -23,6 +24,8 @@ MESSAGES, TARIFFS, CALENDARS = "messages", "tariffs", "calendars"
 
 UNTIL_CHANGED = 0x3FFFFF
 """A billing period without an end. An assumption: that the period's duration follows the block period's convention."""
+_FROM_ITS_START = PeriodDurationType(timebase=0, control=0)
+_NO_CONFIRMATION = MessagingControlMask.deserialize(b"\x00")[0]
 CONTACT_SIZE, NAME_SIZE = 18, 16
 """Bytes. The reference stack's clients keep no more of the contact details (comms_hub.md §2.3)."""
 
@@ -85,7 +88,7 @@ def _steps(change: Change, part: ChangePart) -> Iterator[Step]:
                 Messaging.ClientCommandDefs.cancel_message,
                 part.fuel,
                 message_id=number,
-                message_control=0,
+                message_control=_NO_CONFIRMATION,
             )
     if control & Control.CLEAR_IHD_DATA_CONSUMER:
         yield _step(
@@ -136,7 +139,7 @@ def _steps(change: Change, part: ChangePart) -> Iterator[Step]:
             issuer_event_id=part.issuer_event_id,
             billing_period_start_time=to_utc2000(change.at),
             billing_period_duration=UNTIL_CHANGED,
-            billing_period_duration_type=0,
+            billing_period_duration_type=_FROM_ITS_START,
             tariff_type=part.tariff_type,
         )
 

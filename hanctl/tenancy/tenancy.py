@@ -12,7 +12,6 @@ from hanctl.clock import Clock
 from hanctl.errors import InvalidInput, NotFound
 from hanctl.eui64 import Eui64
 from hanctl.han.cluster import DefaultReply, Reply, Request
-from hanctl.han.life import Life
 from hanctl.ledger.change_records import Change
 from hanctl.ledger.ledger import Ledger
 from hanctl.tenancy.hub_data import ENDPOINTS, HubData

@@ -124,6 +124,15 @@ class TrustSection(Section):
     )
 
 
+class DataSection(Section):
+    """``[data]``: what the hub serves of the household."""
+
+    meter_stand_in: bool = Field(
+        False,
+        description="true or false: whether endpoint 3 stands in for an electricity meter, where the bench has none",
+    )
+
+
 class WebhookSection(Section):
     """``[webhook]``: who is told of activations."""
 
@@ -138,6 +147,7 @@ class Config(Section):
     dongle: DongleSection
     network: NetworkSection = Field(default_factory=lambda: NetworkSection.model_validate({}))
     join: JoinSection = Field(default_factory=lambda: JoinSection.model_validate({}))
+    data: DataSection = Field(default_factory=lambda: DataSection.model_validate({}))
     trust: TrustSection | None = None
     webhook: WebhookSection | None = None
 

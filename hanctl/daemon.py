@@ -17,6 +17,7 @@ import hanctl
 from hanctl.clock import Clock
 from hanctl.config import Config
 from hanctl.crypto.install_code import parse_install_code
+from hanctl.data.service import DataService
 from hanctl.errors import ConfigError, HanctlError, Refused
 from hanctl.eui64 import Eui64
 from hanctl.firmware.service import UpdateService
@@ -29,6 +30,7 @@ from hanctl.ledger.records import DeviceType
 from hanctl.lock import StateLock
 from hanctl.logs import log_event
 from hanctl.radio import DongleSettings, open_radio
+from hanctl.radio.endpoints import hub_endpoints
 from hanctl.radio.frames import NetworkState, Radio
 from hanctl.supervisor import Supervisor
 from hanctl.trust.hub_certificate import load_hub_credentials
@@ -48,6 +50,7 @@ def configured_radio(config: Config, eui64: Eui64 | None = None) -> Radio:
             baudrate=dongle.baudrate,
             flow_control=dongle.flow_control,
             eui64=eui64,
+            endpoints=hub_endpoints(meter_stand_in=config.data.meter_stand_in),
         )
     )
 
@@ -57,7 +60,7 @@ class Daemon:
 
     ``await run()`` is its whole life; ``start`` and ``stop`` are for those who embed it. ``serve`` False leaves out
     the control socket, as a virtual-time loop has no sockets. After ``start``: ``ledger``, ``store``, ``han``,
-    ``updates``, ``trust``.
+    ``updates``, ``data``, ``trust``.
     """
 
     lock: StateLock
@@ -65,6 +68,7 @@ class Daemon:
     store: FirmwareStore
     han: Han
     updates: UpdateService
+    data: DataService
     trust: TrustService
 
     def __init__(
@@ -184,9 +188,10 @@ class Daemon:
         subject = credentials[0].subject if credentials else None
         self._open_state(hub.state_dir)
         self.store = FirmwareStore(hub.firmware_store, self.clock)
-        self.han = Han(self.ledger, self.clock)
+        self.han = Han(self.ledger, self.clock, hub_endpoints(meter_stand_in=self.config.data.meter_stand_in))
         self.updates = UpdateService(self.ledger, self.han, self.store, self.clock)
         self.han.register(self.updates.server)
+        self.data = DataService(self.ledger, self.han, self.clock)
         trust = self.config.trust
         self.trust = TrustService(
             self.ledger,
@@ -215,6 +220,7 @@ class Daemon:
         self._supervisor.announce(network)
         self._work(self._supervisor.run())
         self._work(self.updates.run())
+        self._work(self.data.run())
         self._work(self.trust.run())
         if self.config.webhook is not None:
             from hanctl.notices import Webhook

@@ -38,6 +38,9 @@ class Client:
     def post(self, path: str, body: dict[str, Any] | None = None) -> Any:
         return self._request("POST", path, {}, json=body)
 
+    def put(self, path: str, body: dict[str, Any]) -> Any:
+        return self._request("PUT", path, {}, json=body)
+
     def upload(self, path: str, data: bytes, **query: Any) -> Any:
         return self._request("POST", path, query, content=data)
 

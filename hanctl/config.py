@@ -138,6 +138,15 @@ class TenancySection(Section):
     )
 
 
+class DataSection(Section):
+    """``[data]``: what the hub serves of the household."""
+
+    meter_stand_in: bool = Field(
+        False,
+        description="true or false: whether endpoint 3 stands in for an electricity meter, where the bench has none",
+    )
+
+
 class WebhookSection(Section):
     """``[webhook]``: who is told of activations."""
 
@@ -152,6 +161,7 @@ class Config(Section):
     dongle: DongleSection
     network: NetworkSection = Field(default_factory=lambda: NetworkSection.model_validate({}))
     join: JoinSection = Field(default_factory=lambda: JoinSection.model_validate({}))
+    data: DataSection = Field(default_factory=lambda: DataSection.model_validate({}))
     trust: TrustSection | None = None
     tenancy: TenancySection = Field(default_factory=lambda: TenancySection.model_validate({}))
     webhook: WebhookSection | None = None

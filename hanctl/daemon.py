@@ -8,6 +8,7 @@ import socket
 from collections.abc import Callable, Coroutine
 from contextlib import AsyncExitStack, suppress
 from datetime import datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,8 @@ import hanctl
 from hanctl.clock import Clock
 from hanctl.config import Config
 from hanctl.crypto.install_code import parse_install_code
+from hanctl.data.service import DataService
+from hanctl.data.snapshots import take_snapshot
 from hanctl.errors import ConfigError, HanctlError, Refused
 from hanctl.eui64 import Eui64
 from hanctl.firmware.service import UpdateService
@@ -29,9 +32,9 @@ from hanctl.ledger.records import DeviceType
 from hanctl.lock import StateLock
 from hanctl.logs import log_event
 from hanctl.radio import DongleSettings, open_radio
+from hanctl.radio.endpoints import hub_endpoints
 from hanctl.radio.frames import NetworkState, Radio
 from hanctl.supervisor import Supervisor
-from hanctl.tenancy.servers import DeviceManagementServer, EventsServer
 from hanctl.tenancy.tenancy import Tenancy
 from hanctl.trust.hub_certificate import load_hub_credentials
 from hanctl.trust.service import TrustService
@@ -50,6 +53,7 @@ def configured_radio(config: Config, eui64: Eui64 | None = None) -> Radio:
             baudrate=dongle.baudrate,
             flow_control=dongle.flow_control,
             eui64=eui64,
+            endpoints=hub_endpoints(meter_stand_in=config.data.meter_stand_in),
         )
     )
 
@@ -59,7 +63,7 @@ class Daemon:
 
     ``await run()`` is its whole life; ``start`` and ``stop`` are for those who embed it. ``serve`` False leaves out
     the control socket, as a virtual-time loop has no sockets. After ``start``: ``ledger``, ``store``, ``han``,
-    ``updates``, ``trust``, ``tenancy``.
+    ``updates``, ``data``, ``trust``, ``tenancy``.
     """
 
     lock: StateLock
@@ -67,6 +71,7 @@ class Daemon:
     store: FirmwareStore
     han: Han
     updates: UpdateService
+    data: DataService
     trust: TrustService
     tenancy: Tenancy
 
@@ -187,9 +192,10 @@ class Daemon:
         subject = credentials[0].subject if credentials else None
         self._open_state(hub.state_dir)
         self.store = FirmwareStore(hub.firmware_store, self.clock)
-        self.han = Han(self.ledger, self.clock)
+        self.han = Han(self.ledger, self.clock, hub_endpoints(meter_stand_in=self.config.data.meter_stand_in))
         self.updates = UpdateService(self.ledger, self.han, self.store, self.clock)
         self.han.register(self.updates.server)
+        self.data = DataService(self.ledger, self.han, self.clock)
         trust = self.config.trust
         self.trust = TrustService(
             self.ledger,
@@ -221,6 +227,7 @@ class Daemon:
         self._supervisor.announce(network)
         self._work(self._supervisor.run())
         self._work(self.updates.run())
+        self._work(self.data.run())
         self._work(self.trust.run())
         self._work(self.tenancy.run())
         if self.config.webhook is not None:
@@ -248,14 +255,12 @@ class Daemon:
             self.ledger,
             self.han,
             self.clock,
-            snapshots=lambda *_: (),
+            snapshots=partial(take_snapshot, self.ledger.household),
             overdue_after=timedelta(hours=settings.overdue_h),
             places=(self.config.hub.state_dir, *settings.places),
         )
-        tenancy.orders.on_done.append(lambda _: self.han.forget_answers())
-        for endpoint in (1, 2):
-            self.han.register(DeviceManagementServer(endpoint, self.ledger.household, tenancy))
-            self.han.register(EventsServer(endpoint, tenancy), both_sides=True)
+        tenancy.orders.on_done.append(lambda _: self.data.changed())
+        self.data.answer_changes(tenancy, tenancy.take_event)
         self.han.on_life.append(tenancy.alive)
         self.han.on_default_response.append(tenancy.default_response)
         return tenancy

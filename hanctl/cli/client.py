@@ -45,6 +45,9 @@ class Client:
         _check(response)
         return response.text
 
+    def put(self, path: str, body: dict[str, Any]) -> Any:
+        return self._request("PUT", path, {}, json=body)
+
     def upload(self, path: str, data: bytes, **query: Any) -> Any:
         return self._request("POST", path, query, content=data)
 

@@ -174,6 +174,10 @@ TABLE_RULES: tuple[TableRule, ...] = (
     TableRule("credit_payments", PRICE, "consumer", BILLING | CONSUMER, "the last tenant's payments"),
     TableRule("tariff_cancellations", PRICE, "device", NOTHING, "tells displays what is withdrawn: numbers alone"),
     TableRule("calendars", CALENDAR, "tariff", TARIFF | SUPPLIER, "when which price applies: " + _TARIFF_DATA),
+    TableRule("day_profiles", CALENDAR, "tariff", TARIFF | SUPPLIER, "part of a calendar: " + _TARIFF_DATA),
+    TableRule("week_profiles", CALENDAR, "tariff", TARIFF | SUPPLIER, "part of a calendar: " + _TARIFF_DATA),
+    TableRule("seasons", CALENDAR, "tariff", TARIFF | SUPPLIER, "part of a calendar: " + _TARIFF_DATA),
+    TableRule("special_days", CALENDAR, "tariff", TARIFF | SUPPLIER, "part of a calendar: " + _TARIFF_DATA),
     TableRule("calendar_cancellations", CALENDAR, "device", NOTHING, "tells displays what is withdrawn: numbers alone"),
     TableRule("message_cancellations", MESSAGING, "device", NOTHING, "tells displays what is withdrawn: numbers alone"),
     TableRule(

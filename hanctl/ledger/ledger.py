@@ -25,6 +25,7 @@ from hanctl.ledger.event import EVENT_TYPES, Event
 from hanctl.ledger.household import Household
 from hanctl.ledger.images import Images
 from hanctl.ledger.outbox import Outbox
+from hanctl.ledger.reporting import ReportingTable
 from hanctl.ledger.rows import parse_time, time_text
 from hanctl.ledger.updates import Updates
 
@@ -76,6 +77,7 @@ class Ledger:
         self.changes = Changes(self._execute, self.transaction)
         self.outbox = Outbox(self._execute, self.transaction)
         self.household = Household(self._execute, self.transaction)
+        self.reporting = ReportingTable(self._execute, self.transaction)
 
     @classmethod
     def open(cls, path: Path, clock: Clock) -> Ledger:

@@ -44,21 +44,21 @@ _ESI = EndpointRecord(
         EVENTS,
         KEY_ESTABLISHMENT,
     ),
-    output_clusters=(KEY_ESTABLISHMENT,),
+    output_clusters=(EVENTS, KEY_ESTABLISHMENT),
 )
 _GAS_PROXY = EndpointRecord(
     endpoint=GAS_PROXY_ENDPOINT,
     profile=SMART_ENERGY,
     device_id=METERING_DEVICE_ID,
     input_clusters=(BASIC, PRICE, METERING, MESSAGING, PREPAYMENT, CALENDAR, DEVICE_MANAGEMENT, EVENTS),
-    output_clusters=(),
+    output_clusters=(EVENTS,),
 )
 _METER_STAND_IN = EndpointRecord(
     endpoint=METER_ENDPOINT,
     profile=SMART_ENERGY,
     device_id=METERING_DEVICE_ID,
     input_clusters=(BASIC, METERING, PREPAYMENT, EVENTS),
-    output_clusters=(),
+    output_clusters=(EVENTS,),
 )
 
 

@@ -5,17 +5,17 @@ from __future__ import annotations
 from hanctl.data import catalogue
 from hanctl.ledger.change_records import Change, ChangePart, Fuel
 from hanctl.ledger.household import Household
-from hanctl.radio.endpoints import ESI_ENDPOINT
+from hanctl.radio.endpoints import DEVICE_MANAGEMENT, ESI_ENDPOINT, GAS_PROXY_ENDPOINT, METER_ENDPOINT
+from hanctl.tenancy.controls import Control
 from hanctl.tenancy.moments import to_utc2000
+from hanctl.tenancy.steps import CALENDARS, TARIFFS
 
-GAS_PROXY_ENDPOINT, METER_ENDPOINT = 2, 3
 ENDPOINTS: dict[Fuel, tuple[int, ...]] = {
     "electricity": (ESI_ENDPOINT, METER_ENDPOINT),
     "gas": (GAS_PROXY_ENDPOINT,),
 }
 """Where each fuel's data is; devices are told from the first."""
 
-DEVICE_MANAGEMENT = 0x0708
 PROVIDER_ID, PROVIDER_NAME, PROVIDER_CONTACT = 0x0100, 0x0101, 0x0102
 PROPOSED_ID, PROPOSED_NAME, PROPOSED_TIME, PROPOSED_CONTROL, PROPOSED_CONTACT = 0x0110, 0x0111, 0x0112, 0x0113, 0x0114
 TENANCY_TIME, TENANCY_CONTROL = 0x0200, 0x0201
@@ -59,6 +59,20 @@ class HubData:
         self._write(part.fuel, PROVIDER_NAME, part.provider_name)
         self._write(part.fuel, PROVIDER_CONTACT, part.provider_contact)
         self._withdraw_supplier(part.fuel)
+
+    def cancel(self, change: Change, part: ChangePart) -> None:
+        """A change is done: devices that ask what was cancelled are told, by number."""
+        endpoint, withdrawn = ENDPOINTS[part.fuel][0], dict(part.withdrawn)
+        if change.control & Control.CLEAR_IHD_DATA_CONSUMER:
+            body = {"implementation_date_time": to_utc2000(change.at)}
+            self._household.add(endpoint, "message_cancellations", change.at, body)
+        for what, table, name, kind_name in (
+            (TARIFFS, "tariff_cancellations", "issuer_tariff_id", "tariff_type"),
+            (CALENDARS, "calendar_cancellations", "issuer_calendar_id", "calendar_type"),
+        ):
+            for number, kind in withdrawn.get(what, ()):
+                body = {"provider_id": part.former_provider_id, name: number, kind_name: kind}
+                self._household.add(endpoint, table, change.at, body)
 
     def withdraw(self, change: Change, part: ChangePart, former: Change | None) -> None:
         """A scheduled change was cancelled; ``former``: the last of its kind that was done."""

@@ -5,10 +5,11 @@ Before it the change is scheduled, after it done; a kill in between leaves it sc
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from typing import Any
 
 from hanctl.clock import Clock
 from hanctl.data import catalogue
@@ -39,6 +40,12 @@ class Cleared:
 
 Snapshots = Callable[[int, int, datetime], Iterable[int]]
 """Takes snapshots of an endpoint's registers: (endpoint, cause, time) to the numbers of the records made."""
+
+
+Withdrawn = tuple[tuple[str, tuple[tuple[int, ...], ...]], ...]
+
+_WITHDRAWN = {MESSAGES: ("messages", "supplier_messages"), TARIFFS: ("tariffs",), CALENDARS: ("calendars",)}
+"""Tables whose records devices are told to forget one by one."""
 
 
 class _Undo(Exception):
@@ -89,8 +96,9 @@ class Moment:
         for part in parts:
             self._ledger.changes.put_part(self._numbered(change, part, now))
         result = self._clear(change.kind, change.control, change.at, [part.fuel for part in parts])
-        for part in parts:
+        for part in self._ledger.changes.parts(change.id):
             self._data.settle(change, part)
+            self._data.cancel(change, part)
         return replace(change, state="done", done_at=now, cleared=result.cleared, held=result.held)
 
     def _numbered(self, change: Change, part: ChangePart, now: datetime) -> ChangePart:
@@ -104,16 +112,11 @@ class Moment:
             withdrawn=self._withdrawn(part.fuel, catalogue.cleared_by(change.control)),
         )
 
-    def _withdrawn(self, fuel: Fuel, selection: Selection) -> tuple[tuple[str, tuple[tuple[int, ...], ...]], ...]:
-        names = {
-            MESSAGES: (("messages", "supplier_messages"), ("message_id",)),
-            TARIFFS: (("tariffs",), ("issuer_tariff_id", "tariff_type")),
-            CALENDARS: (("calendars",), ("issuer_calendar_id", "calendar_type")),
-        }
+    def _withdrawn(self, fuel: Fuel, selection: Selection) -> Withdrawn:
         found = []
-        for what, (tables, fields) in names.items():
+        for what, tables in _WITHDRAWN.items():
             numbers = {
-                tuple(int(record.body[field]) for field in fields)
+                _number(what, record.body)
                 for endpoint in ENDPOINTS[fuel]
                 for table in tables
                 if table in selection.tables
@@ -164,6 +167,15 @@ class Moment:
             for sample in self._ledger.household.samples(endpoint, table, limit=1, newest_first=True)
         ]
         return max([moment, *(time + timedelta(seconds=1) for time in newest)])
+
+
+def _number(what: str, body: Mapping[str, Any]) -> tuple[int, ...]:
+    """What a record is cancelled by."""
+    if what == MESSAGES:
+        return (int(body["message_id"]),)
+    if what == TARIFFS:
+        return int(body["issuer_tariff_id"]), int(body["tariff_type_charging_scheme"]["tariff_type"])
+    return int(body["issuer_calendar_id"]), int(body["calendar_type"])
 
 
 def _names(fuel: Fuel, found: Found) -> dict[str, int]:

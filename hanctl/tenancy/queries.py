@@ -19,8 +19,6 @@ from hanctl.tenancy.steps import Step
 
 log = structlog.get_logger()
 
-QUERIES: dict[int, ChangeKind] = {0x00: "tenancy", 0x01: "supplier"}
-"""Get Change of Tenancy, Get Change of Supplier."""
 PUBLISH_EVENT = 0x00
 FIRST_EVENTS: dict[ChangeKind, int] = {"tenancy": 0x06C0, "supplier": 0x06C4}
 REPORTS: tuple[Report, ...] = ("received", "cleared", "cancelled", "rejected")
@@ -37,13 +35,10 @@ class Answers(Protocol):
     def report(self, eui64: Eui64, kind: ChangeKind, report: Report, fuel: Fuel | None) -> bool: ...
 
 
-def answer_query(request: Request, answers: Answers) -> Reply | DefaultReply | None:
-    """The answer to a query for a change; None where the request is another. NOT_FOUND where there was no change."""
-    kind = QUERIES.get(request.command)
+def answer_query(request: Request, kind: ChangeKind, answers: Answers) -> Reply | DefaultReply:
+    """The answer to a query for the last change of a kind; NOT_FOUND where there was none."""
     fuel = fuel_of(request.destination_endpoint)
-    if kind is None or fuel is None or request.from_server:
-        return None
-    step = answers.query(request.device, kind, fuel)
+    step = None if fuel is None else answers.query(request.device, kind, fuel)
     return DefaultReply(Status.NOT_FOUND) if step is None else Reply(step.command, step.payload)
 
 

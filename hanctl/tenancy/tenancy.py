@@ -69,9 +69,13 @@ class Tenancy:
         self.messenger.resume()
         self.looks.resume()
 
-    def answer_query(self, request: Request) -> Reply | DefaultReply | None:
-        """The answer to Get Change of Tenancy or Supplier; None where the request is another."""
-        return answer_query(request, self.messenger)
+    def tenancy_asked(self, request: Request) -> Reply | DefaultReply:
+        """The answer to Get Change of Tenancy: the last one that was done; NOT_FOUND where there was none."""
+        return answer_query(request, "tenancy", self.messenger)
+
+    def supplier_asked(self, request: Request) -> Reply | DefaultReply:
+        """The answer to Get Change of Supplier, alike."""
+        return answer_query(request, "supplier", self.messenger)
 
     def take_event(self, request: Request) -> DefaultReply:
         """A command of a device's Events server."""

@@ -21,7 +21,7 @@ SAMPLE_TABLES = {"half_hours", "days"}
 NUMBERS = {
     "messages": {"message_id": 101},
     "supplier_messages": {"message_id": 202},
-    "tariffs": {"issuer_tariff_id": 303, "tariff_type": 0},
+    "tariffs": {"issuer_tariff_id": 303, "tariff_type_charging_scheme": {"tariff_type": 0}},
     "calendars": {"issuer_calendar_id": 404, "calendar_type": 3},
 }
 DISPLAY_CLUSTERS = (0x000A, 0x0700, 0x0702, 0x0703, 0x0707, 0x0708, 0x0709)
@@ -58,7 +58,9 @@ class SilentHan:
             raise self.fails
         self.sent.append({"device": eui64, **frame})
 
-    async def read_attributes(self, eui64: Eui64, *, cluster: int, attributes: Sequence[int], **_: Any) -> dict[int, Any]:
+    async def read_attributes(
+        self, eui64: Eui64, *, cluster: int, attributes: Sequence[int], **_: Any
+    ) -> dict[int, Any]:
         if self.fails is not None:
             raise self.fails
         return {each: self.holds.get((cluster, each)) for each in attributes}

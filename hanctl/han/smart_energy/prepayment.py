@@ -45,7 +45,7 @@ class Prepayment(SmartEnergyCluster):
     class AttributeDefs(BaseAttributeDefs):
         """Server side."""
 
-        payment_control_configuration: Final = read_only(0x0000, t.bitmap16)
+        payment_control_configuration: Final = read_only(0x0000, PaymentControlConfiguration)
         credit_remaining: Final = read_only(0x0001, S32)
         emergency_credit_remaining: Final = read_only(0x0002, S32)
         credit_status: Final = read_only(0x0003, t.bitmap8)

@@ -44,6 +44,7 @@ from hanctl.han.smart_energy.types import (
     PriceMatrixSubPayload,
     PriceTrailingDigitAndPriceTier,
     TariffTypeChargingScheme,
+    TierLabelsPayload,
     TrailingDigit,
     octets,
 )
@@ -73,7 +74,7 @@ class Price(SmartEnergyCluster):
         conversion_factor: Final = read_only(0x0302, U32)
         conversion_factor_trailing_digit: Final = read_only(0x0303, t.bitmap8)
         calorific_value: Final = read_only(0x0304, U32)
-        calorific_value_unit: Final = read_only(0x0305, t.enum8)
+        calorific_value_unit: Final = read_only(0x0305, CalorificValueUnit)
         calorific_value_trailing_digit: Final = read_only(0x0306, t.bitmap8)
         vars().update(family("no_tier_block_{}_price", 0x0400, count=16, type=U32))
         vars().update(grid("tier_{}_block_{}_price", 0x0410, tiers=15, blocks=16, type=U32))
@@ -83,13 +84,13 @@ class Price(SmartEnergyCluster):
         tariff_label: Final = read_only(0x0610, octets(24))
         number_of_price_tiers_in_use: Final = read_only(0x0611, U8)
         number_of_block_thresholds_in_use: Final = read_only(0x0612, U8)
-        tier_block_mode: Final = read_only(0x0613, t.enum8)
-        unit_of_measure: Final = read_only(0x0615, t.enum8)
+        tier_block_mode: Final = read_only(0x0613, TierBlockMode)
+        unit_of_measure: Final = read_only(0x0615, UnitOfMeasure)
         currency: Final = read_only(0x0616, U16)
         price_trailing_digit: Final = read_only(0x0617, t.bitmap8)
-        tariff_resolution_period: Final = read_only(0x0619, t.enum8)
+        tariff_resolution_period: Final = read_only(0x0619, TariffResolutionPeriod)
         co2: Final = read_only(0x0620, U32)
-        co2_unit: Final = read_only(0x0621, t.enum8)
+        co2_unit: Final = read_only(0x0621, CO2Unit)
         co2_trailing_digit: Final = read_only(0x0622, t.bitmap8)
         current_billing_period_start: Final = read_only(0x0700, UTC)
         current_billing_period_duration: Final = read_only(0x0701, U24)
@@ -97,7 +98,7 @@ class Price(SmartEnergyCluster):
         last_billing_period_duration: Final = read_only(0x0703, U24)
         last_billing_period_consolidated_bill: Final = read_only(0x0704, U32)
         credit_payment_due_date: Final = read_only(0x0800, UTC)
-        credit_payment_status: Final = read_only(0x0801, t.enum8)
+        credit_payment_status: Final = read_only(0x0801, CreditPaymentStatus)
         credit_payment_over_due_amount: Final = read_only(0x0802, S32)
         payment_discount: Final = read_only(0x080A, S32)
         payment_discount_period: Final = read_only(0x080B, t.enum8)
@@ -326,7 +327,7 @@ class Price(SmartEnergyCluster):
                 "command_index": U8,
                 "number_of_commands": U8,
                 "number_of_labels": U8,
-                "tier_labels_payload": t.List[t.uint8_t],
+                "tier_labels_payload": t.List[TierLabelsPayload],
             },
         )
         publish_billing_period: Final = command(

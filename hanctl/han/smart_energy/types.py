@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import zigpy.types as t
 
 from hanctl.han.smart_energy.enumerations import (
@@ -47,6 +49,11 @@ class Text(t.CharacterString):
         if len(encoded) > 254:
             raise ValueError(f"{len(encoded)} bytes of text are more than 254")
         return bytes((len(encoded),)) + encoded
+
+
+def counted(name: str) -> Any:
+    """A list whose length is told by the field ``name``."""
+    return t.StructField(length=lambda entry: getattr(entry, name))
 
 
 class TrailingDigit(t.Struct):
@@ -115,11 +122,11 @@ class PriceMatrixSubPayload(t.Struct):
 
 
 class BlockThresholdSubPayload(t.Struct):
-    """Tier in the high half of the first byte, number of thresholds in the low half; only the first threshold follows
-    in the declaration, further ones are the next elements' without that byte."""
+    """The thresholds of one tier, or of all."""
 
-    tier_number_of_block_thresholds: t.uint8_t
-    block_threshold: t.uint48_t
+    number_of_block_thresholds: t.uint4_t
+    tier: t.uint4_t
+    block_thresholds: t.List[t.uint48_t] = counted("number_of_block_thresholds")
 
 
 class TierLabelsPayload(t.Struct):
@@ -180,3 +187,35 @@ class EventLogPayload(t.Struct):
     event_id: t.uint16_t
     event_time: t.UTCTime
     event_data: OctetString
+
+
+class SnapshotTouDelivered(t.Struct):
+    """Snapshot payload type 0. Its layout is from memory: with 4 tiers it has the 48 bytes of comms_hub.md §3.1."""
+
+    current_summation: t.uint48_t
+    bill_to_date: t.uint32_t
+    bill_to_date_time_stamp: t.UTCTime
+    projected_bill: t.uint32_t
+    projected_bill_time_stamp: t.UTCTime
+    bill_trailing_digit: t.bitmap8
+    number_of_tiers_in_use: t.uint8_t
+    tier_summations: t.List[t.uint48_t] = counted("number_of_tiers_in_use")
+
+
+class SnapshotTouDeliveredNoBilling(t.Struct):
+    """Snapshot payload type 4: the same without the bill; 31 bytes for 4 tiers."""
+
+    current_summation: t.uint48_t
+    number_of_tiers_in_use: t.uint8_t
+    tier_summations: t.List[t.uint48_t] = counted("number_of_tiers_in_use")
+
+
+class PrepaySnapshotDebtCredit(t.Struct):
+    """Prepayment snapshot payload type 0, 24 bytes. Layout from memory, too."""
+
+    accumulated_debt: t.int32s
+    type_1_debt_remaining: t.uint32_t
+    type_2_debt_remaining: t.uint32_t
+    type_3_debt_remaining: t.uint32_t
+    emergency_credit_remaining: t.int32s
+    credit_remaining: t.int32s

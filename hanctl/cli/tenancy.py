@@ -8,7 +8,8 @@ from typing import Annotated, Any, Literal
 import typer
 
 from hanctl.cli.options import ConfigFile, Json, Socket, connect, eui64, examples, number
-from hanctl.cli.output import moment, print_facts, print_json, print_table, size
+from hanctl.cli.output import moment, print_json, print_table
+from hanctl.cli.tenancy_output import print_change, print_devices, print_preview, print_report
 from hanctl.errors import InvalidInput
 
 app = typer.Typer(help="Changes of tenancy and supplier, and the evidence of them.", no_args_is_help=True)
@@ -148,8 +149,8 @@ def show(change: Number, socket: Socket = None, config: ConfigFile = None, json:
     if json:
         print_json(report)
         return
-    _print_change(report)
-    _print_devices(report)
+    print_change(report)
+    print_devices(report)
 
 
 @app.command(
@@ -180,25 +181,7 @@ def report(
     if json:
         print_json(found)
         return
-    _print_change(found)
-    print("\ncleared by the hub:")
-    _print_counts(found["change"]["cleared"])
-    print("\nstill held by the hub, and given to no device:")
-    _print_counts(found["change"]["held"])
-    _print_devices(found)
-    for device in found["devices"]:
-        print(f"\n{device['eui64']}:")
-        for line in device["lines"]:
-            print(f"  {moment(line['at'])}  {line['what']}")
-    print(f"\ncaptures and logs since {moment(found['period_from'])} that a person has to deal with:")
-    for each in found["leftovers"]:
-        length = "" if each["size"] is None else f", {size(each['size'])}, written {moment(each['changed_at'])}"
-        print(f"  {each['kind']}: {each['path']}{length}")
-    if not found["leftovers"]:
-        print("  none was found")
-    print("\nwhat stays, and why:")
-    for each in found["kept"]:
-        print(f"  {each['what']}: {each['why']}")
+    print_report(found)
 
 
 @app.command(epilog=examples("hanctl tenancy cancel 3"))
@@ -337,7 +320,7 @@ def _send(body: dict[str, Any], dry_run: bool, socket: Path | None, config: Path
     if json:
         print_json(found)
     elif dry_run:
-        _print_preview(found)
+        print_preview(found)
     else:
         change = found["change"]
         print(f"change {change['id']} of {change['kind']} is {change['state']}, for {moment(change['at'])}")
@@ -345,57 +328,3 @@ def _send(body: dict[str, Any], dry_run: bool, socket: Path | None, config: Path
         for note in change["notes"]:
             print(f"note: {note}")
         print(f"its evidence: hanctl tenancy report {change['id']}")
-
-
-def _print_preview(found: dict[str, Any]) -> None:
-    print(f"nothing was done; a change of {found['kind']} now, with control 0x{found['control']:08x}:")
-    print(f"  {', '.join(found['control_names'])}")
-    if found["contactor_corrected"]:
-        from hanctl.tenancy.controls import CONTACTOR_NOTE
-
-        print(f"note: {CONTACTOR_NOTE}")
-    print("\nwould clear:")
-    _print_counts(found["would_clear"])
-    print("\nwould hold, and give to no device:")
-    _print_counts(found["would_hold"])
-    print("\nwould leave:")
-    for each in found["kept"]:
-        print(f"  {each['what']}: {each['why']}")
-
-
-def _print_change(report: dict[str, Any]) -> None:
-    change = report["change"]
-    facts = [
-        ("change", f"{change['id']} of {change['kind']}, {', '.join(part['fuel'] for part in report['parts'])}"),
-        ("state", change["state"]),
-        ("moment", moment(change["at"])),
-        ("ordered", f"{moment(change['ordered_at'])} by {change['source']}"),
-        ("done", moment(change["done_at"])),
-        ("control", f"0x{change['control']:08x}: {', '.join(report['control_names'])}"),
-    ]
-    for part in report["parts"]:
-        facts.append(("provider", f"{part['fuel']}: 0x{part['provider_id']:08x} {part['provider_name']}".rstrip()))
-    facts += [("note", note) for note in change["notes"]]
-    print_facts(facts)
-
-
-def _print_devices(report: dict[str, Any]) -> None:
-    print(f"\ndevices, {report['outstanding']} outstanding of {len(report['devices'])}:")
-    rows = [
-        (
-            device["eui64"],
-            device["device_type"],
-            device["verdict"] + (", overdue" if device["overdue"] else ""),
-            device["basis"],
-            moment(device["told_at"]),
-        )
-        for device in report["devices"]
-    ]
-    print_table(("device", "type", "verdict", "because", "told"), rows, "no device was concerned")
-
-
-def _print_counts(counts: list[list[Any]]) -> None:
-    for name, count in counts:
-        print(f"  {name}: {count}")
-    if not counts:
-        print("  nothing")

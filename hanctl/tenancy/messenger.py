@@ -137,6 +137,9 @@ class Messenger:
                 errand = self._errands.setdefault(eui64, _Errand(None))
                 if self._clock.monotonic() - errand.last_try >= FIRST_RETRY:
                     errand.again.add(number)
+                    self._hurry(eui64)
+        if any(self._open_steps(change, eui64) for change in self._records.done()):
+            self._hurry(eui64)
         self._looks.returned(eui64)
 
     # --- what devices say

@@ -12,7 +12,8 @@ _STYLE = """
 body { font: 11pt/1.4 system-ui, sans-serif; margin: 2em auto; max-width: 60em; padding: 0 1em; color: #111; }
 h1 { font-size: 1.5em; } h2 { font-size: 1.15em; margin-top: 1.6em; } h3 { font-size: 1em; margin-bottom: .2em; }
 table { border-collapse: collapse; width: 100%; } th, td { text-align: left; vertical-align: top;
-  padding: .2em .6em .2em 0; border-bottom: 1px solid #ccc; } .open { font-weight: bold; } .small { color: #555; font-size: .9em; }
+  padding: .2em .6em .2em 0; border-bottom: 1px solid #ccc; }
+.open { font-weight: bold; } .small { color: #555; font-size: .9em; }
 @media print { body { margin: 0; max-width: none; } h3, tr { break-inside: avoid; } }
 """
 

@@ -1,4 +1,4 @@
-"""Changes without a radio: a ledger in a file, a clock that obeys, and devices that are lists of what they were sent."""
+"""Changes without a radio: a ledger in a file, a clock that obeys, and devices that only note what they were sent."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from hanctl.tenancy.tenancy import Tenancy
 START = datetime(2026, 3, 1, 12, tzinfo=UTC)
 ENDPOINTS = {"electricity": (1, 3), "gas": (2,)}
 SAMPLE_TABLES = {"half_hours", "days"}
-NUMBERS = {
+NUMBERS: dict[str, dict[str, Any]] = {
     "messages": {"message_id": 101},
     "supplier_messages": {"message_id": 202},
     "tariffs": {"issuer_tariff_id": 303, "tariff_type_charging_scheme": {"tariff_type": 0}},

@@ -30,8 +30,20 @@ SERVER_ATTRIBUTES: dict[tuple[int, int], ZCLAttributeDef] = {
 
 
 def pack(command: ZCLCommandDef, **fields: Any) -> bytes:
-    """The payload of a command. Raises ValueError for a field that is missing or does not fit its type."""
-    return bytes(command.schema(**fields).serialize())
+    """The payload of a command. Structures may be given as dicts, lists of them as lists.
+
+    Raises ValueError for a field that is missing or does not fit its type.
+    """
+    return bytes(made(command.schema, fields).serialize())
+
+
+def made(kind: Any, given: Any) -> Any:
+    """A value of a zigpy type from plain Python ones."""
+    if isinstance(given, dict):
+        return kind(**{field.name: made(field.type, given[field.name]) for field in kind.fields if field.name in given})
+    if isinstance(given, list):
+        return kind([made(kind._item_type, item) for item in given])
+    return given
 
 
 def read(command: ZCLCommandDef, payload: bytes) -> Any:

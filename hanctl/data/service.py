@@ -214,7 +214,8 @@ class DataService:
 
     def _items(self, endpoint: int, *, values: bool) -> Iterable[Item]:
         held, hidden = self._ledger.household.held(endpoint), self._ledger.household.hidden(endpoint)
-        stored = {cluster: self._ledger.household.read(endpoint, cluster) for cluster, _ in held.attributes}
+        clusters = {cluster for cluster, _ in held.attributes}
+        stored = {cluster: self._ledger.household.read(endpoint, cluster) for cluster in clusters}
         for key in held.attributes:
             entry = ATTRIBUTES[key]
             value = stored[entry.cluster][entry.id].value

@@ -268,9 +268,7 @@ def test_a_device_that_joins_later_is_told_of_the_last_change_of_each_kind(radio
         await rig.join(1)
         rig.change()
         second = rig.change()
-        supplier = rig.change(
-            "supplier", providers={"electricity": Provider(17, "One"), "gas": Provider(18, "One")}
-        )
+        supplier = rig.change("supplier", providers={"electricity": Provider(17, "One"), "gas": Provider(18, "One")})
         await asyncio.sleep(60)
         await rig.join(2)
         await asyncio.sleep(60)

@@ -14,7 +14,7 @@ from typing import Any
 import httpx
 import pytest
 import zigpy.types as t
-from test_displays import CODE, Rig, display
+from display_bench import CODE, Rig, display
 from test_what_is_cleared import expected
 
 from hanctl import virtual
@@ -261,7 +261,7 @@ def test_nothing_of_the_last_consumer_is_anywhere(tmp_path: Path, capsys: pytest
         wide = [marker for marker in planter.gone if marker.size != 3]
         assert len(wide) > 300 and len(planter.gone) > 500
         assert len(found(wide, on_disk(tmp_path / "hub"))) == len(wide)
-        unseen = set(marker.place for marker in planter.gone) - set(found(planter.gone, before, short=True))
+        unseen = {marker.place for marker in planter.gone} - set(found(planter.gone, before, short=True))
         assert len(unseen) < 0.05 * len(planter.gone), unseen
         assert len(found(planter.gone, await ask_the_api(rig.daemon), short=True)) == len(planter.gone)
         assert found(planter.gone, b"".join(frame.payload for frame in sent), short=True)

@@ -121,7 +121,7 @@ def _attributes(cluster: int, content: Any) -> list[tuple[AttributeEntry, bytes]
 def _attribute(cluster: int, name: str, value: Any) -> tuple[AttributeEntry, bytes]:
     entry = BY_NAME.get((cluster, name))
     if entry is None:
-        raise BadValue("is not an attribute of this cluster; hanctl/han/smart_energy declares them")
+        raise BadValue("is not an attribute of this cluster; see: hanctl data attributes")
     return entry, serialize(entry.type, to_plain(entry.type, value))
 
 

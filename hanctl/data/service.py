@@ -138,9 +138,7 @@ class DataService:
         number = self.endpoint(endpoint)
         entry = BY_NAME.get((CLUSTER_NAMES.get(cluster, 0), attribute))
         if entry is None or entry.cluster not in self.endpoints[number]:
-            raise NotFound(
-                f"endpoint {endpoint} has no attribute {cluster}.{attribute}", "names are those of docs/data.md"
-            )
+            raise NotFound(f"endpoint {endpoint} has no attribute {cluster}.{attribute}", "see: hanctl data attributes")
         try:
             value = serialize(entry.type, to_plain(entry.type, _as_written(text, entry.type)))
         except BadValue as error:
@@ -208,7 +206,8 @@ class DataService:
 
     def _items(self, endpoint: int, *, values: bool) -> Iterable[Item]:
         held, hidden = self._ledger.household.held(endpoint), self._ledger.household.hidden(endpoint)
-        stored = {cluster: self._ledger.household.read(endpoint, cluster) for cluster, _ in held.attributes}
+        clusters = {cluster for cluster, _ in held.attributes}
+        stored = {cluster: self._ledger.household.read(endpoint, cluster) for cluster in clusters}
         for key in held.attributes:
             entry = ATTRIBUTES[key]
             value = stored[entry.cluster][entry.id].value

@@ -131,7 +131,7 @@ def attributes(
     if cluster is not None and cluster not in CLUSTER_NAMES:
         raise NotFound(f"there is no cluster {cluster}", "there are: " + ", ".join(CLUSTER_NAMES))
     names = {number: name for name, number in CLUSTER_NAMES.items()}
-    found = [
+    found: list[dict[str, Any]] = [
         {
             "cluster": names[entry.cluster],
             "id": entry.id,

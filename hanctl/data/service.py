@@ -32,7 +32,7 @@ from hanctl.data.values import serialize, shown, to_plain
 from hanctl.errors import NotFound
 from hanctl.han.han import Han
 from hanctl.han.smart_energy.clusters import CLUSTERS
-from hanctl.ledger.events import DataLoaded
+from hanctl.ledger.data_events import DataLoaded
 from hanctl.ledger.household import Selection
 from hanctl.ledger.ledger import Ledger
 from hanctl.ledger.rows import time_text

@@ -116,6 +116,39 @@ def show(
     print_table(columns, rows, "nothing is held; load a household: hanctl data load FILE")
 
 
+@app.command(epilog=examples("hanctl data attributes", "hanctl data attributes metering"))
+def attributes(
+    cluster: Annotated[
+        str | None, typer.Argument(metavar="CLUSTER", help="One cluster by its name, such as metering.")
+    ] = None,
+    json: Json = False,
+) -> None:
+    """List the attributes that can be loaded and set, with their types and classes. Needs no hub."""
+    from zigpy.zcl.foundation import DataTypeId
+
+    from hanctl.data.files import BY_NAME, CLUSTER_NAMES
+
+    if cluster is not None and cluster not in CLUSTER_NAMES:
+        raise NotFound(f"there is no cluster {cluster}", "there are: " + ", ".join(CLUSTER_NAMES))
+    names = {number: name for name, number in CLUSTER_NAMES.items()}
+    found: list[dict[str, Any]] = [
+        {
+            "cluster": names[entry.cluster],
+            "id": entry.id,
+            "name": entry.name,
+            "type": DataTypeId(entry.data_type).name.rstrip("_"),
+            "data_class": entry.data_class,
+        }
+        for entry in BY_NAME.values()
+        if cluster in (None, names[entry.cluster])
+    ]
+    if json:
+        print_json(found)
+        return
+    rows = [(item["cluster"], f"0x{item['id']:04x}", item["name"], item["type"], item["data_class"]) for item in found]
+    print_table(("cluster", "id", "name", "type", "class"), rows, "this cluster has none")
+
+
 def _value(value: Any) -> str:
     """As one cell: a table's rows are for --json."""
     return "" if value is None else f"({len(value)} rows: --json)" if isinstance(value, list) else str(value)

@@ -1,20 +1,25 @@
-"""The tables of docs/data.md, made from the class table: ``python -m hanctl.data.data_doc`` rewrites them."""
+"""The tables of docs/data.md, made from the code: ``python -m hanctl.data.data_doc`` rewrites them."""
 
 from __future__ import annotations
 
 from itertools import groupby
 from pathlib import Path
+from typing import Any
+
+import zigpy.types as t
 
 from hanctl.data.classes import ATTRIBUTE_RULES, TABLE_RULES, AttributeRule
+from hanctl.data.tables import TABLES
 from hanctl.han.smart_energy.clusters import CLUSTERS
 from hanctl.han.smart_energy.enumerations import ProposedChangeControl as Bit
+from hanctl.han.smart_energy.types import OctetString, Text
 
-BEGIN = "<!-- made by hanctl.data.data_doc: begin -->\n"
-END = "<!-- made by hanctl.data.data_doc: end -->\n"
+BEGIN = "<!-- made by hanctl.data.data_doc: {} -->\n"
+END = "<!-- end -->\n"
 
 
-def markdown() -> str:
-    """The two tables."""
+def classes() -> str:
+    """Classes of attributes and of tables."""
     lines = [
         "| cluster | attributes | class | cleared by | then reads | why |",
         "|---|---|---|---|---|---|",
@@ -29,11 +34,23 @@ def markdown() -> str:
     return "\n".join(lines) + "\n"
 
 
+def fields() -> str:
+    """What a record of each table may have."""
+    lines = ["| table | dated by | fields |", "|---|---|---|"]
+    for table in TABLES.values():
+        kinds = {field.name: field.type for field in table.schema.fields}
+        names = ", ".join(f"`{name}`{_kind(kinds[name])}" for name in table.fields)
+        lines.append(f"| `{table.name}` | {f'`{table.time}`' if table.time else 'when it is loaded'} | {names} |")
+    return "\n".join(lines) + "\n"
+
+
 def document(text: str) -> str:
-    """``text`` with the tables between the two marks made anew."""
-    head, _, rest = text.partition(BEGIN)
-    _, _, tail = rest.partition(END)
-    return head + BEGIN + markdown() + END + tail
+    """``text`` with the tables between the marks made anew."""
+    for name, made in (("classes", classes()), ("fields", fields())):
+        head, mark, rest = text.partition(BEGIN.format(name))
+        _, end, tail = rest.partition(END)
+        text = head + mark + made + end + tail
+    return text
 
 
 def _alike() -> list[list[AttributeRule]]:
@@ -52,9 +69,8 @@ def _attribute_row(rules: list[AttributeRule]) -> str:
     ids = ", ".join(f"0x{rule.first:04X}" + (f"–0x{rule.last:04X}" if rule.last > rule.first else "") for rule in rules)
     if len(rules) > 4:
         ids = f"0x{first.first:04X}, 0x{rules[1].first:04X}, … 0x{rules[-1].first:04X}"
-    return (
-        f"| {_cluster(first.cluster)} | {ids} | {first.data_class} | {_bits(first.bits)} | {reads} | {first.reason} |"
-    )
+    cluster, bits = _cluster(first.cluster), _bits(first.bits)
+    return f"| {cluster} | {ids} | {first.data_class} | {bits} | {reads} | {first.reason} |"
 
 
 def _cluster(number: int) -> str:
@@ -63,6 +79,24 @@ def _cluster(number: int) -> str:
 
 def _bits(bits: Bit) -> str:
     return " or ".join(f"{bit.name} ({bit.bit_length() - 1})" for bit in Bit if bit & bits) or "nothing"
+
+
+def _kind(kind: Any) -> str:
+    """In brackets, what is not a number."""
+    if issubclass(kind, t.UTCTime):
+        return " (time)"
+    if issubclass(kind, OctetString | Text):
+        return " (text)"
+    if issubclass(kind, t.List):
+        return f" (list of {{ {_parts(kind._item_type)} }})" if issubclass(kind._item_type, t.Struct) else " (list)"
+    return f" ({{ {_parts(kind)} }})" if issubclass(kind, t.Struct) else ""
+
+
+def _parts(kind: Any) -> str:
+    counted = any(field.length is not None for field in kind.fields)
+    return ", ".join(
+        field.name for field in kind.fields if not (counted and field.name.startswith("number_of")) and field.name
+    )
 
 
 if __name__ == "__main__":

@@ -61,7 +61,11 @@ def read_household(text: str, name: str, endpoints: Iterable[int], now: datetime
     try:
         tree = json.loads(text) if form == "json" else tomllib.loads(text)
     except (tomllib.TOMLDecodeError, json.JSONDecodeError) as error:
-        raise BadData(f"{name} is not {form.upper()}: {_without_value(str(error))}", "correct that line") from None
+        raise BadData(f"{name} is not {form.upper()}: {_lower(str(error))}", "correct that line") from None
+    except (ValueError, RecursionError):
+        raise BadData(
+            f"{name} is not {form.upper()}: a number is too long, or it nests too deep", "correct it"
+        ) from None
     served = {key: number for key, number in ENDPOINTS.items() if number in set(endpoints)}
     try:
         if not isinstance(tree, dict):
@@ -86,8 +90,8 @@ def _below(key: str | int, function: Any, *arguments: Any) -> Any:
         raise error.below(key) from None
 
 
-def _without_value(reason: str) -> str:
-    """The parser's message; it quotes at most one character of the text."""
+def _lower(reason: str) -> str:
+    """A parser's message, which quotes at most one character of the text, as the end of a sentence."""
     return reason[:1].lower() + reason[1:]
 
 
@@ -117,7 +121,7 @@ def _attributes(cluster: int, content: Any) -> list[tuple[AttributeEntry, bytes]
 def _attribute(cluster: int, name: str, value: Any) -> tuple[AttributeEntry, bytes]:
     entry = BY_NAME.get((cluster, name))
     if entry is None:
-        raise BadValue("is not an attribute of this cluster; hanctl/han/smart_energy declares them")
+        raise BadValue("is not an attribute of this cluster; see: hanctl data attributes")
     return entry, serialize(entry.type, to_plain(entry.type, value))
 
 
@@ -194,22 +198,30 @@ def read_csv(text: str, name: str, table: str, zone: str | None = None) -> list[
         raise BadData(f"{table} is not a table of intervals", "there are: " + ", ".join(INTERVALS))
     local = _zone(zone)
     found: dict[datetime, Sample] = {}
-    for number, row in enumerate(csv.reader(io.StringIO(text)), 1):
-        if not row or (number == 1 and not any(character.isdigit() for character in row[0])):
-            continue
-        try:
-            if len(row) != 2:
-                raise BadValue(f"has {len(row)} columns, not 2: time,value")
-            start = _local(row[0].strip(), local, found)
-            sample = _sample(table, start, int(row[1]) if row[1].strip().isdigit() else None)
-            if sample.time in found:
-                raise BadValue("is of a time that came before")
-        except BadValue as error:
-            raise BadData(f"{name}, line {number}: {error}", "nothing was loaded; see docs/data.md") from None
-        found[sample.time] = sample
+    lines = csv.reader(io.StringIO(text, newline=""))
+    try:
+        for row in lines:
+            if not row or (lines.line_num == 1 and not any(character.isdigit() for character in row[0])):
+                continue
+            sample = _row(row, table, local, found)
+            found[sample.time] = sample
+    except (BadValue, csv.Error) as error:
+        reason = error if isinstance(error, BadValue) else "is not CSV"
+        raise BadData(f"{name}, line {lines.line_num}: {reason}", "nothing was loaded; see docs/data.md") from None
     if not found:
         raise BadData(f"{name} has no samples", "its lines are time,value")
     return list(found.values())
+
+
+def _row(row: list[str], table: str, zone: ZoneInfo | None, before: dict[datetime, Sample]) -> Sample:
+    if len(row) != 2:
+        raise BadValue(f"has {len(row)} columns, not 2: time,value")
+    text = row[1].strip()
+    digits = text.isascii() and text.isdigit() and len(text) <= len(str(MOST_SAMPLE))
+    sample = _sample(table, _local(row[0].strip(), zone, before), int(text) if digits else None)
+    if sample.time in before:
+        raise BadValue("is of a time that came before")
+    return sample
 
 
 def _zone(name: str | None) -> ZoneInfo | None:

@@ -26,6 +26,7 @@ def line_of(text: str, path: Path, form: str) -> int | None:
 
 def _toml(text: str) -> Iterator[tuple[Path, int]]:
     counts: dict[Path, int] = {}
+    seen: set[Path] = set()
     here: Path = ()
     for number, line in enumerate(text.splitlines(), 1):
         header = _HEADER.match(line)
@@ -33,6 +34,9 @@ def _toml(text: str) -> Iterator[tuple[Path, int]]:
             here = ()
             for part in _names(header[2]):
                 here = (*here, part)
+                if here not in seen:
+                    seen.add(here)
+                    yield here, number
                 if here in counts:
                     here = (*here, counts[here])
             if header[1] == "[[":

@@ -15,7 +15,7 @@ from hanctl.han.cluster import Attribute, ClusterServer, Reporting, Status
 from hanctl.han.han import Han
 from hanctl.han.reporting import NEVER, changed_enough, due_in, is_analog, report
 from hanctl.han.zcl import Foundation
-from hanctl.ledger.events import ReportingConfigured
+from hanctl.ledger.data_events import ReportingConfigured
 from hanctl.ledger.ledger import Ledger
 from hanctl.ledger.reporting import ReportRow
 

@@ -33,7 +33,7 @@ from hanctl.errors import NotFound
 from hanctl.han.cluster import DefaultReply, Request
 from hanctl.han.han import Han
 from hanctl.han.smart_energy.clusters import CLUSTERS
-from hanctl.ledger.events import DataLoaded
+from hanctl.ledger.data_events import DataLoaded
 from hanctl.ledger.household import Selection
 from hanctl.ledger.ledger import Ledger
 from hanctl.ledger.rows import time_text
@@ -144,9 +144,7 @@ class DataService:
         number = self.endpoint(endpoint)
         entry = BY_NAME.get((CLUSTER_NAMES.get(cluster, 0), attribute))
         if entry is None or entry.cluster not in self.endpoints[number]:
-            raise NotFound(
-                f"endpoint {endpoint} has no attribute {cluster}.{attribute}", "names are those of docs/data.md"
-            )
+            raise NotFound(f"endpoint {endpoint} has no attribute {cluster}.{attribute}", "see: hanctl data attributes")
         try:
             value = serialize(entry.type, to_plain(entry.type, _as_written(text, entry.type)))
         except BadValue as error:

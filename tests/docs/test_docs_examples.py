@@ -102,6 +102,7 @@ ARROWS: dict[str, set[str]] = {
     "han": {"radio", "ledger"} | BASE,
     "firmware": {"han", "radio", "ledger"} | BASE,
     "data": {"han", "radio", "ledger"} | BASE,
+    "tenancy": {"data", "han", "radio", "ledger"} | BASE,
 }
 ABOVE_THE_SIMULATOR = {"cli", "demo", "hil", "simulator"}
 

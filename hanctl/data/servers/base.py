@@ -17,7 +17,7 @@ from hanctl.han.cluster import Attribute, DefaultReply, LaterReply, Reply, Repor
 from hanctl.han.clusters.time import zigbee_time
 from hanctl.han.errors import MalformedZcl
 from hanctl.han.smart_energy.clusters import read
-from hanctl.ledger.events import AttributeWritten
+from hanctl.ledger.data_events import AttributeWritten
 from hanctl.ledger.household import Record
 from hanctl.ledger.ledger import Ledger
 

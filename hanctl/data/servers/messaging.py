@@ -10,7 +10,7 @@ from zigpy.zcl.foundation import ZCLCommandDef
 from hanctl.data.servers.base import SUCCESS, Answer, DataServer, Handler, publish, replies
 from hanctl.han.cluster import Request
 from hanctl.han.smart_energy.messaging import Messaging
-from hanctl.ledger.events import MessageConfirmed
+from hanctl.ledger.data_events import MessageConfirmed
 from hanctl.ledger.household import Record
 
 GET = Messaging.ServerCommandDefs

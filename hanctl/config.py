@@ -54,6 +54,11 @@ def _files(value: Any, info: ValidationInfo) -> Any:
     return tuple(_from_file(each, info) for each in given)
 
 
+def _places(value: Any, info: ValidationInfo) -> Any:
+    """Like files; there may be none."""
+    return () if value == [] else _files(value, info)
+
+
 FilePath = Annotated[Path, BeforeValidator(_from_file)]
 FilePaths = Annotated[tuple[Path, ...], BeforeValidator(_files)]
 
@@ -133,7 +138,7 @@ class TenancySection(Section):
         le=8760,
         description="after how many hours a device that did not clear for all one knows is flagged, from 1 to 8760",
     )
-    places: FilePaths = Field(
+    places: Annotated[tuple[Path, ...], BeforeValidator(_places)] = Field(
         (), description="a directory, or a list of them, where packet captures and logs of the bench lie"
     )
 

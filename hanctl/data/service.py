@@ -100,7 +100,7 @@ class DataService:
                 if isinstance(server, EventsServer):
                     self._events.append(server)
 
-    def answer_changes(self, changes: Changes, events: Callable[[Request], DefaultReply]) -> None:
+    def answer_changes(self, changes: Changes, events: Callable[[Request], DefaultReply] | None = None) -> None:
         """Let queries for changes be answered by ``changes``, and devices' own events be taken by ``events``."""
         for server in self._management:
             server.changes = changes

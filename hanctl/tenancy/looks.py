@@ -35,6 +35,8 @@ Value = int | str | bytes | None
 
 AFTER_S = (60.0, 2 * 3600.0, *(day * 86400.0 for day in range(1, 8)))
 """When it is looked, counted from when the device took all of it; and whenever it comes back."""
+BEFORE_S = 60.0
+"""No longer does a device wait to be told because it is slow to be read."""
 RETURN_S = 30.0
 """A device that comes back is looked at after so long."""
 AT_ONCE = 8
@@ -72,8 +74,13 @@ class Looks:
         self._wake = asyncio.Event()
 
     async def before(self, change: Change, eui64: Eui64) -> None:
-        """Note what the device shows before it is told. Raises HanctlError where it does not answer."""
-        shown = await self._shown(eui64, self._asked(change, eui64))
+        """Note what the device shows before it is told. One that does not answer is told all the same."""
+        shown: dict[AttributeKey, Value] = {}
+        try:
+            async with asyncio.timeout(BEFORE_S):
+                shown = await self._shown(eui64, self._asked(change, eui64))
+        except (HanctlError, TimeoutError) as error:
+            log.info("a device was not read before it was told", device=eui64, change=change.id, reason=str(error))
         if shown:
             self._digests[change.id, eui64] = {key: self._digest(value) for key, value in shown.items()}
             if not any(each.kind == "showed before" for each in self._records.of(change.id, eui64)):

@@ -70,14 +70,8 @@ class Records:
         self._add(change, device, "joined later")
 
     def told(self, change: int, device: Eui64, fuel: Fuel, command: str) -> None:
-        self._add(
-            change,
-            device,
-            "told",
-            fuel,
-            command,
-            event=ChangeTold(change=change, device=device, fuel=fuel, command=command),
-        )
+        event = ChangeTold(change=change, device=device, fuel=fuel, command=command)
+        self._add(change, device, "told", fuel, command, event=event if command in PUBLISHED else None)
 
     def answered(self, change: int, device: Eui64, fuel: Fuel, command: str, status: int) -> None:
         """The device answered a command with a Default Response."""

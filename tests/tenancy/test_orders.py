@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import sqlite3
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -280,6 +281,26 @@ def test_what_is_proposed_can_be_read_until_it_is_done_or_cancelled(house: House
     assert read(0x0200) == when
     house.orders.cancel(change.id)
     assert read(0x0200) == b"\xff" * 4
+
+
+def test_devices_that_ask_what_was_cancelled_are_told_by_number(house: House) -> None:
+    house.plant([2])
+    house.orders.order("tenancy", ["gas"], control=Wanted(0x1A20))
+    household, at = house.ledger.household, to_utc2000(START)
+    assert household.records(2, "message_cancellations")[-1].body == {"implementation_date_time": at}
+    assert household.records(2, "tariff_cancellations")[-1].body["issuer_tariff_id"] == 303
+    assert household.records(2, "calendar_cancellations")[-1].body["calendar_type"] == 3
+
+
+def test_the_publication_has_the_layout_of_a_published_frame(house: House) -> None:
+    """peers.md: 19 07 00 aa000000 0100002f 00 0000002f 07000000, of 2024-12-26 11:52:32."""
+    house.hands.time = datetime(2024, 12, 26, 11, 52, 32, tzinfo=UTC)
+    house.orders.order("supplier", ["gas"], providers={"gas": Provider(0xAA, "A")})
+    change = house.orders.order("tenancy", ["gas"], control=Wanted(0x1807))
+    (part,) = house.orders.parts(change.id)
+    step = publication(change, replace(part, issuer_event_id=0x2F000001))
+    assert (step.cluster, step.command) == (0x0708, 0x00)
+    assert step.payload.hex() == "aa0000000100002f000000002f07180000"
 
 
 # --- clocks

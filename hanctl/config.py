@@ -11,7 +11,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, ValidationInfo
 
-from hanctl.errors import ConfigError
+from hanctl.errors import ConfigError, InvalidInput
+from hanctl.eui64 import Eui64, parse_eui64
 from hanctl.paths import default_socket, default_state_dir
 
 MAX_SOCKET_PATH = 107
@@ -57,6 +58,16 @@ def _files(value: Any, info: ValidationInfo) -> Any:
 def _places(value: Any, info: ValidationInfo) -> Any:
     """Like files; there may be none."""
     return () if value == [] else _files(value, info)
+
+
+def _eui64s(value: Any) -> Any:
+    """A list of addresses, as a set."""
+    if not isinstance(value, list) or not value or not all(isinstance(each, str) for each in value):
+        raise ValueError
+    try:
+        return frozenset(parse_eui64(each) for each in value)
+    except InvalidInput as error:
+        raise ValueError from error
 
 
 FilePath = Annotated[Path, BeforeValidator(_from_file)]
@@ -143,6 +154,26 @@ class TenancySection(Section):
     )
 
 
+class FirmwareSection(Section):
+    """``[firmware]``: whose images are taken. Without roots and certificates, signatures are not verified."""
+
+    signatures: Literal["require", "warn", "off"] = Field(
+        "warn",
+        description='"require" (images are added and served only if verified), "warn" or "off" (nobody looks)',
+    )
+    signature_roots: FilePaths = Field(
+        (),
+        description="the file of an authority that certifies who signs images, as hanctl ca show --json writes it; "
+        "or a list of files",
+    )
+    signers: Annotated[frozenset[Eui64], BeforeValidator(_eui64s)] = Field(
+        frozenset(), description="a list of the EUI64s of those who may sign, of all that the roots certify"
+    )
+    supplier_certificates: FilePaths = Field(
+        (), description="the file of a supplier's certificate for digital signatures (PEM or DER); or a list of files"
+    )
+
+
 class DataSection(Section):
     """``[data]``: what the hub serves of the household."""
 
@@ -166,6 +197,7 @@ class Config(Section):
     dongle: DongleSection
     network: NetworkSection = Field(default_factory=lambda: NetworkSection.model_validate({}))
     join: JoinSection = Field(default_factory=lambda: JoinSection.model_validate({}))
+    firmware: FirmwareSection = Field(default_factory=lambda: FirmwareSection.model_validate({}))
     data: DataSection = Field(default_factory=lambda: DataSection.model_validate({}))
     trust: TrustSection | None = None
     tenancy: TenancySection = Field(default_factory=lambda: TenancySection.model_validate({}))
@@ -227,6 +259,7 @@ def _sections() -> dict[str, type[Section]]:
         "dongle": DongleSection,
         "network": NetworkSection,
         "join": JoinSection,
+        "firmware": FirmwareSection,
         "trust": TrustSection,
         "tenancy": TenancySection,
         "webhook": WebhookSection,

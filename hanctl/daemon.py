@@ -22,6 +22,7 @@ from hanctl.data.service import DataService
 from hanctl.data.snapshots import take_snapshot
 from hanctl.errors import ConfigError, HanctlError, Refused
 from hanctl.eui64 import Eui64
+from hanctl.firmware.image_check import SignatureChecker
 from hanctl.firmware.service import UpdateService
 from hanctl.firmware.store import FirmwareStore
 from hanctl.han.han import Han
@@ -186,12 +187,15 @@ class Daemon:
         await self.trust.remove(eui64, "asked for")
 
     async def _start(self) -> None:
-        hub = self.config.hub
+        hub, firmware = self.config.hub, self.config.firmware
+        signatures = SignatureChecker.load(
+            firmware.signatures, firmware.signature_roots, firmware.signers, firmware.supplier_certificates
+        )
         webhook_secret = self._webhook_secret()
         credentials = load_hub_credentials(self.config.trust.certificate) if self.config.trust is not None else []
         subject = credentials[0].subject if credentials else None
         self._open_state(hub.state_dir)
-        self.store = FirmwareStore(hub.firmware_store, self.clock)
+        self.store = FirmwareStore(hub.firmware_store, self.clock, signatures)
         self.han = Han(self.ledger, self.clock, hub_endpoints(meter_stand_in=self.config.data.meter_stand_in))
         self.updates = UpdateService(self.ledger, self.han, self.store, self.clock)
         self.han.register(self.updates.server)
@@ -226,6 +230,7 @@ class Daemon:
         self.ledger.record(HubStarted(version=hanctl.__version__))
         self._supervisor.announce(network)
         self._work(self._supervisor.run())
+        self._work(self.store.run())
         self._work(self.updates.run())
         self._work(self.data.run())
         self._work(self.trust.run())

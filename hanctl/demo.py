@@ -74,13 +74,18 @@ class Audience:
     progress: Callable[[Progress], None]
 
 
-async def run(radio: Literal["ezsp", "znp"], directory: Path, audience: Audience) -> ActivationNotice:
-    """Run the demonstration with its state in ``directory``; returns the activation notice. Raises DemoFailed."""
+async def run(
+    radio: Literal["ezsp", "znp"], directory: Path, audience: Audience, pcap: Path | None = None
+) -> ActivationNotice:
+    """Run the demonstration with its state in ``directory``; returns the activation notice. Raises DemoFailed.
+
+    ``pcap``: a file for what is on air, as ``World.capture`` writes it.
+    """
     authority = BenchAuthority.create()
     hub, device = (authority.issue(eui64, valid_from=0) for eui64 in (DONGLE_EUI64[radio], DISPLAY))
     certificate = directory / "hub-certificate.json"
     save_credentials(certificate, hub)
-    async with _simulation(radio, display(device), audience) as (world, url):
+    async with _simulation(radio, display(device), audience, pcap) as (world, url):
         config = Config.model_validate(
             {
                 "trust": {"certificate": str(certificate)},
@@ -106,10 +111,11 @@ async def run(radio: Literal["ezsp", "znp"], directory: Path, audience: Audience
 
 @asynccontextmanager
 async def _simulation(
-    radio: Literal["ezsp", "znp"], device: DeviceSpec, audience: Audience
+    radio: Literal["ezsp", "znp"], device: DeviceSpec, audience: Audience, pcap: Path | None
 ) -> AsyncIterator[tuple[World, str]]:
     world = World.build([device], kind=radio)
     world.listen(audience.device)
+    capture = None if pcap is None else world.capture(pcap)
     port = TcpPort(world.dongle)
     await port.open()
     try:
@@ -118,6 +124,8 @@ async def _simulation(
     finally:
         world.stop()
         await port.close()
+        if capture is not None:
+            capture.close()
 
 
 async def _update(daemon: Daemon, world: World, audience: Audience) -> ActivationNotice:

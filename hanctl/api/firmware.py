@@ -27,20 +27,24 @@ def router(daemon: Daemon) -> APIRouter:
     def view(update: Update) -> UpdateView:
         return update_view(update, daemon.updates.progress(update.id))
 
+    def shown(file_sha256: str) -> ImageView:
+        return image_view(daemon.store.describe(file_sha256), daemon.store.verdict(file_sha256))
+
     @routes.get("/images")
-    async def images() -> list[Image]:
-        return daemon.store.list()
+    async def images() -> list[ImageView]:
+        return [shown(image.file_sha256) for image in daemon.store.list()]
 
     @routes.post("/images", status_code=HTTPStatus.CREATED, openapi_extra=_UPLOAD)
     async def add(request: Request, name: str = "image", form: FormChoice = "auto") -> ImageView:
         """Add an image; the body is the file. Adding the same file again changes nothing."""
-        added = daemon.updates.add_image(await _body(request), form=form, name=name)
-        return image_view(daemon.store.describe(added.file_sha256))
+        data = await _body(request)
+        await daemon.store.judge(data, form)
+        return shown(daemon.updates.add_image(data, form=form, name=name).file_sha256)
 
     @routes.get("/images/{file_sha256}")
     async def image(file_sha256: str) -> ImageView:
         """One image, by its hash or an unambiguous beginning of it."""
-        return image_view(daemon.store.describe(file_sha256))
+        return shown(file_sha256)
 
     @routes.delete("/images/{file_sha256}")
     async def remove(file_sha256: str) -> Image:

@@ -8,7 +8,9 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr
 
+from hanctl.firmware.image_check import NOT_LOOKED_AT
 from hanctl.firmware.open_updates import Progress
+from hanctl.firmware.signature import Verdict
 from hanctl.firmware.store import StoredImage
 from hanctl.ledger.records import Activation, DeviceType, Image, Update
 from hanctl.trust.device_log import LogEntry
@@ -62,15 +64,16 @@ def update_view(update: Update, progress: Progress) -> UpdateView:
 
 @dataclass(frozen=True, slots=True)
 class ImageView(Image):
-    """An image with why it was read in this form, and what the parser remarked."""
+    """An image with why it was read in this form, what the parser remarked, and the verdict on its signature."""
 
     form_reason: str = ""
     notes: tuple[str, ...] = ()
+    signature: Verdict = NOT_LOOKED_AT
 
 
-def image_view(stored: StoredImage) -> ImageView:
+def image_view(stored: StoredImage, signature: Verdict) -> ImageView:
     values: dict[str, Any] = {field.name: getattr(stored.record, field.name) for field in fields(Image)}
-    return ImageView(**values, form_reason=stored.form_reason, notes=tuple(stored.parsed.notes))
+    return ImageView(**values, form_reason=stored.form_reason, notes=tuple(stored.parsed.notes), signature=signature)
 
 
 class AttributeOrder(_Order):

@@ -65,6 +65,8 @@ def load(
 
 @app.command(
     name="set",
+    # A value may be negative.
+    context_settings={"ignore_unknown_options": True},
     epilog=examples(
         "hanctl data set gas metering.current_summation_delivered 4711000",
         "hanctl data set esi price.standing_charge 26110",
@@ -131,12 +133,13 @@ def attributes(
     if cluster is not None and cluster not in CLUSTER_NAMES:
         raise NotFound(f"there is no cluster {cluster}", "there are: " + ", ".join(CLUSTER_NAMES))
     names = {number: name for name, number in CLUSTER_NAMES.items()}
+    names_of_types = {int(kind): kind.name.rstrip("_") for kind in DataTypeId}
     found: list[dict[str, Any]] = [
         {
             "cluster": names[entry.cluster],
             "id": entry.id,
             "name": entry.name,
-            "type": DataTypeId(entry.data_type).name.rstrip("_"),
+            "type": names_of_types[entry.data_type],
             "data_class": entry.data_class,
         }
         for entry in BY_NAME.values()

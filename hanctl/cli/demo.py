@@ -25,13 +25,21 @@ if TYPE_CHECKING:
     from hanctl.ledger.ledger import Recorded
     from hanctl.simulator.device_event import DeviceEvent
 
-EPILOG = examples("hanctl demo", "hanctl demo --radio znp")
+EPILOG = examples("hanctl demo", "hanctl demo --radio znp", "hanctl demo --pcap demo.pcap")
 
 
 def demo(
     radio: Annotated[
         Literal["ezsp", "znp"], typer.Option(help="The serial protocol of the simulated dongle.")
     ] = "ezsp",
+    pcap: Annotated[
+        Path | None,
+        typer.Option(
+            help="Record the air to this file, as a sniffer would hear it, and its keys to FILE.keys.",
+            metavar="FILE",
+            show_default=False,
+        ),
+    ] = None,
 ) -> None:
     """Update a simulated PPMID from joining to the activation notice, over true serial bytes.
 
@@ -49,7 +57,7 @@ def demo(
     console.print(f"A simulated {radio.upper()} dongle with one PPMID, and the hub on its serial line.")
     with _Stage(console) as stage, TemporaryDirectory(prefix="hanctl-demo-") as directory:
         audience = demonstration.Audience(stage.hub, stage.device, stage.progress)
-        notice = asyncio.run(_until_terminated(demonstration.run(radio, Path(directory), audience)))
+        notice = asyncio.run(_until_terminated(demonstration.run(radio, Path(directory), audience, pcap)))
     _print_notice(notice)
 
 

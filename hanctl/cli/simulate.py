@@ -6,6 +6,7 @@ import asyncio
 import logging
 import signal
 from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -26,6 +27,7 @@ PROGRESS_STEP = 0.1
 EPILOG = examples(
     "hanctl simulate --radio ezsp --tcp 127.0.0.1:6638 --devices configs/devices.toml",
     "hanctl simulate --radio znp --pty /tmp/znp --state .state/simulator",
+    "hanctl simulate --devices configs/devices.toml --pcap han.pcap --pcap-keys han.pcap.keys",
 )
 
 
@@ -48,6 +50,14 @@ def simulate(
         Path | None, typer.Option(help="Devices file, see configs/devices.toml.", show_default=False)
     ] = None,
     seed: Annotated[int, typer.Option(help="Seed of every random choice.")] = 0,
+    pcap: Annotated[
+        Path | None,
+        typer.Option(help="Record the air to this file, as a sniffer would hear it.", show_default=False),
+    ] = None,
+    pcap_keys: Annotated[
+        Path | None,
+        typer.Option(help="File for the keys of --pcap, as Wireshark reads them; else FILE.keys.", show_default=False),
+    ] = None,
 ) -> None:
     """Run a simulated dongle, and the devices of a devices file, until Ctrl-C."""
     from hanctl.simulator.devices_file import load_devices
@@ -58,8 +68,13 @@ def simulate(
     address = _address(tcp) if tcp else None
     if address is None and pty is None:
         address = _address(DEFAULT_TCP)
+    if pcap is None and pcap_keys is not None:
+        raise InvalidInput("--pcap-keys has keys of no capture", "give --pcap FILE too")
     world = World.build(specs, kind=radio, protocol_version=ezsp_version, seed=seed, state=state)
-    asyncio.run(_serve(world, radio, address, pty, specs))
+    with ExitStack() as stack:
+        if pcap is not None:
+            stack.callback(world.capture(pcap, pcap_keys).close)
+        asyncio.run(_serve(world, radio, address, pty, specs))
 
 
 async def _serve(

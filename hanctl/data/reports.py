@@ -50,35 +50,29 @@ class Reports:
         """See ``AttributeStore.configure``."""
         key = (device, endpoint, cluster, wanted.attribute)
         rows = self._ledger.reporting.all(device)
-        if wanted.max_s == NEVER:
-            self._ledger.reporting.remove(*key)
-        elif wanted.max_s and wanted.min_s > wanted.max_s:
+        ends = wanted.max_s == NEVER
+        if not ends and wanted.max_s and wanted.min_s > wanted.max_s:
             return Status.INVALID_VALUE
-        elif len(rows) >= MOST_PER_DEVICE and all(row.key != key for row in rows):
+        if not ends and len(rows) >= MOST_PER_DEVICE and all(row.key != key for row in rows):
             return Status.INSUFFICIENT_SPACE
-        else:
-            self._ledger.reporting.put(
-                ReportRow(
-                    device,
-                    device_endpoint,
-                    endpoint,
-                    cluster,
-                    wanted.attribute,
-                    wanted.min_s,
-                    wanted.max_s,
-                    wanted.change,
+        row = ReportRow(
+            device, device_endpoint, endpoint, cluster, wanted.attribute, wanted.min_s, wanted.max_s, wanted.change
+        )
+        with self._ledger.transaction():
+            if ends:
+                self._ledger.reporting.remove(*key)
+            else:
+                self._ledger.reporting.put(row)
+            self._ledger.record(
+                ReportingConfigured(
+                    device=device,
+                    endpoint=endpoint,
+                    cluster=cluster,
+                    attribute=wanted.attribute,
+                    min_s=wanted.min_s,
+                    max_s=wanted.max_s,
                 )
             )
-        self._ledger.record(
-            ReportingConfigured(
-                device=device,
-                endpoint=endpoint,
-                cluster=cluster,
-                attribute=wanted.attribute,
-                min_s=wanted.min_s,
-                max_s=wanted.max_s,
-            )
-        )
         self._sent.pop(key, None)
         self.wake()
         return Status.SUCCESS

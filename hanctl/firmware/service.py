@@ -26,13 +26,12 @@ from hanctl.firmware.open_updates import OpenUpdates, Progress
 from hanctl.firmware.server import OtaServer
 from hanctl.firmware.store import FirmwareStore
 from hanctl.ledger.events import (
-    ImageAdded,
-    ImageRemoved,
     UpdateCancelled,
     UpdateFailed,
     UpdateOrdered,
     UpdateReleased,
 )
+from hanctl.ledger.image_events import ImageRemoved
 from hanctl.ledger.ledger import Ledger
 from hanctl.ledger.records import Activation, Device, Image, Update
 from hanctl.ledger.rows import time_text
@@ -187,17 +186,8 @@ class UpdateService:
 
     def _record_image(self, image: Image) -> None:
         self._ledger.images.put(image)
-        self._ledger.record(
-            ImageAdded(
-                file_sha256=image.file_sha256,
-                manufacturer_image_sha256=image.manufacturer_image_sha256,
-                form=image.form,
-                manufacturer_code=image.manufacturer_code,
-                image_type=image.image_type,
-                file_version=image.file_version,
-                size=image.size,
-            )
-        )
+        for event in self._store.added(image):
+            self._ledger.record(event)
 
     def _get(self, update_id: int) -> Update:
         update = self._ledger.updates.get(update_id)

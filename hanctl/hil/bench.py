@@ -19,6 +19,7 @@ from hanctl.config import Config
 from hanctl.daemon import Daemon
 from hanctl.hil import memory
 from hanctl.simulator.device_spec import DeviceSpec
+from hanctl.simulator.sniffer.capture import Capture
 from hanctl.simulator.world import World
 
 _NUMBERS = itertools.count(1)
@@ -59,6 +60,7 @@ class Bench:
         )
         self.hub: Daemon | None = None
         self._tasks: set[asyncio.Task[Any]] = set()
+        self._capture: Capture | None = None
         loop = asyncio.get_running_loop()
         loop.set_task_factory(_task_factory)  # type: ignore[arg-type]
         self.clock = LoopClock(loop, datetime(2026, 1, 1, tzinfo=UTC))
@@ -69,6 +71,11 @@ class Bench:
             }
             | dict(sections or {})
         )
+
+    def capture(self, pcap: Path) -> Capture:
+        """As ``World.capture``, by the bench's clock; it ends with the bench."""
+        self._capture = self.world.capture(pcap, now=lambda: self.clock.now().timestamp())
+        return self._capture
 
     async def start(self) -> Daemon:
         """Start the hub. The dongle must have power. Raises what ``Daemon.start`` raises."""
@@ -99,4 +106,6 @@ class Bench:
             await self.hub.stop("the bench is closed")
             self.hub = None
         self.world.stop()
+        if self._capture is not None:
+            self._capture.close()
         memory.unplug(self.name)

@@ -1,4 +1,4 @@
-"""Every event of the hub, typed. Event names are an interface: docs/events.md lists them all.
+"""Every event of the hub but those of images (``image_events``), typed. Names are an interface: docs/events.md.
 
 An event holds only what may be shown to anybody who may read the log: no key, no install code, no consumer value.
 """
@@ -231,28 +231,6 @@ class DeviceVersionRead(DeviceEvent):
     type = "device.version_changed"
     old_version: int | None
     new_version: int
-
-
-@event
-class ImageAdded(Event):
-    """An image was added to the firmware store."""
-
-    type = "image.added"
-    file_sha256: str
-    manufacturer_image_sha256: str | None
-    form: str
-    manufacturer_code: int
-    image_type: int
-    file_version: int
-    size: int
-
-
-@event
-class ImageRemoved(Event):
-    """An image was removed from the firmware store."""
-
-    type = "image.removed"
-    file_sha256: str
 
 
 @event

@@ -17,7 +17,7 @@ import structlog
 
 from hanctl.clock import Clock
 from hanctl.eui64 import Eui64
-from hanctl.ledger import change_events, data_events  # noqa: F401 - so that their events are known when they are read
+from hanctl.ledger import change_events, data_events, image_events  # noqa: F401 - so that their events are known
 from hanctl.ledger.changes import Changes
 from hanctl.ledger.database import open_database
 from hanctl.ledger.devices import Devices

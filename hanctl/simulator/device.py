@@ -55,6 +55,7 @@ class SimulatedDevice:
         identity = OtaIdentity(spec.eui64, spec.manufacturer_code, spec.image_type, spec.hardware_version)
         self.client = OtaClient(identity, self.storage, medium.rng, spec.ota, spec.timings)
         self.endpoints = {e.endpoint: e for e in spec.endpoints}
+        self._joining_key = spec.link_key
         self.listeners: list[Listener] = []
         self._ota_endpoint = next((e for e in self.endpoints.values() if OTA in e.output_clusters), None)
         self._timers = Timers()
@@ -100,7 +101,7 @@ class SimulatedDevice:
     @property
     def link_key(self) -> bytes:
         """The key of its APS encryption with the trust centre, 16 bytes."""
-        return self.storage.link_key or self.spec.link_key
+        return self.storage.link_key or self._joining_key
 
     @property
     def ota_state(self) -> OtaState:

@@ -64,6 +64,8 @@ class Joiner:
         if self.node.nwk is None:
             return
         self.timers.cancel("watch")
+        if self.medium.observer is not None:
+            self.medium.observer.leave(self.node, rejoin=rejoin)
         if rejoin:
             self.node.nwk = None
         else:
@@ -74,6 +76,8 @@ class Joiner:
 
     def _try(self) -> None:
         lost = self.medium.rng.random() < self.spec.link.loss
+        if self.medium.observer is not None:
+            self.medium.observer.scan(self.node, heard=not lost)
         if lost or not self._enter():
             self.timers.set("join", self.spec.join_retry_s, self._try)
 

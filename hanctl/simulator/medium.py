@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from hanctl.eui64 import Eui64
+from hanctl.simulator.observer import Observer
 
 LOGGER = logging.getLogger(__name__)
 
@@ -66,6 +67,11 @@ class ApsFrame:
     @property
     def broadcast(self) -> bool:
         return self.destination >= FIRST_BROADCAST
+
+    @property
+    def secured(self) -> bool:
+        """Whether it goes under a link key."""
+        return self.encrypted and not self.broadcast and self.link_key is not None
 
     def readable(self, link_key: bytes | None) -> bool:
         """Whether a receiver that has this link key with the sender can decrypt it."""
@@ -161,6 +167,7 @@ class Medium:
     coordinator: Coordinator | None = None
     nodes: list[Node] = field(default_factory=list)
     counts: Counts = field(default_factory=Counts)
+    observer: Observer | None = None
     _held: dict[Eui64, list[_Held]] = field(default_factory=dict)
     _unacknowledged: dict[BlockId, _Attempt] = field(default_factory=dict)
 
@@ -191,7 +198,10 @@ class Medium:
         """Send from a device to the dongle, or broadcast from a device."""
         self.counts.sent += 1
         if frame.broadcast:
-            if self._reach(node) and not self._lost(node):
+            heard = self._reach(node) and not self._lost(node)
+            if self.observer is not None:
+                self.observer.broadcast(node, frame, heard=heard)
+            if heard:
                 self._later(node.link.delay_s, self._deliver, node, frame)
             self._later(UNREACHABLE_S, done, True)
             return
@@ -199,9 +209,11 @@ class Medium:
 
     def poll(self, node: Node) -> None:
         """A sleepy child asks its parent for held frames."""
-        if self.coordinator is None or not self.coordinator.hearing():
-            return
-        for held in self._held.pop(node.eui64, []):
+        heard = self.coordinator is not None and self.coordinator.hearing()
+        waiting = self._held.pop(node.eui64, []) if heard else []
+        if self.observer is not None and not waiting:
+            self.observer.poll(node, heard=heard)
+        for held in waiting:
             if held.expiry is not None:
                 held.expiry.cancel()
             self._attempt(node, held.frame, held.done)
@@ -211,7 +223,10 @@ class Medium:
         attempt = self._unacknowledged.get(block)
         if attempt is None:
             return
-        if not self._lost(node):
+        heard = not self._lost(node)
+        if self.observer is not None:
+            self.observer.acknowledgement(node, attempt.frame, heard=heard)
+        if heard:
             self._later(node.link.delay_s, self._block_done, block, True)
 
     def leave(self, node: Node) -> None:
@@ -229,6 +244,8 @@ class Medium:
         self._held.clear()
 
     def _broadcast(self, frame: ApsFrame) -> None:
+        if self.observer is not None:
+            self.observer.broadcast(None, frame, heard=True)
         for node in self.nodes:
             if node.nwk is None or not node.powered:
                 continue
@@ -283,23 +300,34 @@ class Medium:
 
     def _try(self, attempt: _Attempt) -> None:
         attempt.tries += 1
-        if not self._reach(attempt.node) or self._lost(attempt.node):
-            self._failed(attempt)
-        else:
+        if self._transmitted(attempt):
             self._later(attempt.node.link.delay_s, self._arrive, attempt)
+        else:
+            self._failed(attempt)
+
+    def _transmitted(self, attempt: _Attempt) -> bool:
+        """One transmission: whether its receiver hears it."""
+        heard = self._reach(attempt.node) and not self._lost(attempt.node)
+        if self.observer is not None:
+            self.observer.unicast(attempt.node, attempt.frame, heard=heard)
+        return heard
 
     def _arrive(self, attempt: _Attempt) -> None:
         node, frame = attempt.node, attempt.frame
         if not self._reach(node):
             self._failed(attempt)
             return
+        if not attempt.received and not self._taken(node, frame):
+            self._failed(attempt)
+            return
+        acknowledged = frame.ack_request and not frame.broadcast
+        lost = acknowledged and self._lost(node)
+        if acknowledged and self.observer is not None:
+            self.observer.acknowledgement(node, frame, heard=not lost)
         if not attempt.received:
-            if not self._taken(node, frame):
-                self._failed(attempt)
-                return
             attempt.received = True
             self._deliver(node, frame)
-        if frame.ack_request and self._lost(node):
+        if lost:
             self._failed(attempt)
         else:
             self._later(node.link.delay_s, attempt.done, True)
@@ -328,7 +356,7 @@ class Medium:
             if attempt.tries > 1 + APS_RETRIES:
                 self._block_done(identity, False)
                 return
-            if self._reach(node) and not self._lost(node):
+            if self._transmitted(attempt):
                 self._later(node.link.delay_s, arrive)
             self._later(APS_ACK_WAIT_S, try_once)
 

@@ -30,6 +30,9 @@ def request_partner_key(stack: Stack, requester: Node, other: Eui64) -> None:
         return
     nodes = {node.eui64: node for node in stack.medium.nodes if node.nwk is not None}
     both = [(requester.eui64, other), (other, requester.eui64)]
+    observer, own_key = stack.medium.observer, stack.link_key(requester.eui64)
+    if observer is not None and own_key is not None:
+        observer.partner_key_request(requester, other, own_key)
     if not stack.policy.partner_keys:
         stack.listener.partner_key_event(requester.eui64, "denied")
     elif any(eui64 not in stack.key_table or eui64 not in nodes for eui64, _ in both):
@@ -38,6 +41,8 @@ def request_partner_key(stack: Stack, requester: Node, other: Eui64) -> None:
         key = stack.medium.rng.randbytes(KEY_SIZE)
         for eui64, partner in both:
             node = nodes[eui64]
+            if observer is not None:
+                observer.partner_key(node, partner, key, stack.key_table[eui64], asked=node is requester)
             if isinstance(node, Partner):
                 asyncio.get_running_loop().call_later(node.link.delay_s, node.take_partner_key, partner, key)
         stack.listener.partner_key_event(requester.eui64, "sent")

@@ -166,6 +166,8 @@ class TrustCentre:
             return None
         offered = self._key_offered_to(node.eui64)
         nwk = self._new_address()
+        if self.medium.observer is not None:
+            self.medium.observer.association(node, nwk, offered)
         if offered is None:
             self._tell_join(node.eui64, nwk, JoinKind.UNSECURED_JOIN, denied=True)
             return None
@@ -182,6 +184,8 @@ class TrustCentre:
         child = self.children.get(node.eui64)
         if not self.hearing() or self.network is None or child is None or network_key != self.network.key:
             return None
+        if self.medium.observer is not None:
+            self.medium.observer.rejoin(node, child.nwk)
         self._tell_join(node.eui64, child.nwk, JoinKind.SECURED_REJOIN, denied=False)
         return child.nwk
 
@@ -195,6 +199,8 @@ class TrustCentre:
         child = self.children.get(node.eui64)
         nwk = child.nwk if child is not None else self._new_address()
         allowed = self.policy.trust_centre_rejoins and self.key_table.get(node.eui64) == link_key
+        if self.medium.observer is not None:
+            self.medium.observer.trust_centre_rejoin(node, nwk, link_key if allowed else None)
         self._tell_join(node.eui64, nwk, JoinKind.UNSECURED_REJOIN, denied=not allowed)
         if not allowed:
             return None

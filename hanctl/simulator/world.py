@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Literal
@@ -13,6 +14,7 @@ from hanctl.simulator.device_event import Listener
 from hanctl.simulator.device_spec import DeviceSpec
 from hanctl.simulator.dongle import Dongle, Flash, SimulatorError
 from hanctl.simulator.medium import Medium
+from hanctl.simulator.sniffer.capture import Capture
 from hanctl.simulator.stack import Stack
 
 Kind = Literal["ezsp", "znp"]
@@ -79,6 +81,15 @@ class World:
                 return device
         names = ", ".join(d.spec.name for d in self.devices) or "none"
         raise SimulatorError(f"there is no simulated device '{name}'", f"devices: {names}")
+
+    def capture(self, pcap: Path, keys: Path | None = None, *, now: Callable[[], float] = time.time) -> Capture:
+        """Record from now on what is on air, until the capture is closed; ``now`` gives seconds since the epoch.
+
+        ``pcap`` gets IEEE 802.15.4 frames, and ``keys`` all that they need, as a Wireshark table; it is named as
+        ``pcap`` with ".keys" behind unless given. Both files are for their owner alone. Raises SimulatorError where one
+        cannot be written.
+        """
+        return Capture(self.stack, pcap, keys or pcap.with_name(pcap.name + ".keys"), now)
 
     def listen(self, listener: Listener) -> None:
         """Tell ``listener`` of every event of every device."""

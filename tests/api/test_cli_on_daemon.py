@@ -55,6 +55,18 @@ async def start(daemon: Daemon, *arguments: str) -> asyncio.subprocess.Process:
     )
 
 
+def asked(daemon: Daemon) -> asyncio.Event:
+    """Set once a command has asked the daemon for an update, and so is at work."""
+    event, get = asyncio.Event(), daemon.ledger.updates.get
+
+    def noted(number: int) -> Update | None:
+        event.set()
+        return get(number)
+
+    daemon.ledger.updates.get = noted  # type: ignore[method-assign, assignment]
+    return event
+
+
 async def finish(process: asyncio.subprocess.Process, given: str = "") -> Done:
     out, err = await process.communicate(given.encode())
     assert process.returncode is not None
@@ -178,8 +190,9 @@ async def test_an_update_from_file_to_cancellation(daemon: Daemon, tmp_path: Pat
 )
 async def test_wait_ends_as_the_update_ends(daemon: Daemon, state: str, code: ExitCode, text: str) -> None:
     update = order(daemon)
-    process = await start(daemon, "update", "wait", str(update.id), "--timeout", "1m")
-    await asyncio.sleep(1)
+    at_work = asked(daemon)
+    process = await start(daemon, "update", "wait", str(update.id), "--timeout", "5m")
+    await at_work.wait()
     assert process.returncode is None
     end(daemon, update, state, "no power" if state == "failed" else None)
     done = await finish(process)
@@ -191,9 +204,9 @@ async def test_wait_outlasts_a_restart_of_the_daemon(tmp_path: Path) -> None:
     config = configure(tmp_path)
     async with running(config, serve=True) as daemon:
         update = order(daemon)
-        process = await start(daemon, "update", "wait", str(update.id), "--timeout", "1m")
-        await asyncio.sleep(1)
-    await asyncio.sleep(1)
+        at_work = asked(daemon)
+        process = await start(daemon, "update", "wait", str(update.id), "--timeout", "5m")
+        await at_work.wait()
     async with running(config, serve=True) as daemon:
         end(daemon, update, "confirmed")
         assert (await finish(process)).code == 0
@@ -201,8 +214,9 @@ async def test_wait_outlasts_a_restart_of_the_daemon(tmp_path: Path) -> None:
 
 async def test_ctrl_c_ends_a_wait_with_130(daemon: Daemon) -> None:
     update = order(daemon)
+    at_work = asked(daemon)
     process = await start(daemon, "update", "wait", str(update.id))
-    await asyncio.sleep(1)
+    await at_work.wait()
     process.send_signal(signal.SIGINT)
     assert (await finish(process)).code == ExitCode.INTERRUPTED
 
@@ -213,7 +227,7 @@ async def test_events_are_followed_as_json_lines(daemon: Daemon) -> None:
     process = await start(daemon, "events", "--follow", "--json", "--after", "0", "--type", "device.left")
     assert process.stdout is not None
     daemon.ledger.record(DeviceLeft(device=PPMID))
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         assert json.loads(await process.stdout.readline())["device"] == PPMID
     process.send_signal(signal.SIGINT)
     assert (await finish(process)).code == ExitCode.INTERRUPTED

@@ -41,6 +41,9 @@ async def test_load_set_and_show(daemon: Daemon, tmp_path: Path) -> None:
     done = await hanctl(daemon, "data", "set", "gas", "metering.current_summation_delivered", "4711999")
     assert (done.code, done.out) == (0, "gas metering.current_summation_delivered is set\n")
 
+    done = await hanctl(daemon, "data", "set", "gas", "prepayment.credit_remaining", "-125")
+    assert done.code == 0, done.err
+
     done = await hanctl(daemon, "data", "show", "--endpoint", "gas")
     assert "half_hours" in done.out
     assert "50" in done.out
@@ -48,6 +51,7 @@ async def test_load_set_and_show(daemon: Daemon, tmp_path: Path) -> None:
     done = await hanctl(daemon, "data", "show", "--json", "--values")
     found = {(item["endpoint"], item["name"]): item for item in json.loads(done.out)}
     assert found[2, "current_summation_delivered"]["value"] == 4711999
+    assert found[2, "credit_remaining"]["value"] == -125
     assert found[2, "current_summation_delivered"]["data_class"] == "device"
     assert found[1, "supplier_messages"]["value"][0]["message"] == "Welcome to your smart meter."
     assert found[2, "half_hours"]["count"] == 50

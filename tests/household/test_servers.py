@@ -97,6 +97,27 @@ def test_reporting_is_configured_read_and_ended(sample: Household) -> None:
     assert len(events) == 3
 
 
+def test_what_cannot_be_reported_is_refused(sample: Household) -> None:
+    # A minimum above the maximum; a data type that is not the attribute's; cut short.
+    assert sample.send(METERING, f"00 TT 06 00 0000 25 1000 0f00 {le(0, 6)}") == ["1807" + "87" + "00" + "0000"]
+    assert sample.send(METERING, "00 TT 06 00 0000 20 0000 0000 00") == ["1807" + "8d" + "00" + "0000"]
+    assert sample.send(METERING, "00 TT 06 00 0000 25 00") == ["180b" + "06" + "80"]
+    # What the hub serves of its own accord is not reported.
+    assert sample.send(0x0000, "00 TT 06 00 0000 20 0000 0000 00") == ["1807" + "8c" + "00" + "0000"]
+    assert sample.ledger.reporting.all() == []
+
+
+def test_a_device_can_have_so_many_reports_and_no_more(sample: Household) -> None:
+    rows = "".join(f"tier_{n}_price_label = 'T'\n" for n in range(1, 49))
+    sample.load("[gas.price]\n" + rows)
+    for cluster, count in ((PRICE, 48), (METERING, 16)):
+        for n in list(sample.ledger.household.read(2, cluster))[:count]:
+            kind = sample.ledger.household.read(2, cluster)[n].data_type
+            change = "" if kind in (0x41, 0x18, 0x30) else "00" * {0x25: 6, 0x23: 4, 0x22: 3, 0x20: 1}[kind]
+            assert sample.send(cluster, f"00 TT 06 00 {le(n, 2)} {kind:02x} 0000 0000 {change}") == ["180700"]
+    assert sample.send(PREPAYMENT, f"00 TT 06 00 0100 2b 0000 0000 {le(0)}") == ["1807" + "89" + "00" + "0100"]
+
+
 # --- price
 
 
@@ -153,6 +174,12 @@ def test_scheduled_prices_are_the_one_in_force_and_the_later_ones(hub: Household
     assert hub.ask(PRICE, 0x01, "00000000 01", endpoint=1) == everything[:1]
     assert hub.ask(PRICE, 0x01, at(THIRD) + "00", endpoint=1) == everything[1:]
     assert hub.ask(PRICE, 0x01, at("2026-03-02T10:00:00Z") + "00", endpoint=1) == NOT_FOUND
+
+
+def test_a_price_that_has_ended_gives_way_to_one_until_changed(hub: Household) -> None:
+    hub.load(price(FIRST, 0xFFFF, 100) + price(SECOND, 10, 200))
+    assert hub.ask(PRICE, 0x00, "00", endpoint=1) == [published(FIRST, 0xFFFF, 100)]
+    assert hub.ask(PRICE, 0x01, "00000000 00", endpoint=1) == [published(FIRST, 0xFFFF, 100)]
 
 
 def test_a_tariff_comes_with_the_standing_charge_of_its_own(sample: Household) -> None:

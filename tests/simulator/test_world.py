@@ -140,6 +140,7 @@ def test_progress_is_printed_in_tenths() -> None:
 def test_the_command_says_where_it_listens_and_stops_cleanly(tmp_path: Path) -> None:
     script = "import typer; from hanctl.cli.simulate import simulate; typer.run(simulate)"
     arguments = ["--radio", "znp", "--tcp", "127.0.0.1:0", "--pty", str(tmp_path / "dongle")]
+    arguments += ["--pcap", str(tmp_path / "air.pcap")]
     sample = Path(__file__).parents[2] / "configs" / "devices.toml"
     process = subprocess.Popen(
         [sys.executable, "-c", script, *arguments, "--devices", str(sample)],
@@ -158,3 +159,5 @@ def test_the_command_says_where_it_listens_and_stops_cleanly(tmp_path: Path) -> 
     assert rest.splitlines()[-1] == "stopped; serial faults: none"
     assert "Traceback" not in rest
     assert not (tmp_path / "dongle").exists()
+    assert {path.name for path in tmp_path.iterdir()} == {"air.pcap", "air.pcap.keys"}
+    assert all(path.stat().st_mode & 0o077 == 0 for path in tmp_path.iterdir())

@@ -1,402 +1,287 @@
-"""The declared Smart Energy clusters against tshark's dissector: every command and attribute, field by field.
-
-Where the dissector is known to be wrong, or does not look, the bytes are compared with a vector packed by hand.
-"""
+"""What tshark makes of a capture: every frame well formed and, with the keys, all of it readable."""
 
 from __future__ import annotations
 
+import asyncio
+import random
 import re
-from collections.abc import Iterator
-from dataclasses import dataclass
+import subprocess
+import sys
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pytest
-import zigpy.types as t
-from tshark_oracle import Dissected, dissect
+from tshark_peer import Dissection, require_tshark
 
-from hanctl.data.catalogue import ATTRIBUTES
-from hanctl.han.smart_energy.clusters import CLUSTERS, pack
-from hanctl.han.smart_energy.types import OctetString, Text
+from hanctl import virtual
+from hanctl.eui64 import Eui64, parse_eui64
+from hanctl.firmware.build import Fields, build
+from hanctl.han.security import RULES
+from hanctl.hil.bench import Bench
+from hanctl.simulator.device import SimulatedDevice
+from hanctl.simulator.device_spec import DeviceSpec
+from hanctl.simulator.medium import ApsFrame, Medium
+from hanctl.simulator.sniffer.capture import Capture
+from hanctl.simulator.stack import Stack
+from hanctl.simulator.trust_centre import Network
+from hanctl.simulator.world import DONGLE_EUI64
+from hanctl.trust.authority import BenchAuthority
+from hanctl.trust.credentials import Credentials, save_credentials
 
 pytestmark = [pytest.mark.thirdparty, pytest.mark.timeout(180)]
 
-FROM_SERVER = 0x08
-CHOSEN = {
-    # These count a list, and the lists here have two elements.
-    "number_of_labels": 2,
-    "total_number_of_schedule_entries": 2,
-    "total_number_of_special_days": 2,
-    "number_of_commands": 2,
-    "number_of_samples": 2,
-    "number_of_periods_delivered": 2,
-    "number_of_block_thresholds": 2,
-    # These say what follows them: prices for tiers, thresholds, an event group of two bytes.
-    "sub_payload_control": 1,
-    "configuration_control": 1,
-}
+DOCUMENT = Path(__file__).parents[2] / "docs" / "wireshark.md"
+Radio = Literal["ezsp", "znp"]
+CODE = "83FED3407A939723A5C639B26916D505C3B5"
+CODES = {"display": CODE, "sleeper": "00112233445566778899AABBCCDDEEFF", "meter": "0011223344556677"}
+DISPLAY, SLEEPER, METER = (parse_eui64(f"00:0d:6f:00:0b:00:00:0{n}") for n in (1, 2, 3))
+OLD, NEW = 1, 2
+IMAGE = build(random.Random(7).randbytes(1500), Fields(manufacturer_code=0x1234, image_type=1, file_version=NEW))
 
-EVERYTHING = "*"
-KNOWN = {
-    "publish_block_period": {
-        EVERYTHING: "its command has no number of price tiers and block thresholds: what follows it is shifted",
-    },
-    "schedule_snapshot": {
-        f"snapshot_schedule_payload[1].{name}": "only the first is dissected"
-        for name in (
-            "snapshot_schedule_id",
-            "snapshot_start_time",
-            "snapshot_schedule",
-            "snapshot_payload_type",
-            "snapshot_cause",
-        )
-    },
-    "request_fast_poll_mode_response": {"fast_poll_mode_endtime": "read as seconds since 1970"},
-    "select_available_emergency_credit": {"site_id": "not dissected", "meter_serial_number": "not dissected"},
-    "change_debt": {"debt_recovery_balance_percentage": "read as one byte"},
-    "publish_change_of_tenancy": {"proposed_tenancy_change_control": "read big-endian"},
-    "request_new_password_response": {"duration_in_minutes": "read big-endian"},
-    "set_event_configuration": {
-        "event_configuration_payload[0]": "bytes as one",
-        "event_configuration_payload[1]": "bytes as one",
-    },
-    "publish_snapshot": {"snapshot_payload[0]": "bytes as one", "snapshot_payload[1]": "bytes as one"},
-    "publish_prepay_snapshot": {"snapshot_payload[0]": "bytes as one", "snapshot_payload[1]": "bytes as one"},
-    "message_confirmation": {"message_confirmation_control": "only its lowest bit is shown"},
-}
-"""By command, the fields that the dissector (4.0) does not read as appendices A–F have them, and why."""
-
-VECTORS: dict[str, tuple[dict[str, Any], str]] = {
-    "publish_block_period": (
-        {
-            "provider_id": 0x44332211,
-            "issuer_event_id": 0x88776655,
-            "block_period_start_time": 0x2F000001,
-            "block_period_duration": 0x030201,
-            "number_of_price_tiers_and_number_of_block_thresholds": 0x42,
-            "block_period_control": 0x02,
-            "block_period_duration_type": {"timebase": 3, "control": 1},
-            "tariff_type": 1,
-            "tariff_resolution_period": 2,
-        },
-        "11223344 55667788 0100002f 010203 42 02 13 01 02",
-    ),
-    "schedule_snapshot": (
-        {
-            "issuer_event_id": 0x2F000001,
-            "command_index": 0,
-            "command_count": 1,
-            "snapshot_schedule_payload": [
-                {
-                    "snapshot_schedule_id": 1,
-                    "snapshot_start_time": 0x2F000002,
-                    "snapshot_schedule": 0x030201,
-                    "snapshot_payload_type": 4,
-                    "snapshot_cause": 0x00010000,
-                },
-                {
-                    "snapshot_schedule_id": 2,
-                    "snapshot_start_time": 0x2F000003,
-                    "snapshot_schedule": 0x060504,
-                    "snapshot_payload_type": 0,
-                    "snapshot_cause": 0x00001000,
-                },
-            ],
-        },
-        "0100002f 00 01  01 0200002f 010203 04 00000100  02 0300002f 040506 00 00100000",
-    ),
-    "request_fast_poll_mode_response": (
-        {"applied_update_period": 5, "fast_poll_mode_endtime": 0x2F000001},
-        "05 0100002f",
-    ),
-    "select_available_emergency_credit": (
-        {
-            "command_issue_date_time": 0x2F000001,
-            "originating_device": 2,
-            "site_id": b"site",
-            "meter_serial_number": b"G4A",
-        },
-        "0100002f 02 04 73697465 03 473441",
-    ),
-    "change_debt": (
-        {
-            "issuer_event_id": 0x2F000001,
-            "debt_label": b"Gas",
-            "debt_amount": 0x01020304,
-            "debt_recovery_method": 1,
-            "debt_amount_type": 3,
-            "debt_recovery_start_time": 0x2F000002,
-            "debt_recovery_collection_time": 0x0102,
-            "debt_recovery_frequency": 2,
-            "debt_recovery_amount": 0x05060708,
-            "debt_recovery_balance_percentage": 0x2710,
-        },
-        "0100002f 03 476173 04030201 01 03 0200002f 0201 02 08070605 1027",
-    ),
-    "publish_change_of_tenancy": (
-        # The sample frame of the oracle's description.
-        {
-            "provider_id": 0xAA,
-            "issuer_event_id": 0x2F000001,
-            "tariff_type": 0,
-            "implementation_date_time": 0x2F000000,
-            "proposed_tenancy_change_control": 0x00000007,
-        },
-        "aa000000 0100002f 00 0000002f 07000000",
-    ),
-    "request_new_password_response": (
-        {
-            "issuer_event_id": 0x2F000001,
-            "implementation_date_time": 0x2F000002,
-            "duration_in_minutes": 0x0102,
-            "password_type": 2,
-            "password": b"1234",
-        },
-        "0100002f 0200002f 0201 02 04 31323334",
-    ),
-    "set_event_configuration": (
-        {
-            "issuer_event_id": 0x2F000001,
-            "start_date_time": 0x2F000002,
-            "event_configuration": 0x13,
-            "configuration_control": 1,
-            "event_configuration_payload": [0xC0, 0x06],
-        },
-        "0100002f 0200002f 13 01 c006",
-    ),
-    "publish_snapshot": (
-        {
-            "snapshot_id": 1,
-            "snapshot_time": 0x2F000001,
-            "total_snapshots_found": 3,
-            "command_index": 0,
-            "total_commands": 1,
-            "snapshot_cause": 0x00001000,
-            "snapshot_payload_type": 4,
-            "snapshot_payload": [0xAA, 0xBB],
-        },
-        "01000000 0100002f 03 00 01 00100000 04 aabb",
-    ),
-    "publish_prepay_snapshot": (
-        {
-            "snapshot_id": 1,
-            "snapshot_time": 0x2F000001,
-            "total_snapshots_found": 3,
-            "command_index": 0,
-            "total_number_of_commands": 1,
-            "snapshot_cause": 0x00002000,
-            "snapshot_payload_type": 0,
-            "snapshot_payload": [0xAA, 0xBB],
-        },
-        "01000000 0100002f 03 00 01 00200000 00 aabb",
-    ),
-    "message_confirmation": (
-        {
-            "message_id": 0x44332211,
-            "confirmation_time": 0x2F000001,
-            "message_confirmation_control": 0x02,
-            "message_response": b"yes",
-        },
-        "11223344 0100002f 02 03 796573",
-    ),
-}
+DATA, COMMAND, ACKNOWLEDGEMENT = 0, 1, 2
+TRANSPORT_KEY, REQUEST_KEY = "0x05", "0x08"
+LINK_KEY, NETWORK_KEY, KEY_TRANSPORT_KEY, KEY_LOAD_KEY = "0x00", "0x01", "0x02", "0x03"
+SMART_ENERGY = "zbee_aps.profile == 0x0109 && zbee_aps.type == 0 && zbee_aps.delivery == 0"
 
 
-class Values:
-    """Values of any type, no two alike; names of an enumeration in turn."""
-
-    def __init__(self) -> None:
-        self._n = 0
-
-    def make(self, kind: Any) -> Any:
-        self._n = self._n % 100 + 1
-        if issubclass(kind, t.Struct):
-            return kind(
-                **{
-                    field.name: CHOSEN[field.name] if field.name in CHOSEN else self.make(field.type)
-                    for field in kind.fields
-                }
-            )
-        if issubclass(kind, t.List):
-            return kind([self.make(kind._item_type) for _ in range(2)])
-        if issubclass(kind, OctetString | Text):
-            text = f"V{self._n:03}"
-            return kind(text.encode() if issubclass(kind, OctetString) else text)
-        members = list(getattr(kind, "__members__", {}).values())
-        if members and kind._bits == 8 and not issubclass(kind, t.bitmap8):
-            return members[self._n % len(members)]
-        if kind._bits < 8:
-            return kind(self._n % (1 << kind._bits))
-        number = int.from_bytes(bytes(self._n + place for place in range(kind._bits // 8)), "little")
-        return kind(min(number, 1) if issubclass(kind, t.Bool) else number)
+def trust(credentials: Credentials, **more: Any) -> dict[str, Any]:
+    """A device's certificate, as its specification has it."""
+    suite = credentials.suite
+    return more | {
+        "certificate": credentials.certificate.raw.hex(),
+        "private_key": credentials.private_key.to_bytes(suite.private_key_size, "big").hex(),
+        "authority_key": suite.curve.compress(credentials.authority_key).hex(),
+    }
 
 
-@dataclass(frozen=True, slots=True)
-class Leaf:
-    """A field of whole bytes at a place in the payload; ``number`` where it is one."""
-
-    path: str
-    offset: int
-    size: int
-    number: int | None
+def keys_beside(pcap: Path) -> dict[str, str]:
+    """The name of each key, by its hex digits."""
+    lines = [line.split('"') for line in pcap.with_name(pcap.name + ".keys").read_text().splitlines()]
+    return {line[1].replace(":", ""): line[5] for line in lines}
 
 
-def leaves(kind: Any, value: Any, offset: int, path: str) -> Iterator[Leaf]:
-    """Every field of a value down to what has no parts; half bytes together, as the byte they are in."""
-    if issubclass(kind, t.List):
-        for n, item in enumerate(value):
-            yield from leaves(kind._item_type, item, offset, f"{path}[{n}]")
-            offset += len(item.serialize())
-    elif issubclass(kind, t.Struct) and not issubclass(kind, t.Date):
-        bits = 0
-        halves = all(getattr(field.type, "_bits", 8) < 8 for field in kind.fields)
-        for field in kind.fields:
-            width = getattr(field.type, "_bits", 0)
-            if width % 8:
-                bits += width
-                if bits == 8:
-                    yield Leaf(path if halves else f"{path}.{field.name}", offset, 1, None)
-                    offset, bits = offset + 1, 0
-                continue
-            part = getattr(value, field.name)
-            yield from leaves(field.type, part, offset, f"{path}.{field.name}" if path else field.name)
-            offset += len(part.serialize())
-    else:
-        yield Leaf(path, offset, len(value.serialize()), int(value) if isinstance(value, int) else None)
+def check(pcap: Path) -> Dissection:
+    """What holds of every capture."""
+    require_tshark()
+    seen = Dissection(pcap)
+    assert seen.count("wpan") > 100
+    assert seen.told("_ws.malformed || _ws.expert || wpan.fcs_ok == 0 || frame.len > 127") == []
+    assert seen.told("zbee_sec.encrypted_payload") == []
 
+    # Smart Energy: under a link key, and called by its name.
+    clusters = ", ".join(f"0x{cluster:04x}" for cluster in RULES)
+    assert seen.told(f"{SMART_ENERGY} && zbee_aps.cluster in {{{clusters}}} && !(zbee_aps.security == 1)") == []
+    names = seen.told(f"{SMART_ENERGY} && zbee_aps.cluster in {{{clusters}}}")
+    assert names and all(name.startswith(("ZCL OTA: ", "ZCL: ")) and "Unknown" not in name for name in names)
 
-COMMANDS = [
-    (number, from_server, command)
-    for number, cluster in CLUSTERS.items()
-    for from_server, definitions in ((0, cluster.ServerCommandDefs), (FROM_SERVER, cluster.ClientCommandDefs))
-    for command in sorted(definitions, key=lambda command: int(command.id))
-]
+    # The network key: under the key that each device's install code gives.
+    transports = seen.rows(
+        f"zbee_aps.cmd.id == {TRANSPORT_KEY} && zbee_aps.cmd.key_type == 1",
+        "zbee_aps.security", "zbee.sec.key_id", "zbee_nwk.security", "zbee_aps.cmd.key",
+    )  # fmt: skip
+    table = keys_beside(pcap)
+    assert transports and {row[:3] for row in transports} == {("1", KEY_TRANSPORT_KEY, "0")}
+    assert {table[key] for *_, key in transports} == {"network key 0"}
 
-
-@pytest.fixture(scope="module")
-def dissected(tmp_path_factory: pytest.TempPathFactory) -> dict[tuple[int, int, int], tuple[Any, Dissected]]:
-    values = Values()
-    made = []
-    for number, from_server, command in COMMANDS:
-        fields = {
-            field.name: field.type(CHOSEN[field.name]) if field.name in CHOSEN else values.make(field.type)
-            for field in command.schema.fields
-        }
-        made.append(((number, from_server, int(command.id)), command.schema(**fields)))
-    frames = [(key[0], bytes((0x11 | key[1], 0x42, key[2])) + value.serialize()) for key, value in made]
-    found = dissect(frames, tmp_path_factory.mktemp("tshark"))
-    return {key: (value, seen) for (key, value), seen in zip(made, found, strict=True)}
-
-
-@pytest.mark.parametrize(
-    ("cluster", "from_server", "command"), COMMANDS, ids=lambda value: getattr(value, "name", str(value))
-)
-def test_every_field_of_every_command_is_where_and_what_the_dissector_reads(
-    dissected: dict[tuple[int, int, int], tuple[Any, Dissected]], cluster: int, from_server: int, command: Any
-) -> None:
-    value, seen = dissected[cluster, from_server, int(command.id)]
-    assert not seen.malformed
-    wrong = {}
-    for leaf in leaves(command.schema, value, 0, ""):
-        fields = seen.at(leaf.offset, leaf.size)
-        named = any(_words(leaf.path) & _words(field.name + " " + field.words) for field in fields)
-        if not named or (leaf.number is not None and leaf.number not in [field.value for field in fields]):
-            wrong[leaf.path] = [(field.name, field.value) for field in fields]
-    known = KNOWN.get(command.name, {})
-    assert wrong.keys() == known.keys() or (EVERYTHING in known and wrong)
-
-
-SILENT = {"of", "number", "and", "in", "id", "type", "payload"}
-ALIKE = {"debts": "records", "count": "commands", "cin": "customer"}
-
-
-def _words(name: str) -> set[str]:
-    """The words of the last part of a field's name, without those that say nothing."""
-    last = name if " " in name else name.rsplit(".", maxsplit=1)[-1] or name
-    words = re.findall(r"[a-z0-9]+", re.sub(r"[_.:]|\[\d\]", " ", last.lower()))
-    return {ALIKE.get(word, word) for word in words} - SILENT
-
-
-@pytest.mark.parametrize("name", VECTORS)
-def test_what_the_dissector_does_not_read_is_as_packed_by_hand(name: str) -> None:
-    fields, vector = VECTORS[name]
-    (command,) = (command for _, _, command in COMMANDS if command.name == name)
-    assert pack(command, **fields) == bytes.fromhex(vector)
-
-
-def test_there_is_a_vector_for_everything_the_dissector_gets_wrong() -> None:
-    assert VECTORS.keys() == KNOWN.keys()
-
-
-def test_the_dissector_knows_every_command_by_its_name(
-    dissected: dict[tuple[int, int, int], tuple[Any, Dissected]],
-) -> None:
-    unknown = []
-    for cluster, from_server, command in COMMANDS:
-        words = [seen.words for seen in dissected[cluster, from_server, int(command.id)][1].fields]
-        names = {_plain(match[1]) for word in words if (match := re.match(r"Command: (.*) \(0x", word))}
-        if _plain(command.name) not in names:
-            unknown.append((command.name, names))
-    assert unknown == []
-
-
-# --- attributes
-
-UNKNOWN = (
-    {(0x0700, 0x8703)}
-    | {(0x0702, number) for number in range(0x045D, 0x0465)}
-    | {(0x0702, number) for number in range(0x0C5C, 0x0C64)}
-    | {(0x0702, number) for number in range(0x0D01, 0x0D09)}
-)
-"""Attributes of later revisions, which the dissector has no name for."""
-
-OTHER_NAMES = {
-    "rxnumberoftarifftiersinuse": "rxnumberofpricetiersinuse",
-    "deprecated": "intervalreadreportingperiod",
-    "manufactureralarmmask": "manufacturealarmmask",
-    "uncontrolledflowunitofmeasure": "uncontrolledflowthresholdunitofmeasure",
-    "uncontrolledflowmultiplier": "uncontrolledflowthresholdmultiplier",
-    "uncontrolledflowdivisor": "uncontrolledflowthresholddivisor",
-    "flowstabilisationperiod": "flowstabilizationperiod",
-    "lowcreditwarning": "lowcreditwarninglevel",
-    "ihdlowcreditwarning": "ihdlowcreditwarninglevel",
-}
-"""The dissector's name for ours where they differ by more than the rules of ``_plain``."""
-
-
-def _plain(name: str) -> str:
-    letters = re.sub(r"[^a-z0-9]+", "", name.lower())
-    for words, one in (
-        ("received", "rx"),
-        ("summation", "sum"),
-        ("auxiliary", "aux"),
-        ("inminutes", ""),
-        ("minutes", ""),
-        ("commandcommand", "command"),
-    ):
-        letters = letters.replace(words, one)
-    return re.sub(r"(day|month|year)alternative(max|min)", r"alternative\1\2", letters)
-
-
-def test_every_attribute_has_the_name_type_and_value_that_the_dissector_reads(tmp_path: Path) -> None:
-    entries = list(ATTRIBUTES.values())
-    frames = [
-        (
-            entry.cluster,
-            bytes((0x18, 1, 0x01)) + entry.id.to_bytes(2, "little") + bytes((0, entry.data_type)) + entry.neutral,
-        )
-        for entry in entries
+    # No frame counter comes twice under a key: the network key is its sender's, a link key that of both ends.
+    fields = ("zbee.sec.src64", "zbee_nwk.dst", "zbee.sec.key_id", "zbee.sec.counter")
+    counters = [
+        (senders.split(",")[0], "" if key == NETWORK_KEY else receiver, counter)
+        for senders, receiver, keys, numbers in seen.rows("zbee.sec.counter", *fields)
+        for key, counter in zip(keys.split(","), numbers.split(","), strict=True)
     ]
-    wrong = []
-    for entry, seen in zip(entries, dissect(frames, tmp_path), strict=True):
-        named = [match[1] for field in seen.at(0, 2) if (match := re.match(r"Attribute: (.*) \(0x", field.words))]
-        typed = [field.value for field in seen.at(3, 1)]
-        value_read = bool(seen.at(4, len(entry.neutral))) or entry.data_type == 0x41
-        name = _plain(named[0]) if named else ""
-        known = (entry.cluster, entry.id) in UNKNOWN
-        alike = OTHER_NAMES.get(name, name) == _plain(entry.name) or (
-            re.sub(r"\d$", "", name) == "originatingdevice" and "originating_device" in entry.name
+    assert len(counters) == len(set(counters)) > 100
+
+    # Each key in the table serves.
+    used = {key for (keys,) in seen.rows("zbee.sec.key", "zbee.sec.key") for key in keys.split(",")}
+    assert used == {key for key, name in table.items() if " and " not in name}
+
+    closed = Dissection(pcap, without_keys=True)
+    assert closed.count("zbee_zcl || zbee_zdp || zbee_aps.cmd.key || zbee_nwk.cmd.id && zbee_nwk.security == 1") == 0
+    assert closed.count("zbee_sec.encrypted_payload") == seen.count("zbee.sec.key")
+    return seen
+
+
+def check_key_establishment(seen: Dissection, devices: int) -> None:
+    exchange = "zbee_aps.cluster == 0x0800 && zbee_aps.type == 0"
+    assert seen.told(f"{exchange} && zbee_aps.security == 1") == []
+    names = {name.split(",")[0] for name in seen.told(exchange)}
+    steps = ("Initiate Key Establishment", "Ephemeral Data", "Confirm Key Data")
+    assert {f"ZCL Key Establishment: {step} {kind}" for step in steps for kind in ("Request", "Response")} <= names
+    # The longest message is one frame.
+    lengths = [
+        int(length) for (length,) in seen.rows(f"{exchange} && zbee_zcl.cmd.tsn && frame.len > 120", "frame.len")
+    ]
+    assert len(lengths) >= 2 * devices and set(lengths) == {126}
+
+
+class Rig:
+    """A hub with a certificate, and three devices that have one too."""
+
+    def __init__(self, directory: Path, radio: Radio) -> None:
+        authority = BenchAuthority.create()
+        save_credentials(directory / "hub.json", authority.issue(DONGLE_EUI64[radio], valid_from=0))
+
+        def spec(name: str, eui64: Eui64, kind: str, partners: list[Eui64], **more: Any) -> DeviceSpec:
+            own = trust(authority.issue(eui64, valid_from=0), partners=partners)
+            common = {"name": name, "eui64": eui64, "type": kind, "install_code": CODES[name], "trust": own}
+            timings = {"start_delay_s": [1, 1]}
+            return DeviceSpec.model_validate(common | {"running_version": OLD, "timings": timings} | more)
+
+        self.bench = Bench(
+            directory,
+            [
+                spec("display", DISPLAY, "ppmid", [METER]),
+                spec("sleeper", SLEEPER, "ihd", [], sleepy=True, poll_interval_s=3.0, link={"loss": 0.05}),
+                spec("meter", METER, "esme", []),
+            ],
+            radio=radio,
+            sections={"trust": {"certificate": str(directory / "hub.json")}},
         )
-        if seen.malformed or typed != [entry.data_type] or not value_read or (not alike and not known):
-            wrong.append((hex(entry.cluster), hex(entry.id), entry.name, named, typed, value_read))
-    assert wrong == []
+
+    async def until(self, condition: Callable[[], bool]) -> None:
+        async with asyncio.timeout(3600):
+            while not condition():
+                await asyncio.sleep(1)
+
+    async def play(self) -> None:
+        """Everybody gets a key; two are updated; one loses power, and later the network key; two leave."""
+        devices = self.bench.world.devices
+        self.bench.world.plug()
+        hub = await self.bench.start()
+        for device in devices:
+            await hub.join(device.eui64, CODES[device.spec.name])
+            device.power_on()
+        await self.until(lambda: all(each.state == "interviewed" for each in hub.ledger.devices.all()))
+        await self.until(lambda: bool(self.bench.world.device("meter").storage.partner_keys))
+        image = hub.updates.add_image(IMAGE, name="new.ota")
+        for eui64 in (DISPLAY, SLEEPER):
+            hub.updates.start(eui64, image.file_sha256, activation="now")
+        await self.until(lambda: all(device.running_version == NEW for device in devices[:2]))
+        devices[0].power_cycle(5)
+        await asyncio.sleep(30)
+        devices[0].lose_network_key()
+        await asyncio.sleep(30)
+        await hub.remove(SLEEPER)
+        devices[2].leave()
+        await asyncio.sleep(30)
+
+
+@pytest.fixture(scope="module", params=["ezsp", "znp"])
+def han(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    directory: Path = tmp_path_factory.mktemp(request.param)
+
+    async def main() -> None:
+        rig = Rig(directory, request.param)
+        rig.bench.capture(directory / "han.pcap")
+        try:
+            await rig.play()
+        finally:
+            await rig.bench.close()
+
+    virtual.run(main())
+    return directory / "han.pcap"
+
+
+def test_a_han_is_readable_with_its_keys_and_only_then(han: Path) -> None:
+    seen = check(han)
+    check_key_establishment(seen, devices=3)
+    told = " ".join(seen.told("wpan"))
+    for expected in (
+        "Beacon Request", "Association Request, FFD", "Association Request, RFD", "Association Response",
+        "Data Request", "Device Announcement", "Rejoin Request", "Rejoin Response", "Leave", "Image Notify",
+        "Upgrade End Response",
+    ):  # fmt: skip
+        assert expected in told
+    # Who lost the network key asks in clear, and gets it under the key that it established.
+    in_clear = seen.told("zbee_nwk.cmd.id && zbee_nwk.security == 0")
+    assert [name.split(",")[0] for name in in_clear] == ["Rejoin Request", "Rejoin Response"]
+    transports = seen.rows(f"zbee_aps.cmd.id == {TRANSPORT_KEY} && zbee_aps.cmd.key_type == 1", "zbee.sec.key")
+    under = [keys_beside(han)[key] for (key,) in transports]
+    assert len({key for (key,) in transports}) == 4 and under[0] == under[3] == f"link key of {DISPLAY}"
+
+
+def test_devices_get_a_key_with_each_other(han: Path) -> None:
+    seen = Dissection(han)
+    what = ("zbee_aps.security", "zbee.sec.key_id", "zbee_aps.cmd.key_type", "zbee_aps.cmd.partner")
+    requests = seen.rows(f"zbee_aps.cmd.id == {REQUEST_KEY}", *what)
+    assert requests and {(row[0], row[1].split(",")[-1], *row[2:]) for row in requests} == {
+        ("1", LINK_KEY, "0x02", METER)
+    }
+    given = seen.rows(f"zbee_aps.cmd.id == {TRANSPORT_KEY} && zbee_aps.cmd.key_type == 3", *what, "zbee_aps.cmd.key")
+    assert {(row[0], row[1].split(",")[-1], row[3]) for row in given} == {
+        ("1", KEY_LOAD_KEY, METER),
+        ("1", KEY_LOAD_KEY, DISPLAY),
+    }
+    ((key,),) = {row[4:] for row in given}
+    assert keys_beside(han)[key] == f"link key of {DISPLAY} and {METER}"
+
+
+@pytest.mark.parametrize("radio", ["ezsp", "znp"])
+def test_the_demo_is_what_a_sniffer_would_see(radio: str, tmp_path: Path) -> None:
+    require_tshark()
+    pcap = tmp_path / "demo.pcap"
+    subprocess.run(
+        [sys.executable, "-m", "hanctl", "demo", "--radio", radio, "--pcap", pcap],
+        check=True, capture_output=True, timeout=120,
+    )  # fmt: skip
+    seen = check(pcap)
+    check_key_establishment(seen, devices=1)
+    assert "ZCL OTA: Upgrade End Response" in " ".join(seen.told("zbee_zcl"))
+    # What the document tells people to type.
+    (command,) = [
+        block for block in re.findall(r"```sh\n(.*?)```", DOCUMENT.read_text(), re.DOTALL) if "tshark" in block
+    ]
+    done = subprocess.run(["bash", "-ec", command], cwd=tmp_path, check=True, capture_output=True, text=True)
+    assert "ZCL Key Establishment: Confirm Key Data Response" in done.stdout
+    assert "ZCL OTA: Image Block Request" in done.stdout
+
+
+@pytest.mark.parametrize("encrypted", [False, True])
+def test_long_messages_are_put_together_again(encrypted: bool, tmp_path: Path) -> None:
+    require_tshark()
+    payload = b"\x11\x07\x02\x01\x00" + random.Random(5).randbytes(240)
+
+    async def main() -> None:
+        medium = Medium(random.Random(1))
+        stack = Stack(DONGLE_EUI64["znp"], medium)
+        stack.power_on()
+        stack.form(Network(15, 0x1234, bytes(range(8)), bytes(range(16))))
+        stack.fragment(longest=1500)
+        device = SimulatedDevice(
+            DeviceSpec.model_validate({"name": "meter", "eui64": METER, "type": "esme", "install_code": CODE}),
+            medium, stack,
+        )  # fmt: skip
+        capture = Capture(stack, tmp_path / "long.pcap", tmp_path / "long.pcap.keys", asyncio.get_running_loop().time)
+        stack.permit(60)
+        stack.add_transient_key(METER, device.link_key)
+        device.power_on()
+        await asyncio.sleep(10)
+        down = ApsFrame(0, device.nwk or 0, 0x0109, 0x0704, 1, 9, 77, payload, encrypted=encrypted)
+        assert stack.send(down, lambda _: None) is None
+        device._send(0, 0x0109, 0x0704, 1, 9, payload, encrypted=encrypted)
+        await asyncio.sleep(10)
+        device.power_off()
+        capture.close()
+
+    virtual.run(main())
+    seen = Dissection(tmp_path / "long.pcap")
+    assert seen.told("_ws.malformed || _ws.expert || zbee_sec.encrypted_payload || frame.len > 127") == []
+    whole = seen.rows("zbee_aps.reassembled.length", "zbee_nwk.src", "zbee_aps.reassembled.length", "_ws.col.Info")
+    assert [(length, info.split(",")[0]) for _, length, info in whole] == [
+        (str(len(payload)), "ZCL Tunneling: Transfer Data")
+    ] * 2
+    assert {source for source, *_ in whole} > {"0x0000"}
+    fields = ("zbee_nwk.src", "zbee_nwk.dst", "zbee_aps.counter", "zbee_aps.type", "zbee_aps.security")
+    blocks = seen.rows("zbee_aps.fragmentation", *fields, "zbee_aps.fragmentation", "zbee_aps.block")
+    # The first has the total in place of its number. Each is acknowledged by its number, under the same security.
+    sent = [(source, receiver, *rest) for source, receiver, counter, kind, *rest in blocks if kind == "0x00"]
+    acknowledged = [(receiver, source, *rest) for source, receiver, counter, kind, *rest in blocks if kind == "0x02"]
+    count = 4
+    assert sorted(sent) == sorted(
+        (source, receiver, str(int(encrypted)), "0x02" if number else "0x01", str(number or count))
+        for source, receiver in {row[:2] for row in sent}
+        for number in range(count)
+    )
+    assert sorted(acknowledged) == sorted((*row[:4], "0" if row[3] == "0x01" else row[4]) for row in sent)

@@ -66,11 +66,9 @@ class PriceServer(DataServer):
 
     def _scheduled_prices(self, request: Request, fields: Any) -> Answer:
         start = self.at(fields.start_time)
-        wanted = [
-            record
-            for record in in_force(self.records("prices"), "start_time", start)
-            if record.body["start_time"] > start or _runs(record, start)
-        ]
+        prices = self.records("prices")
+        running = [record for record in prices if _runs(record, start)]
+        wanted = running[-1:] + [record for record in prices if record.body["start_time"] > start]
         return replies([self._price(record) for record in most(wanted, fields.number_of_events)])
 
     def _price(self, record: Record) -> Reply:

@@ -23,6 +23,7 @@ from hanctl.han.smart_energy.enumerations import (
     ProposedChangeControl,
     TariffType,
 )
+from hanctl.han.smart_energy.event_configuration import event_configurations
 from hanctl.han.smart_energy.types import EventConfigurationPayload, OctetString, octets
 
 
@@ -62,6 +63,7 @@ class DeviceManagement(SmartEnergyCluster):
 
         provider_id: Final = read_only(0x0000, U32)
         received_provider_id: Final = read_only(0x0010, U32)
+        vars().update(event_configurations())
 
     class ServerCommandDefs(BaseCommandDefs):
         """Client to server."""

@@ -1,0 +1,44 @@
+"""Who listens to the medium without being on it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from hanctl.eui64 import Eui64
+    from hanctl.simulator.medium import ApsFrame, Node
+
+
+class Observer(Protocol):
+    """What is told of all that is on air. ``heard``: whether the receiver got it.
+
+    ``node`` is the device at its end of the link; the coordinator's broadcasts have none.
+    """
+
+    def unicast(self, node: Node, frame: ApsFrame, *, heard: bool) -> None: ...
+
+    def acknowledgement(self, node: Node, frame: ApsFrame, *, heard: bool) -> None:
+        """The APS acknowledgement of ``frame``."""
+
+    def broadcast(self, node: Node | None, frame: ApsFrame, *, heard: bool) -> None: ...
+
+    def poll(self, node: Node, *, heard: bool) -> None:
+        """A sleepy child asked, and nothing was held for it."""
+
+    def scan(self, node: Node, *, heard: bool) -> None: ...
+
+    def association(self, node: Node, address: int, link_key: bytes | None) -> None:
+        """``link_key``: the trust centre's for the device; None where it has none."""
+
+    def partner_key_request(self, node: Node, partner: Eui64, link_key: bytes) -> None:
+        """A device asks for a key with another, under its own link key."""
+
+    def partner_key(self, node: Node, partner: Eui64, key: bytes, link_key: bytes, *, asked: bool) -> None:
+        """The trust centre gives it one; ``asked``: it is the one that asked."""
+
+    def rejoin(self, node: Node, address: int) -> None: ...
+
+    def trust_centre_rejoin(self, node: Node, address: int, link_key: bytes | None) -> None:
+        """As ``rejoin``, without the network key. ``link_key``: under which the device gets it; None: it does not."""
+
+    def leave(self, node: Node, *, rejoin: bool) -> None: ...

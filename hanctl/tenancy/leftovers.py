@@ -9,7 +9,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 CAPTURES = frozenset({".pcap", ".pcapng", ".cap", ".zlf", ".psd", ".isd"})
-LOGS = frozenset({".log", ".txt", ".json", ".jsonl", ".ndjson", ".out", ".err"})
+LOGS = frozenset({".log", ".txt", ".jsonl", ".ndjson", ".out", ".err"})
+DATA = frozenset({".csv"})
+"""Consumption by interval is loaded from such files."""
 MOST_FILES = 10_000
 """A directory with more is not searched to its end, and that is said."""
 
@@ -27,7 +29,7 @@ class Leftover:
 def find_leftovers(
     places: Iterable[Path], since: datetime, environment: Mapping[str, str] = os.environ
 ) -> list[Leftover]:
-    """Packet captures and logs below these places that were written to since then, and logs that are no files."""
+    """Captures, logs and tables below these places that were written to since then, and logs that are no files."""
     found = []
     if "JOURNAL_STREAM" in environment or "INVOCATION_ID" in environment:
         found.append(Leftover("console log", "the system's journal: journalctl _SYSTEMD_UNIT=hanctl.service"))
@@ -61,4 +63,6 @@ def _kind(path: Path) -> str | None:
     endings = {suffix.lower() for suffix in path.suffixes}
     if endings & CAPTURES:
         return "packet capture"
-    return "console log" if endings & LOGS else None
+    if endings & LOGS:
+        return "console log"
+    return "table of data" if endings & DATA else None

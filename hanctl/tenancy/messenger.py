@@ -10,6 +10,7 @@ import asyncio
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import Protocol
 
 import structlog
@@ -36,6 +37,8 @@ LIFE_GAP = 5.0
 ANSWER_S = 10.0
 """How long a Default Response is waited for before the next command; a later one counts as well."""
 ERRANDS_AT_ONCE = 4
+AGAIN_AFTER = timedelta(minutes=10)
+"""A device that comes back is published to again, but not within so long of the last time."""
 
 _RETURNS = frozenset({Life.JOINED, Life.ANNOUNCED, Life.KEYED, Life.INTERVIEWED})
 
@@ -133,14 +136,16 @@ class Messenger:
             if not known:
                 self._records.joined_later(number, eui64)
                 self._hurry(eui64)
-            elif _told(known) and not self._records.judge(number, eui64).settled:
-                errand = self._errands.setdefault(eui64, _Errand(None))
-                if self._clock.monotonic() - errand.last_try >= FIRST_RETRY:
-                    errand.again.add(number)
-                    self._hurry(eui64)
+            elif self._may_have_forgotten(number, eui64, known):
+                self.again(number, eui64)
         if any(self._open_steps(change, eui64) for change in self._records.done()):
             self._hurry(eui64)
         self._looks.returned(eui64)
+
+    def _may_have_forgotten(self, change: int, eui64: Eui64, known: list[Evidence]) -> bool:
+        told = [each.at for each in known if _is_publication(each)]
+        lately = bool(told) and abs(self._clock.now() - told[-1]) < AGAIN_AFTER
+        return bool(told) and not lately and not self._records.judge(change, eui64).settled
 
     # --- what devices say
 

@@ -111,12 +111,12 @@ class House:
         )
         return address
 
-    def plant(self, endpoints: Iterable[int] = (1, 2, 3)) -> None:
-        """A value in every attribute and a row in every table there is."""
+    def plant(self, endpoints: Iterable[int] = (1, 2, 3), *, every: int = 1) -> None:
+        """A value in every attribute, or in one of so many, and a row in every table there is."""
         household = self.ledger.household
         with self.ledger.transaction():
             for endpoint in endpoints:
-                for (cluster, attribute), entry in catalogue.ATTRIBUTES.items():
+                for (cluster, attribute), entry in list(catalogue.ATTRIBUTES.items())[::every]:
                     household.write(endpoint, (cluster, attribute), entry.data_type, planted(entry.neutral))
                 for table in catalogue.TABLES:
                     if table in SAMPLE_TABLES:

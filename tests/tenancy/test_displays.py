@@ -102,7 +102,7 @@ def test_a_display_that_was_off_for_a_week_is_told_when_it_returns_and_flagged_d
 
 
 def test_queries_at_midnight_are_answered_and_not_found_before_there_is_a_change(tmp_path: Path) -> None:
-    """Its radio hears no unicast of the hub's own while it is deaf to them; its queries and their answers do."""
+    """It asks both endpoints for both kinds of change, each midnight of the hub's clock."""
     spec = display(1, tenancy={"queries": "midnight", "servers": [1, 2], "reports": False})
 
     async def scenario(rig: Rig) -> None:

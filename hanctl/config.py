@@ -55,6 +55,11 @@ def _files(value: Any, info: ValidationInfo) -> Any:
     return tuple(_from_file(each, info) for each in given)
 
 
+def _places(value: Any, info: ValidationInfo) -> Any:
+    """Like files; there may be none."""
+    return () if value == [] else _files(value, info)
+
+
 def _eui64s(value: Any) -> Any:
     """A list of addresses, as a set."""
     if not isinstance(value, list) or not value or not all(isinstance(each, str) for each in value):
@@ -153,6 +158,20 @@ class TrustSection(Section):
     )
 
 
+class TenancySection(Section):
+    """``[tenancy]``: what follows changes of tenancy and supplier."""
+
+    overdue_h: int = Field(
+        24,
+        ge=1,
+        le=8760,
+        description="after how many hours a device that did not clear for all one knows is flagged, from 1 to 8760",
+    )
+    places: Annotated[tuple[Path, ...], BeforeValidator(_places)] = Field(
+        (), description="a directory, or a list of them, where packet captures and logs of the bench lie"
+    )
+
+
 class FirmwareSection(Section):
     """``[firmware]``: whose images are taken. Without roots and certificates, signatures are not verified."""
 
@@ -184,6 +203,15 @@ class UpdatesSection(Section):
     )
 
 
+class DataSection(Section):
+    """``[data]``: what the hub serves of the household."""
+
+    meter_stand_in: bool = Field(
+        False,
+        description="true or false: whether endpoint 3 stands in for an electricity meter, where the bench has none",
+    )
+
+
 class WebhookSection(Section):
     """``[webhook]``: who is told of activations."""
 
@@ -201,7 +229,9 @@ class Config(Section):
     firmware: FirmwareSection = Field(default_factory=lambda: FirmwareSection.model_validate({}))
     updates: UpdatesSection = Field(default_factory=lambda: UpdatesSection.model_validate({}))
     ota: OtaSection = Field(default_factory=lambda: OtaSection.model_validate({}))
+    data: DataSection = Field(default_factory=lambda: DataSection.model_validate({}))
     trust: TrustSection | None = None
+    tenancy: TenancySection = Field(default_factory=lambda: TenancySection.model_validate({}))
     webhook: WebhookSection | None = None
 
 
@@ -264,6 +294,7 @@ def _sections() -> dict[str, type[Section]]:
         "updates": UpdatesSection,
         "ota": OtaSection,
         "trust": TrustSection,
+        "tenancy": TenancySection,
         "webhook": WebhookSection,
     }
 

@@ -7,7 +7,8 @@ import shutil
 import socket
 from collections.abc import Callable, Coroutine
 from contextlib import AsyncExitStack, suppress
-from datetime import datetime
+from datetime import datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,8 @@ import hanctl
 from hanctl.clock import Clock
 from hanctl.config import Config
 from hanctl.crypto.install_code import parse_install_code
+from hanctl.data.service import DataService
+from hanctl.data.snapshots import take_snapshot
 from hanctl.errors import ConfigError, HanctlError, Refused
 from hanctl.eui64 import Eui64
 from hanctl.firmware.delivery import DeliverySettings
@@ -32,8 +35,10 @@ from hanctl.ledger.records import DeviceType
 from hanctl.lock import StateLock
 from hanctl.logs import log_event
 from hanctl.radio import DongleSettings, open_radio
+from hanctl.radio.endpoints import hub_endpoints
 from hanctl.radio.frames import NetworkState, Radio
 from hanctl.supervisor import Supervisor
+from hanctl.tenancy.tenancy import Tenancy
 from hanctl.trust.hub_certificate import load_hub_credentials
 from hanctl.trust.service import TrustService
 
@@ -51,6 +56,7 @@ def configured_radio(config: Config, eui64: Eui64 | None = None) -> Radio:
             baudrate=dongle.baudrate,
             flow_control=dongle.flow_control,
             eui64=eui64,
+            endpoints=hub_endpoints(meter_stand_in=config.data.meter_stand_in),
         )
     )
 
@@ -60,7 +66,7 @@ class Daemon:
 
     ``await run()`` is its whole life; ``start`` and ``stop`` are for those who embed it. ``serve`` False leaves out
     the control socket, as a virtual-time loop has no sockets. After ``start``: ``ledger``, ``store``, ``han``,
-    ``updates``, ``trust``.
+    ``updates``, ``data``, ``trust``, ``tenancy``.
     """
 
     lock: StateLock
@@ -68,7 +74,9 @@ class Daemon:
     store: FirmwareStore
     han: Han
     updates: UpdateService
+    data: DataService
     trust: TrustService
+    tenancy: Tenancy
 
     def __init__(
         self,
@@ -190,14 +198,15 @@ class Daemon:
         subject = credentials[0].subject if credentials else None
         self._open_state(hub.state_dir)
         self.store = FirmwareStore(hub.firmware_store, self.clock, signatures)
-        self.han = Han(self.ledger, self.clock)
+        self.han = Han(self.ledger, self.clock, hub_endpoints(meter_stand_in=self.config.data.meter_stand_in))
         ota = self.config.ota
         delivery = DeliverySettings(block_period_ms=ota.block_period_ms, busy_ms=ota.busy_ms)
         rules = Rules(battery_percent=self.config.updates.battery_percent)
         self.updates = UpdateService(self.ledger, self.han, self.store, self.clock, rules, delivery)
         self.han.register(self.updates.server)
-        self.han.register(self.updates.messaging)
         self.han.on_default_response.append(self.updates.answered)
+        self.data = DataService(self.ledger, self.han, self.clock)
+        self.data.answer_messages(self.updates.message_for)
         trust = self.config.trust
         self.trust = TrustService(
             self.ledger,
@@ -209,6 +218,7 @@ class Daemon:
             backups=hub.state_dir / "backups",
             give_up=self._give_up,
         )
+        self.tenancy = self._new_tenancy()
         self.han.on_life.append(self._alive)
         control = self._bind() if self._serve else None
         self._supervisor = Supervisor(
@@ -218,6 +228,8 @@ class Daemon:
             lambda: self._new_radio(subject),
             self._opened,
         )
+        # What fell due while the hub was not there is done before anybody can ask for it.
+        self.tenancy.catch_up()
         network = await self._supervisor.open()
         self._fresh.clear()
         self.ledger.subscribe(log_event)
@@ -227,7 +239,9 @@ class Daemon:
         self._work(self._supervisor.run())
         self._work(self.store.run())
         self._work(self.updates.run())
+        self._work(self.data.run())
         self._work(self.trust.run())
+        self._work(self.tenancy.run())
         if self.config.webhook is not None:
             from hanctl.notices import Webhook
 
@@ -245,6 +259,23 @@ class Daemon:
     def _opened(self) -> None:
         self.trust.resume()
         self.updates.resume()
+        self.tenancy.resume()
+
+    def _new_tenancy(self) -> Tenancy:
+        settings = self.config.tenancy
+        tenancy = Tenancy(
+            self.ledger,
+            self.han,
+            self.clock,
+            snapshots=partial(take_snapshot, self.ledger.household),
+            overdue_after=timedelta(hours=settings.overdue_h),
+            places=(self.config.hub.state_dir, *settings.places),
+        )
+        tenancy.orders.on_done.append(lambda _: self.data.changed())
+        self.data.answer_changes(tenancy, tenancy.take_event)
+        self.han.on_life.append(tenancy.alive)
+        self.han.on_default_response.append(tenancy.default_response)
+        return tenancy
 
     def _give_up(self, eui64: Eui64) -> None:
         """A device is evicted: no update can be delivered to it."""

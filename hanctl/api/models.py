@@ -168,6 +168,12 @@ def image_view(stored: StoredImage, signature: Verdict) -> ImageView:
     return ImageView(**values, form_reason=stored.form_reason, notes=tuple(stored.parsed.notes), signature=signature)
 
 
+class AttributeOrder(_Order):
+    """The value of an attribute, as a person writes it: a number, a text, or a time with its offset."""
+
+    value: str
+
+
 class NetworkView(BaseModel):
     """The network as it runs."""
 

@@ -38,6 +38,16 @@ class Client:
     def post(self, path: str, body: dict[str, Any] | None = None) -> Any:
         return self._request("POST", path, {}, json=body)
 
+    def get_text(self, path: str) -> str:
+        """An answer that is not JSON."""
+        with self._http() as http:
+            response = http.get(path)
+        _check(response)
+        return response.text
+
+    def put(self, path: str, body: dict[str, Any]) -> Any:
+        return self._request("PUT", path, {}, json=body)
+
     def upload(self, path: str, data: bytes, **query: Any) -> Any:
         return self._request("POST", path, query, content=data)
 

@@ -8,7 +8,20 @@ from typing import Annotated, NoReturn
 import typer
 from typer.exceptions import TyperException
 
-from hanctl.cli import authority, certificates, demo, devices, events, firmware, run, simulate, status, updates
+from hanctl.cli import (
+    authority,
+    certificates,
+    data,
+    demo,
+    devices,
+    events,
+    firmware,
+    run,
+    simulate,
+    status,
+    tenancy,
+    updates,
+)
 from hanctl.errors import ExitCode, HanctlError
 
 app = typer.Typer(
@@ -27,6 +40,9 @@ app.add_typer(authority.app, name="ca")
 app.add_typer(certificates.app, name="certificate")
 app.add_typer(firmware.app, name="firmware")
 app.add_typer(updates.app, name="update")
+app.add_typer(tenancy.app, name="tenancy")
+app.add_typer(tenancy.supplier_app, name="supplier")
+app.add_typer(data.app, name="data")
 app.command("events", epilog=events.EPILOG)(events.events)
 app.command("demo", epilog=demo.EPILOG)(demo.demo)
 app.command("simulate", epilog=simulate.EPILOG)(simulate.simulate)

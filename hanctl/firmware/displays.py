@@ -10,11 +10,11 @@ from hanctl.errors import HanctlError
 from hanctl.eui64 import Eui64
 from hanctl.firmware.link import HanLink
 from hanctl.firmware.open_updates import OpenUpdates, Session
-from hanctl.han.clusters.messaging import CANCEL_MESSAGE, DISPLAY_MESSAGE, Message, MessagingServer
+from hanctl.han.clusters.messaging import CANCEL_MESSAGE, DISPLAY_MESSAGE, Message
 from hanctl.han.interview import endpoint_with
 from hanctl.ledger.ledger import Ledger
 from hanctl.ledger.records import Update
-from hanctl.ledger.update_events import MessageConfirmed, MessageShown, MessageWithdrawn
+from hanctl.ledger.update_events import MessageShown, MessageWithdrawn
 from hanctl.ledger.update_states import OPEN_STATES
 from hanctl.radio.endpoints import MESSAGING
 
@@ -33,7 +33,6 @@ class Displays:
         self._ledger = ledger
         self._han = han
         self._updates = updates
-        self.server = MessagingServer(self._active, self._confirmed)
 
     async def ask(self, session: Session) -> None:
         """Show the message, unless the display has it."""
@@ -79,11 +78,9 @@ class Displays:
             return False
         return True
 
-    def _active(self, device: Eui64) -> Message | None:
+    def active(self, device: Eui64) -> bytes | None:
+        """The message that the device should show now, as the payload of Display Message; None: there is none."""
         session = self._updates.of(device)
         if session is None or session.update.message is None:
             return None
-        return Message(session.update.message, TEXT)
-
-    def _confirmed(self, device: Eui64, message: int) -> None:
-        self._ledger.record(MessageConfirmed(device=device, message=message))
+        return Message(session.update.message, TEXT).display()

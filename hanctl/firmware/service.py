@@ -63,8 +63,9 @@ class UpdateLink(HanLink, DeliveryLink, Protocol):
 class UpdateService:
     """Orders of firmware updates. ``images``: the images they are of.
 
-    ``server`` and ``messaging`` are to be registered with the HAN; ``heard`` and ``returned`` are to be called at signs
-    of life, ``answered`` at Default Responses, and ``resume`` whenever the dongle was opened.
+    ``server`` is to be registered with the HAN; ``message_for`` gives the message that a device should show; ``heard``
+    and ``returned`` are to be called at signs of life, ``answered`` at Default Responses, and ``resume`` whenever the
+    dongle was opened.
     """
 
     def __init__(
@@ -89,7 +90,7 @@ class UpdateService:
         self.add_image, self.remove_image = self.images.add, self.images.remove
         self.delivery = Delivery(han, clock, delivery)
         self.server = OtaServer(ledger, self._open, clock, self.delivery, self._queried)
-        self.messaging = displays.server
+        self.message_for = displays.active
         self.heard = self._courier.heard
         self.returned = self._courier.returned
         self.resume = self._courier.resume

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import IntEnum
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from hanctl.eui64 import Eui64
 from hanctl.radio.frames import Outcome
@@ -25,6 +25,7 @@ class Status(IntEnum):
     READ_ONLY = 0x88
     INSUFFICIENT_SPACE = 0x89
     NOT_FOUND = 0x8B
+    UNREPORTABLE_ATTRIBUTE = 0x8C
     INVALID_DATA_TYPE = 0x8D
     TIMEOUT = 0x94
     ABORT = 0x95
@@ -54,7 +55,7 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """A cluster-specific answer, sent with the request's transaction sequence number.
+    """A cluster-specific answer, sent with the request's transaction sequence number, and so is what comes ``then``.
 
     ``bulk`` and ``outcome``: see ``OutgoingFrame``. A bulk answer is not kept for repeats of its request: the server is
     asked again.
@@ -62,6 +63,7 @@ class Reply:
 
     command: int
     payload: bytes
+    then: tuple[Reply, ...] = ()
     bulk: int | None = None
     outcome: Callable[[Outcome], None] | None = field(default=None, compare=False, repr=False)
 
@@ -98,3 +100,31 @@ class ClusterServer(Protocol):
 
     def handle(self, request: Request) -> Reply | DefaultReply | LaterReply:
         """Answer one command. Must not block; raises nothing for bad payloads (they get a DefaultReply)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reporting:
+    """How a device wants an attribute reported. ``max_s`` 0: on change alone; ``change``: of numbers alone."""
+
+    attribute: int
+    data_type: int
+    min_s: int
+    max_s: int
+    change: int | None = None
+
+
+@runtime_checkable
+class AttributeStore(Protocol):
+    """What a cluster server has that lets devices write attributes and have them reported."""
+
+    def write(self, device: Eui64, attribute: int, data_type: int, value: bytes, *, check_only: bool) -> Status:
+        """Write an attribute that is served, or only tell what would become of it."""
+
+    def configure(self, device: Eui64, device_endpoint: int, wanted: Reporting) -> Status:
+        """Report an attribute that is served to this endpoint of the device from now on, or (``max_s`` 0xFFFF) no more.
+
+        Raises nothing: what cannot be done is told by the status.
+        """
+
+    def configured(self, device: Eui64, attribute: int) -> Reporting | None:
+        """How the attribute is reported to the device, where it is."""

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from itertools import islice
 
 from hanctl.eui64 import Eui64
 from hanctl.han import zcl
 from hanctl.han.cluster import ClusterServer, DefaultReply, LaterReply, Reply, Request, Status
 from hanctl.han.errors import MalformedZcl
+from hanctl.han.foundation import answer_foundation
 from hanctl.han.security import Fault, refusal
 from hanctl.han.zcl import Foundation, ZclFrame
 from hanctl.radio.frames import SMART_ENERGY, IncomingFrame, OutgoingFrame
@@ -23,7 +23,7 @@ REPEATS_KEPT = 1024
 @dataclass(frozen=True, slots=True)
 class _Answered:
     at: float
-    answer: OutgoingFrame | None
+    answer: tuple[OutgoingFrame, ...]
 
 
 _Key = tuple[Eui64, int, int, int, bool, bytes]
@@ -57,15 +57,15 @@ class Dispatcher:
         """(endpoint, cluster) of every registered server."""
         return frozenset(self._servers)
 
-    def forget(self, device: Eui64) -> None:
-        """Forget what this device asked: it started again, and so did its sequence numbers."""
-        for key in [key for key in self._answered if key[0] == device]:
+    def forget(self, device: Eui64 | None = None) -> None:
+        """Forget what this device asked: it started again, and so did its sequence numbers. None: what any asked."""
+        for key in [key for key in self._answered if device is None or key[0] == device]:
             del self._answered[key]
 
     def handle(
         self, frame: IncomingFrame, zcl_frame: ZclFrame, device: Eui64, now: float, *, keyed: bool = True
-    ) -> OutgoingFrame | None:
-        """The frame to send back, or None. ``zcl_frame`` is what ``frame`` carries and is not a response.
+    ) -> tuple[OutgoingFrame, ...]:
+        """The frames to send back, in order. ``zcl_frame`` is what ``frame`` carries and is not a response.
 
         ``keyed``: the device has the key that Smart Energy clusters need.
 
@@ -79,8 +79,8 @@ class Dispatcher:
             return before.answer
         answer = self._run(frame, zcl_frame, device, keyed)
         if isinstance(answer, LaterReply):
-            return None
-        if answer is None or answer.bulk is None:
+            return ()
+        if all(one.bulk is None for one in answer):
             self._remember(key, _Answered(now, answer))
         return answer
 
@@ -94,28 +94,16 @@ class Dispatcher:
 
     def _run(
         self, frame: IncomingFrame, request: ZclFrame, device: Eui64, keyed: bool
-    ) -> OutgoingFrame | LaterReply | None:
+    ) -> tuple[OutgoingFrame, ...] | LaterReply:
         endpoint, server = self._find(frame)
         if endpoint is None:
-            return None
+            return ()
         answer = self._answer(frame, request, device, endpoint, server, keyed)
-        if answer is None or isinstance(answer, LaterReply):
+        if isinstance(answer, LaterReply):
             return answer
-        bulk, outcome = None, None
         if isinstance(answer, Reply):
-            bulk, outcome = answer.bulk, answer.outcome
-            answer = request.answer(answer.command, answer.payload, cluster_specific=True)
-        return OutgoingFrame(
-            destination_nwk=frame.source_nwk,
-            destination_endpoint=frame.source_endpoint,
-            source_endpoint=endpoint,
-            profile=SMART_ENERGY,
-            cluster=frame.cluster,
-            payload=answer.serialize(),
-            aps_encrypted=frame.aps_encrypted,
-            bulk=bulk,
-            outcome=outcome,
-        )
+            return tuple(_outgoing(frame, request, endpoint, one) for one in (answer, *answer.then))
+        return tuple(_outgoing(frame, request, endpoint, one) for one in answer)
 
     def _find(self, frame: IncomingFrame) -> tuple[int | None, ClusterServer | None]:
         """The endpoint that answers (None: none of ours was meant) and its server, where it has one."""
@@ -136,12 +124,12 @@ class Dispatcher:
         endpoint: int,
         server: ClusterServer | None,
         keyed: bool,
-    ) -> ZclFrame | Reply | LaterReply | None:
-        def default(status: Status) -> ZclFrame | None:
+    ) -> Sequence[ZclFrame] | Reply | LaterReply:
+        def default(status: Status) -> Sequence[ZclFrame]:
             wanted = status is not Status.SUCCESS or not request.no_default_response
             if frame.broadcast or not wanted:
-                return None
-            return request.answer(Foundation.DEFAULT_RESPONSE, zcl.default_response(request.command, status))
+                return ()
+            return (request.answer(Foundation.DEFAULT_RESPONSE, zcl.default_response(request.command, status)),)
 
         refused = refusal(frame.cluster, encrypted=frame.aps_encrypted, keyed=keyed)
         if refused is not None:
@@ -151,10 +139,12 @@ class Dispatcher:
             return default(Status.UNSUPPORTED_CLUSTER)
         if not request.cluster_specific:
             try:
-                result = _foundation(server, request)
+                result = answer_foundation(server, request, device, frame.source_endpoint)
             except MalformedZcl:
                 return default(Status.MALFORMED_COMMAND)
-            return default(result) if isinstance(result, Status) else result
+            if isinstance(result, Status):
+                return default(result)
+            return () if result is None else (result,)
         # The hub has no manufacturer's extensions, and a client side to command of few clusters.
         ours = not request.from_server or (endpoint, frame.cluster) in self._both_sides
         if not ours or request.manufacturer is not None:
@@ -176,49 +166,20 @@ class Dispatcher:
         return default(reply.status) if isinstance(reply, DefaultReply) else reply
 
 
-def _foundation(server: ClusterServer, request: ZclFrame) -> ZclFrame | Status | None:
-    """Answer a foundation command; a Status asks for a Default Response, None for silence. Raises MalformedZcl."""
-    # Attributes of manufacturers, and of the client side, are none of the hub's.
-    attributes = {} if request.manufacturer is not None or request.from_server else server.attributes()
-    match request.command:
-        case Foundation.READ_ATTRIBUTES:
-            answers = bytearray()
-            room = zcl.MAX_RESPONSE - 5
-            for attribute in zcl.parse_read_attributes(request.payload):
-                found = attributes.get(attribute)
-                if found is None:
-                    record = zcl.AttributeAnswer(attribute, Status.UNSUPPORTED_ATTRIBUTE).serialize()
-                else:
-                    record = zcl.AttributeAnswer(attribute, Status.SUCCESS, found.data_type, found.value).serialize()
-                    if len(answers) + len(record) > room:
-                        record = zcl.AttributeAnswer(attribute, Status.INSUFFICIENT_SPACE).serialize()
-                if len(answers) + len(record) > room:
-                    break
-                answers += record
-            return request.answer(Foundation.READ_ATTRIBUTES_RESPONSE, bytes(answers))
-        case (
-            Foundation.WRITE_ATTRIBUTES
-            | Foundation.WRITE_ATTRIBUTES_UNDIVIDED
-            | Foundation.WRITE_ATTRIBUTES_NO_RESPONSE
-        ):
-            records = zcl.parse_write_attributes(request.payload)
-            if request.command == Foundation.WRITE_ATTRIBUTES_NO_RESPONSE:
-                return None
-            failures = [
-                (item.attribute, Status.READ_ONLY if item.attribute in attributes else Status.UNSUPPORTED_ATTRIBUTE)
-                for item in records
-            ]
-            return request.answer(Foundation.WRITE_ATTRIBUTES_RESPONSE, zcl.write_attributes_response(failures))
-        case Foundation.DISCOVER_ATTRIBUTES:
-            first, count = zcl.parse_discover_attributes(request.payload)
-            wanted = sorted(attribute for attribute in attributes if attribute >= first)
-            told = list(islice(wanted, min(count, (zcl.MAX_RESPONSE - 6) // 3)))
-            return request.answer(
-                Foundation.DISCOVER_ATTRIBUTES_RESPONSE,
-                zcl.discover_attributes_response(
-                    complete=len(told) == len(wanted),
-                    attributes=[(attribute, attributes[attribute].data_type) for attribute in told],
-                ),
-            )
-        case _:
-            return Status.UNSUP_COMMAND
+def _outgoing(frame: IncomingFrame, request: ZclFrame, endpoint: int, answer: ZclFrame | Reply) -> OutgoingFrame:
+    """The frame that carries an answer to ``frame``."""
+    bulk, outcome = None, None
+    if isinstance(answer, Reply):
+        bulk, outcome = answer.bulk, answer.outcome
+        answer = request.answer(answer.command, answer.payload, cluster_specific=True)
+    return OutgoingFrame(
+        destination_nwk=frame.source_nwk,
+        destination_endpoint=frame.source_endpoint,
+        source_endpoint=endpoint,
+        profile=SMART_ENERGY,
+        cluster=frame.cluster,
+        payload=answer.serialize(),
+        aps_encrypted=frame.aps_encrypted,
+        bulk=bulk,
+        outcome=outcome,
+    )

@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import replace
 from typing import Any
 
+import structlog
+
+from hanctl.errors import HanctlError
 from hanctl.han.errors import TimedOut
 from hanctl.han.security import needs_encryption
+from hanctl.han.tasks import Tasks
 from hanctl.han.zcl import ZclFrame
 from hanctl.han.zdo import RESPONSE
 from hanctl.radio.errors import DeliveryFailed, DongleGone
 from hanctl.radio.frames import SMART_ENERGY, ZDO_PROFILE, IncomingFrame, OutgoingFrame, Radio
+
+log = structlog.get_logger()
 
 
 class Exchange:
@@ -48,6 +54,20 @@ class Exchange:
     async def send(self, frame: OutgoingFrame) -> None:
         """Raises DeliveryFailed, DongleGone."""
         await self.radio.send(frame)
+
+    def answer(self, frames: Sequence[OutgoingFrame], tasks: Tasks) -> None:
+        """Send the frames that answer one request; several go in order, as one of these ``tasks``."""
+        if len(frames) == 1:
+            self.post(frames[0])
+        elif frames:
+            tasks.start(self._send_in_order(frames))
+
+    async def _send_in_order(self, frames: Sequence[OutgoingFrame]) -> None:
+        try:
+            for frame in frames:
+                await self.send(frame)
+        except HanctlError as error:
+            log.debug("an answer was not delivered", nwk=frames[0].destination_nwk, reason=str(error))
 
     def post(self, frame: OutgoingFrame) -> None:
         """Send without waiting; ``frame.outcome`` is told, "dropped" while there is no radio."""

@@ -32,7 +32,7 @@ from hanctl.han.tasks import Tasks
 from hanctl.han.zcl import Foundation, Value, ZclFrame
 from hanctl.ledger.events import DeviceLeft, PartnerKeyGiven, PartnerKeyRefused
 from hanctl.ledger.ledger import Ledger
-from hanctl.ledger.records import Device, DeviceType
+from hanctl.ledger.records import Device, DeviceType, EndpointRecord
 from hanctl.radio.endpoints import ESI_ENDPOINT, HUB_ENDPOINTS
 from hanctl.radio.errors import DeliveryFailed
 from hanctl.radio.frames import SMART_ENERGY, ZDO_PROFILE, IncomingFrame, NetworkState, OutgoingFrame, Radio
@@ -53,7 +53,8 @@ class Han:
     interviewed only then: its OTA attributes can be read no sooner, and its key must not change under an interview.
     """
 
-    def __init__(self, ledger: Ledger, clock: Clock) -> None:
+    def __init__(self, ledger: Ledger, clock: Clock, endpoints: Sequence[EndpointRecord] = HUB_ENDPOINTS) -> None:
+        self.endpoints = tuple(endpoints)
         self._ledger = ledger
         self._clock = clock
         self._tasks = Tasks()
@@ -70,14 +71,15 @@ class Han:
         self.on_dongle_lost: list[Callable[[str], None]] = []
         self.network: NetworkState | None = None
         self.keys_required = False
-        for server in (BasicServer(), TimeServer(clock), KeepAliveServer()):
+        basic: list[ClusterServer] = [BasicServer(each.endpoint) for each in endpoints]
+        for server in (*basic, TimeServer(clock), KeepAliveServer()):
             self.register(server)
 
     def attach(self, radio: Radio, network: NetworkState) -> None:
         """Use this radio, which was just started, from now on."""
         self.network = network
         self._exchange.attach(radio)
-        registered = {(record.endpoint, cluster) for record in HUB_ENDPOINTS for cluster in record.input_clusters}
+        registered = {(record.endpoint, cluster) for record in self.endpoints for cluster in record.input_clusters}
         for endpoint, cluster in sorted(registered ^ self._dispatcher.served()):
             log.warning("a cluster is announced but not served, or the reverse", endpoint=endpoint, cluster=cluster)
 
@@ -118,8 +120,9 @@ class Han:
         tsn: int | None = None,
         from_server: bool = True,
         default_response: bool = False,
+        cluster_specific: bool = True,
     ) -> None:
-        """Send a cluster command, unicast; from server to client unless ``from_server`` is False.
+        """Send a command, unicast; from server to client unless ``from_server`` is False.
 
         ``endpoint`` None means the device's endpoint that has the cluster on its side. ``default_response``: ask for
         one, which comes to ``on_default_response``. Returns when the device acknowledged the command. Raises NotFound
@@ -130,7 +133,7 @@ class Han:
             tsn=self._exchange.next_zcl_tsn() if tsn is None else tsn,
             command=command,
             payload=payload,
-            cluster_specific=True,
+            cluster_specific=cluster_specific,
             from_server=from_server,
             no_default_response=not default_response,
         )
@@ -189,6 +192,10 @@ class Han:
         """
         self._reachable(eui64)
         return await self._interviews.now(eui64)
+
+    def forget_answers(self) -> None:
+        """Give no device the answer again that it already had: the data behind it is gone."""
+        self._dispatcher.forget()
 
     # --- keys
 
@@ -311,7 +318,7 @@ class Han:
             log.warning("malformed ZDO frame", source_nwk=frame.source_nwk, reason=str(error))
 
     def _match_desc(self, frame: IncomingFrame) -> None:
-        answer = zdo.match_desc_answer(frame, HUB_ENDPOINTS)
+        answer = zdo.match_desc_answer(frame, self.endpoints)
         if answer is not None:
             self._exchange.post(answer)
 
@@ -326,11 +333,12 @@ class Han:
         if not request.cluster_specific and request.command in zcl.RESPONSES:
             self._response(frame, request, device.eui64)
         else:
-            answer = self._dispatcher.handle(
+            answers = self._dispatcher.handle(
                 frame, request, device.eui64, self._clock.monotonic(), keyed=self.may_serve(device)
             )
-            if answer is not None:
-                self._exchange.post(replace(answer, sleepy=True) if device.sleepy else answer)
+            if device.sleepy:
+                answers = tuple(replace(answer, sleepy=True) for answer in answers)
+            self._exchange.answer(answers, self._tasks)
         self._lives(device, Life.SECURED if frame.aps_encrypted else Life.FRAME)
 
     def _response(self, frame: IncomingFrame, response: ZclFrame, eui64: Eui64) -> None:

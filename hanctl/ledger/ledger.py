@@ -17,14 +17,17 @@ import structlog
 
 from hanctl.clock import Clock
 from hanctl.eui64 import Eui64
-from hanctl.ledger import image_events, update_events  # noqa: F401 - so that their events are known when read
+from hanctl.ledger import change_events, data_events, image_events, update_events  # noqa: F401 - so that all are known
+from hanctl.ledger.changes import Changes
 from hanctl.ledger.database import open_database
 from hanctl.ledger.devices import Devices
 from hanctl.ledger.errors import LedgerError, LedgerFull
 from hanctl.ledger.event import EVENT_TYPES, Event
 from hanctl.ledger.events import LedgerStalled
+from hanctl.ledger.household import Household
 from hanctl.ledger.images import Images
 from hanctl.ledger.outbox import Outbox
+from hanctl.ledger.reporting import ReportingTable
 from hanctl.ledger.rows import parse_time, time_text
 from hanctl.ledger.updates import Updates
 
@@ -54,7 +57,9 @@ class Recorded:
 
 
 class Ledger:
-    """Devices, images, updates, the outbox and the append-only events. One process, one thread, one Ledger.
+    """Devices, images, updates, changes, household data, the outbox and the append-only events.
+
+    One process, one thread, one Ledger.
 
     A method that writes is durable when it returns, unless it was called inside ``transaction()``.
     """
@@ -72,12 +77,17 @@ class Ledger:
         self.devices = Devices(self._execute, self.transaction)
         self.images = Images(self._execute, self.transaction)
         self.updates = Updates(self._execute, self.transaction)
+        self.changes = Changes(self._execute, self.transaction)
         self.outbox = Outbox(self._execute, self.transaction)
+        self.household = Household(self._execute, self.transaction)
+        self.reporting = ReportingTable(self._execute, self.transaction)
 
     @classmethod
     def open(cls, path: Path, clock: Clock) -> Ledger:
         """Open the ledger, making (mode 0600) or migrating it where needed. Raises LedgerError."""
-        return cls(open_database(path), clock)
+        ledger = cls(open_database(path), clock)
+        ledger.household.wipe()
+        return ledger
 
     def close(self) -> None:
         """Write what is only in memory, and close the file. Safe to call twice."""
@@ -112,6 +122,8 @@ class Ledger:
             del self._uncommitted[kept:]
             self._undo(savepoint)
             self.devices.undone()
+            if self._depth == 1:
+                self.household.undone()
             raise
         finally:
             self._depth -= 1
@@ -119,6 +131,7 @@ class Ledger:
             self._untold.extend(self._uncommitted)
             self._uncommitted.clear()
             self._tell_stall()
+            self.household.committed()
             self._tell()
 
     def record(self, event: Event) -> Recorded:

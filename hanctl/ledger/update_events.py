@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from hanctl.ledger.event import DeviceEvent, UpdateEvent, UpdateTransition, event
+from hanctl.ledger.event import UpdateEvent, UpdateTransition, event
 
 
 @event
@@ -238,14 +238,6 @@ class MessageShown(UpdateEvent):
     type = "message.shown"
     message: int
     text: str
-
-
-@event
-class MessageConfirmed(DeviceEvent):
-    """The user confirmed a message on the device's display."""
-
-    type = "message.confirmed"
-    message: int
 
 
 @event

@@ -17,7 +17,6 @@ import zigpy.types as t
 import zigpy.zdo.types as zdo_t
 
 from hanctl.eui64 import Eui64, from_bytes
-from hanctl.radio.endpoints import HUB_ENDPOINTS
 from hanctl.radio.errors import ForeignNetwork, KeyTableFull, UnexpectedDongle
 from hanctl.radio.frames import IncomingFrame, OutgoingFrame
 from hanctl.radio.sender import Confirmed
@@ -74,6 +73,7 @@ class HubApplication(zigpy.application.ControllerApplication):
         self._sink = sink
         self._channel = settings.channel
         self._expected = settings.eui64
+        self._endpoints = settings.endpoints
         self.formed = False
         self.line_is_gone = False
 
@@ -81,7 +81,7 @@ class HubApplication(zigpy.application.ControllerApplication):
 
     async def register_endpoints(self) -> None:
         """Register the hub's own endpoints in place of zigpy's."""
-        for record in HUB_ENDPOINTS:
+        for record in self._endpoints:
             await self.add_endpoint(
                 zdo_t.SimpleDescriptor(
                     endpoint=record.endpoint,

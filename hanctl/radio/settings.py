@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 from hanctl.eui64 import Eui64
+from hanctl.ledger.records import EndpointRecord
+from hanctl.radio.endpoints import HUB_ENDPOINTS
 
 RadioKind = Literal["ezsp", "znp"]
 FlowControl = Literal["none", "hardware", "software"]
@@ -23,3 +25,5 @@ class DongleSettings:
     """bellows takes "none" as "software" (XON and XOFF), which an EZSP dongle without it does not mind."""
     eui64: Eui64 | None = None
     """The address the dongle must have: that of the hub's certificate. With another, no network is formed or used."""
+    endpoints: tuple[EndpointRecord, ...] = HUB_ENDPOINTS
+    """The hub's endpoints, to be registered in the dongle."""

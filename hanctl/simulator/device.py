@@ -17,6 +17,7 @@ from hanctl.simulator.device_ota import OtaRunner
 from hanctl.simulator.device_registration import Registration
 from hanctl.simulator.device_spec import OTA, DeviceSpec, PowerCut
 from hanctl.simulator.device_storage import DeviceStorage, Phase
+from hanctl.simulator.device_tenancy import TenancyRunner
 from hanctl.simulator.device_timers import Timers
 from hanctl.simulator.device_zcl import ZclAnswers
 from hanctl.simulator.device_zdo import ZdoAnswers
@@ -26,6 +27,7 @@ from hanctl.simulator.ota_client import OtaClient
 from hanctl.simulator.ota_types import OtaCounts, OtaIdentity, OtaState
 from hanctl.simulator.partner_keys import request_partner_key
 from hanctl.simulator.stack import Stack
+from hanctl.simulator.tenancy_client import TenancyClient
 from hanctl.simulator.zcl import ZclFrame
 from hanctl.simulator.zdo import MAC_MAINS_ROUTER, MAC_SLEEPY
 
@@ -63,8 +65,11 @@ class SimulatedDevice:
             spec, self.client, self._ota_endpoint, self._timers, self, self._reboot, self._tell_and_cut
         )
         self.registration = Registration(spec.trust, spec.trust.identity, self.storage, self._timers, medium.rng, self)
+        self.tenancy = TenancyClient(spec.tenancy)
+        self._tenancy = TenancyRunner(self.tenancy, spec.endpoints, self._timers, self)
+        parts = (self.registration, self._tenancy)
         self._zcl = ZclAnswers(
-            spec, self.client, self.display, self._ota_endpoint, self._answer, self._ota.drive, self.registration
+            spec, self.client, self.display, self._ota_endpoint, self._answer, self._ota.drive, *parts
         )
         self._joiner = Joiner(
             self, spec, self.storage, stack, medium, self._timers, self._on_network, self._off_network
@@ -167,8 +172,7 @@ class SimulatedDevice:
         self._joiner.search(0.0)
 
     def _stop_radio(self) -> None:
-        self._ota.stop()
-        self.registration.stop()
+        self._stop_talking()
         self._timers.cancel_all()
         self._fragmenter.reset()
         # It keeps its address: to the coordinator it is a device that does not answer.
@@ -202,13 +206,16 @@ class SimulatedDevice:
         self._timers.set("announce", self.spec.announce_delay_s, self._announce)
         self.registration.begin()
         if self.registration.ready:
-            self._ota.start()
+            self.registered()
 
     def _off_network(self, how: str) -> None:
         self._timers.cancel("announce")
-        self.registration.stop()
-        self._ota.stop()
+        self._stop_talking()
         self._tell("network", how)
+
+    def _stop_talking(self) -> None:
+        for talker in (self.registration, self._ota, self._tenancy):
+            talker.stop()
 
     def _announce(self) -> None:
         if self.nwk is not None:
@@ -235,6 +242,7 @@ class SimulatedDevice:
 
     def registered(self) -> None:
         self._ota.start()
+        self._tenancy.start()
 
     def ask_partner_key(self, partner: Eui64) -> None:
         if self.online and self._joiner.check():

@@ -226,6 +226,42 @@ class TrustSpec(Section):
         return Identity.of(self.certificate, self.private_key, self.authority_key)
 
 
+class ShownSpec(Section):
+    """Something that the device shows of its consumer (or supplier): an attribute of its server side, and its value."""
+
+    cluster: U16
+    attribute: U16
+    type: U8 = 0x23
+    value: int
+    supplier: bool = False
+
+
+class TenancySpec(Section):
+    """What the device does when tenancy or supplier change.
+
+    ``behaviour``: "obedient" clears; "deaf" answers SUCCESS and clears nothing; "reference" does as the reference
+    stack's client, which refuses a change of tenancy (comms_hub.md §2.5); "caching" clears, and shows it again later.
+    """
+
+    behaviour: Literal["obedient", "deaf", "reference", "caching"] = "obedient"
+    reports: bool = True
+    """Whether it sends the events "received" and "actioned", where it has an Events server."""
+    queries: Literal["never", "start", "midnight"] = "never"
+    """When it asks the hub for changes by itself."""
+    query_after_s: Seconds = 2.0
+    servers: Annotated[tuple[U8, ...], Field(strict=False)] = (1,)
+    """The hub's endpoints that it asks."""
+    action_s: Seconds = 1.0
+    """What clearing takes it."""
+    restore_after_s: Seconds = 3600.0
+    refuses_with: U8 = 0x86
+    provider_id: U32 = 0
+    customer_id: Annotated[str, Field(max_length=24)] = "C-0001"
+    data: Annotated[tuple[ShownSpec, ...], Field(strict=False)] = ()
+    serves: bool = False
+    """Whether what it shows can also be read of it; most displays serve nothing."""
+
+
 class DeviceSpec(Section):
     """One simulated device."""
 
@@ -257,6 +293,7 @@ class DeviceSpec(Section):
     announce_delay_s: Seconds = 0.1
     link: LinkSpec = LinkSpec()
     power_cut: Annotated[tuple[PowerCut, ...], Field(strict=False)] = ()
+    tenancy: TenancySpec = TenancySpec()
     trust: TrustSpec = TrustSpec()
     """Without a certificate in it, the device works with the key that it joined with."""
     ota: Behaviour = Behaviour()

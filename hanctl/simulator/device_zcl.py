@@ -13,10 +13,12 @@ from hanctl.simulator.cbke import CLUSTER as KEY_ESTABLISHMENT
 from hanctl.simulator.cbke import SUITES_ATTRIBUTE
 from hanctl.simulator.device_display import Display
 from hanctl.simulator.device_registration import Registration
-from hanctl.simulator.device_spec import BASIC, MESSAGING, OTA, POWER_CONFIGURATION, DeviceSpec
+from hanctl.simulator.device_spec import BASIC, MESSAGING, OTA, POWER_CONFIGURATION, TIME, DeviceSpec
+from hanctl.simulator.device_tenancy import TenancyRunner
 from hanctl.simulator.medium import ApsFrame
 from hanctl.simulator.ota_client import OtaClient
 from hanctl.simulator.ota_types import DefaultResponse, Output
+from hanctl.simulator.tenancy_client import CLUSTERS as TENANCY_CLUSTERS
 from hanctl.simulator.zcl import ZclFrame
 
 LOGGER = logging.getLogger(__name__)
@@ -40,6 +42,7 @@ class ZclAnswers:
         answer: Callable[[ApsFrame, ZclFrame | None], None],
         drive: Callable[[list[Output]], None],
         registration: Registration,
+        tenancy: TenancyRunner,
     ) -> None:
         self.ignored: Counter[str] = Counter()
         self._spec = spec
@@ -49,6 +52,7 @@ class ZclAnswers:
         self._answer = answer
         self._drive = drive
         self._registration = registration
+        self._tenancy = tenancy
 
     def receive(self, endpoint: zdo.Endpoint, frame: ApsFrame) -> None:
         """A frame for this endpoint."""
@@ -76,6 +80,8 @@ class ZclAnswers:
         elif not command.cluster_specific and command.command == zcl.READ_ATTRIBUTES_RESPONSE:
             if frame.cluster == KEY_ESTABLISHMENT:
                 self._registration.attributes_read(command.payload)
+            elif frame.cluster == TIME:
+                self._tenancy.response(TIME, command)
         elif not command.cluster_specific:
             attributes = self._attributes(frame.cluster, to_client=command.to_client) if here else None
             self._answer(frame, zcl.answer_global(command, attributes))
@@ -86,8 +92,10 @@ class ZclAnswers:
                 self._registration.receive(command, frame.source_endpoint)
         elif frame.cluster == OTA and command.to_client and endpoint is self._ota_endpoint:
             self._receive_ota(frame, command)
-        elif frame.cluster == MESSAGING and command.to_client:
+        elif frame.cluster == MESSAGING and command.to_client and self._display.battery is not None:
             self._display.receive(command, partial(self._answer, frame))
+        elif frame.cluster in TENANCY_CLUSTERS and command.to_client:
+            self._receive_tenancy(frame, command)
         else:
             self._answer(frame, command.default_response(zcl.UNSUP_COMMAND))
 
@@ -106,11 +114,13 @@ class ZclAnswers:
             return device_attributes.ota_client(self._spec, self._client)
         if cluster == KEY_ESTABLISHMENT:
             return {SUITES_ATTRIBUTE: zcl.Attribute(zcl.ENUM16, self._registration.suites)}
-        return {}
+        return {} if to_client else self._tenancy.client.attributes(cluster)
 
     def _receive_default_response(self, frame: ApsFrame, command: ZclFrame) -> None:
         if frame.cluster == KEY_ESTABLISHMENT and len(command.payload) >= 2:
             self._registration.default_response(*command.payload[:2])
+        if frame.cluster in TENANCY_CLUSTERS and command.to_client:
+            self._tenancy.response(frame.cluster, command)
         if frame.cluster == OTA and command.to_client and len(command.payload) >= 2:
             about, status = command.payload[:2]
             self._drive(
@@ -129,3 +139,8 @@ class ZclAnswers:
         if status != zcl.SUCCESS or not command.no_default_response:
             self._answer(frame, command.default_response(status))
         self._drive(outputs)
+
+    def _receive_tenancy(self, frame: ApsFrame, command: ZclFrame) -> None:
+        status = self._tenancy.receive(frame.cluster, command, frame.source_endpoint)
+        if status != zcl.SUCCESS or not command.no_default_response:
+            self._answer(frame, command.default_response(status))

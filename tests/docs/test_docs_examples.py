@@ -102,6 +102,8 @@ ARROWS: dict[str, set[str]] = {
     "han": {"radio", "ledger"} | BASE,
     "trust": {"han", "radio", "ledger", "crypto"} | BASE,
     "firmware": {"han", "radio", "ledger", "trust", "crypto"} | BASE,
+    "data": {"han", "radio", "ledger"} | BASE,
+    "tenancy": {"data", "han", "radio", "ledger"} | BASE,
 }
 ABOVE_THE_SIMULATOR = {"cli", "demo", "hil", "simulator"}
 

@@ -46,8 +46,8 @@ def test_announcement() -> None:
     [
         # OTA server, as asked for by broadcast: nwk FFFD, profile 0109, one input cluster.
         ("21 fdff 0901 01 1900 00", "21 00 0000 01 01"),
-        ("21 0000 0901 02 0007 0a00 00", "21 00 0000 01 01"),
-        ("21 fdff 0901 01 0007 00", None),
+        ("21 0000 0901 02 0107 0a00 00", "21 00 0000 01 01"),
+        ("21 fdff 0901 01 0107 00", None),
         # The hub has no OTA client.
         ("21 fdff 0901 00 01 1900", None),
         # Home automation is not ours, nor is what is meant for another node.

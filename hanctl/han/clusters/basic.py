@@ -24,7 +24,9 @@ class BasicServer:
     """Who the hub is."""
 
     cluster = BASIC
-    endpoint = ESI_ENDPOINT
+
+    def __init__(self, endpoint: int = ESI_ENDPOINT) -> None:
+        self.endpoint = endpoint
 
     def attributes(self) -> Mapping[int, Attribute]:
         return {

@@ -1,0 +1,194 @@
+"""Routes of changes of tenancy and supplier."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Annotated, Literal
+
+from fastapi import APIRouter, Path
+from fastapi.responses import HTMLResponse
+from pydantic import BaseModel, ConfigDict, Field
+
+from hanctl.api.models import MAX_ID
+from hanctl.errors import InvalidInput
+from hanctl.eui64 import parse_eui64
+from hanctl.ledger.change_records import Change, ChangeKind, ChangePart, Fuel
+from hanctl.tenancy import controls
+from hanctl.tenancy.moments import LOCAL_ZONE, parse_moment
+from hanctl.tenancy.payloads import parse_gbcs_payload
+from hanctl.tenancy.report import Kept, Report, kept
+from hanctl.tenancy.report_html import page
+from hanctl.tenancy.service import FUELS, Provider
+
+if TYPE_CHECKING:
+    from hanctl.daemon import Daemon
+
+Number = Annotated[int, Path(ge=1, le=MAX_ID)]
+
+
+class _Order(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+
+class ProviderOrder(_Order):
+    """A provider of one fuel; without ``id`` the one on record."""
+
+    id: int | None = Field(None, ge=0, le=0xFFFFFFFF)
+    name: str = ""
+    contact: str = ""
+
+
+class ChangeOrder(_Order):
+    """Order a change.
+
+    ``at``: ISO 8601, with Z or an offset, or else local time in ``zone``; left out: now. ``control``: names of bits and
+    masks, or numbers; left out: the default of the kind. ``gbcs_payload``: GCS09 or ECS12 in hex, in place of the rest.
+    """
+
+    kind: ChangeKind
+    fuels: list[Fuel] = list(FUELS)
+    at: str | None = None
+    zone: str = LOCAL_ZONE
+    control: list[str] = []
+    pre_snapshot: bool = False
+    post_snapshot: bool = False
+    providers: dict[Fuel, ProviderOrder] = {}
+    gbcs_payload: str | None = None
+
+
+class RedateOrder(_Order):
+    """Another moment for a change that is to come."""
+
+    at: str
+    zone: str = LOCAL_ZONE
+
+
+class Confirmation(_Order):
+    """A person looked at a device."""
+
+    device: str
+    by: str
+    still_shows: bool = False
+
+
+class ChangeView(BaseModel):
+    """A change with its parts and the names of its control bits."""
+
+    change: Change
+    parts: list[ChangePart]
+    control_names: list[str]
+
+
+class PreviewView(BaseModel):
+    """What a change would do if it were made now."""
+
+    kind: Literal["tenancy", "supplier"]
+    control: int
+    control_names: list[str]
+    contactor_corrected: bool
+    would_clear: list[tuple[str, int]]
+    would_hold: list[tuple[str, int]]
+    kept: list[Kept]
+    at: datetime | None
+
+
+def router(daemon: Daemon) -> APIRouter:
+    routes = APIRouter()
+
+    def view(change: Change) -> ChangeView:
+        return ChangeView(
+            change=change,
+            parts=daemon.tenancy.orders.parts(change.id),
+            control_names=list(controls.names(change.control)),
+        )
+
+    @routes.get("/changes")
+    async def changes(kind: ChangeKind | None = None) -> list[ChangeView]:
+        return [view(change) for change in daemon.ledger.changes.all() if kind in {None, change.kind}]
+
+    @routes.post("/changes", status_code=HTTPStatus.CREATED)
+    async def order(order: ChangeOrder) -> ChangeView:
+        """Order a change. Without a moment it is done in the answer; devices are told from then on."""
+        if order.gbcs_payload is not None:
+            _check_gbcs_alone(order)
+            return view(daemon.tenancy.orders.order_gbcs(parse_gbcs_payload(order.gbcs_payload)))
+        providers = {fuel: Provider(each.id, each.name, each.contact) for fuel, each in order.providers.items()}
+        at = None if order.at is None else parse_moment(order.at, order.zone)
+        return view(
+            daemon.tenancy.orders.order(order.kind, order.fuels, at=at, control=_control(order), providers=providers)
+        )
+
+    @routes.post("/changes/preview")
+    async def preview(order: ChangeOrder) -> PreviewView:
+        """What such a change would clear and hide if it were made now, and what it leaves. Nothing is done."""
+        if order.gbcs_payload is not None:
+            _check_gbcs_alone(order)
+            given = parse_gbcs_payload(order.gbcs_payload)
+            fuels, at = [given.fuel], given.at
+            wanted = None if given.control is None else controls.publishable(given.control)
+        else:
+            fuels, wanted = order.fuels, _control(order)
+            at = None if order.at is None else parse_moment(order.at, order.zone)
+        wanted, found = daemon.tenancy.orders.preview(order.kind, fuels, wanted)
+        return PreviewView(
+            kind=order.kind,
+            control=wanted.control,
+            control_names=list(controls.names(wanted.control)),
+            contactor_corrected=wanted.contactor_corrected,
+            would_clear=list(found.cleared),
+            would_hold=list(found.held),
+            kept=list(kept(wanted.control)),
+            at=at,
+        )
+
+    @routes.get("/changes/{number}")
+    async def change(number: Number) -> ChangeView:
+        return view(daemon.tenancy.orders.get(number))
+
+    @routes.post("/changes/{number}/cancel")
+    async def cancel(number: Number) -> ChangeView:
+        """Cancel a change that is to come."""
+        return view(daemon.tenancy.orders.cancel(number))
+
+    @routes.post("/changes/{number}/redate")
+    async def redate(number: Number, order: RedateOrder) -> ChangeView:
+        """Put a change that is to come to another moment."""
+        return view(daemon.tenancy.orders.redate(number, parse_moment(order.at, order.zone)))
+
+    @routes.get("/changes/{number}/report")
+    async def report(number: Number) -> Report:
+        """The evidence of a change as it is now. It holds no values."""
+        return daemon.tenancy.report(number)
+
+    @routes.get("/changes/{number}/report.html", response_class=HTMLResponse)
+    async def printable(number: Number) -> str:
+        """The same, to be printed."""
+        return page(daemon.tenancy.report(number))
+
+    @routes.post("/changes/confirm")
+    async def confirm(confirmation: Confirmation) -> list[ChangeView]:
+        """A person looked at a device's screen; the changes for which that counts."""
+        found = daemon.tenancy.confirm(
+            parse_eui64(confirmation.device), confirmation.by, still_shows=confirmation.still_shows
+        )
+        return [view(change) for change in found]
+
+    return routes
+
+
+def _control(order: ChangeOrder) -> controls.Wanted | None:
+    words = list(order.control)
+    snapshots = (["pre-snapshots"] if order.pre_snapshot else []) + (["post-snapshots"] if order.post_snapshot else [])
+    if snapshots and not words:
+        words = [f"{order.kind}-default"]
+    return controls.parse_control([*words, *snapshots]) if words else None
+
+
+def _check_gbcs_alone(order: ChangeOrder) -> None:
+    if order.kind != "tenancy":
+        raise InvalidInput("the GBCS messages that are read here are of changes of tenancy", "order it as one")
+    if order.model_fields_set - {"kind", "gbcs_payload"}:
+        raise InvalidInput(
+            "a GBCS payload says all there is to say of its change", "give it alone, without fuels, moment or control"
+        )

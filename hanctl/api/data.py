@@ -1,0 +1,63 @@
+"""Routes of household data. Only ``GET /data?values=true`` gives values."""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Literal
+
+from fastapi import APIRouter, Request
+
+from hanctl.api.models import AttributeOrder
+from hanctl.data.errors import BadData
+from hanctl.data.service import Item, Loaded
+
+if TYPE_CHECKING:
+    from hanctl.daemon import Daemon
+
+MOST_BYTES = 8 << 20
+_TEXT = {"requestBody": {"required": True, "content": {"text/plain": {"schema": {"type": "string"}}}}}
+
+
+def router(daemon: Daemon) -> APIRouter:
+    routes = APIRouter()
+
+    @routes.get("/data")
+    async def show(endpoint: str | None = None, values: bool = False) -> list[Item]:
+        """What is held of the household, with classes and counts; ``values``: with its values as well."""
+        return daemon.data.show(endpoint, values=values)
+
+    @routes.post("/data", openapi_extra=_TEXT)
+    async def load(request: Request, name: str = "household.toml") -> list[Loaded]:
+        """Load a household; the body is a TOML file, or a JSON file where ``name`` ends so. All of it, or nothing."""
+        return daemon.data.load(await _text(request, name), name)
+
+    @routes.post("/data/{endpoint}/{table}", openapi_extra=_TEXT)
+    async def load_csv(
+        request: Request,
+        endpoint: str,
+        table: Literal["half_hours", "days"],
+        name: str = "consumption.csv",
+        zone: str | None = None,
+    ) -> Loaded:
+        """Load consumption by interval; the body is a CSV file of lines time,value. All of it, or nothing."""
+        return daemon.data.load_csv(await _text(request, name), name, endpoint, table, zone)
+
+    @routes.put("/data/{endpoint}/{cluster}/{attribute}", status_code=HTTPStatus.NO_CONTENT)
+    async def put(endpoint: str, cluster: str, attribute: str, order: AttributeOrder) -> None:
+        """Set one attribute, by the names of its cluster and its own."""
+        daemon.data.set(endpoint, cluster, attribute, order.value)
+
+    return routes
+
+
+async def _text(request: Request, name: str) -> str:
+    data = bytearray()
+    async for chunk in request.stream():
+        data += chunk
+        if len(data) > MOST_BYTES:
+            raise BadData(f"{name} has more than {MOST_BYTES} bytes", "load it in parts")
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        raise BadData(f"{name}, line {line}: is not UTF-8", "save it as UTF-8") from None

@@ -1,0 +1,84 @@
+"""What ``hanctl tenancy`` prints of changes, previews and reports."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from hanctl.cli.output import moment, print_facts, print_table, size
+
+
+def print_report(found: dict[str, Any]) -> None:
+    """The whole evidence of a change."""
+    print_change(found)
+    print("\ncleared by the hub:")
+    print_counts(found["change"]["cleared"])
+    print("\nstill held by the hub, and given to no device:")
+    print_counts(found["change"]["held"])
+    print_devices(found)
+    for device in found["devices"]:
+        print(f"\n{device['eui64']}:")
+        for line in device["lines"]:
+            print(f"  {moment(line['at'])}  {line['what']}")
+    print(f"\ncaptures and logs since {moment(found['period_from'])} that a person has to deal with:")
+    for each in found["leftovers"]:
+        length = "" if each["size"] is None else f", {size(each['size'])}, written {moment(each['changed_at'])}"
+        print(f"  {each['kind']}: {each['path']}{length}")
+    if not found["leftovers"]:
+        print("  none was found")
+    print("\nwhat stays, and why:")
+    for each in found["kept"]:
+        print(f"  {each['what']}: {each['why']}")
+
+
+def print_preview(found: dict[str, Any]) -> None:
+    print(f"nothing was done; a change of {found['kind']} now, with control 0x{found['control']:08x}:")
+    print(f"  {', '.join(found['control_names'])}")
+    if found["contactor_corrected"]:
+        from hanctl.tenancy.controls import CONTACTOR_NOTE
+
+        print(f"note: {CONTACTOR_NOTE}")
+    print("\nwould clear:")
+    print_counts(found["would_clear"])
+    print("\nwould hold, and give to no device:")
+    print_counts(found["would_hold"])
+    print("\nwould leave:")
+    for each in found["kept"]:
+        print(f"  {each['what']}: {each['why']}")
+
+
+def print_change(report: dict[str, Any]) -> None:
+    change = report["change"]
+    facts = [
+        ("change", f"{change['id']} of {change['kind']}, {', '.join(part['fuel'] for part in report['parts'])}"),
+        ("state", change["state"]),
+        ("moment", moment(change["at"])),
+        ("ordered", f"{moment(change['ordered_at'])} by {change['source']}"),
+        ("done", moment(change["done_at"])),
+        ("control", f"0x{change['control']:08x}: {', '.join(report['control_names'])}"),
+    ]
+    for part in report["parts"]:
+        facts.append(("provider", f"{part['fuel']}: 0x{part['provider_id']:08x} {part['provider_name']}".rstrip()))
+    facts += [("note", note) for note in change["notes"]]
+    print_facts(facts)
+
+
+def print_devices(report: dict[str, Any]) -> None:
+    print(f"\ndevices, {report['outstanding']} outstanding of {len(report['devices'])}:")
+    rows = [
+        (
+            device["eui64"],
+            device["device_type"],
+            device["verdict"] + (", overdue" if device["overdue"] else ""),
+            device["basis"],
+            moment(device["told_at"]),
+        )
+        for device in report["devices"]
+    ]
+    print_table(("device", "type", "verdict", "because", "told"), rows, "no device was concerned")
+
+
+def print_counts(counts: list[list[Any]]) -> None:
+    for name, count in counts:
+        print(f"  {name}: {count}")
+    if not counts:
+        print("  nothing")

@@ -1,0 +1,1 @@
+"""One module for each cluster that the hub serves from its store."""

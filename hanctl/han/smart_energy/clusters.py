@@ -1,0 +1,58 @@
+"""The declared clusters by id, and how their commands are packed and read."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from zigpy.zcl.foundation import ZCLAttributeDef, ZCLCommandDef
+
+from hanctl.han.errors import MalformedZcl
+from hanctl.han.smart_energy.calendar import Calendar
+from hanctl.han.smart_energy.definitions import SmartEnergyCluster
+from hanctl.han.smart_energy.device_management import DeviceManagement
+from hanctl.han.smart_energy.events import Events
+from hanctl.han.smart_energy.messaging import Messaging
+from hanctl.han.smart_energy.metering import Metering
+from hanctl.han.smart_energy.prepayment import Prepayment
+from hanctl.han.smart_energy.price import Price
+
+CLUSTERS: dict[int, type[SmartEnergyCluster]] = {
+    int(cluster.cluster_id): cluster
+    for cluster in (Price, Metering, Messaging, Prepayment, Calendar, DeviceManagement, Events)
+}
+
+SERVER_ATTRIBUTES: dict[tuple[int, int], ZCLAttributeDef] = {
+    (number, int(definition.id)): definition
+    for number, cluster in CLUSTERS.items()
+    for definition in sorted(cluster.AttributeDefs, key=lambda definition: int(definition.id))
+}
+"""Every attribute of the server sides by (cluster, attribute id), in that order."""
+
+
+def pack(command: ZCLCommandDef, **fields: Any) -> bytes:
+    """The payload of a command. Structures may be given as dicts, lists of them as lists.
+
+    Raises ValueError for a field that is missing or does not fit its type.
+    """
+    return bytes(made(command.schema, fields).serialize())
+
+
+def made(kind: Any, given: Any) -> Any:
+    """A value of a zigpy type from plain Python ones."""
+    if isinstance(given, dict):
+        return kind(**{field.name: made(field.type, given[field.name]) for field in kind.fields if field.name in given})
+    if isinstance(given, list):
+        return kind([made(kind._item_type, item) for item in given])
+    return given
+
+
+def read(command: ZCLCommandDef, payload: bytes) -> Any:
+    """The fields of a command. Trailing fields of later revisions may be absent (None), and unknown ones are passed by.
+
+    Raises MalformedZcl.
+    """
+    try:
+        fields, _ = command.schema.deserialize(payload)
+    except ValueError as error:
+        raise MalformedZcl(f"{command.name} cannot be read: {error}") from None
+    return fields

@@ -1,0 +1,88 @@
+"""Changes of tenancy and supplier, and the evidence of them, as records. No record holds a value of a consumer."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal
+
+from hanctl.eui64 import Eui64
+
+ChangeKind = Literal["tenancy", "supplier"]
+ChangeState = Literal["scheduled", "done", "cancelled"]
+Fuel = Literal["electricity", "gas"]
+EvidenceKind = Literal[
+    "concerned",
+    "joined later",
+    "told",
+    "acknowledged",
+    "refused",
+    "queried",
+    "reported received",
+    "reported cleared",
+    "reported cancelled",
+    "reported rejected",
+    "showed before",
+    "seen cleared",
+    "still shows",
+    "confirmed",
+    "overdue",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One change. ``at``: the moment it is ordered for; ``done_at``: when the hub cleared its own data.
+
+    ``source``: "command", or the GBCS use case it came by. ``issuer_event_id``: of a GBCS message, as it came.
+    ``cleared`` and ``held``: (name, how many) of what was deleted and what stays; ``notes``: what a person should know.
+    """
+
+    id: int
+    kind: ChangeKind
+    state: ChangeState
+    at: datetime
+    ordered_at: datetime
+    control: int
+    contactor_corrected: bool = False
+    source: str = "command"
+    issuer_event_id: int | None = None
+    done_at: datetime | None = None
+    cancelled_at: datetime | None = None
+    cleared: tuple[tuple[str, int], ...] = ()
+    held: tuple[tuple[str, int], ...] = ()
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ChangePart:
+    """What a change is for one fuel. ``provider_id``: the provider from then on; ``former_provider_id``: until then.
+
+    ``issuer_event_id``: what the hub publishes it under, from when it is done; no two are the same, and they only grow.
+    ``withdrawn``: what devices are told to forget one by one, as (what, numbers of each).
+    """
+
+    id: int
+    change: int
+    fuel: Fuel
+    provider_id: int
+    former_provider_id: int = 0
+    provider_name: str = ""
+    provider_contact: str = ""
+    tariff_type: int = 0
+    issuer_event_id: int | None = None
+    withdrawn: tuple[tuple[str, tuple[tuple[int, ...], ...]], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """One thing that is known of a device and a change. ``what``: a command, attributes by name, or who says so."""
+
+    id: int
+    change: int
+    device: Eui64
+    at: datetime
+    kind: EvidenceKind
+    fuel: Fuel | None = None
+    what: str = ""
+    status: int | None = None

@@ -1,0 +1,323 @@
+"""What the hub holds of the household: attributes, dated records and samples, typed, in the ledger's own file.
+
+They share the ledger's transactions. Nothing here knows what a datum means: which exist, of which class they are and
+what clears them is ``hanctl.data``'s. Values never leave in a ``repr``. Times are aware; whole seconds are kept.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+import structlog
+
+from hanctl.ledger.errors import LedgerError
+from hanctl.ledger.rows import Execute
+
+log = structlog.get_logger()
+
+AttributeKey = tuple[int, int]
+"""(cluster, attribute id)"""
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """Which data of an endpoint are meant: attributes with what they read once cleared (serialized), and tables."""
+
+    attributes: Mapping[AttributeKey, bytes]
+    tables: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
+class StoredAttribute:
+    """An attribute as held. ``value`` is serialized as ``data_type`` says; None while a gate hides it."""
+
+    data_type: int
+    value: bytes | None = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """One dated record. ``body``: plain JSON values by name."""
+
+    id: int
+    endpoint: int
+    name: str
+    time: datetime
+    body: dict[str, Any] = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """What was consumed in the interval that begins at ``time``."""
+
+    time: datetime
+    value: int = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What was cleared, is hidden or is held: names and counts, never values."""
+
+    attributes: tuple[AttributeKey, ...]
+    tables: Mapping[str, int]
+
+    def __bool__(self) -> bool:
+        return bool(self.attributes or self.tables)
+
+
+_OPEN_RECORDS = """
+    NOT EXISTS (SELECT 1 FROM data_gates AS gate WHERE gate.endpoint = row.endpoint AND gate.item = row.name
+                AND (row.time < gate.before OR row.written <= gate.written))
+"""
+_OPEN_SAMPLES = """
+    NOT EXISTS (SELECT 1 FROM data_gates AS gate WHERE gate.endpoint = row.endpoint AND gate.item = row.name
+                AND row.time < gate.before)
+"""
+
+
+class Household:
+    """Attributes by endpoint, cluster and id; records and samples by endpoint, table name and time.
+
+    Every read keeps to the gates (see ``gate``); only ``held`` and ``hidden`` look behind them, and tell no values.
+    """
+
+    def __init__(self, execute: Execute, transaction: Callable[[], AbstractContextManager[None]]) -> None:
+        self._execute = execute
+        self._transaction = transaction
+        self._to_wipe = False
+
+    # --- attributes
+
+    def read(self, endpoint: int, cluster: int) -> dict[int, StoredAttribute]:
+        """All attributes held of one cluster of one endpoint, in order of their ids."""
+        rows = self._execute(
+            """
+            SELECT row.attribute, row.data_type, iif(row.written <= ifnull(gate.written, -1), NULL, row.value)
+            FROM data_attributes AS row LEFT JOIN data_gates AS gate
+            ON gate.endpoint = row.endpoint AND gate.item = printf('%04x:%04x', row.cluster, row.attribute)
+            WHERE row.endpoint = ? AND row.cluster = ? ORDER BY row.attribute
+            """,
+            (endpoint, cluster),
+        )
+        return {attribute: StoredAttribute(data_type, value) for attribute, data_type, value in rows}
+
+    def write(self, endpoint: int, key: AttributeKey, data_type: int, value: bytes) -> None:
+        """Hold this value from now on, in place of any before."""
+        with self._transaction():
+            self._execute(
+                "INSERT OR REPLACE INTO data_attributes VALUES (?, ?, ?, ?, ?, ?)",
+                (endpoint, *key, data_type, value, self._count()),
+            )
+
+    # --- dated records
+
+    def add(self, endpoint: int, name: str, time: datetime, body: Mapping[str, Any]) -> int:
+        """Append a record to a table; its id, which only grows."""
+        with self._transaction():
+            cursor = self._execute(
+                "INSERT INTO data_records (endpoint, name, time, written, body) VALUES (?, ?, ?, ?, ?)",
+                (endpoint, name, _seconds(time), self._count(), json.dumps(body)),
+            )
+        assert cursor.lastrowid is not None
+        return cursor.lastrowid
+
+    def records(
+        self,
+        endpoint: int,
+        name: str,
+        *,
+        since: datetime | None = None,
+        before: datetime | None = None,
+    ) -> list[Record]:
+        """The records of a table from ``since`` on and earlier than ``before``, oldest first."""
+        rows = self._execute(
+            f"SELECT id, time, body FROM data_records AS row WHERE endpoint = ? AND name = ?"  # noqa: S608
+            f" AND time >= ? AND time < ? AND {_OPEN_RECORDS} ORDER BY time, id",
+            (endpoint, name, *_range(since, before)),
+        )
+        return [Record(id, endpoint, name, _moment(time), json.loads(body)) for id, time, body in rows]  # noqa: A001
+
+    def remove(self, record: int) -> None:
+        """Delete one record, for good."""
+        with self._transaction():
+            self._execute("DELETE FROM data_records WHERE id = ?", (record,))
+            self._deleted()
+
+    # --- samples
+
+    def add_samples(self, endpoint: int, name: str, samples: Iterable[Sample]) -> int:
+        """Hold these samples, in place of any of the same time; how many they are."""
+        count = 0
+        with self._transaction():
+            for sample in samples:
+                self._execute(
+                    "INSERT OR REPLACE INTO data_samples VALUES (?, ?, ?, ?)",
+                    (endpoint, name, _seconds(sample.time), sample.value),
+                )
+                count += 1
+        return count
+
+    def samples(
+        self,
+        endpoint: int,
+        name: str,
+        *,
+        since: datetime | None = None,
+        before: datetime | None = None,
+        limit: int | None = None,
+        newest_first: bool = False,
+    ) -> list[Sample]:
+        """The samples that begin from ``since`` on and earlier than ``before``."""
+        order = "DESC" if newest_first else "ASC"
+        rows = self._execute(
+            f"SELECT time, value FROM data_samples AS row WHERE endpoint = ? AND name = ?"  # noqa: S608
+            f" AND time >= ? AND time < ? AND {_OPEN_SAMPLES} ORDER BY time {order} LIMIT ?",
+            (endpoint, name, *_range(since, before), -1 if limit is None else limit),
+        )
+        return [Sample(_moment(time), value) for time, value in rows]
+
+    # --- clearing and hiding
+
+    def clear(self, endpoint: int, selection: Selection, *, keep: Iterable[int] = ()) -> Found:
+        """Reset the attributes to their neutral values and delete the tables' rows, except the records ``keep``.
+
+        What is not held, or reads so already, is left out of the answer. Call it inside a transaction of the ledger;
+        once that is durable, the deleted values are gone from the database's files as well.
+        """
+        kept = frozenset(keep)
+        with self._transaction():
+            changed = []
+            number = self._count()
+            for cluster in sorted({cluster for cluster, _ in selection.attributes}):
+                rows = self._execute(
+                    "SELECT attribute, value FROM data_attributes WHERE endpoint = ? AND cluster = ?",
+                    (endpoint, cluster),
+                ).fetchall()
+                for attribute, value in rows:
+                    neutral = selection.attributes.get((cluster, attribute))
+                    if neutral is not None and value != neutral:
+                        changed.append((cluster, attribute))
+                        self._execute(
+                            "UPDATE data_attributes SET value = ?, written = ?"
+                            " WHERE endpoint = ? AND cluster = ? AND attribute = ?",
+                            (neutral, number, endpoint, cluster, attribute),
+                        )
+            counts: dict[str, int] = {}
+            for name in sorted(selection.tables):
+                ids = self._execute(
+                    "SELECT id FROM data_records WHERE endpoint = ? AND name = ?", (endpoint, name)
+                ).fetchall()
+                gone = [id for (id,) in ids if id not in kept]  # noqa: A001
+                for id in gone:  # noqa: A001
+                    self._execute("DELETE FROM data_records WHERE id = ?", (id,))
+                samples = self._execute("DELETE FROM data_samples WHERE endpoint = ? AND name = ?", (endpoint, name))
+                if gone or samples.rowcount > 0:
+                    counts[name] = len(gone) + max(samples.rowcount, 0)
+            self._deleted()
+        return Found(tuple(sorted(changed)), counts)
+
+    def gate(self, endpoint: int, selection: Selection, before: datetime) -> None:
+        """Hide from every read, without deleting it: the selected attributes as they are until they are written anew,
+        records and samples of a time earlier than ``before``, and records held already (their times come from the hub's
+        clock, which may step back)."""
+        items = [f"{cluster:04x}:{attribute:04x}" for cluster, attribute in selection.attributes]
+        with self._transaction():
+            number = self._count()
+            for item in [*items, *selection.tables]:
+                self._execute(
+                    "INSERT INTO data_gates VALUES (?, ?, ?, ?) ON CONFLICT (endpoint, item) DO UPDATE"
+                    " SET before = max(before, excluded.before), written = excluded.written",
+                    (endpoint, item, _seconds(before), number),
+                )
+
+    def hidden(self, endpoint: int) -> Found:
+        """What is held of this endpoint and no read shows."""
+        everything, shown = self.held(endpoint), self._shown(endpoint)
+        tables = {name: count - shown.tables.get(name, 0) for name, count in everything.tables.items()}
+        return Found(
+            tuple(sorted(set(everything.attributes) - set(shown.attributes))),
+            {name: count for name, count in tables.items() if count},
+        )
+
+    def held(self, endpoint: int) -> Found:
+        """What is held of this endpoint, hidden or not."""
+        attributes = self._execute("SELECT cluster, attribute FROM data_attributes WHERE endpoint = ?", (endpoint,))
+        return Found(tuple(sorted(attributes.fetchall())), self._counts(endpoint, "1", "1"))
+
+    def _shown(self, endpoint: int) -> Found:
+        clusters = self._execute("SELECT DISTINCT cluster FROM data_attributes WHERE endpoint = ?", (endpoint,))
+        attributes = [
+            (cluster, attribute)
+            for (cluster,) in clusters.fetchall()
+            for attribute, stored in self.read(endpoint, cluster).items()
+            if stored.value is not None
+        ]
+        return Found(tuple(sorted(attributes)), self._counts(endpoint, _OPEN_RECORDS, _OPEN_SAMPLES))
+
+    def _counts(self, endpoint: int, records: str, samples: str) -> dict[str, int]:
+        rows = self._execute(
+            f"SELECT name, count(*) FROM data_records AS row WHERE endpoint = ? AND {records} GROUP BY name"  # noqa: S608
+            f" UNION ALL SELECT name, count(*) FROM data_samples AS row WHERE endpoint = ? AND {samples} GROUP BY name",
+            (endpoint, endpoint),
+        )
+        return dict(sorted(rows.fetchall()))
+
+    # --- the ledger's part
+
+    @property
+    def wiped(self) -> bool:
+        """Whether what was deleted is gone from the database's files too. Not so while wiping fails: a full disk."""
+        return not self._execute("SELECT unwiped FROM data_writes").fetchone()[0]
+
+    def wipe(self) -> None:
+        """Outside of transactions: where something was deleted, write the database anew and empty its log.
+
+        SQLite's ``secure_delete`` alone leaves copies of deleted rows in pages that were once rearranged.
+        """
+        self._to_wipe = False
+        if self.wiped:
+            return
+        try:
+            self._execute("VACUUM")
+            self._execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+            self._execute("UPDATE data_writes SET unwiped = 0")
+        except LedgerError as error:
+            log.error("deleted data may still be in the ledger's files", reason=str(error), hint=error.hint)
+
+    def committed(self) -> None:
+        """A transaction is durable."""
+        if self._to_wipe:
+            self.wipe()
+
+    def undone(self) -> None:
+        """A transaction failed as a whole."""
+        self._to_wipe = False
+
+    def _deleted(self) -> None:
+        self._execute("UPDATE data_writes SET unwiped = 1")
+        self._to_wipe = True
+
+    def _count(self) -> int:
+        """The number of this write. Order of writing does not depend on any clock."""
+        row = self._execute("UPDATE data_writes SET number = number + 1 RETURNING number").fetchone()
+        return int(row[0])
+
+
+_LAST = 2**62
+
+
+def _seconds(moment: datetime) -> int:
+    return int(moment.timestamp() // 1)
+
+
+def _moment(seconds: int) -> datetime:
+    return datetime.fromtimestamp(seconds, UTC)
+
+
+def _range(since: datetime | None, before: datetime | None) -> tuple[int, int]:
+    return (-_LAST if since is None else _seconds(since)), (_LAST if before is None else _seconds(before))

@@ -1,0 +1,101 @@
+"""Watches over what is outstanding: a device of which nothing better is known is flagged, and then daily."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import suppress
+from datetime import datetime, timedelta
+
+from hanctl.clock import Clock
+from hanctl.eui64 import Eui64
+from hanctl.ledger.change_records import Change, ChangePart, Evidence
+from hanctl.ledger.ledger import Ledger
+from hanctl.tenancy.controls import CONTACTOR_MASK
+from hanctl.tenancy.messenger import Messenger
+from hanctl.tenancy.records import Records
+
+DAILY = timedelta(days=1)
+LOOK_S = 3600.0
+"""It is looked at least so often: the clock may be put forward."""
+
+
+class Overdue:
+    """Flags devices that are outstanding ``after`` a change, or after they joined later."""
+
+    def __init__(self, ledger: Ledger, records: Records, messenger: Messenger, clock: Clock, after: timedelta) -> None:
+        self._ledger = ledger
+        self._records = records
+        self._messenger = messenger
+        self._clock = clock
+        self._after = after
+        self._wake = asyncio.Event()
+
+    def wake(self) -> None:
+        """There is a change to watch over."""
+        self._wake.set()
+
+    async def run(self) -> None:
+        """Flag devices when it is time, until cancelled. Raises LedgerError."""
+        while True:
+            self._wake.clear()
+            next_at = self.look()
+            pause = None
+            if next_at is not None:
+                pause = max(1.0, min(LOOK_S, (next_at - self._clock.now()) / timedelta(seconds=1)))
+            with suppress(TimeoutError):
+                async with asyncio.timeout(pause):
+                    await self._wake.wait()
+
+    def look(self) -> datetime | None:
+        """Flag what is due; when the next will be, if any."""
+        now = self._clock.now()
+        waits = []
+        for change in self._records.done():
+            for eui64 in self._records.devices(change.id):
+                at = self._next(change, eui64)
+                if at is not None and at <= now:
+                    self._flag(change, eui64, now)
+                    at = now + DAILY
+                if at is not None:
+                    waits.append(at)
+        return min(waits, default=None)
+
+    def _next(self, change: Change, eui64: Eui64) -> datetime | None:
+        """When the device is due to be flagged; None where nothing is outstanding, or it is gone."""
+        device = self._ledger.devices.get(eui64)
+        known = self._records.of(change.id, eui64)
+        if device is None or not device.present or self._records.judge(change.id, eui64).settled:
+            return None
+        if self._overtaken(change, eui64):
+            return None
+        flagged = [each.at for each in known if each.kind == "overdue"]
+        return flagged[-1] + DAILY if flagged else _since(change, known) + self._after
+
+    def _flag(self, change: Change, eui64: Eui64, now: datetime) -> None:
+        known = self._records.of(change.id, eui64)
+        verdict = self._records.judge(change.id, eui64).verdict
+        self._records.overdue(change.id, eui64, verdict, (now - _since(change, known)).days)
+        if verdict in {"silent", "still shows"}:
+            self._messenger.again(change.id, eui64)
+
+    def _overtaken(self, change: Change, eui64: Eui64) -> bool:
+        """A later change asks the device for all of this one: it alone is watched over."""
+        return any(
+            later.id > change.id
+            and later.kind == change.kind
+            and _covers(later, self._records.parts(later.id), change, self._records.parts(change.id))
+            and self._records.of(later.id, eui64)
+            for later in self._records.done()
+        )
+
+
+def _since(change: Change, known: list[Evidence]) -> datetime:
+    """From when on the device could have been told."""
+    assert change.done_at is not None
+    joined = [each.at for each in known if each.kind == "joined later"]
+    return joined[0] if joined else change.done_at
+
+
+def _covers(later: Change, later_parts: list[ChangePart], change: Change, parts: list[ChangePart]) -> bool:
+    wanted, asked = change.control & ~CONTACTOR_MASK, later.control
+    return {part.fuel for part in parts} <= {part.fuel for part in later_parts} and wanted & ~asked == 0

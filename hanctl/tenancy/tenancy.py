@@ -1,0 +1,117 @@
+"""Changes of tenancy and supplier, put together for the daemon."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable
+from datetime import timedelta
+from pathlib import Path
+from typing import Protocol
+
+from hanctl.clock import Clock
+from hanctl.errors import InvalidInput, NotFound
+from hanctl.eui64 import Eui64
+from hanctl.han.cluster import DefaultReply, Reply, Request
+from hanctl.ledger.change_records import Change
+from hanctl.ledger.ledger import Ledger
+from hanctl.tenancy.hub_data import ENDPOINTS, HubData
+from hanctl.tenancy.looks import Looks, Reader
+from hanctl.tenancy.messenger import HanLink, Messenger
+from hanctl.tenancy.moment import Moment, Snapshots
+from hanctl.tenancy.overdue import Overdue
+from hanctl.tenancy.queries import answer_query, take_event
+from hanctl.tenancy.records import Records
+from hanctl.tenancy.report import Report, Reporter
+from hanctl.tenancy.service import TenancyService
+
+MOST_NAME = 64
+
+
+class Link(HanLink, Reader, Protocol):
+    """What changes need of the HAN."""
+
+
+class Tenancy:
+    """``orders`` takes orders; the rest is what daemon and HAN call.
+
+    ``overdue_after``: when a device that is outstanding is flagged. ``places``: where captures and logs may lie.
+    """
+
+    def __init__(
+        self,
+        ledger: Ledger,
+        han: Link,
+        clock: Clock,
+        *,
+        snapshots: Snapshots,
+        overdue_after: timedelta,
+        places: Iterable[Path],
+    ) -> None:
+        data = HubData(ledger.household)
+        self.records = Records(ledger, clock)
+        self.looks = Looks(ledger, han, self.records, clock)
+        self.messenger = Messenger(
+            ledger, han, self.records, self.looks, clock, {fuel: each[0] for fuel, each in ENDPOINTS.items()}
+        )
+        self._overdue = Overdue(ledger, self.records, self.messenger, clock, overdue_after)
+        self._reporter = Reporter(ledger, self.records, clock, places)
+        self.orders = TenancyService(ledger, Moment(ledger, data, snapshots, clock), data, clock)
+        self.orders.on_done.append(self._done)
+        self.alive = self.messenger.alive
+        self.default_response = self.messenger.default_response
+
+    def catch_up(self) -> None:
+        """Carry out what fell due while the hub was not there; before anybody is answered."""
+        self.orders.catch_up()
+
+    def resume(self) -> None:
+        """The dongle was opened."""
+        self.messenger.resume()
+        self.looks.resume()
+
+    def tenancy_asked(self, request: Request) -> Reply | DefaultReply:
+        """The answer to Get Change of Tenancy: the last one that was done; NOT_FOUND where there was none."""
+        return answer_query(request, "tenancy", self.messenger)
+
+    def supplier_asked(self, request: Request) -> Reply | DefaultReply:
+        """The answer to Get Change of Supplier, alike."""
+        return answer_query(request, "supplier", self.messenger)
+
+    def take_event(self, request: Request) -> DefaultReply:
+        """A command of a device's Events server."""
+        return take_event(request, self.messenger)
+
+    def confirm(self, eui64: Eui64, by: str, *, still_shows: bool = False) -> list[Change]:
+        """A person looked at a device's screen: it shows nothing of before any more, or it still does.
+
+        Counts for every change of which it is outstanding, or, where there is none, for the last that concerns it.
+        Raises InvalidInput, NotFound.
+        """
+        name = " ".join(by.split())
+        if not 0 < len(name) <= MOST_NAME:
+            raise InvalidInput("who says so has no name, or a long one", f"give a name of 1 to {MOST_NAME} letters")
+        concerned = [change for change in self.records.done() if self.records.of(change.id, eui64)]
+        if not concerned:
+            raise NotFound(f"no change concerns a device {eui64}", "see: hanctl tenancy list")
+        outstanding = [change for change in concerned if not self.records.judge(change.id, eui64).settled]
+        chosen = outstanding or concerned[-1:]
+        for change in chosen:
+            if still_shows:
+                self.records.still_shows(change.id, eui64, f"seen by {name}")
+            else:
+                self.records.confirmed(change.id, eui64, name)
+        return chosen
+
+    def report(self, number: int) -> Report:
+        """The evidence of a change. Raises NotFound."""
+        return self._reporter.report(self.orders.get(number))
+
+    async def run(self) -> None:
+        """Work until cancelled."""
+        async with asyncio.TaskGroup() as group:
+            for part in (self.orders, self.messenger, self.looks, self._overdue):
+                group.create_task(part.run())
+
+    def _done(self, change: Change) -> None:
+        self.messenger.begin(change)
+        self._overdue.wake()

@@ -13,6 +13,7 @@ from typing import Any
 
 from hanctl.clock import Clock
 from hanctl.data import catalogue
+from hanctl.han.smart_energy.clusters import CLUSTERS
 from hanctl.ledger.change_events import ChangeDone
 from hanctl.ledger.change_records import Change, ChangePart, Fuel
 from hanctl.ledger.household import Found, Selection
@@ -182,6 +183,6 @@ def _names(fuel: Fuel, found: Found) -> dict[str, int]:
     """Attributes counted by cluster, and rows by table."""
     names: dict[str, int] = {}
     for cluster, _ in found.attributes:
-        name = f"{fuel}: attributes of cluster 0x{cluster:04x}"
+        name = f"{fuel}: attributes of {CLUSTERS[cluster].__name__}"
         names[name] = names.get(name, 0) + 1
     return names | {f"{fuel}: {table}": count for table, count in found.tables.items()}

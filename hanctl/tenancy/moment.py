@@ -21,7 +21,7 @@ from hanctl.ledger.ledger import Ledger
 from hanctl.ledger.rows import time_text
 from hanctl.tenancy.controls import Control
 from hanctl.tenancy.hub_data import ENDPOINTS, HubData
-from hanctl.tenancy.moments import to_utc2000
+from hanctl.tenancy.moments import HIGHEST_GIVEN, to_utc2000
 from hanctl.tenancy.steps import CALENDARS, MESSAGES, TARIFFS
 
 SNAPSHOT_CAUSES = {"tenancy": 0x00001000, "supplier": 0x00002000}
@@ -104,8 +104,9 @@ class Moment:
 
     def _numbered(self, change: Change, part: ChangePart, now: datetime) -> ChangePart:
         """The part with its issuer event, the provider until now, and what is to be withdrawn one by one."""
-        last = self._ledger.changes.last_issuer_event_id()
-        number = max(last + 1, change.issuer_event_id or to_utc2000(now))
+        last, given = self._ledger.changes.last_issuer_event_id(), change.issuer_event_id
+        own = max(last + 1, to_utc2000(now))
+        number = given if given is not None and last < given < HIGHEST_GIVEN else own
         return replace(
             part,
             issuer_event_id=number,

@@ -138,7 +138,7 @@ def router(daemon: Daemon) -> APIRouter:
             contactor_corrected=wanted.contactor_corrected,
             would_clear=list(found.cleared),
             would_hold=list(found.held),
-            kept=list(kept(wanted.control)),
+            kept=list(kept(daemon.ledger.household, wanted.control, fuels)),
             at=at,
         )
 

@@ -27,7 +27,7 @@ def print_report(found: dict[str, Any]) -> None:
         print("  none was found")
     print("\nwhat stays, and why:")
     for each in found["kept"]:
-        print(f"  {each['what']}: {each['why']}")
+        print(f"  {each['what']}: {each['count']} ({each['why']})")
 
 
 def print_preview(found: dict[str, Any]) -> None:
@@ -43,7 +43,7 @@ def print_preview(found: dict[str, Any]) -> None:
     print_counts(found["would_hold"])
     print("\nwould leave:")
     for each in found["kept"]:
-        print(f"  {each['what']}: {each['why']}")
+        print(f"  {each['what']}: {each['count']} ({each['why']})")
 
 
 def print_change(report: dict[str, Any]) -> None:

@@ -41,7 +41,6 @@ RETURN_S = 30.0
 """A device that comes back is looked at after so long."""
 AT_ONCE = 8
 """Attributes in one request: their values fit one frame."""
-BLOCKED_IS_HISTORY = Control.BLOCK_HISTORICAL_LOAD_PROFILE
 
 
 class Reader(Protocol):
@@ -57,7 +56,6 @@ class _Look:
     """One device and change to be looked at. ``due``: monotonic times."""
 
     due: list[float]
-    busy: bool = False
 
 
 class Looks:
@@ -170,7 +168,7 @@ class Looks:
         """Attributes that the device may serve and that the change asks it to clear, or to hide."""
         device = self._ledger.devices.get(eui64)
         selection = dict(catalogue.cleared_by(change.control).attributes)
-        if change.control & BLOCKED_IS_HISTORY:
+        if change.control & Control.BLOCK_HISTORICAL_LOAD_PROFILE:
             selection |= catalogue.history().attributes
         return [
             key

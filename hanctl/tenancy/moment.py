@@ -13,6 +13,7 @@ from typing import Any
 
 from hanctl.clock import Clock
 from hanctl.data import catalogue
+from hanctl.han.smart_energy.clusters import CLUSTERS
 from hanctl.ledger.change_events import ChangeDone
 from hanctl.ledger.change_records import Change, ChangePart, Fuel
 from hanctl.ledger.household import Found, Selection
@@ -20,7 +21,7 @@ from hanctl.ledger.ledger import Ledger
 from hanctl.ledger.rows import time_text
 from hanctl.tenancy.controls import Control
 from hanctl.tenancy.hub_data import ENDPOINTS, HubData
-from hanctl.tenancy.moments import to_utc2000
+from hanctl.tenancy.moments import HIGHEST_GIVEN, to_utc2000
 from hanctl.tenancy.steps import CALENDARS, MESSAGES, TARIFFS
 
 SNAPSHOT_CAUSES = {"tenancy": 0x00001000, "supplier": 0x00002000}
@@ -103,8 +104,9 @@ class Moment:
 
     def _numbered(self, change: Change, part: ChangePart, now: datetime) -> ChangePart:
         """The part with its issuer event, the provider until now, and what is to be withdrawn one by one."""
-        last = self._ledger.changes.last_issuer_event_id()
-        number = max(last + 1, change.issuer_event_id or to_utc2000(now))
+        last, given = self._ledger.changes.last_issuer_event_id(), change.issuer_event_id
+        own = max(last + 1, to_utc2000(now))
+        number = given if given is not None and last < given < HIGHEST_GIVEN else own
         return replace(
             part,
             issuer_event_id=number,
@@ -182,6 +184,6 @@ def _names(fuel: Fuel, found: Found) -> dict[str, int]:
     """Attributes counted by cluster, and rows by table."""
     names: dict[str, int] = {}
     for cluster, _ in found.attributes:
-        name = f"{fuel}: attributes of cluster 0x{cluster:04x}"
+        name = f"{fuel}: attributes of {CLUSTERS[cluster].__name__}"
         names[name] = names.get(name, 0) + 1
     return names | {f"{fuel}: {table}": count for table, count in found.tables.items()}

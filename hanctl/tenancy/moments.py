@@ -13,6 +13,9 @@ NOW = 0x00000000
 CANCEL = 0xFFFFFFFF
 """Implementation time: the pending command with the same provider and issuer event is cancelled."""
 LAST = EPOCH + timedelta(seconds=CANCEL - 1)
+HIGHEST_GIVEN = 0xF0000000
+"""Issuer events of messages, which are times of issue, are taken below this (the year 2127): the hub's own have to be
+higher, and to fit 32 bits."""
 LOCAL_ZONE = "Europe/London"
 
 

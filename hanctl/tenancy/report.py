@@ -11,11 +11,15 @@ from datetime import datetime
 from pathlib import Path
 
 from hanctl.clock import Clock
-from hanctl.data.classes import ATTRIBUTE_RULES, TABLE_RULES
+from hanctl.data.catalogue import ATTRIBUTES, TABLES
 from hanctl.eui64 import Eui64
-from hanctl.ledger.change_records import Change, ChangePart, Evidence
+from hanctl.han.smart_energy.clusters import CLUSTERS
+from hanctl.ledger.change_records import Change, ChangePart, Evidence, Fuel
+from hanctl.ledger.household import Household
 from hanctl.ledger.ledger import Ledger
 from hanctl.tenancy import controls
+from hanctl.tenancy.controls import Control
+from hanctl.tenancy.hub_data import ENDPOINTS
 from hanctl.tenancy.leftovers import Leftover, find_leftovers
 from hanctl.tenancy.records import Records
 from hanctl.tenancy.verdicts import Judgement
@@ -58,9 +62,10 @@ class DeviceReport:
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """A class of data that stays, and why."""
+    """Data that stays, how many, and why."""
 
     what: str
+    count: int
     why: str
 
 
@@ -90,14 +95,15 @@ class Reporter:
 
     def report(self, change: Change) -> Report:
         """The report of one change, as things are now."""
+        parts = tuple(self._records.parts(change.id))
         devices = tuple(self._device(change, eui64) for eui64 in self._records.devices(change.id))
         since = self._period(change)
         return Report(
             change=change,
-            parts=tuple(self._records.parts(change.id)),
+            parts=parts,
             control_names=controls.names(change.control),
             made_at=self._clock.now(),
-            kept=kept(change.control),
+            kept=kept(self._ledger.household, change.control, [part.fuel for part in parts]),
             devices=devices,
             outstanding=sum(not device.settled for device in devices),
             leftovers=tuple(find_leftovers(self._places, since)),
@@ -141,22 +147,33 @@ class Reporter:
         )
 
 
-def kept(control: int) -> tuple[Kept, ...]:
-    """What a change with this control leaves as it is, and why: the class table, read the other way round."""
-    found: dict[tuple[str, str], None] = {}
-    for rule in ATTRIBUTE_RULES:
-        if not int(rule.bits) & control:
-            found[
-                f"attributes 0x{rule.cluster:04x}:0x{rule.first:04x}-0x{rule.last:04x}", _why(rule.bits, rule.reason)
-            ] = None
-    for table in TABLE_RULES:
-        if not int(table.bits) & control:
-            found[table.name, _why(table.bits, table.reason)] = None
-    return tuple(Kept(what, why) for what, why in found)
+def kept(household: Household, control: int, fuels: Iterable[Fuel]) -> tuple[Kept, ...]:
+    """What is held and a change with this control leaves as it is, and why, by reason. No read is needed for it."""
+    counts: dict[tuple[str, str], int] = {}
+    for fuel, endpoint in [(each, endpoint) for each in fuels for endpoint in ENDPOINTS[each]]:
+        held, hidden = household.held(endpoint), household.hidden(endpoint)
+        for key in set(held.attributes) - set(hidden.attributes):
+            entry = ATTRIBUTES[key]
+            if not _touched(int(entry.bits), control):
+                line = (f"{fuel}: attributes of {CLUSTERS[key[0]].__name__}", _why(int(entry.bits), entry.reason))
+                counts[line] = counts.get(line, 0) + 1
+        for table, count in held.tables.items():
+            rule, open_rows = TABLES[table], count - hidden.tables.get(table, 0)
+            if open_rows and not _touched(int(rule.bits), control):
+                line = (f"{fuel}: {table}", _why(int(rule.bits), rule.reason))
+                counts[line] = counts.get(line, 0) + open_rows
+    return tuple(Kept(what, count, why) for (what, why), count in sorted(counts.items()))
+
+
+def _touched(bits: int, control: int) -> bool:
+    """Whether a change clears or hides what these bits clear."""
+    if control & Control.BLOCK_HISTORICAL_LOAD_PROFILE and bits & Control.CLEAR_HISTORICAL_LOAD_PROFILE:
+        return True
+    return bool(bits & control)
 
 
 def _why(bits: int, reason: str) -> str:
-    return f"not asked for ({reason})" if bits else reason
+    return f"{reason}; the change does not ask for it" if bits else reason
 
 
 def sentence(evidence: Evidence) -> str:

@@ -55,7 +55,9 @@ def page(report: Report) -> str:
                 "none was found",
             ),
             "<h2>What stays, and why</h2>",
-            _table(("what", "why"), [(each.what, each.why) for each in report.kept]),
+            _table(
+                ("what", "how many", "why"), [(each.what, str(each.count), each.why) for each in report.kept], "nothing"
+            ),
             "</body></html>\n",
         )
     )

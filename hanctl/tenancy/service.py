@@ -24,7 +24,7 @@ from hanctl.ledger.rows import time_text
 from hanctl.tenancy.controls import CONTACTOR_NOTE, DEFAULTS, Wanted, publishable
 from hanctl.tenancy.hub_data import HubData
 from hanctl.tenancy.moment import Cleared, Moment
-from hanctl.tenancy.moments import to_utc2000
+from hanctl.tenancy.moments import HIGHEST_GIVEN, to_utc2000
 from hanctl.tenancy.payloads import GbcsOrder
 from hanctl.tenancy.steps import CONTACT_SIZE, NAME_SIZE
 
@@ -34,7 +34,9 @@ FUELS: tuple[Fuel, ...] = ("electricity", "gas")
 LOOK_S = 10.0
 """A scheduled moment is compared with the clock at least so often: the clock may be put forward."""
 PAST_NOTE = "the date of the message has passed: the change is made now"
-RENUMBERED_NOTE = "the message's issuer event is not newer than what was published: the hub gave it a number of its own"
+RENUMBERED_NOTE = (
+    "the message's issuer event is not newer than what was published, or too high: the hub numbers the change"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +95,7 @@ class TenancyService:
             at = None
             notes.append(PAST_NOTE)
         event = given.issuer_event_id
-        if event is not None and event <= self._ledger.changes.last_issuer_event_id():
+        if event is not None and not self._ledger.changes.last_issuer_event_id() < event < HIGHEST_GIVEN:
             notes.append(RENUMBERED_NOTE)
         wanted = None if given.control is None else publishable(given.control)
         provider = Provider(given.provider_id or None)

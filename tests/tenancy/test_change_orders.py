@@ -122,9 +122,15 @@ def test_issuer_events_only_grow_also_over_a_restart_and_with_a_clock_that_steps
     replayed = house.orders.order_gbcs(parse_gbcs_payload(GCS09))
     assert RENUMBERED_NOTE in replayed.notes
     numbers.append(house.orders.parts(replayed.id)[0].issuer_event_id)
-    newer = house.orders.order_gbcs(parse_gbcs_payload(gcs09(event=0xF0000000)))
+    newer = house.orders.order_gbcs(parse_gbcs_payload(gcs09(event=0xEFFFFFFF)))
     numbers.append(house.orders.parts(newer.id)[0].issuer_event_id)
-    assert numbers[-1] == 0xF0000000
+    assert numbers[-1] == 0xEFFFFFFF
+    for event in (0xFFFFFFFF, 0xF0000000, 0):
+        # One as high as can be would leave no number for any change to come.
+        highest = house.orders.order_gbcs(parse_gbcs_payload(gcs09(event=event)))
+        assert RENUMBERED_NOTE in highest.notes
+        numbers.append(house.orders.parts(highest.id)[0].issuer_event_id)
+    assert numbers[-1] == 0xF0000002
     assert numbers == sorted(set(numbers)) and numbers[0] == to_utc2000(START)
 
 

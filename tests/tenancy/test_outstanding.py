@@ -1,4 +1,4 @@
-"""What is outstanding is flagged after a time, then daily, and not for ever; looking never keeps from telling."""
+"""What is outstanding is flagged after a time, and then daily; looking at a device never keeps from telling it."""
 
 from __future__ import annotations
 

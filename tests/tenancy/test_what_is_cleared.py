@@ -168,8 +168,8 @@ def test_blocked_history_is_held_and_given_to_nobody_and_what_comes_after_is_sho
     assert set(shown[1]) == set(held[1]) - tables
     report = house.tenancy.report(1)
     assert dict(report.change.held) == {
-        "gas: attributes of cluster 0x0702": len([key for key in attributes if key[0] == METERING]),
-        "gas: attributes of cluster 0x0705": len([key for key in attributes if key[0] == PREPAYMENT]),
+        "gas: attributes of Metering": len([key for key in attributes if key[0] == METERING]),
+        "gas: attributes of Prepayment": len([key for key in attributes if key[0] == PREPAYMENT]),
         **{f"gas: {table}": 1 for table in tables},
     }
     assert report.change.cleared == ()

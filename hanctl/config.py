@@ -11,7 +11,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, ValidationInfo
 
-from hanctl.errors import ConfigError
+from hanctl.errors import ConfigError, InvalidInput
+from hanctl.eui64 import Eui64, parse_eui64
 from hanctl.paths import default_socket, default_state_dir
 
 MAX_SOCKET_PATH = 107
@@ -52,6 +53,16 @@ def _files(value: Any, info: ValidationInfo) -> Any:
     if not given:
         raise ValueError
     return tuple(_from_file(each, info) for each in given)
+
+
+def _eui64s(value: Any) -> Any:
+    """A list of addresses, as a set."""
+    if not isinstance(value, list) or not value or not all(isinstance(each, str) for each in value):
+        raise ValueError
+    try:
+        return frozenset(parse_eui64(each) for each in value)
+    except InvalidInput as error:
+        raise ValueError from error
 
 
 FilePath = Annotated[Path, BeforeValidator(_from_file)]
@@ -142,6 +153,37 @@ class TrustSection(Section):
     )
 
 
+class FirmwareSection(Section):
+    """``[firmware]``: whose images are taken. Without roots and certificates, signatures are not verified."""
+
+    signatures: Literal["require", "warn", "off"] = Field(
+        "warn",
+        description='"require" (images are added and served only if verified), "warn" or "off" (nobody looks)',
+    )
+    signature_roots: FilePaths = Field(
+        (),
+        description="the file of an authority that certifies who signs images, as hanctl ca show --json writes it; "
+        "or a list of files",
+    )
+    signers: Annotated[frozenset[Eui64], BeforeValidator(_eui64s)] = Field(
+        frozenset(), description="a list of the EUI64s of those who may sign, of all that the roots certify"
+    )
+    supplier_certificates: FilePaths = Field(
+        (), description="the file of a supplier's certificate for digital signatures (PEM or DER); or a list of files"
+    )
+
+
+class UpdatesSection(Section):
+    """``[updates]``: how devices are updated."""
+
+    battery_percent: int = Field(
+        50,
+        ge=0,
+        le=100,
+        description="how full the battery of a device must be, where it is not on mains, a number from 0 to 100",
+    )
+
+
 class WebhookSection(Section):
     """``[webhook]``: who is told of activations."""
 
@@ -156,6 +198,8 @@ class Config(Section):
     dongle: DongleSection
     network: NetworkSection = Field(default_factory=lambda: NetworkSection.model_validate({}))
     join: JoinSection = Field(default_factory=lambda: JoinSection.model_validate({}))
+    firmware: FirmwareSection = Field(default_factory=lambda: FirmwareSection.model_validate({}))
+    updates: UpdatesSection = Field(default_factory=lambda: UpdatesSection.model_validate({}))
     ota: OtaSection = Field(default_factory=lambda: OtaSection.model_validate({}))
     trust: TrustSection | None = None
     webhook: WebhookSection | None = None
@@ -216,6 +260,8 @@ def _sections() -> dict[str, type[Section]]:
         "dongle": DongleSection,
         "network": NetworkSection,
         "join": JoinSection,
+        "firmware": FirmwareSection,
+        "updates": UpdatesSection,
         "ota": OtaSection,
         "trust": TrustSection,
         "webhook": WebhookSection,

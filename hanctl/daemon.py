@@ -20,6 +20,8 @@ from hanctl.crypto.install_code import parse_install_code
 from hanctl.errors import ConfigError, HanctlError, Refused
 from hanctl.eui64 import Eui64
 from hanctl.firmware.delivery import DeliverySettings
+from hanctl.firmware.gates import Rules
+from hanctl.firmware.image_check import SignatureChecker
 from hanctl.firmware.service import UpdateService
 from hanctl.firmware.store import FirmwareStore
 from hanctl.han.han import Han
@@ -179,17 +181,23 @@ class Daemon:
         await self.trust.remove(eui64, "asked for")
 
     async def _start(self) -> None:
-        hub = self.config.hub
+        hub, firmware = self.config.hub, self.config.firmware
+        signatures = SignatureChecker.load(
+            firmware.signatures, firmware.signature_roots, firmware.signers, firmware.supplier_certificates
+        )
         webhook_secret = self._webhook_secret()
         credentials = load_hub_credentials(self.config.trust.certificate) if self.config.trust is not None else []
         subject = credentials[0].subject if credentials else None
         self._open_state(hub.state_dir)
-        self.store = FirmwareStore(hub.firmware_store, self.clock)
+        self.store = FirmwareStore(hub.firmware_store, self.clock, signatures)
         self.han = Han(self.ledger, self.clock)
         ota = self.config.ota
         delivery = DeliverySettings(block_period_ms=ota.block_period_ms, busy_ms=ota.busy_ms)
-        self.updates = UpdateService(self.ledger, self.han, self.store, self.clock, delivery)
+        rules = Rules(battery_percent=self.config.updates.battery_percent)
+        self.updates = UpdateService(self.ledger, self.han, self.store, self.clock, rules, delivery)
         self.han.register(self.updates.server)
+        self.han.register(self.updates.messaging)
+        self.han.on_default_response.append(self.updates.answered)
         trust = self.config.trust
         self.trust = TrustService(
             self.ledger,
@@ -217,6 +225,7 @@ class Daemon:
         self.ledger.record(HubStarted(version=hanctl.__version__))
         self._supervisor.announce(network)
         self._work(self._supervisor.run())
+        self._work(self.store.run())
         self._work(self.updates.run())
         self._work(self.trust.run())
         if self.config.webhook is not None:
@@ -239,10 +248,7 @@ class Daemon:
 
     def _give_up(self, eui64: Eui64) -> None:
         """A device is evicted: no update can be delivered to it."""
-        update = self.ledger.updates.open_for(eui64)
-        if update is not None:
-            with suppress(Refused):
-                self.updates.cancel(update.id)
+        self.updates.end(eui64, "the device was removed, as it established no key in time")
 
     def _webhook_secret(self) -> bytes:
         if self.config.webhook is None:

@@ -18,9 +18,10 @@ from hanctl.daemon import Daemon
 from hanctl.errors import ExitCode, HanctlError
 from hanctl.eui64 import parse_eui64
 from hanctl.firmware import demo_image
-from hanctl.firmware.open_updates import Progress
-from hanctl.ledger.events import ActivationNotice, DeviceInterviewed, UpdateFailed
+from hanctl.firmware.outlook import Progress
+from hanctl.ledger.events import DeviceInterviewed
 from hanctl.ledger.ledger import Recorded
+from hanctl.ledger.update_events import ActivationNotice, UpdateFailed, UpdateRefused
 from hanctl.simulator.device_event import DeviceEvent
 from hanctl.simulator.device_spec import Behaviour, DeviceSpec, OtaTimings, TrustSpec
 from hanctl.simulator.ports import TcpPort
@@ -136,10 +137,10 @@ async def _update(daemon: Daemon, world: World, audience: Audience) -> Activatio
         match recorded.event:
             case DeviceInterviewed():
                 interviewed.set()
-            case ActivationNotice() as notice if not ended.done():
+            case ActivationNotice(outcome="activated") as notice if not ended.done():
                 ended.set_result(notice)
-            case UpdateFailed(reason=reason) if not ended.done():
-                ended.set_exception(DemoFailed(f"the update failed: {reason}", "the lines above say more"))
+            case UpdateFailed(cause=cause) | UpdateRefused(cause=cause) if not ended.done():
+                ended.set_exception(DemoFailed(f"the update failed: {cause}", "the lines above say more"))
 
     daemon.ledger.subscribe(follow)
     await daemon.join(DISPLAY, INSTALL_CODE, device_type="ppmid")

@@ -22,12 +22,14 @@ from tenacity import AsyncRetrying, RetryCallState, wait_exponential
 import hanctl
 from hanctl.clock import Clock
 from hanctl.errors import ConfigError
+from hanctl.ledger.errors import LedgerFull
 from hanctl.ledger.events import NoticeDelayed, NoticeDelivered
 from hanctl.ledger.ledger import Ledger, Recorded
 from hanctl.ledger.outbox import Notice
 
-NOTICE_TYPES = frozenset({"activation.notice"})
+NOTICE_TYPES = frozenset({"delivery.notice", "transfer.notice", "activation.notice"})
 TIMEOUT_S = 15
+FULL_S = 60
 SHORTEST_SECRET = 16
 _BACK_OFF = wait_exponential(multiplier=1, min=1, max=600)
 _ENCODED_SECRET = "whsec_"  # noqa: S105
@@ -111,7 +113,11 @@ class Webhook:
         # Each notice has its own back-off, so that one that is always rejected holds up no other.
         for notice in self._ledger.outbox.pending():
             if self._due.get(notice.event, 0.0) <= self._clock.monotonic():
-                await self._deliver(client, notice)
+                try:
+                    await self._deliver(client, notice)
+                except LedgerFull:
+                    # Whether it was taken cannot be written: it is told again, under its id.
+                    self._due[notice.event] = self._clock.monotonic() + FULL_S
 
     async def _pause(self) -> None:
         delay = min(self._due.values(), default=None)

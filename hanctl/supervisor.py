@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 from hanctl.errors import DongleError
 from hanctl.eui64 import Eui64
 from hanctl.han.han import Han
-from hanctl.ledger.errors import LedgerError
+from hanctl.ledger.errors import LedgerError, LedgerFull
 from hanctl.ledger.events import (
     DongleLost,
     DongleOpened,
@@ -57,22 +57,20 @@ class Supervisor:
     def announce(self, network: NetworkState) -> None:
         """Record that the dongle is open, and set work going again."""
         place = {"channel": network.channel, "pan_id": network.pan_id, "extended_pan_id": network.extended_pan_id}
-        with self._ledger.transaction():
-            self._ledger.record(
-                DongleOpened(
-                    path=self._path,
-                    radio=network.radio,
-                    dongle_eui64=network.dongle_eui64,
-                    firmware=network.firmware,
-                )
-            )
-            self._ledger.record(
-                NetworkFormed.model_validate(place) if network.formed else NetworkResumed.model_validate(place)
-            )
+        opened = DongleOpened(
+            path=self._path, radio=network.radio, dongle_eui64=network.dongle_eui64, firmware=network.firmware
+        )
+        kind = NetworkFormed if network.formed else NetworkResumed
+        with suppress(LedgerFull), self._ledger.transaction():
+            self._ledger.record(opened)
+            self._ledger.record(kind.model_validate(place))
         self._opened()
 
     async def run(self) -> None:
-        """Watch over the open dongle until cancelled. Raises LedgerError: a hub that cannot write must not go on."""
+        """Watch over the open dongle until cancelled. Raises LedgerError: a hub that cannot write must not go on.
+
+        A full disk is not the end: without an answer, devices that hold would activate (comms_hub.md §0, trap 4).
+        """
         while True:
             await self._lost.wait()
             if self._failure is not None:
@@ -99,12 +97,14 @@ class Supervisor:
                 if attempt <= len(DELAYS_S) or str(error) != told or attempt % TOLD_AGAIN_EVERY == 0:
                     told = str(error)
                     delay = DELAYS_S[min(attempt, len(DELAYS_S) - 1)]
-                    self._ledger.record(DongleReopening(attempt=attempt, delay_s=delay, reason=told))
+                    with suppress(LedgerFull):
+                        self._ledger.record(DongleReopening(attempt=attempt, delay_s=delay, reason=told))
 
     def _line_lost(self, reason: str) -> None:
         self.network = None
-        self._ledger.record(DongleLost(reason=reason))
         self._lost.set()
+        with suppress(LedgerFull):
+            self._ledger.record(DongleLost(reason=reason))
 
     def _failed(self, error: LedgerError) -> None:
         self._failure = self._failure or error
@@ -114,7 +114,8 @@ class Supervisor:
 class _Relay:
     """The HAN as listener of one radio object, with the loss of its line told to the supervisor too.
 
-    Above it is a radio library, which would log what is raised and go on: a ledger that fails is told here instead.
+    Above it is a radio library, which would log what is raised and go on: a ledger that fails is told here instead. One
+    that is full for now is not: the ledger says so itself, and what came with the frame comes again.
     """
 
     def __init__(self, han: Han, lost: Callable[[str], None], failed: Callable[[LedgerError], None]) -> None:
@@ -149,5 +150,7 @@ class _Relay:
     def _told(self) -> Iterator[None]:
         try:
             yield
+        except LedgerFull:
+            pass
         except LedgerError as error:
             self._failed(error)

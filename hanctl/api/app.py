@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from fastapi import FastAPI
 
 import hanctl
-from hanctl.api import events, firmware, hub
+from hanctl.api import events, firmware, hub, updates
 from hanctl.api.errors import handle_errors
 from hanctl.api.models import ErrorAnswer
 
@@ -28,5 +28,6 @@ def make_app(daemon: Daemon) -> FastAPI:
     handle_errors(app)
     app.include_router(hub.router(daemon))
     app.include_router(firmware.router(daemon))
+    app.include_router(updates.router(daemon))
     app.include_router(events.router(daemon))
     return app

@@ -101,6 +101,7 @@ def _status(daemon: Daemon) -> StatusView:
         devices=sum(device.state in ("joined", "interviewed") for device in ledger.devices.all()),
         open_updates=len(ledger.updates.all(open_only=True)),
         pending_notices=len(ledger.outbox.pending()),
+        ledger_full_since=ledger.full_since,
         last_event=ledger.last_event_id(),
     )
 

@@ -4,17 +4,21 @@ from __future__ import annotations
 
 from dataclasses import dataclass, fields
 from datetime import datetime
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, SecretStr
 
-from hanctl.firmware.open_updates import Progress
+from hanctl.firmware.image_check import NOT_LOOKED_AT
+from hanctl.firmware.orders import Match, Order
+from hanctl.firmware.outlook import Progress
+from hanctl.firmware.signature import Verdict
 from hanctl.firmware.store import StoredImage
-from hanctl.ledger.records import Activation, DeviceType, Image, Update
+from hanctl.ledger.records import Activation, Device, DeviceType, Image, Priority, Update
 from hanctl.trust.device_log import LogEntry
 
 MAX_ID = 2**63 - 1
 """The highest number the ledger can hold."""
+Version = Annotated[int, Field(ge=0, le=0xFFFFFFFF)]
 
 
 class _Order(BaseModel):
@@ -38,39 +42,130 @@ class JoinAnswer(BaseModel):
     key_within: float | None = None
 
 
-class UpdateOrder(_Order):
-    """Order an update; ``image`` is a file_sha256 or an unambiguous beginning of it."""
+class UpdateOptions(_Order):
+    """How an update is ordered; ``image`` is a file_sha256 or an unambiguous beginning of it.
 
-    device: str
+    ``window`` and ``transfer_window``: "01:00-05:00", British local time. ``requires``: running versions, one of which
+    a device must have, in place of the image's own.
+    """
+
     image: str
     activation: Activation = "now"
+    activate_at: AwareDatetime | None = None
+    window: str | None = None
+    transfer_window: str | None = None
+    priority: Priority = "normal"
+    allow_downgrade: bool = False
+    allow_reinstall: bool = False
+    ignore_power: bool = False
+    supersede: bool = False
+    requires: tuple[Version, ...] = ()
+
+    def order(self) -> Order:
+        """The same, as the service takes it."""
+        return Order(**{field.name: getattr(self, field.name) for field in fields(Order)})
+
+
+class UpdateOrder(UpdateOptions):
+    """Order an update of one device."""
+
+    device: str
+
+
+class DeviceMatch(_Order):
+    """All devices on the network that fit every condition given; versions are inclusive."""
+
+    device_type: DeviceType | None = None
+    manufacturer_code: int | None = Field(None, ge=0, le=0xFFFF)
+    lowest_version: Version | None = None
+    highest_version: Version | None = None
+
+    def match(self) -> Match:
+        """The same, as the service takes it."""
+        return Match(**self.model_dump())
+
+
+class OrderForMany(UpdateOptions):
+    """Order an update of these devices, or of all that match; ``dry_run``: only say what that would do."""
+
+    devices: list[str] | None = Field(None, min_length=1)
+    match: DeviceMatch | None = None
+    dry_run: bool = False
+
+
+class ActivationOrder(_Order):
+    """Release a holding update, at a time where one is given."""
+
+    manufacturer_image_sha256: str | None = Field(None, max_length=64)
+    at: AwareDatetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class UpdateView(Update):
-    """An update with its live progress: bytes per second, and when the device last asked for a block."""
+    """An update with its live progress: bytes per second, seconds left, when the device last asked for something.
+
+    ``waits_for`` completes "it waits for …"; ``followed_by``: the update of the next step of its chain.
+    """
 
     rate: float | None = None
+    seconds_left: float | None = None
     last_heard: datetime | None = None
+    waits_for: str | None = None
+    followed_by: int | None = None
 
 
 def update_view(update: Update, progress: Progress) -> UpdateView:
     values: dict[str, Any] = {field.name: getattr(update, field.name) for field in fields(Update)}
-    values["offset"] = max(update.offset, progress.offset)
-    return UpdateView(**values, rate=progress.rate, last_heard=progress.last_heard)
+    live = {field.name: getattr(progress, field.name) for field in fields(Progress)}
+    return UpdateView(**values | live | {"offset": max(update.offset, progress.offset)})
+
+
+class OutcomeView(BaseModel):
+    """What an order does, or did, to one device: ``reason`` says what, or why nothing.
+
+    ``versions``: the file versions of the images to be applied, one after the other. ``update``: the one that was made.
+    """
+
+    device: str
+    accepted: bool
+    reason: str
+    hint: str
+    versions: list[int]
+    supersedes: int | None
+    remarks: list[str]
+    update: UpdateView | None
+
+
+class NoticeView(BaseModel):
+    """A stage notice; ``delivered_at``: when the webhook took it, where there is one."""
+
+    event: dict[str, Any]
+    delivered_at: datetime | None
+
+
+class ReportView(BaseModel):
+    """The whole story of an update. ``chain``: the updates of its chain of steps; ``image``: None if it was removed."""
+
+    update: UpdateView
+    device: Device
+    image: Image | None
+    chain: list[int]
+    events: list[dict[str, Any]]
+    notices: list[NoticeView]
 
 
 @dataclass(frozen=True, slots=True)
 class ImageView(Image):
-    """An image with why it was read in this form, and what the parser remarked."""
+    """An image with why it was read in this form, what the parser remarked, and the verdict on its signature."""
 
     form_reason: str = ""
     notes: tuple[str, ...] = ()
+    signature: Verdict = NOT_LOOKED_AT
 
 
-def image_view(stored: StoredImage) -> ImageView:
+def image_view(stored: StoredImage, signature: Verdict) -> ImageView:
     values: dict[str, Any] = {field.name: getattr(stored.record, field.name) for field in fields(Image)}
-    return ImageView(**values, form_reason=stored.form_reason, notes=tuple(stored.parsed.notes))
+    return ImageView(**values, form_reason=stored.form_reason, notes=tuple(stored.parsed.notes), signature=signature)
 
 
 class NetworkView(BaseModel):
@@ -140,6 +235,7 @@ class StatusView(BaseModel):
     devices: int
     open_updates: int
     pending_notices: int
+    ledger_full_since: datetime | None
     last_event: int
 
 

@@ -43,6 +43,7 @@ def init(
     epilog=examples(
         "hanctl ca issue --eui 00:12:4b:00:1c:a1:b8:46 --out hub-certificate.json  (for a hub: its dongle's EUI64)",
         "hanctl ca issue --eui 00:0d:6f:00:0a:90:69:e7 --out display.txt --text  (for a development display)",
+        "hanctl ca issue --eui 00:0d:6f:00:0a:00:00:99 --out signer.json --signer  (to sign images with)",
     )
 )
 def issue(
@@ -50,16 +51,22 @@ def issue(
     out: Annotated[Path, typer.Option("--out", help="Where it goes; the file holds the private key.", metavar="FILE")],
     ca: Authority = None,
     text: Annotated[bool, typer.Option("--text", help="In Certicom's text form, for a device.")] = False,
+    signer: Annotated[bool, typer.Option("--signer", help="For one who signs images: firmware build --sign.")] = False,
 ) -> None:
     """Issue a certificate with its private key. Retail devices do not know this authority, and refuse it."""
     from hanctl.clock import SystemClock
     from hanctl.trust.authority import BenchAuthority
+    from hanctl.trust.certificate import DIGITAL_SIGNATURE, KEY_AGREEMENT
     from hanctl.trust.credentials import save_credentials
     from hanctl.trust.text_form import text_form
 
     subject = eui64(eui)
     refuse_existing(out)
-    issued = BenchAuthority.load(_path(ca)).issue(subject, valid_from=int(SystemClock().now().timestamp()))
+    issued = BenchAuthority.load(_path(ca)).issue(
+        subject,
+        valid_from=int(SystemClock().now().timestamp()),
+        usage=DIGITAL_SIGNATURE if signer else KEY_AGREEMENT,
+    )
     if text:
         _write_private(out, text_form(issued))
     else:
@@ -69,7 +76,7 @@ def issue(
 
 @app.command(epilog=examples("hanctl ca show", "hanctl ca show --ca bench-ca.json --json"))
 def show(ca: Authority = None, json: Json = False) -> None:
-    """Show an authority's name and public key: what a development display has to be told."""
+    """Show an authority's name and public key: what a development display has to be told, and a root of signatures."""
     from hanctl.trust.authority import BenchAuthority
 
     facts = BenchAuthority.load(_path(ca)).show()

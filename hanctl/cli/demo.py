@@ -20,9 +20,9 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.progress import Progress as ProgressBar
 
-    from hanctl.firmware.open_updates import Progress
-    from hanctl.ledger.events import ActivationNotice
+    from hanctl.firmware.outlook import Progress
     from hanctl.ledger.ledger import Recorded
+    from hanctl.ledger.update_events import ActivationNotice
     from hanctl.simulator.device_event import DeviceEvent
 
 EPILOG = examples("hanctl demo", "hanctl demo --radio znp", "hanctl demo --pcap demo.pcap")

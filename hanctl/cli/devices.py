@@ -82,7 +82,9 @@ def show(address: EUI, socket: Socket = None, config: ConfigFile = None, json: J
             ("network address", hexadecimal(device["nwk"])),
             ("manufacturer", f"{device['manufacturer_name'] or '-'} ({hexadecimal(device['manufacturer_code'])})"),
             ("model", device["model"] or "-"),
-            ("power", f"{device['power_source'] or '-'}{', sleepy' if device['sleepy'] else ''}"),
+            ("power", _power(device)),
+            ("activation policy", _policy(device["activation_policy"], "the server may activate", "out of band only")),
+            ("timeout policy", _policy(device["timeout_policy"], "activates for want of answers", "goes on waiting")),
             ("image type", hexadecimal(device["image_type"])),
             ("hardware", hexadecimal(device["hardware_version"])),
             ("version", version(device["current_version"])),
@@ -92,6 +94,17 @@ def show(address: EUI, socket: Socket = None, config: ConfigFile = None, json: J
             *[_endpoint(endpoint) for endpoint in device["endpoints"]],
         ]
     )
+
+
+def _power(device: dict[str, Any]) -> str:
+    level = "" if device["battery_percent"] is None else f", {device['battery_percent']:g} %"
+    return f"{device['power_source'] or '-'}{level}{', sleepy' if device['sleepy'] else ''}"
+
+
+def _policy(value: int | None, *meanings: str) -> str:
+    if value is None:
+        return "-"
+    return f"{value} ({meanings[value]})" if value < len(meanings) else str(value)
 
 
 @app.command(epilog=examples("hanctl device log", "hanctl device log --json"))

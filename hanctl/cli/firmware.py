@@ -19,12 +19,41 @@ Store = Annotated[
     Path | None,
     typer.Option("--store", help="Work on this store's directory, without a daemon.", metavar="DIR", readable=False),
 ]
+SignaturePolicy = Annotated[
+    Literal["require", "warn", "off"] | None,
+    typer.Option("--signatures", help="With --store: require them, warn (the default), or do not look."),
+]
+Roots = Annotated[
+    list[Path] | None,
+    typer.Option(
+        "--root",
+        help="With --store: an authority that certifies who signs, as hanctl ca show --json writes it. Repeatable.",
+        metavar="FILE",
+        readable=False,
+    ),
+]
+Signers = Annotated[
+    list[str] | None,
+    typer.Option("--signer", help="With --store: only these may sign. Repeatable.", metavar="EUI64"),
+]
+Suppliers = Annotated[
+    list[Path] | None,
+    typer.Option(
+        "--supplier-certificate",
+        help="With --store: a supplier's certificate (PEM or DER). Repeatable.",
+        metavar="FILE",
+        readable=False,
+    ),
+]
 Sha = Annotated[str, typer.Argument(metavar="SHA256", help="The image's file_sha256, 8 digits or more.")]
 
 
 @app.command(
     epilog=examples(
-        "hanctl firmware add display-2.0.ota", "hanctl firmware add display-2.0.bin --form gb --store firmware_store"
+        "hanctl firmware add display-2.0.ota",
+        "hanctl firmware add display-2.1.ota --requires 0x00020000",
+        "hanctl firmware add display-2.0.bin --form gb --store firmware_store",
+        "hanctl firmware add display-2.0.ota --store firmware_store --signatures require --root root.json",
     )
 )
 def add(
@@ -34,28 +63,48 @@ def add(
         typer.Option("--form", help="How to read the body: sub-elements (zigbee), or none (gb)."),
     ] = "auto",
     name: Annotated[str | None, typer.Option("--name", help="A name for people. Default: the file's.")] = None,
+    requires: Annotated[
+        list[str] | None,
+        typer.Option("--requires", help="A running version it may be applied to, if not to any; may be given again."),
+    ] = None,
     store: Store = None,
+    signatures: SignaturePolicy = None,
+    root: Roots = None,
+    signer: Signers = None,
+    supplier_certificate: Suppliers = None,
     socket: Socket = None,
     config: ConfigFile = None,
     json: Json = False,
 ) -> None:
-    """Check an image strictly and add it to the store."""
+    """Check an image strictly, its signature by the policy, and add it to the store."""
     from hanctl.firmware.store import read_image_file
 
+    opened = _store(store, signatures, root, signer, supplier_certificate)
     data = read_image_file(file)
-    if store is not None:
-        opened = _open(store)
-        image = _described(opened, opened.add(data, form=form, name=name or file.name).file_sha256)
+    versions = [number(version) for version in requires or ()]
+    if opened is not None:
+        added = opened.add(data, form=form, name=name or file.name, requires=tuple(versions))
+        image = _described(opened, added.file_sha256)
     else:
-        image = connect(socket, config).upload("/images", data, form=form, name=name or file.name)
+        image = connect(socket, config).upload("/images", data, form=form, name=name or file.name, requires=versions)
     _show(image, json)
 
 
 @app.command("list", epilog=examples("hanctl firmware list", "hanctl firmware list --store firmware_store --json"))
-def list_(store: Store = None, socket: Socket = None, config: ConfigFile = None, json: Json = False) -> None:
+def list_(
+    store: Store = None,
+    signatures: SignaturePolicy = None,
+    root: Roots = None,
+    signer: Signers = None,
+    supplier_certificate: Suppliers = None,
+    socket: Socket = None,
+    config: ConfigFile = None,
+    json: Json = False,
+) -> None:
     """List the images."""
-    if store is not None:
-        images = [as_json(image) for image in _open(store).list()]
+    opened = _store(store, signatures, root, signer, supplier_certificate)
+    if opened is not None:
+        images = [_described(opened, image.file_sha256) for image in opened.list()]
     else:
         images = connect(socket, config).get("/images")
     if json:
@@ -70,25 +119,41 @@ def list_(store: Store = None, socket: Socket = None, config: ConfigFile = None,
             hexadecimal(image["image_type"]),
             version(image["file_version"]),
             size(image["size"]),
+            image["signature"]["status"],
         )
         for image in images
     ]
-    columns = ("file_sha256", "name", "form", "manufacturer", "type", "version", "size")
+    columns = ("file_sha256", "name", "form", "manufacturer", "type", "version", "size", "signature")
     print_table(columns, rows, "no images; add one: hanctl firmware add FILE")
 
 
-@app.command(epilog=examples("hanctl firmware show 5f1c9a02"))
-def show(image: Sha, store: Store = None, socket: Socket = None, config: ConfigFile = None, json: Json = False) -> None:
-    """Show one image: its header, its hashes, and how it was read."""
-    found = _described(_open(store), image) if store is not None else connect(socket, config).get(f"/images/{image}")
+@app.command(
+    epilog=examples(
+        "hanctl firmware show 5f1c9a02", "hanctl firmware show 5f1c9a02 --store firmware_store --root root.json"
+    )
+)
+def show(
+    image: Sha,
+    store: Store = None,
+    signatures: SignaturePolicy = None,
+    root: Roots = None,
+    signer: Signers = None,
+    supplier_certificate: Suppliers = None,
+    socket: Socket = None,
+    config: ConfigFile = None,
+    json: Json = False,
+) -> None:
+    """Show one image: its header, its hashes, how it was read, and its signature."""
+    opened = _store(store, signatures, root, signer, supplier_certificate)
+    found = _described(opened, image) if opened is not None else connect(socket, config).get(f"/images/{image}")
     _show(found, json)
 
 
 @app.command(epilog=examples("hanctl firmware remove 5f1c9a02"))
 def remove(image: Sha, store: Store = None, socket: Socket = None, config: ConfigFile = None) -> None:
     """Remove an image."""
-    if store is not None:
-        opened = _open(store)
+    opened = _store(store)
+    if opened is not None:
         sha256 = opened.get(image).file_sha256
         opened.remove(sha256)
     else:
@@ -100,6 +165,7 @@ def remove(image: Sha, store: Store = None, socket: Socket = None, config: Confi
     epilog=examples(
         "hanctl firmware build app.bin --manufacturer 0x1234 --type 1 --version 0x00020000 -o display.ota",
         "hanctl firmware build app.bin --manufacturer 0x1234 --type 1 --version 3 --form gb -o gb.ota",
+        "hanctl firmware build app.bin --manufacturer 0x1234 --type 1 --version 4 --sign signer.json -o signed.ota",
     )
 )
 def build(
@@ -119,13 +185,27 @@ def build(
     destination: Annotated[str | None, typer.Option("--destination", help="For this EUI64 alone.")] = None,
     hardware_min: Annotated[str | None, typer.Option("--hardware-min", help="Lowest hardware version.")] = None,
     hardware_max: Annotated[str | None, typer.Option("--hardware-max", help="Highest hardware version.")] = None,
+    sign: Annotated[
+        Path | None,
+        typer.Option(
+            "--sign",
+            help="Sign it with this certificate and its key: hanctl ca issue --signer.",
+            metavar="FILE",
+            readable=False,
+        ),
+    ] = None,
     force: Annotated[bool, typer.Option("--force", help="Write over an existing file.")] = False,
 ) -> None:
-    """Make an OTA file from a payload."""
-    from hanctl.firmware.build import Fields
+    """Make an OTA file from a payload, signed where asked for."""
+    from hanctl.firmware.build import Fields, build_signed
     from hanctl.firmware.build import build as build_image
     from hanctl.firmware.store import read_image_file
+    from hanctl.trust.certificate import DIGITAL_SIGNATURE
+    from hanctl.trust.credentials import load_credentials
+    from hanctl.trust.keyfile import check_private
 
+    if sign is not None and form == "gb":
+        raise InvalidInput("the gb form has no signature elements", "leave --sign out, or build with --form zigbee")
     fields = Fields(
         manufacturer_code=number(manufacturer),
         image_type=number(type_),
@@ -137,7 +217,14 @@ def build(
         hardware_min=None if hardware_min is None else number(hardware_min),
         hardware_max=None if hardware_max is None else number(hardware_max),
     )
-    data = build_image(read_image_file(payload), fields, form=form)
+    content, signer = read_image_file(payload), ""
+    if sign is not None:
+        check_private(sign)
+        credentials = load_credentials(sign, usage=DIGITAL_SIGNATURE)
+        data = build_signed(content, fields, credentials)
+        signer = f", signed by {credentials.subject} ({credentials.suite})"
+    else:
+        data = build_image(content, fields, form=form)
     made = False
     try:
         with output.open("wb" if force else "xb") as file:
@@ -149,25 +236,49 @@ def build(
         if made:
             output.unlink(missing_ok=True)
         raise InvalidInput(f"{output} cannot be written: {error.strerror}", "give another path") from error
-    print(f"wrote {output}: {size(len(data))}")
+    print(f"wrote {output}: {size(len(data))}{signer}")
 
 
-def _open(store: Path) -> FirmwareStore:
+def _store(
+    store: Path | None,
+    signatures: Literal["require", "warn", "off"] | None = None,
+    roots: list[Path] | None = None,
+    signers: list[str] | None = None,
+    suppliers: list[Path] | None = None,
+) -> FirmwareStore | None:
+    """The store to work on without a hub, if one was named; only then the options for signatures have a meaning."""
+    if store is None:
+        if signatures or roots or signers or suppliers:
+            raise InvalidInput(
+                "--signatures, --root, --signer and --supplier-certificate are for --store alone",
+                "a hub has them in its configuration, in [firmware]",
+            )
+        return None
     from hanctl.clock import SystemClock
+    from hanctl.firmware.image_check import SignatureChecker
     from hanctl.firmware.store import FirmwareStore
 
-    return FirmwareStore(store, SystemClock())
+    checker = SignatureChecker.load(
+        signatures or "warn", roots or (), [eui64(each) for each in signers or ()], suppliers or ()
+    )
+    return FirmwareStore(store, SystemClock(), checker)
 
 
 def _described(store: FirmwareStore, sha256: str) -> dict[str, Any]:
     stored = store.describe(sha256)
-    return as_json(stored.record) | {"form_reason": stored.form_reason, "notes": list(stored.parsed.notes)}
+    return as_json(stored.record) | {
+        "form_reason": stored.form_reason,
+        "notes": list(stored.parsed.notes),
+        "signature": as_json(store.verdict(sha256)),
+    }
 
 
 def _show(image: dict[str, Any], json: bool) -> None:
     if json:
         print_json(image)
         return
+    from hanctl.firmware.signature import Verdict
+
     facts = [
         ("name", image["name"]),
         ("file_sha256", image["file_sha256"]),
@@ -180,10 +291,13 @@ def _show(image: dict[str, Any], json: bool) -> None:
         ("header string", image["header_string"]),
         ("size", size(image["size"])),
         ("added", moment(image["added_at"])),
+        ("signature", str(Verdict(**image["signature"]))),
     ]
     if image["hardware_min"] is not None:
         hardware = f"{hexadecimal(image['hardware_min'])} to {hexadecimal(image['hardware_max'])}"
         facts.append(("hardware", hardware))
+    if image["requires"]:
+        facts.append(("for running versions", " ".join(map(version, image["requires"]))))
     if image["destination"] is not None:
         facts.append(("destination", image["destination"]))
     if image["tags"]:

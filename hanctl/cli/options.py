@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from datetime import datetime
 from pathlib import Path
 from typing import Annotated
 
@@ -54,6 +55,27 @@ def number(text: str) -> int:
         return int(text, 0)
     except ValueError as error:
         raise InvalidInput(f"'{text}' is not a number", "write it in decimal, or in hex as 0x1a2b") from error
+
+
+def moment(text: str) -> str:
+    """A time such as 2026-03-01T02:00 or "2026-03-01 02:00", in this machine's local time where it names no other.
+
+    As ISO 8601 with its offset. Raises InvalidInput.
+    """
+    try:
+        return datetime.fromisoformat(text.strip()).astimezone().isoformat()
+    except ValueError as error:
+        raise InvalidInput(f"'{text}' is not a time", "write it as 2026-03-01T02:00, or with an offset") from error
+
+
+def version_range(text: str) -> tuple[int | None, int | None]:
+    """Lowest and highest of "0x10-0x1f", "0x10-", "-0x1f" or "0x10". Raises InvalidInput."""
+    low, dash, high = text.partition("-")
+    if not dash:
+        return number(low), number(low)
+    if not low.strip() and not high.strip():
+        raise InvalidInput(f"'{text}' is not a range of versions", "write it as 0x00010000-0x0001ffff")
+    return (number(low) if low.strip() else None), (number(high) if high.strip() else None)
 
 
 def examples(*lines: str) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from hanctl.cli.options import ConfigFile, Json, Socket, connect, examples
-from hanctl.cli.output import ago, hexadecimal, print_facts, print_json
+from hanctl.cli.output import ago, hexadecimal, moment, print_facts, print_json
 
 EPILOG = examples("hanctl status", "hanctl status --json | jq .dongle.state")
 
@@ -35,10 +35,14 @@ def status(socket: Socket = None, config: ConfigFile = None, json: Json = False)
         ("devices", f"{found['devices']} on the network"),
         ("updates", f"{found['open_updates']} open"),
         ("notices", f"{found['pending_notices']} waiting for the webhook"),
-        ("state", found["state_dir"]),
+        ("state", found["state_dir"] + _full(found["ledger_full_since"])),
         ("firmware", found["firmware_store"]),
     ]
     print_facts(facts)
+
+
+def _full(since: str | None) -> str:
+    return "" if since is None else f", whose disk is full since {moment(since)}: updates wait until there is room"
 
 
 def _trust(trust: dict[str, Any]) -> str:

@@ -1,51 +1,23 @@
-"""``hanctl update``."""
+"""``hanctl update``; ``ordering`` has ``update start``."""
 
 from __future__ import annotations
 
 import sys
 import time
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 import typer
 
-from hanctl.cli import watching
+from hanctl.cli import ordering, report, watch_table, watching
+from hanctl.cli.client import RemoteError
 from hanctl.cli.options import ConfigFile, Json, Socket, connect, duration, eui64, examples
-from hanctl.cli.output import ago, moment, print_facts, print_json, print_table, size, version
+from hanctl.cli.options import moment as parse_moment
+from hanctl.cli.output import moment, print_facts, print_json, print_table, version
+from hanctl.errors import ExitCode, InvalidInput
 
 app = typer.Typer(help="Firmware updates of devices.", no_args_is_help=True)
+app.command(epilog=ordering.EPILOG)(ordering.start)
 Number = Annotated[int, typer.Argument(metavar="ID", help="The update's number.")]
-
-
-@app.command(
-    epilog=examples(
-        "hanctl update start --device 000d6f000a9069e7 --image 5f1c9a02 --watch",
-        "hanctl update start --device 000d6f000a9069e7 --image 5f1c9a02 --activate hold",
-    )
-)
-def start(
-    device: Annotated[str, typer.Option("--device", help="The device.", metavar="EUI64")],
-    image: Annotated[str, typer.Option("--image", help="The image's file_sha256, 8 digits or more.", metavar="SHA256")],
-    activate_: Annotated[
-        Literal["now", "hold"], typer.Option("--activate", help="Activate when transferred, or wait for a command.")
-    ] = "now",
-    watch: Annotated[bool, typer.Option("--watch", help="Show progress until it is over (or is holding).")] = False,
-    socket: Socket = None,
-    config: ConfigFile = None,
-    json: Json = False,
-) -> None:
-    """Order an update of one device."""
-    client = connect(socket, config)
-    update = client.post("/updates", {"device": eui64(device), "image": image, "activation": activate_})
-    if watch:
-        target: watching.Target = "holding" if activate_ == "hold" else "confirmed"
-        update = watching.watch(client, update, target, quiet=json)
-    if json:
-        print_json(update)
-    elif watch:
-        print(f"update {update['id']} is {update['state']}")
-    else:
-        print(f"update {update['id']} of {update['device']} to {version(update['file_version'])} is ordered")
-        print(f"follow it: hanctl update wait {update['id']}")
 
 
 @app.command("list", epilog=examples("hanctl update list --open", "hanctl update list --device 000d6f000a9069e7"))
@@ -70,11 +42,13 @@ def list_(
             update["state"],
             f"{100 * update['offset'] // update['size']} %",
             moment(update["ordered_at"]),
-            update["reason"] or "",
+            watching.outlook(update),
         )
         for update in updates
     ]
-    print_table(("id", "device", "to version", "state", "served", "ordered", "reason"), rows, "no updates")
+    print_table(
+        ("id", "device", "to version", "state", "served", "ordered", "waits for, or reason"), rows, "no updates"
+    )
 
 
 @app.command(epilog=examples("hanctl update show 3"))
@@ -84,46 +58,117 @@ def show(number: Number, socket: Socket = None, config: ConfigFile = None, json:
     if json:
         print_json(update)
         return
-    rate = "" if update["rate"] is None else f", {update['rate']:.0f} bytes/s"
-    facts = [
-        ("update", str(update["id"])),
-        ("device", update["device"]),
-        ("version", f"{version(update['old_version'])} to {version(update['file_version'])}"),
-        ("file_sha256", update["file_sha256"]),
-        ("manufacturer_image_sha256", update["manufacturer_image_sha256"] or "-"),
-        ("activation", update["activation"]),
-        ("state", update["state"]),
-        ("served", f"{size(update['offset'])} of {size(update['size'])}{rate}"),
-    ]
-    if update["ended_at"] is None:
-        facts.append(("asked last", ago(update["last_heard"])))
-    for name in ("ordered", "notified", "transfer_started", "transferred", "activated", "ended"):
-        facts.append((name.replace("_", " "), moment(update[f"{name}_at"])))
-    if update["reason"]:
-        facts.append(("reason", update["reason"]))
-    print_facts(facts)
+    print_facts(report.facts(update))
 
 
-@app.command(epilog=examples("hanctl update activate 3"))
-def activate(number: Number, socket: Socket = None, config: ConfigFile = None, json: Json = False) -> None:
-    """Release an update that is holding."""
-    update = connect(socket, config).post(f"/updates/{number}/activate")
+@app.command(
+    epilog=examples(
+        "hanctl update activate 3",
+        "hanctl update activate 3 --manufacturer-image-sha256 HASH",
+        "hanctl update activate --all-holding --at 2026-03-01T02:00",
+    )
+)
+def activate(
+    numbers: Annotated[list[int] | None, typer.Argument(metavar="[ID]...", help="The updates' numbers.")] = None,
+    device: Annotated[str | None, typer.Option("--device", help="The open update of this device.", metavar="EUI64")] = (
+        None
+    ),
+    all_holding: Annotated[bool, typer.Option("--all-holding", help="Every update that waits for a command.")] = False,
+    image_hash: Annotated[
+        str | None,
+        typer.Option(
+            "--manufacturer-image-sha256",
+            help="Activate only the image with this hash; a load control switch is activated only with it.",
+            metavar="HASH",
+        ),
+    ] = None,
+    at: Annotated[str | None, typer.Option("--at", help="Not now: at this time.", metavar="TIME")] = None,
+    socket: Socket = None,
+    config: ConfigFile = None,
+    json: Json = False,
+) -> None:
+    """Release updates that are holding: now, or at a time."""
+    client = connect(socket, config)
+    order = {"manufacturer_image_sha256": image_hash, "at": None if at is None else parse_moment(at)}
+    chosen = _chosen(client, numbers or [], device, all_holding)
+    if len(chosen) == 1:
+        update = client.post(f"/updates/{chosen[0]}/activate", order)
+        print_json(update) if json else print(_released(update))
+        return
+    answers: list[dict[str, Any]] = []
+    refused = 0
+    for number in chosen:
+        try:
+            answers.append(client.post(f"/updates/{number}/activate", order))
+        except RemoteError as error:
+            refused += 1
+            answers.append({"id": number, "error": {"code": error.code, "message": str(error), "hint": error.hint}})
     if json:
-        print_json(update)
-    elif update["state"] == "holding":
-        print(f"update {number} is released; the device cannot be reached now and is told when it asks next")
+        print_json(answers)
     else:
-        print(f"update {number} is {update['state']}")
+        for answer in answers:
+            print(_released(answer) if "error" not in answer else answer["error"]["message"])
+        if not answers:
+            print("no update is holding")
+    if refused:
+        raise typer.Exit(ExitCode.REFUSED)
+
+
+def _chosen(client: Any, numbers: list[int], device: str | None, all_holding: bool) -> list[int]:
+    if bool(numbers) + (device is not None) + all_holding != 1:
+        raise InvalidInput("it is not said which updates are meant", "give numbers, --device, or --all-holding")
+    if numbers:
+        return numbers
+    address = None if device is None else eui64(device)
+    found = client.get("/updates", device=address, open_only=True)
+    if device is not None and not found:
+        raise InvalidInput(f"device {address} has no open update", "see: hanctl update list")
+    return [
+        update["id"]
+        for update in found
+        if device is not None or (update["state"] == "holding" and update["activation"] != "by-device")
+    ]
+
+
+def _released(update: dict[str, Any]) -> str:
+    number = update["id"]
+    if update["state"] == "holding" and update["activation"] == "at":
+        return f"update {number} is activated at {moment(update['activate_at'])}"
+    if update["state"] == "holding":
+        return f"update {number} is released; it waits for {update['waits_for']}"
+    return f"update {number} is {update['state']}"
 
 
 @app.command(epilog=examples("hanctl update cancel 3"))
 def cancel(number: Number, socket: Socket = None, config: ConfigFile = None, json: Json = False) -> None:
-    """Cancel an update that the device was not yet told to activate."""
+    """Cancel an update that the device was not yet told to activate, or give up one that is in doubt."""
     update = connect(socket, config).post(f"/updates/{number}/cancel")
     if json:
         print_json(update)
+    elif update["state"] == "in_doubt":
+        print(f"update {number} was being activated: it waits for {update['waits_for']}")
     else:
         print(f"update {number} is {update['state']}")
+
+
+@app.command("report", epilog=examples("hanctl update report 3", "hanctl update report 3 --json | jq .notices"))
+def report_(number: Number, socket: Socket = None, config: ConfigFile = None, json: Json = False) -> None:
+    """Tell the whole story of one update: order, image, every event with its cause, notices, evidence."""
+    found = connect(socket, config).get(f"/updates/{number}/report")
+    if json:
+        print_json(found)
+    else:
+        report.print_report(found)
+
+
+@app.command(epilog=examples("hanctl update watch", "hanctl update watch 3 4"))
+def watch(
+    numbers: Annotated[list[int] | None, typer.Argument(metavar="[ID]...", help="Only these; else all open.")] = None,
+    socket: Socket = None,
+    config: ConfigFile = None,
+) -> None:
+    """Show a live table of updates until all are over; a line for each change where the output is no terminal."""
+    watch_table.watch(connect(socket, config), numbers or None)
 
 
 @app.command(
@@ -143,7 +188,10 @@ def wait(
     config: ConfigFile = None,
     json: Json = False,
 ) -> None:
-    """Wait for an update: exit code 0 when it is there, 9 when it failed or was cancelled, 10 when time is up."""
+    """Wait for an update, and those that follow it in its chain.
+
+    Exit code 0 when it is there, 9 when it failed, was refused, cancelled or superseded, 10 when time is up.
+    """
     limit = None if timeout is None else time.monotonic() + duration(timeout)
     client = connect(socket, config)
     update: dict[str, Any] = client.get(f"/updates/{number}")

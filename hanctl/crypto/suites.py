@@ -1,4 +1,7 @@
-"""The two cryptographic suites of certificate-based key establishment. Source: comms_hub.md §5.2, §5.3, §5.6."""
+"""The two cryptographic suites of key establishment and of image signatures.
+
+Source: comms_hub.md §5.2, §5.3, §5.6; signatures: §1.3.
+"""
 
 from __future__ import annotations
 
@@ -29,6 +32,11 @@ class Suite:
     def secret_size(self) -> int:
         """The size of the shared secret Z, an x coordinate."""
         return self.curve.field.size
+
+    @property
+    def signature_size(self) -> int:
+        """The size of an ECDSA signature: r and s, each as long as a private key."""
+        return 2 * self.curve.scalar_size
 
     @property
     def associate_bits(self) -> int:

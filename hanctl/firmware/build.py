@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import secrets
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from hanctl.crypto import ecdsa
+from hanctl.crypto.mmo import mmo_hash
 from hanctl.errors import InvalidInput
 from hanctl.eui64 import Eui64, to_bytes
 from hanctl.firmware import image
 from hanctl.firmware.image_errors import ImageError
+from hanctl.firmware.signature import TAGS
+from hanctl.trust.credentials import Credentials
 
 _HEADER_STRING_SIZE = 32
 
@@ -64,6 +69,33 @@ def build(
         error.hint = "correct the payload or the field that is meant; no file was made"
         raise
     return data
+
+
+def build_signed(
+    payload: bytes,
+    fields: Fields,
+    signer: Credentials,
+    *,
+    elements: Sequence[tuple[int, bytes]] = (),
+    below: Callable[[int], int] = secrets.randbelow,
+) -> bytes:
+    """An OTA file of the zigbee form that ends in its signature by ``signer``, after the certificate of that.
+
+    ``below(n)`` gives a random number from 0 to n - 1. Source: comms_hub.md §1.3. Raises as ``build``.
+    """
+    suite = signer.suite
+    tags = TAGS[suite]
+    unsigned = build(
+        payload,
+        fields,
+        elements=[
+            *elements,
+            (tags.certificate, signer.certificate.raw),
+            (tags.signature, to_bytes(signer.subject) + bytes(suite.signature_size)),
+        ],
+    )
+    signed = unsigned[: -suite.signature_size]
+    return signed + ecdsa.sign(suite.curve, signer.private_key, mmo_hash(signed), below)
 
 
 def _optional_fields(fields: Fields) -> tuple[bytes, int]:

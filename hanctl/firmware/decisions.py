@@ -1,4 +1,5 @@
-"""What the OTA server answers: pure functions from a request and what is ordered to a reply and what happened.
+"""What the OTA server answers to queries and block requests; ``ends`` has the rest. Pure functions from a request and
+what is ordered to a reply and what happened.
 
 Source: comms_hub.md §1.5, "What the SDK server sends when", and §1.7 for what a client makes of each answer.
 """
@@ -7,21 +8,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Literal, Protocol
+from typing import Protocol
 
 from hanctl.eui64 import Eui64
-from hanctl.firmware import ota
+from hanctl.firmware import lifecycle, ota, pathways
+from hanctl.firmware.gates import Wait
+from hanctl.firmware.lifecycle import Step
 from hanctl.han.cluster import DefaultReply, Reply, Status
 from hanctl.ledger.event import Event
-from hanctl.ledger.events import (
-    UpdateActivating,
-    UpdateFailed,
-    UpdateHolding,
-    UpdateInterrupted,
-    UpdateTransferred,
-    UpdateTransferring,
-)
 from hanctl.ledger.records import Image, Update
+from hanctl.ledger.update_events import UpdateResumed
 
 MAX_BLOCK = 56
 """Most image bytes that fit one Smart Energy block response without a source route (comms_hub.md §1.5)."""
@@ -29,14 +25,20 @@ MAX_BLOCK = 56
 ACTIVATIONS = 3
 """So often a device may take the image, be told to activate it, and come back with another version."""
 
+LONGEST_WAIT_S = 3600
+"""No client waits longer before it asks for a block again (comms_hub.md §1.7)."""
+WITHOUT_IMAGE_S = 300
+
 
 @dataclass(frozen=True, slots=True)
 class Situation:
     """What a decision looks at.
 
     ``update``, ``image``, ``data``: the open update of the device and its image, where it has one and the store can
-    give it. ``cancelled``: where it has none, its last update if that was cancelled. ``started``: whether a block was
-    asked for since the image was last offered. ``activations``: how often the device was told to activate the image.
+    give it. ``ended``: its last update, if that was cancelled or superseded. ``started``: whether a block was asked for
+    since the image was last offered. ``activations``: how often the device was told to activate the image.
+    ``given_up_here``: how often it gave the transfer up before at the byte it is at now. ``transfer_wait``,
+    ``release_wait``: why the device may not fetch or activate the image now.
     ``largest_block``: the most bytes of the image that one block to the device may have.
     """
 
@@ -45,9 +47,13 @@ class Situation:
     update: Update | None = None
     image: Image | None = None
     data: bytes = b""
-    cancelled: Update | None = None
+    device_type: str = "unknown"
+    ended: Update | None = None
     started: bool = False
     activations: int = 0
+    given_up_here: int = 0
+    transfer_wait: Wait | None = None
+    release_wait: Wait | None = None
     largest_block: int = MAX_BLOCK
 
 
@@ -72,7 +78,9 @@ class Decision:
     """Offset after the last byte served."""
 
 
-class _Identified(Protocol):
+class Identified(Protocol):
+    """What names an image."""
+
     @property
     def manufacturer_code(self) -> int: ...
 
@@ -89,7 +97,11 @@ NO_IMAGE = Reply(
 )
 ABORT_BLOCK = Reply(ota.Command.IMAGE_BLOCK_RESPONSE, ota.ImageBlockResponse(status=ota.OtaStatus.ABORT).serialize())
 _UNKNOWN_IMAGE = DefaultReply(Status.NO_IMAGE_AVAILABLE)
-_NOTHING_OPEN = Refusal("no-update", "no update is open for this device")
+NOTHING_OPEN = Refusal("no-update", "no update is open for this device")
+_IMAGE_GONE = Refusal("image-gone", "the ordered image is not in the store")
+
+
+# --- Query Next Image
 
 
 def query_next_image(request: ota.QueryNextImageRequest, situation: Situation) -> Decision:
@@ -98,22 +110,22 @@ def query_next_image(request: ota.QueryNextImageRequest, situation: Situation) -
     A device that asks again while it should hold or activate the image has lost it, or has rolled back: it is offered
     again, but not without end, as each time costs the device's flash a life.
     """
-    update, image = situation.update, situation.image
+    update = situation.update
     if update is None:
         return Decision(NO_IMAGE)
-    if image is None:
-        return Decision(NO_IMAGE, refusal=Refusal("image-gone", "the ordered image is not in the store"))
-    refusal = _misfit(request, update, image, situation.device)
-    if refusal is not None:
-        return Decision(NO_IMAGE, refusal=refusal)
-    if request.current_file_version == update.file_version:
+    other = _other_device_part(request, update)
+    if other is not None:
+        return Decision(NO_IMAGE, refusal=other)
+    if situation.image is None:
+        return Decision(NO_IMAGE, refusal=_IMAGE_GONE)
+    final = _misfit(request, update, situation.image, situation)
+    if final is not None:
+        return ended(NO_IMAGE, final)
+    running = int(request.current_file_version)
+    if running == update.file_version and not update.allow_reinstall:
         return Decision(NO_IMAGE)
-    if update.state == "activating" and situation.activations >= ACTIVATIONS:
-        reason = (
-            f"the device was told to activate the image {situation.activations} times,"
-            f" and still runs version 0x{request.current_file_version:08x}"
-        )
-        return _failed(NO_IMAGE, update, situation.now, reason)
+    if situation.transfer_wait is not None or update.cancel_asked_at is not None:
+        return Decision(NO_IMAGE)
     response = ota.QueryNextImageResponse(
         status=ota.OtaStatus.SUCCESS,
         manufacturer_code=update.manufacturer_code,
@@ -122,12 +134,13 @@ def query_next_image(request: ota.QueryNextImageRequest, situation: Situation) -
         image_size=update.size,
     )
     changed = None
-    if update.old_version is None and request.current_file_version != ota.UNKNOWN_VERSION:
-        changed = replace(update, old_version=int(request.current_file_version))
+    if update.old_version is None and running != ota.UNKNOWN_VERSION:
+        changed = replace(update, old_version=running)
     return Decision(Reply(ota.Command.QUERY_NEXT_IMAGE_RESPONSE, response.serialize()), update=changed, started=False)
 
 
-def _misfit(request: ota.QueryNextImageRequest, update: Update, image: Image, device: Eui64) -> Refusal | None:
+def _other_device_part(request: ota.QueryNextImageRequest, update: Update) -> Refusal | None:
+    """A device may have several clients with images of their own: a query of another says nothing of this update."""
     if request.manufacturer_code != update.manufacturer_code:
         return Refusal(
             "manufacturer",
@@ -137,19 +150,54 @@ def _misfit(request: ota.QueryNextImageRequest, update: Update, image: Image, de
         return Refusal(
             "image-type", f"it asks for image type 0x{request.image_type:04x}, ordered is 0x{update.image_type:04x}"
         )
-    if image.destination is not None and image.destination != device:
-        return Refusal("destination", f"the ordered image is for device {image.destination} alone")
-    hardware = request.hardware_version
-    if not image.takes_hardware(hardware):
-        return Refusal(
-            "hardware",
-            f"its hardware version 0x{hardware:04x} is outside the ordered image's range"
-            f" 0x{image.hardware_min:04x} to 0x{image.hardware_max:04x}",
-        )
-    running = request.current_file_version
-    if running != ota.UNKNOWN_VERSION and running > update.file_version:
-        return Refusal("version", f"it runs 0x{running:08x}, newer than the ordered 0x{update.file_version:08x}")
     return None
+
+
+def _misfit(request: ota.QueryNextImageRequest, update: Update, image: Image, situation: Situation) -> Step | None:
+    """The end of the update, where the device says of itself that the image cannot be for it."""
+    now, device_type = situation.now, situation.device_type
+    if image.destination is not None and image.destination != situation.device:
+        return lifecycle.failed(update, now, device_type, f"the image is for device {image.destination} alone")
+    if not image.takes_hardware(request.hardware_version):
+        return lifecycle.failed(
+            update,
+            now,
+            device_type,
+            f"the device has hardware version 0x{request.hardware_version:04x}, the image is for"
+            f" 0x{image.hardware_min:04x} to 0x{image.hardware_max:04x}",
+            reason="hardware version mismatch",
+        )
+    running = int(request.current_file_version)
+    if running == update.file_version:
+        return None
+    if update.state in {"activating", "in_doubt"} and situation.activations >= ACTIVATIONS:
+        return lifecycle.failed(update, now, device_type, activated_in_vain(situation.activations, running))
+    if running == ota.UNKNOWN_VERSION:
+        return None
+    if running > update.file_version and not update.allow_downgrade:
+        return lifecycle.failed(
+            update,
+            now,
+            device_type,
+            f"the device runs 0x{running:08x}, newer than the ordered 0x{update.file_version:08x}",
+        )
+    if update.state in {"ordered", "notified"} and not pathways.applies(image, running, update.requires):
+        wanted = " or ".join(f"0x{version:08x}" for version in update.requires or image.requires)
+        return lifecycle.failed(
+            update,
+            now,
+            device_type,
+            f"the device runs 0x{running:08x}, and the image may be applied to {wanted} alone",
+        )
+    return None
+
+
+def activated_in_vain(times: int, running: int) -> str:
+    """Why it is not tried once more."""
+    return f"the device was told to activate the image {times} times, and still runs version 0x{running:08x}"
+
+
+# --- Image Block
 
 
 def image_block(
@@ -157,14 +205,17 @@ def image_block(
 ) -> Decision:
     """Serve one block of the ordered image."""
     update = situation.update
-    if update is None:
-        if situation.cancelled is not None and _same_image(request, situation.cancelled):
+    if update is None or not same_image(request, update):
+        if situation.ended is not None and same_image(request, situation.ended):
             return Decision(ABORT_BLOCK)
-        return Decision(_UNKNOWN_IMAGE, refusal=_NOTHING_OPEN)
-    if not _same_image(request, update):
-        return Decision(_UNKNOWN_IMAGE, refusal=_other_image(request, update))
+        return Decision(_UNKNOWN_IMAGE, refusal=NOTHING_OPEN if update is None else other_image(request, update))
+    if update.cancel_asked_at is not None:
+        cause = "the device fetches the image, and did not activate it"
+        return ended(ABORT_BLOCK, lifecycle.cancelled(update, situation.now, cause))
     if situation.image is None:
-        return Decision(_UNKNOWN_IMAGE, refusal=Refusal("image-gone", "the ordered image is not in the store"))
+        return Decision(wait_for_data(WITHOUT_IMAGE_S), refusal=_IMAGE_GONE)
+    if situation.transfer_wait is not None:
+        return Decision(wait_for_data(_seconds(situation.transfer_wait, situation.now)))
     offset = int(request.file_offset)
     most = situation.largest_block
     wanted = most if request.max_data_size is None else min(most, int(request.max_data_size))
@@ -174,90 +225,49 @@ def image_block(
         return Decision(_UNKNOWN_IMAGE, refusal=Refusal("block-range", f"it asks for {what}"))
     reply = Reply(ota.Command.IMAGE_BLOCK_RESPONSE, ota.image_block(request, offset, data))
     served_to = offset + len(data)
-    if situation.started:
+    step = _fetching(update, offset, served_to, situation)
+    if step is None:
         return Decision(reply, served_to=served_to)
-    changed = replace(
-        update,
-        state="transferring",
-        offset=offset,
-        transfer_started_at=update.transfer_started_at or situation.now,
-        transferred_at=None,
-        activated_at=None,
-    )
-    started = UpdateTransferring(device=update.device, update=update.id, offset=offset, size=update.size)
-    return Decision(reply, update=changed, events=(started,), started=True, served_to=served_to)
+    return Decision(reply, update=step.update, events=step.events, started=True, served_to=served_to)
 
 
-def upgrade_end(request: ota.UpgradeEndRequest, situation: Situation) -> Decision:
-    """Take the device's verdict on the image, and tell it when to activate: now, or when it is told."""
-    if request.status != ota.OtaStatus.SUCCESS:
-        return _upgrade_failed(request, situation)
-    if request.file_version is None:
-        return Decision(DefaultReply(Status.INVALID_FIELD), refusal=Refusal("short", "it does not say which image"))
-    update = situation.update
-    if update is None:
-        known = situation.cancelled is not None and _same_image(request, situation.cancelled)
-        # Silence would be worse than refusing: after ten missed answers a client activates (comms_hub.md §0.4).
-        return Decision(DefaultReply(Status.ABORT), refusal=None if known else _NOTHING_OPEN)
-    if not _same_image(request, update):
-        return Decision(DefaultReply(Status.ABORT), refusal=_other_image(request, update))
-    # The device is told to activate at once, or to hold; never a time ahead: see comms_hub.md §0.1-0.3.
-    activate = update.activation == "now"
-    reply = upgrade_end_reply(update, hold=not activate)
-    changed, events = update, list[Event]()
-    if update.state not in {"holding", "activating"}:
-        changed = replace(changed, transferred_at=situation.now, offset=update.size)
-        events.append(UpdateTransferred(device=update.device, update=update.id, bytes=update.size))
-    if activate and update.state != "activating":
-        changed = replace(changed, state="activating", activated_at=situation.now)
-        by: Literal["command", "end request"] = "command" if update.state == "holding" else "end request"
-        events.append(UpdateActivating(device=update.device, update=update.id, by=by))
-    elif not activate and update.state != "holding":
-        changed = replace(changed, state="holding")
-        events.append(UpdateHolding(device=update.device, update=update.id))
-    return Decision(reply, update=changed if events else None, events=tuple(events), started=True)
+def _fetching(update: Update, offset: int, served_to: int, situation: Situation) -> Step | None:
+    """What a served block changes: the first one begins the transfer, the last one ends it."""
+    step = Step(update)
+    if not situation.started:
+        if update.state == "transferring":
+            resumed = UpdateResumed(device=update.device, update=update.id, offset=offset)
+            step = Step(replace(update, offset=offset), (resumed,))
+        else:
+            cause = "the device asks for the image" if offset == 0 else "the device goes on with the image it had"
+            step = lifecycle.transferring(update, offset, situation.now, cause)
+    if served_to == update.size and step.update.state == "transferring":
+        step = step.then(lifecycle.verifying, "the device was sent the last byte")
+    return step if step.events else None
 
 
-def _upgrade_failed(request: ota.UpgradeEndRequest, situation: Situation) -> Decision:
-    reply, update = DefaultReply(Status.SUCCESS), situation.update
-    if update is None:
-        return Decision(reply)
-    if request.file_version is not None and not _same_image(request, update):
-        return Decision(reply, refusal=_other_image(request, update))
-    if request.status == ota.OtaStatus.INVALID_IMAGE:
-        return _failed(reply, update, situation.now, "the device found the image invalid (INVALID_IMAGE)")
-    if request.status == ota.OtaStatus.REQUIRE_MORE_IMAGE:
-        return _failed(
-            reply, update, situation.now, "the device needs a further image before it can activate (REQUIRE_MORE_IMAGE)"
-        )
-    if update.state not in {"transferring", "holding"}:
-        return Decision(reply)
-    # The device deletes what it has and asks again: the update stays open.
-    changed = replace(update, state="ordered" if update.notified_at is None else "notified", transferred_at=None)
-    event = UpdateInterrupted(device=update.device, update=update.id, status=int(request.status), offset=update.offset)
-    return Decision(reply, update=changed, events=(event,), started=False)
+def wait_for_data(seconds: int) -> Reply:
+    """Image Block Response: ask again after so many seconds."""
+    return Reply(ota.Command.IMAGE_BLOCK_RESPONSE, ota.wait_for_data(seconds, None))
 
 
-def _failed(reply: Reply | DefaultReply, update: Update, now: datetime, reason: str) -> Decision:
-    changed = replace(update, state="failed", ended_at=now, reason=reason)
-    return Decision(
-        reply, update=changed, events=(UpdateFailed(device=update.device, update=update.id, reason=reason),)
-    )
+def _seconds(wait: Wait, now: datetime) -> int:
+    """How long the device is told to wait, seconds; where no end is known, it asks from time to time."""
+    if wait.until is None:
+        return LONGEST_WAIT_S // 6
+    return min(LONGEST_WAIT_S, max(1, round((wait.until - now).total_seconds())))
 
 
-def upgrade_end_reply(update: Update, *, hold: bool) -> Reply:
-    """Upgrade End Response: activate at once (times 0, 0), or hold until told (comms_hub.md §1.8)."""
-    response = ota.UpgradeEndResponse(
-        manufacturer_code=update.manufacturer_code,
-        image_type=update.image_type,
-        file_version=update.file_version,
-        current_time=0,
-        upgrade_time=ota.HOLD if hold else 0,
-    )
-    return Reply(ota.Command.UPGRADE_END_RESPONSE, response.serialize())
+# --- shared
 
 
-def _same_image(request: _Identified, update: Update) -> bool:
+def ended(reply: Reply | DefaultReply, step: Step) -> Decision:
+    """The update is over."""
+    return Decision(reply, update=step.update, events=step.events)
+
+
+def same_image(request: Identified, update: Update) -> bool:
+    """Whether the request names the update's image."""
     return (
         request.manufacturer_code == update.manufacturer_code
         and request.image_type == update.image_type
@@ -265,7 +275,8 @@ def _same_image(request: _Identified, update: Update) -> bool:
     )
 
 
-def _other_image(request: _Identified, update: Update) -> Refusal:
+def other_image(request: Identified, update: Update) -> Refusal:
+    """The request names another image than the ordered one."""
     return Refusal(
         "other-image",
         f"it names image 0x{request.manufacturer_code:04x}-0x{request.image_type:04x}-0x{request.file_version:08x},"

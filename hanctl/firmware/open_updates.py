@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
 
@@ -11,10 +12,16 @@ import structlog
 from hanctl.clock import Clock
 from hanctl.errors import HanctlError
 from hanctl.eui64 import Eui64
+from hanctl.firmware import gates, making
+from hanctl.firmware.gates import Rules, Wait
+from hanctl.firmware.lifecycle import Step
 from hanctl.firmware.store import FirmwareStore
+from hanctl.ledger.errors import LedgerFull
 from hanctl.ledger.event import Event
 from hanctl.ledger.ledger import Ledger
-from hanctl.ledger.records import OPEN_STATES, Device, Image, Update
+from hanctl.ledger.records import Device, Image, Update
+from hanctl.ledger.update_events import UpdateImageMissing, UpdateInterrupted, UpdateTransferred
+from hanctl.ledger.update_states import OPEN_STATES
 
 log = structlog.get_logger()
 
@@ -25,16 +32,6 @@ _RATE_WINDOW = 2.0
 
 Changed = Callable[[Update, Update | None], None]
 """Called with (now, before) after each change of state; before is None for a new update."""
-
-
-@dataclass(frozen=True, slots=True)
-class Progress:
-    """How far a transfer is: bytes, bytes per second (None: not known yet), and when the device last asked."""
-
-    offset: int
-    size: int
-    rate: float | None
-    last_heard: datetime | None
 
 
 @dataclass(slots=True)
@@ -49,6 +46,9 @@ class Session:
     queried_at: float | None = None
     queried_version: int | None = None
     last_heard: datetime | None = None
+    prepared: bool = False
+    """Power and policies were asked for since the update was ordered, or the hub started."""
+    image_missing: bool = False
     persisted_at: float = float("-inf")
     rate: float | None = None
     rate_mark: tuple[float, int] | None = None
@@ -70,10 +70,11 @@ class Session:
 class OpenUpdates:
     """All open updates, by device. Every change of an update goes through ``change``, and so to the ledger first."""
 
-    def __init__(self, ledger: Ledger, store: FirmwareStore, clock: Clock) -> None:
+    def __init__(self, ledger: Ledger, store: FirmwareStore, clock: Clock, rules: Rules) -> None:
         self._ledger = ledger
         self._store = store
         self._clock = clock
+        self.rules = rules
         self._sessions: dict[Eui64, Session] = {}
         self._contents: dict[str, tuple[Image, bytes]] = {}
         self.on_change: list[Changed] = []
@@ -91,6 +92,34 @@ class OpenUpdates:
         """The open update with this number."""
         return next((session for session in self._sessions.values() if session.update.id == update_id), None)
 
+    def device(self, session: Session) -> Device:
+        """The record of the update's device."""
+        device = self._ledger.devices.get(session.update.device)
+        assert device is not None  # the ledger keeps every device an update refers to
+        return device
+
+    def transfer_wait(self, session: Session) -> Wait | None:
+        """Why the device may not fetch the image now; None: it may."""
+        update = session.update
+        if update.transfer_window is None and update.state not in {"ordered", "notified"}:
+            # Asked for each block.
+            return None
+        return gates.transfer(session.update, self.device(session), self._clock.now(), self.rules)
+
+    def release_wait(self, session: Session) -> Wait | None:
+        """Why the device may not be told to activate the image now; None: it may."""
+        return gates.release(session.update, self.device(session), self._clock.now(), self.rules)
+
+    def activations(self, session: Session) -> int:
+        """How often the device took the image, and so may have been told to activate it."""
+        # Asked only of a device that comes for an image it was told to activate: rare enough to read the ledger for.
+        return len(self._ledger.events(update=session.update.id, type=UpdateTransferred.type))
+
+    def given_up_here(self, session: Session) -> int:
+        """How often the device gave the transfer up at the byte that it is at now."""
+        told = self._ledger.events(update=session.update.id, type=UpdateInterrupted.type)
+        return sum(one.event.model_dump()["offset"] == session.update.offset for one in told)
+
     def adopt(self, update: Update) -> None:
         """Take in an update that was just made in the ledger."""
         self._sessions[update.device] = _session(update)
@@ -98,25 +127,42 @@ class OpenUpdates:
 
     def change(self, session: Session, update: Update, *events: Event, device: Device | None = None) -> None:
         """Make the update (and the device) what it is from now on, together with what happened. Durable on return."""
+        following = None
         with self._ledger.transaction():
-            self._ledger.updates.put(update)
+            self._ledger.updates.put(update, *events)
             if device is not None:
                 self._ledger.devices.put(device)
             for event in events:
                 self._ledger.record(event)
+            if update.state == "confirmed" and update.steps:
+                following = making.follow(self._ledger, update, self._clock.now())
+        self.changed(session, update)
+        if following is not None:
+            self.adopt(following)
+
+    def step(self, session: Session, step: Step | None, device: Device | None = None) -> None:
+        """Make a step in the life of the update, where there is one."""
+        if step is not None:
+            self.change(session, step.update, *step.events, device=device)
+
+    def changed(self, session: Session, update: Update) -> None:
+        """The update is this from now on, by the ledger."""
         before, session.update = session.update, update
         session.offset = update.offset
         session.persisted_at = self._clock.monotonic()
         if update.state not in OPEN_STATES:
             del self._sessions[update.device]
             self._forget_contents()
-        if (update.state, update.activation) != (before.state, before.activation):
+        if _turn(update) != _turn(before):
             self._tell(update, before)
 
     def save_offset(self, session: Session) -> None:
         """Write how far the transfer is, if that was not done lately."""
         if self._clock.monotonic() - session.persisted_at >= PERSIST_INTERVAL:
-            self.change(session, replace(session.update, offset=session.offset))
+            session.persisted_at = self._clock.monotonic()
+            # For people: the device names its own offset, and a full disk stops no transfer.
+            with suppress(LedgerFull):
+                self.change(session, replace(session.update, offset=session.offset))
 
     def content(self, session: Session) -> tuple[Image, bytes] | None:
         """The image and its bytes to serve; None where the store cannot give them (now: it is asked each time)."""
@@ -127,18 +173,29 @@ class OpenUpdates:
                 content = self._store.get(sha256), self._store.read(sha256)
             except HanctlError as error:
                 log.error("the image of an open update cannot be served", update=session.update.id, reason=str(error))
+                self._tell_missing(session)
                 return None
             self._contents[sha256] = content
+            session.image_missing = False
         return content
 
     def uses(self, file_sha256: str) -> Update | None:
-        """An open update of this image, if there is one."""
-        return next((s.update for s in self._sessions.values() if s.update.file_sha256 == file_sha256), None)
+        """An open update that needs this image, now or for a later step, if there is one."""
+        updates = (session.update for session in self._sessions.values())
+        return next((u for u in updates if file_sha256 in (u.file_sha256, *u.steps)), None)
 
-    def last_cancelled(self, device: Eui64) -> Update | None:
-        """The device's last update, where that was cancelled."""
-        updates = self._ledger.updates.all(device=device)
-        return updates[-1] if updates and updates[-1].state == "cancelled" else None
+    def last_ended(self, device: Eui64) -> Update | None:
+        """The last of the device's updates that are over, where it was cancelled or superseded."""
+        over = [update for update in self._ledger.updates.all(device=device) if update.state not in OPEN_STATES]
+        return over[-1] if over and over[-1].state in {"cancelled", "superseded"} else None
+
+    def _tell_missing(self, session: Session) -> None:
+        if not session.image_missing:
+            session.image_missing = True
+            update = session.update
+            self._ledger.record(
+                UpdateImageMissing(device=update.device, update=update.id, file_sha256=update.file_sha256)
+            )
 
     def _forget_contents(self) -> None:
         used = {session.update.file_sha256 for session in self._sessions.values()}
@@ -152,4 +209,10 @@ class OpenUpdates:
 
 def _session(update: Update) -> Session:
     # Blocks asked for while the device should hold or activate the image are stray, unless it asks for the image anew.
-    return Session(update, started=update.state in {"holding", "activating"}, offset=update.offset)
+    started = update.state in {"verifying", "holding", "activating", "in_doubt"}
+    return Session(update, started=started, offset=update.offset)
+
+
+def _turn(update: Update) -> tuple[object, ...]:
+    """What decides whose turn it is."""
+    return (update.state, update.activation, update.activate_at, update.released_at, update.cancel_asked_at)

@@ -19,6 +19,9 @@ CLUSTER = 0x0019
 CURRENT_FILE_VERSION = 0x0002
 """Attribute of the client: the version it runs (comms_hub.md §1.4)."""
 
+DOWNLOADED_FILE_VERSION, IMAGE_UPGRADE_STATUS, ACTIVATION_POLICY, TIMEOUT_POLICY = 0x0004, 0x0006, 0x000B, 0x000C
+"""Further attributes of the client (comms_hub.md §1.4)."""
+
 HOLD = 0xFFFFFFFF
 """Upgrade time that tells the client to wait for the activation command (comms_hub.md §1.8)."""
 

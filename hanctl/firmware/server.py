@@ -13,12 +13,13 @@ from typing import cast
 
 from hanctl.clock import Clock
 from hanctl.eui64 import Eui64
-from hanctl.firmware import decisions, ota
+from hanctl.firmware import decisions, ends, ota
 from hanctl.firmware.decisions import Decision, Refusal, Situation
 from hanctl.firmware.delivery import Delivery
 from hanctl.firmware.open_updates import OpenUpdates, Session
 from hanctl.han.cluster import Attribute, DefaultReply, LaterReply, Reply, Request, Status
-from hanctl.ledger.events import OtaRequestRefused, UpdateActivating
+from hanctl.ledger.errors import LedgerFull
+from hanctl.ledger.events import OtaRequestRefused
 from hanctl.ledger.ledger import Ledger
 
 REFUSAL_INTERVAL = 60.0
@@ -54,6 +55,12 @@ class OtaServer:
         if request.command == ota.Command.QUERY_DEVICE_SPECIFIC_FILE_REQUEST:
             return DefaultReply(Status.UNSUP_COMMAND)
         try:
+            return self._handle(request)
+        except LedgerFull:
+            return ends.without_ledger(request.command, request.payload)
+
+    def _handle(self, request: Request) -> Reply | DefaultReply | LaterReply:
+        try:
             if request.command == ota.Command.IMAGE_BLOCK_REQUEST:
                 self._delivery.pages.end(request.device)
                 return self._block(ota.read_block_request(request.payload), request)
@@ -71,8 +78,10 @@ class OtaServer:
         self._on_query(request.device, frame)
         session = self._updates.of(request.device)
         situation = self._situation(request.device, session)
-        if session is not None and session.update.state == "activating":
-            situation = replace(situation, activations=self._activations(session))
+        if session is not None:
+            situation = replace(situation, device_type=self._updates.device(session).device_type)
+            if session.update.state in {"activating", "in_doubt"}:
+                situation = replace(situation, activations=self._updates.activations(session))
         decision = decisions.query_next_image(frame, situation)
         if session is not None and decision.started is False:
             session.endpoint = request.source_endpoint
@@ -112,7 +121,7 @@ class OtaServer:
     ) -> tuple[Session | None, Decision]:
         """What becomes of a request for a block, or for a page by its first block."""
         session = self._updates.of(request.device)
-        decision = decisions.image_block(frame, self._situation(request.device, session))
+        decision = decisions.image_block(frame, self._situation(request.device, session, frame))
         if session is not None:
             session.endpoint = request.source_endpoint
         self._carry_out(what, request, session, decision)
@@ -128,27 +137,40 @@ class OtaServer:
         session = self._updates.of(request.device)
         if session is not None and session.offset > session.update.offset:
             session.update = replace(session.update, offset=session.offset)
-        decision = decisions.upgrade_end(frame, self._situation(request.device, session))
+        situation = self._situation(request.device, session, frame)
+        if session is not None:
+            device_type = self._updates.device(session).device_type
+            wait = self._updates.release_wait(session)
+            situation = replace(situation, release_wait=wait, device_type=device_type)
+            if frame.status != ota.OtaStatus.SUCCESS:
+                situation = replace(situation, given_up_here=self._updates.given_up_here(session))
+        decision = ends.upgrade_end(frame, situation)
         if session is not None:
             session.endpoint = request.source_endpoint
         self._delivery.pacing.forget(request.device)
         return self._carry_out("upgrade end", request, session, decision)
 
-    def _situation(self, device: Eui64, session: Session | None) -> Situation:
+    def _situation(
+        self, device: Eui64, session: Session | None, image_id: decisions.Identified | None = None
+    ) -> Situation:
         now = self._clock.now()
+        strange = session is None or (image_id is not None and not decisions.same_image(image_id, session.update))
+        ended = self._updates.last_ended(device) if strange else None
         if session is None:
-            return Situation(device, now, cancelled=self._updates.last_cancelled(device))
+            return Situation(device, now, ended=ended)
         session.last_heard = now
-        content = self._updates.content(session)
-        if content is None:
-            return Situation(device, now, session.update, started=session.started)
-        image, data = content
-        largest = self._delivery.sizes.largest(device)
-        return Situation(device, now, session.update, image, data, started=session.started, largest_block=largest)
-
-    def _activations(self, session: Session) -> int:
-        # Asked only of a device that comes for an image it was told to activate: rare enough to read the ledger for.
-        return len(self._ledger.events(update=session.update.id, type=UpdateActivating.type))
+        image, data = self._updates.content(session) or (None, b"")
+        return Situation(
+            device,
+            now,
+            session.update,
+            image,
+            data,
+            ended=ended,
+            started=session.started,
+            transfer_wait=self._updates.transfer_wait(session),
+            largest_block=self._delivery.sizes.largest(device),
+        )
 
     def _carry_out(
         self, what: str, request: Request, session: Session | None, decision: Decision

@@ -1,47 +1,59 @@
-"""Updates as a service user sees them: order, activate, cancel, and how far they are.
+"""Updates as a service user sees them: order, activate, cancel, and how far they are. docs/updates.md tells their life.
 
-States: ordered → notified → transferring → holding (where ordered with "hold") → activating → confirmed; or failed, or
-cancelled. All of it is in the ledger before it is acted on, so a kill at any moment loses nothing:
-
-- A release (``activate``) that could not be delivered is remembered as ``activation`` "now" of an update that is
-  still "holding": it is tried again, and given at the device's next poll at the latest. The update is "activating"
-  from when the device was told.
-- An update is confirmed, and its notice written, in one transaction, when the version read back from the device is
-  the ordered one; in whatever state the update is by then, as a device may activate of its own accord.
+All of it is in the ledger before it is acted on, so a kill at any moment loses nothing. An update is confirmed, and its
+notice written, in one transaction, when the version read back from the device is the ordered one; in whatever state
+the update is by then, as a device may activate of its own accord.
 """
 
 from __future__ import annotations
 
-from dataclasses import replace
-from datetime import timedelta
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import Any, Protocol
 
 from hanctl.clock import Clock
 from hanctl.errors import InvalidInput, NotFound, Refused
 from hanctl.eui64 import Eui64
-from hanctl.firmware import ota
-from hanctl.firmware.courier import Courier, HanLink, note_version
+from hanctl.firmware import answers, lifecycle, making, orders, ota, outlook
+from hanctl.firmware.answers import Answer
+from hanctl.firmware.courier import Courier
 from hanctl.firmware.delivery import Delivery, DeliveryLink, DeliverySettings
-from hanctl.firmware.image import FormChoice
-from hanctl.firmware.open_updates import OpenUpdates, Progress
+from hanctl.firmware.displays import Displays
+from hanctl.firmware.errands import Errands, note_version
+from hanctl.firmware.gates import Rules
+from hanctl.firmware.images import Images
+from hanctl.firmware.link import HanLink
+from hanctl.firmware.open_updates import OpenUpdates, Session
+from hanctl.firmware.orders import Match, Order, Verdict
+from hanctl.firmware.outlook import Progress
+from hanctl.firmware.reconciliation import Finding
 from hanctl.firmware.server import OtaServer
 from hanctl.firmware.store import FirmwareStore
-from hanctl.ledger.events import (
-    ImageAdded,
-    ImageRemoved,
-    UpdateCancelled,
-    UpdateFailed,
-    UpdateOrdered,
-    UpdateReleased,
-)
 from hanctl.ledger.ledger import Ledger
-from hanctl.ledger.records import Activation, Device, Image, Update
+from hanctl.ledger.records import Activation, Device, Update
 from hanctl.ledger.rows import time_text
+from hanctl.ledger.update_events import UpdateActivationRefused, UpdateCancelAsked, UpdateDated
 
-GIVE_UP_AFTER = timedelta(hours=1)
-"""A device told to activate does so within seconds, and no client waits longer than an hour (comms_hub.md §1.7)."""
+_CANCELLABLE = frozenset({"ordered", "notified", "transferring", "verifying", "holding", "in_doubt"})
+_ANSWERS: dict[tuple[int, int], Callable[[Update, Device, int, datetime], Answer | None]] = {
+    (ota.CLUSTER, ota.Command.QUERY_NEXT_IMAGE_RESPONSE): answers.offer_answered,
+    (ota.CLUSTER, ota.Command.UPGRADE_END_RESPONSE): answers.release_answered,
+}
 
-_PRESENT = frozenset({"joined", "interviewed"})
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What an order came to for one device; ``update``: the one that was made."""
+
+    verdict: Verdict
+    update: Update | None = None
+
+    def ordered(self) -> Update:
+        """The update that was made. Raises Refused where none was."""
+        if self.update is None:
+            raise Refused(self.verdict.reason, self.verdict.hint)
+        return self.update
 
 
 class UpdateLink(HanLink, DeliveryLink, Protocol):
@@ -49,9 +61,10 @@ class UpdateLink(HanLink, DeliveryLink, Protocol):
 
 
 class UpdateService:
-    """Orders of firmware updates, and the images they are of.
+    """Orders of firmware updates. ``images``: the images they are of.
 
-    ``server`` is to be registered with the HAN; ``heard`` and ``returned`` are to be called at signs of life.
+    ``server`` and ``messaging`` are to be registered with the HAN; ``heard`` and ``returned`` are to be called at signs
+    of life, ``answered`` at Default Responses, and ``resume`` whenever the dongle was opened.
     """
 
     def __init__(
@@ -60,174 +73,215 @@ class UpdateService:
         han: UpdateLink,
         store: FirmwareStore,
         clock: Clock,
+        rules: Rules | None = None,
         delivery: DeliverySettings | None = None,
     ) -> None:
         self._ledger = ledger
+        self._han = han
         self._store = store
         self._clock = clock
-        self._open = OpenUpdates(ledger, store, clock)
-        self._courier = Courier(ledger, han, self._open, clock)
+        self.rules = rules or Rules()
+        self._open = OpenUpdates(ledger, store, clock, self.rules)
+        displays = Displays(ledger, han, self._open)
+        self._errands = Errands(ledger, han, self._open, displays, clock)
+        self._courier = Courier(ledger, han, self._open, displays, self._errands, clock)
+        self.images = Images(ledger, store, self._open)
+        self.add_image, self.remove_image = self.images.add, self.images.remove
         self.delivery = Delivery(han, clock, delivery)
         self.server = OtaServer(ledger, self._open, clock, self.delivery, self._queried)
+        self.messaging = displays.server
         self.heard = self._courier.heard
         self.returned = self._courier.returned
         self.resume = self._courier.resume
         self.run = self._courier.run
 
-    def start(self, device: Eui64, file_sha256: str, *, activation: Activation = "now") -> Update:
-        """Order an update. The device is notified as soon as it can be reached.
+    # --- orders
+
+    def start(self, device: Eui64, file_sha256: str, *, activation: Activation = "now", **options: Any) -> Update:
+        """Order an update of one device, which is notified as soon as it can be reached; ``options``: see ``Order``.
 
         ``file_sha256``: the hash of an image in the store or an unambiguous beginning of it. Raises NotFound (device
-        or image), Refused (it does not fit, or the device has an open update), InvalidInput, StoreError.
+        or image), Refused (as ``orders.judge`` says), InvalidInput, StoreError.
         """
-        if activation not in {"now", "hold"}:
-            raise InvalidInput(f"'{activation}' is no way to activate", "give now or hold")
-        record = self._device(device)
-        image = self._store.get(file_sha256)
-        session = self._open.of(device)
-        if session is not None:
-            raise Refused(
-                f"device {device} already has update {session.update.id}, which is {session.update.state}",
-                f"wait for it, or cancel it: hanctl update cancel {session.update.id}",
-            )
-        _check_fit(record, image)
+        (outcome,) = self.order([device], Order(file_sha256, activation, **options))
+        return outcome.ordered()
+
+    def order(self, devices: Sequence[Eui64], order: Order, *, dry_run: bool = False) -> list[Outcome]:
+        """Order an update of each of these devices that it fits; each is judged for itself.
+
+        ``dry_run`` changes nothing. Raises NotFound (device or image), InvalidInput, StoreError.
+        """
+        now = self._clock.now()
+        orders.check(order, now)
+        image = self._store.get(order.image)
         self._store.read(image.file_sha256)
+        stored = self._store.list()
+        records = [self._device(device) for device in dict.fromkeys(devices)]
+        outcomes = []
+        for record in records:
+            session = self._open.of(record.eui64)
+            current = None if session is None else session.update
+            verdict = orders.judge(order, image, record, current=current, store=stored, now=now, rules=self.rules)
+            made = self._make(record, verdict, order, now) if verdict.accepted and not dry_run else None
+            outcomes.append(Outcome(verdict, made))
+        return outcomes
+
+    def matching(self, match: Match) -> list[Eui64]:
+        """The devices on the network that are meant."""
+        return [
+            device.eui64
+            for device in self._ledger.devices.all()
+            if device.state in {"joined", "interviewed"} and match.takes(device)
+        ]
+
+    def _make(self, device: Device, verdict: Verdict, order: Order, now: datetime) -> Update:
+        """One transaction: the update that is superseded, and the one that takes its place."""
+        before = self._open.of(device.eui64)
         with self._ledger.transaction():
-            # An image may have come into the store's directory without the daemon.
-            if self._ledger.images.get(image.file_sha256) is None:
-                self._record_image(image)
-            update = self._ledger.updates.create(
-                device=device,
-                file_sha256=image.file_sha256,
-                manufacturer_image_sha256=image.manufacturer_image_sha256,
-                manufacturer_code=image.manufacturer_code,
-                image_type=image.image_type,
-                file_version=image.file_version,
-                size=image.size,
-                activation=activation,
-                ordered_at=self._clock.now(),
-                old_version=record.current_version,
-            )
-            self._ledger.record(
-                UpdateOrdered(
-                    device=device,
-                    update=update.id,
-                    file_sha256=image.file_sha256,
-                    file_version=image.file_version,
-                    activation=activation,
-                )
-            )
-        self._open.adopt(update)
-        return update
+            if before is not None:
+                number = self._ledger.updates.next_id()
+                step = lifecycle.superseded(replace(before.update, offset=before.offset), number, now)
+                self._ledger.updates.put(step.update, *step.events)
+                for event in step.events:
+                    self._ledger.record(event)
+            for image in verdict.steps:
+                # An image may have come into the store's directory without the daemon.
+                self.images.note(image)
+            made = making.make(self._ledger, device, verdict.steps, order, now)
+        if before is not None:
+            self._open.changed(before, step.update)
+        self._open.adopt(made)
+        return made
 
-    async def activate(self, update_id: int) -> Update:
-        """Release a holding update. Where the device cannot be reached now, it is told when it can.
+    # --- activation
 
-        Returns the update: "activating" where the device was told, else still "holding" with activation "now".
-        Raises NotFound, or Refused where it is not holding.
+    async def activate(
+        self, update_id: int, *, manufacturer_image_sha256: str | None = None, at: datetime | None = None
+    ) -> Update:
+        """Release a holding update, now or at a time. Where the device cannot be reached then, it is told when it can.
+
+        ``manufacturer_image_sha256`` must be the image's, and be given for a load control switch. Returns the update:
+        "activating" where the device was told, else still "holding". Raises NotFound, InvalidInput (a time that has
+        passed), Refused (it is not holding, or the hash is another).
         """
-        update = self._get(update_id)
-        session = self._open.get(update_id)
-        if session is None or update.state != "holding":
-            hint = (
-                "it activates by itself: order it with --activate hold to decide when"
-                if update.activation == "now" and session is not None
-                else "only an update that is holding can be activated"
-            )
-            raise Refused(f"update {update_id} is {update.state}, not holding", hint)
-        if update.activation == "hold":
-            self._open.change(
-                session,
-                replace(session.update, activation="now"),
-                UpdateReleased(device=update.device, update=update_id),
-            )
+        session = self._holding(update_id)
+        self._check_hash(session, manufacturer_image_sha256)
+        update, now = session.update, self._clock.now()
+        if at is not None:
+            if at <= now:
+                raise InvalidInput("the time of activation has passed", "give a time ahead, or none")
+            dated = UpdateDated(device=update.device, update=update_id, activate_at=time_text(at))
+            self._open.change(session, replace(update, activation="at", activate_at=at, released_at=None), dated)
+            return self._get(update_id)
+        self._open.step(session, lifecycle.released(update, now, "by command"))
         await self._courier.release(session)
         return self._get(update_id)
 
-    def cancel(self, update_id: int) -> Update:
-        """Cancel an update that the device was not yet told to activate; its next request is answered with ABORT.
+    def _holding(self, update_id: int) -> Session:
+        update = self._get(update_id)
+        session = self._open.get(update_id)
+        if session is None or update.state != "holding":
+            hint = "only an update that is holding can be activated"
+            if session is not None and update.activation == "now":
+                hint = "it activates by itself: order it with --activate hold to decide when"
+            raise Refused(f"update {update_id} is {update.state}, not holding", hint)
+        if update.activation == "by-device":
+            raise Refused(
+                f"the device of update {update_id} decides itself when it activates", "activate it at the device"
+            )
+        return session
 
-        A device that was told, and was not seen to run the image for an hour, may be given up in the same way. Raises
-        NotFound, or Refused where the update is over or the device was told to activate.
+    def _check_hash(self, session: Session, given: str | None) -> None:
+        update = session.update
+        wanted = update.manufacturer_image_sha256
+        if given is None and self._open.device(session).device_type not in orders.HASH_CHECKED:
+            return
+        if given is not None and wanted is not None and given.strip().lower() == wanted:
+            return
+        reason = (
+            "a load control switch is activated only with its manufacturer image hash"
+            if given is None
+            else "the manufacturer image hash is not that of the image"
+        )
+        self._ledger.record(
+            UpdateActivationRefused(
+                device=update.device, update=update.id, given=None if given is None else given[:64], reason=reason
+            )
+        )
+        raise Refused(
+            f"update {update.id} is not activated: {reason}",
+            "give the image's own with --manufacturer-image-sha256; see: hanctl firmware show",
+        )
+
+    # --- ends
+
+    def cancel(self, update_id: int) -> Update:
+        """Cancel an update that the device was not told to activate; its next request is answered with ABORT.
+
+        Where the command was sent and not acknowledged, whether the device has it is found out first: the update is
+        "in_doubt" until then. One that is in doubt is given up. Raises NotFound, or Refused where the update is over or
+        the device was told to activate.
         """
         update = self._get(update_id)
         session = self._open.get(update_id)
         if session is None:
             raise Refused(f"update {update_id} is {update.state} already", "there is nothing left to cancel")
-        told = update.activated_at
-        if update.state == "activating" and told is not None and self._clock.now() - told < GIVE_UP_AFTER:
+        self._errands.mind_doubt(session)
+        update = session.update
+        if update.state not in _CANCELLABLE:
+            told = update.activated_at or self._clock.now()
             raise Refused(
                 f"the device of update {update_id} was told to activate",
-                f"wait for it; it can be given up from {time_text(told + GIVE_UP_AFTER)}",
+                f"wait for it; where it is not seen to, it can be given up an hour after {time_text(told)}",
             )
-        self._open.change(
-            session,
-            replace(session.update, state="cancelled", offset=session.offset, ended_at=self._clock.now()),
-            UpdateCancelled(device=update.device, update=update_id),
-        )
+        now, update = self._clock.now(), replace(session.update, offset=session.offset)
+        if update.state == "holding" and update.release_tried_at is not None:
+            asked = UpdateCancelAsked(device=update.device, update=update_id)
+            doubt = lifecycle.move(
+                update,
+                "in_doubt",
+                "cancelled after the activation command was sent: whether the device has it is not known",
+                cancel_asked_at=now,
+            )
+            self._open.change(session, doubt.update, asked, *doubt.events)
+        else:
+            cause = "given up in doubt" if update.state == "in_doubt" else "by command"
+            self._open.step(session, lifecycle.cancelled(update, now, cause))
         return self._get(update_id)
 
+    def end(self, device: Eui64, cause: str) -> None:
+        """The device is gone for good: its open update, if it has one, has failed."""
+        session = self._open.of(device)
+        if session is not None:
+            record = self._open.device(session)
+            self._open.step(session, lifecycle.failed(session.update, self._clock.now(), record.device_type, cause))
+
+    # --- how it is
+
     def progress(self, update_id: int) -> Progress:
-        """How far an update is; of one that is over, how far it came. Raises NotFound."""
+        """How far an update is, and what it waits for; of one that is over, how far it came. Raises NotFound."""
         session = self._open.get(update_id)
         if session is None:
             update = self._get(update_id)
-            return Progress(update.offset, update.size, None, None)
-        return Progress(session.offset, session.update.size, session.rate, session.last_heard)
+            return outlook.of_ended(update, self._ledger.updates.following(update))
+        wait = None
+        if session.update.state in {"ordered", "notified", "transferring"}:
+            wait = self._open.transfer_wait(session)
+        elif session.update.state == "holding" or session.update.cancel_asked_at is not None:
+            wait = self._open.release_wait(session)
+        return outlook.of_open(session, self._open.device(session), wait, self._clock.now(), self._han.network is None)
 
-    def add_image(self, data: bytes, *, form: FormChoice = "auto", name: str) -> Image:
-        """Add an image to the store and the ledger; again is no error. Raises as ``FirmwareStore.add``."""
-        image = self._store.add(data, form=form, name=name)
-        if self._ledger.images.get(image.file_sha256) is None:
-            with self._ledger.transaction():
-                self._record_image(image)
-        return image
+    # --- what devices say
 
-    def remove_image(self, file_sha256: str) -> Image:
-        """Remove an image. Raises as ``FirmwareStore.remove``, and Refused where an open update needs it."""
-        image = self._store.get(file_sha256)
-        update = self._open.uses(image.file_sha256)
-        if update is not None:
-            raise Refused(
-                f"update {update.id} of device {update.device} needs this image",
-                f"wait for it, or cancel it: hanctl update cancel {update.id}",
-            )
-        self._store.remove(image.file_sha256)
-        with self._ledger.transaction():
-            self._ledger.images.remove(image.file_sha256)
-            self._ledger.record(ImageRemoved(file_sha256=image.file_sha256))
-        return image
-
-    def _record_image(self, image: Image) -> None:
-        self._ledger.images.put(image)
-        self._ledger.record(
-            ImageAdded(
-                file_sha256=image.file_sha256,
-                manufacturer_image_sha256=image.manufacturer_image_sha256,
-                form=image.form,
-                manufacturer_code=image.manufacturer_code,
-                image_type=image.image_type,
-                file_version=image.file_version,
-                size=image.size,
-            )
-        )
-
-    def _get(self, update_id: int) -> Update:
-        update = self._ledger.updates.get(update_id)
-        if update is None:
-            raise NotFound(f"there is no update {update_id}", "see: hanctl update list")
-        return update
-
-    def _device(self, eui64: Eui64) -> Device:
-        device = self._ledger.devices.get(eui64)
-        if device is None:
-            raise NotFound(f"device {eui64} is not known", "see: hanctl device list")
-        if device.state not in _PRESENT:
-            raise Refused(
-                f"device {eui64} is {device.state}: it is not on the network",
-                f"let it join first: hanctl join --eui {eui64}",
-            )
-        return device
+    def answered(self, eui64: Eui64, cluster: int, command: int, status: int) -> None:
+        """A device answered a command with a Default Response."""
+        session = self._open.of(eui64)
+        evaluate = _ANSWERS.get((cluster, command))
+        if session is None or evaluate is None:
+            return
+        answer = evaluate(session.update, self._open.device(session), status, self._clock.now())
+        if answer is not None:
+            self._open.change(session, answer.step.update, *answer.step.events, device=answer.device)
 
     def _queried(self, eui64: Eui64, query: ota.QueryNextImageRequest) -> None:
         session = self._open.of(eui64)
@@ -237,18 +291,16 @@ class UpdateService:
         update = session.update
         if (query.manufacturer_code, query.image_type) != (update.manufacturer_code, update.image_type):
             return
-        session.queried_version = int(query.current_file_version)
-        if session.queried_version != update.file_version:
+        session.queried_version = running = int(query.current_file_version)
+        if running == ota.UNKNOWN_VERSION:
             return
         if update.state in {"ordered", "notified"}:
-            reason = f"the device runs version 0x{update.file_version:08x} already; nothing was transferred"
-            self._open.change(
-                session,
-                replace(update, state="failed", ended_at=self._clock.now(), reason=reason),
-                UpdateFailed(device=eui64, update=update.id, reason=reason),
-            )
-        else:
+            self._errands.found(session, Finding(running, None, "query next image"))
+        elif running == update.file_version:
             self._courier.check_version(session)
+        elif update.cancel_asked_at is not None or update.old_version not in (None, running):
+            # A client asks for an image only when it has none.
+            self._errands.found(session, Finding(running, 0, "query next image"))
 
     def _learn(self, eui64: Eui64, query: ota.QueryNextImageRequest) -> None:
         """Note what a query says of the device; of a device with several images, the first one's facts are kept."""
@@ -268,33 +320,16 @@ class UpdateService:
             self._ledger.devices.put(replace(device, **news))
         note_version(self._ledger, eui64, int(query.current_file_version))
 
+    # --- inside
 
-def _check_fit(device: Device, image: Image) -> None:
-    """Refuse an image that cannot be for this device, as far as the device is known."""
-    see = "see: hanctl device show, hanctl firmware show"
-    if image.destination is not None and image.destination != device.eui64:
-        raise Refused(f"the image is for device {image.destination} alone", see)
-    if device.manufacturer_code is not None and device.manufacturer_code != image.manufacturer_code:
-        raise Refused(
-            f"the image is of manufacturer 0x{image.manufacturer_code:04x},"
-            f" the device of 0x{device.manufacturer_code:04x}",
-            see,
-        )
-    if device.image_type is not None and device.image_type != image.image_type:
-        raise Refused(
-            f"the image has type 0x{image.image_type:04x}, the device takes 0x{device.image_type:04x}",
-            see,
-        )
-    if not image.takes_hardware(device.hardware_version):
-        raise Refused(
-            f"the image is for hardware 0x{image.hardware_min:04x} to 0x{image.hardware_max:04x},"
-            f" the device has 0x{device.hardware_version:04x}",
-            see,
-        )
-    if device.current_version is not None and image.file_version <= device.current_version:
-        same = image.file_version == device.current_version
-        raise Refused(
-            f"the device runs 0x{device.current_version:08x}, "
-            + ("which is this image" if same else f"newer than this image, 0x{image.file_version:08x}"),
-            "order an image with a higher file version",
-        )
+    def _get(self, update_id: int) -> Update:
+        update = self._ledger.updates.get(update_id)
+        if update is None:
+            raise NotFound(f"there is no update {update_id}", "see: hanctl update list")
+        return update
+
+    def _device(self, eui64: Eui64) -> Device:
+        device = self._ledger.devices.get(eui64)
+        if device is None:
+            raise NotFound(f"device {eui64} is not known", "see: hanctl device list")
+        return device

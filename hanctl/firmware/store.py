@@ -7,6 +7,7 @@ an image. Every write goes to a temporary file which is synced and renamed.
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import json
 import os
@@ -22,6 +23,10 @@ from hanctl.clock import Clock
 from hanctl.errors import ExitCode, HanctlError, InvalidInput, NotFound, Refused
 from hanctl.firmware import image_errors
 from hanctl.firmware.image import MAX_FILE_SIZE, FormChoice, OtaImage, parse
+from hanctl.firmware.image_check import SignatureChecker
+from hanctl.firmware.signature import Verdict
+from hanctl.ledger.event import Event
+from hanctl.ledger.image_events import ImageAdded, ImageUnverified
 from hanctl.ledger.records import Image
 
 _SHA256 = re.compile(r"[0-9a-f]{64}")
@@ -62,22 +67,35 @@ def read_image_file(path: Path) -> bytes:
 
 
 class FirmwareStore:
-    """A directory of images. It is made when the first image is added."""
+    """A directory of images. It is made when the first image is added.
 
-    def __init__(self, path: Path, clock: Clock) -> None:
+    ``signatures``: the policy for signatures, and whose are believed; without it nobody looks at them. Every byte is
+    kept and served as it was given, whatever the verdict.
+    """
+
+    def __init__(self, path: Path, clock: Clock, signatures: SignatureChecker | None = None) -> None:
         self.path = path
         self._clock = clock
+        self._signatures = signatures or SignatureChecker()
         self._known: dict[str, StoredImage] = {}
 
-    def add(self, data: bytes, *, form: FormChoice = "auto", name: str) -> Image:
+    def add(self, data: bytes, *, form: FormChoice = "auto", name: str, requires: tuple[int, ...] = ()) -> Image:
         """Parse and keep an image; adding the same file again changes nothing and returns what is there.
 
-        Raises ImageError for a file that cannot be used, Refused where the same file is stored in another form,
-        StoreError where the directory cannot be written.
+        ``requires``: the running versions it may be applied to, where not to any.
+
+        Raises ImageError for a file that cannot be used, SignatureRequired for one whose signature the policy does not
+        take, Refused where the same file is stored in another form, StoreError where the directory cannot be written.
         """
         parsed = parse(data, form)
+        self._signatures.demand(self._signatures.verdict(data, parsed))
         stored = self._find(parsed.file_sha256)
         if stored is not None:
+            if requires and stored.record.requires != requires:
+                raise Refused(
+                    "the same file is in the store already, for other running versions",
+                    f"remove it first: hanctl firmware remove {parsed.file_sha256[:12]}",
+                )
             if stored.record.form != parsed.form:
                 raise Refused(
                     f"the same file is in the store already, in the {stored.record.form} form",
@@ -89,6 +107,7 @@ class FirmwareStore:
             "form_reason": parsed.form_reason,
             "name": name,
             "added_at": self._clock.now().isoformat(),
+            "requires": list(requires),
         }
         try:
             self.path.mkdir(parents=True, exist_ok=True)
@@ -113,7 +132,8 @@ class FirmwareStore:
                 f"'{file_sha256}' is not an image's hash",
                 "give the file's SHA-256, or at least its first 8 digits: hanctl firmware list",
             )
-        matches = [sha256 for sha256 in self._hashes() if sha256.startswith(wanted)]
+        whole = _SHA256.fullmatch(wanted) is not None
+        matches = [wanted] if whole else [sha256 for sha256 in self._hashes() if sha256.startswith(wanted)]
         if len(matches) > 1:
             raise Refused(f"{len(matches)} images begin with {wanted}", "give more digits of the hash")
         found = self._find(matches[0]) if matches else None
@@ -124,10 +144,62 @@ class FirmwareStore:
     def read(self, file_sha256: str) -> bytes:
         """The image to serve: from the header to the total image size, never what follows.
 
-        Raises NotFound, and StoreError where the file is not the one that was added.
+        Raises NotFound, SignatureRequired, and StoreError where the file is not the one that was added.
         """
         stored = self.describe(file_sha256)
+        self.check_signature(stored.record)
         return self._load(stored.record.file_sha256)[: stored.record.size]
+
+    def verdict(self, file_sha256: str) -> Verdict:
+        """What there is to say of an image's signature, under the policy of now. Raises as ``get``, and StoreError."""
+        stored = self.describe(file_sha256)
+        known = self._signatures.known(stored.parsed)
+        return known or self._signatures.verdict(self._load(stored.record.file_sha256), stored.parsed)
+
+    def check_signature(self, image: Image) -> Verdict:
+        """The verdict on an image that is to be used now, as the policy may be another than when it was added.
+
+        Raises SignatureRequired where the policy does not take it, and as ``verdict``.
+        """
+        verdict = self.verdict(image.file_sha256)
+        self._signatures.demand(verdict)
+        return verdict
+
+    async def judge(self, data: bytes, form: FormChoice = "auto") -> None:
+        """Find the verdict on a file on a thread, so that ``add`` has it at hand: a megabyte takes most of a second."""
+        parsed = parse(data, form)
+        if self._signatures.known(parsed) is None:
+            await asyncio.to_thread(self._signatures.verdict, data, parsed)
+
+    async def run(self) -> None:
+        """Find the verdicts on all that is stored, one after another, and hold nothing up. Never ends."""
+        for sha256 in self._hashes() if self._signatures.verifies else ():
+            # A damaged image is told of where it is asked for.
+            with suppress(HanctlError):
+                await self.judge(self._load(sha256), self.get(sha256).form)
+        await asyncio.Event().wait()
+
+    def added(self, image: Image) -> list[Event]:
+        """What is to be recorded of an image that was added."""
+        verdict = self.verdict(image.file_sha256)
+        events: list[Event] = [
+            ImageAdded(
+                file_sha256=image.file_sha256,
+                manufacturer_image_sha256=image.manufacturer_image_sha256,
+                form=image.form,
+                manufacturer_code=image.manufacturer_code,
+                image_type=image.image_type,
+                file_version=image.file_version,
+                size=image.size,
+                signature=verdict.status,
+                signer=verdict.signer,
+            )
+        ]
+        if self._signatures.doubts(verdict):
+            events.append(
+                ImageUnverified(file_sha256=image.file_sha256, signature=verdict.status, reason=verdict.reason)
+            )
+        return events
 
     def list(self) -> list[Image]:
         """Every image, in the order they were added."""
@@ -167,12 +239,13 @@ class FirmwareStore:
             record: dict[str, Any] = json.loads(self._json(sha256).read_bytes())
             form, name, form_reason = record["form"], str(record["name"]), str(record.get("form_reason", ""))
             added_at = datetime.fromisoformat(record["added_at"])
+            requires = tuple(int(version) for version in record.get("requires", ()))
             if form not in {"zigbee", "gb"} or added_at.tzinfo is None:
                 raise ValueError("a value is out of range")
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise self._damaged(self._json(sha256), "cannot be read") from error
         parsed = parse(self._load(sha256), form)
-        return StoredImage(_record(parsed, name, added_at), parsed, form_reason)
+        return StoredImage(_record(parsed, name, added_at, requires), parsed, form_reason)
 
     def _load(self, sha256: str) -> bytes:
         try:
@@ -224,7 +297,7 @@ class FirmwareStore:
         )
 
 
-def _record(parsed: OtaImage, name: str, added_at: datetime) -> Image:
+def _record(parsed: OtaImage, name: str, added_at: datetime, requires: tuple[int, ...]) -> Image:
     header = parsed.header
     return Image(
         file_sha256=parsed.file_sha256,
@@ -244,4 +317,5 @@ def _record(parsed: OtaImage, name: str, added_at: datetime) -> Image:
         destination=header.destination,
         security_credential_version=header.security_credential_version,
         tags=parsed.tags,
+        requires=requires,
     )

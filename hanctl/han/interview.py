@@ -27,6 +27,9 @@ STEP_BACKOFF_S = (1.0, 2.0, 4.0)
 
 MANUFACTURER_NAME, MODEL, POWER_SOURCE = 0x0004, 0x0005, 0x0007
 CURRENT_FILE_VERSION, OTA_MANUFACTURER, OTA_IMAGE_TYPE = 0x0002, 0x0007, 0x0008
+ACTIVATION_POLICY, TIMEOUT_POLICY = 0x000B, 0x000C
+POWER_CONFIGURATION, BATTERY_PERCENTAGE_REMAINING = 0x0001, 0x0021
+"""Of the Zigbee Cluster Library; the project's own sources do not have that cluster."""
 PREPAYMENT = 0x0705
 
 IN_HOME_DISPLAY, LOAD_CONTROL, PREPAYMENT_TERMINAL = 0x0502, 0x0504, 0x0506
@@ -62,6 +65,7 @@ class Findings:
     endpoint_ids: tuple[int, ...] | None = None
     endpoints: tuple[EndpointRecord, ...] = ()
     basic: dict[int, Value] | None = None
+    power: dict[int, Value] | None = None
     ota: dict[int, Value] | None = None
 
     def applied_to(self, device: Device) -> Device:
@@ -82,6 +86,9 @@ class Findings:
             manufacturer_name=_text(basic.get(MANUFACTURER_NAME)),
             model=_text(basic.get(MODEL)),
             power_source=power_source(basic.get(POWER_SOURCE)),
+            battery_percent=battery_percent((self.power or {}).get(BATTERY_PERCENTAGE_REMAINING)),
+            activation_policy=_known(ota.get(ACTIVATION_POLICY), 0xFF),
+            timeout_policy=_known(ota.get(TIMEOUT_POLICY), 0xFF),
             sleepy=node.sleepy if node else device.sleepy,
             image_type=device.image_type if image_type is None else image_type,
             current_version=self.current_version(device),
@@ -118,6 +125,12 @@ def power_source(value: Value) -> str | None:
     return f"{name}, with backup battery" if value & BACKUP_BATTERY else name
 
 
+def battery_percent(value: Value) -> float | None:
+    """BatteryPercentageRemaining, which counts half percents, as percent; None where the device does not know it."""
+    known = _known(value, 0xFF)
+    return None if known is None else min(100.0, known / 2)
+
+
 class Interview:
     """One device's interview. ``run`` may be called again after it failed: steps done stay done."""
 
@@ -144,10 +157,15 @@ class Interview:
             wanted = (MANUFACTURER_NAME, MODEL, POWER_SOURCE)
             basic = await _tried(lambda: _read(asker, at, BASIC, wanted, client_side=False, sleepy=sleepy))
             self.findings = replace(self.findings, basic=basic)
+        if self.findings.power is None:
+            at = endpoint_with(self.findings.endpoints, POWER_CONFIGURATION, client_side=False)
+            level = (BATTERY_PERCENTAGE_REMAINING,)
+            told = await _tried(lambda: _read(asker, at, POWER_CONFIGURATION, level, client_side=False, sleepy=sleepy))
+            self.findings = replace(self.findings, power=told)
         if self.findings.ota is None:
             client = endpoint_with(self.findings.endpoints, OTA_UPGRADE, client_side=True)
-            wanted = (CURRENT_FILE_VERSION, OTA_MANUFACTURER, OTA_IMAGE_TYPE)
-            ota = await _tried(lambda: _read(asker, client, OTA_UPGRADE, wanted, client_side=True, sleepy=sleepy))
+            facts = (CURRENT_FILE_VERSION, OTA_MANUFACTURER, OTA_IMAGE_TYPE, ACTIVATION_POLICY, TIMEOUT_POLICY)
+            ota = await _tried(lambda: _read(asker, client, OTA_UPGRADE, facts, client_side=True, sleepy=sleepy))
             self.findings = replace(self.findings, ota=ota)
         return self.findings
 

@@ -12,6 +12,12 @@ class LedgerError(HanctlError):
     exit_code = ExitCode.STATE
 
 
+class LedgerFull(LedgerError):
+    """There is no room for what was to be written, and nothing of it was. It may be tried again."""
+
+    code = "ledger-full"
+
+
 class LedgerTooNew(LedgerError):
     """The ledger was written by a newer hanctl."""
 

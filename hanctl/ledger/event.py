@@ -6,6 +6,8 @@ from typing import Any, ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict
 
+from hanctl.ledger.update_states import UpdateState
+
 
 class Event(BaseModel):
     """One thing that happened. Subclasses set ``type`` and ``level``."""
@@ -37,3 +39,10 @@ class UpdateEvent(DeviceEvent):
     """An event about one update of one device."""
 
     update: int
+
+
+class UpdateTransition(UpdateEvent):
+    """An event by which an update came from the state ``was`` to another; ``cause`` says why, in words."""
+
+    was: UpdateState
+    cause: str

@@ -1,4 +1,4 @@
-"""Every event of the hub, typed. Event names are an interface: docs/events.md lists them all.
+"""Every event of the hub but those of images and updates, typed. Names are an interface: docs/events.md.
 
 An event holds only what may be shown to anybody who may read the log: no key, no install code, no consumer value.
 """
@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from hanctl.ledger.event import DeviceEvent, Event, UpdateEvent, event
+from hanctl.ledger.event import DeviceEvent, Event, event
 
 
 @event
@@ -234,116 +234,12 @@ class DeviceVersionRead(DeviceEvent):
 
 
 @event
-class ImageAdded(Event):
-    """An image was added to the firmware store."""
+class DevicePowerRead(DeviceEvent):
+    """The device tells another power source than the one on record, or its battery another level."""
 
-    type = "image.added"
-    file_sha256: str
-    manufacturer_image_sha256: str | None
-    form: str
-    manufacturer_code: int
-    image_type: int
-    file_version: int
-    size: int
-
-
-@event
-class ImageRemoved(Event):
-    """An image was removed from the firmware store."""
-
-    type = "image.removed"
-    file_sha256: str
-
-
-@event
-class UpdateOrdered(UpdateEvent):
-    """A service user ordered an update."""
-
-    type = "update.ordered"
-    file_sha256: str
-    file_version: int
-    activation: Literal["now", "hold"]
-
-
-@event
-class UpdateNotified(UpdateEvent):
-    """Image Notify was delivered to the device."""
-
-    type = "update.notified"
-
-
-@event
-class UpdateTransferring(UpdateEvent):
-    """The device asked for its first block; ``offset`` is not 0 where it resumes."""
-
-    type = "update.transferring"
-    offset: int
-    size: int
-
-
-@event
-class UpdateInterrupted(UpdateEvent):
-    """The device gave the transfer up, with this ZCL status; it asks again by itself, or when it is notified again."""
-
-    type = "update.interrupted"
-    level = "warning"
-    status: int
-    offset: int
-
-
-@event
-class UpdateTransferred(UpdateEvent):
-    """The device has the whole image and found it good."""
-
-    type = "update.transferred"
-    bytes: int
-
-
-@event
-class UpdateHolding(UpdateEvent):
-    """The device was told to wait for the activation command."""
-
-    type = "update.holding"
-
-
-@event
-class UpdateReleased(UpdateEvent):
-    """A service user gave the activation command; the device is told as soon as it can be reached."""
-
-    type = "update.released"
-
-
-@event
-class UpdateActivating(UpdateEvent):
-    """The device was told to activate the image."""
-
-    type = "update.activating"
-    by: Literal["end request", "command"]
-
-
-@event
-class UpdateConfirmed(UpdateEvent):
-    """The device was read back and runs the new version."""
-
-    type = "update.confirmed"
-    old_version: int | None
-    new_version: int
-
-
-@event
-class UpdateFailed(UpdateEvent):
-    """The update ended without the new version running."""
-
-    type = "update.failed"
-    level = "error"
-    reason: str
-
-
-@event
-class UpdateCancelled(UpdateEvent):
-    """A service user cancelled the update."""
-
-    type = "update.cancelled"
+    type = "device.power_changed"
+    power_source: str | None
+    battery_percent: float | None
 
 
 @event
@@ -355,23 +251,6 @@ class OtaRequestRefused(DeviceEvent):
     update: int | None = None
     request: str
     reason: str
-
-
-@event
-class ActivationNotice(UpdateEvent):
-    """The activation notice to the service user."""
-
-    type = "activation.notice"
-    device_type: str
-    old_version: int | None
-    new_version: int
-    file_sha256: str
-    manufacturer_image_sha256: str | None
-    ordered_at: str
-    transferred_at: str | None
-    activated_at: str | None
-    confirmed_at: str
-    confirmed_by: str
 
 
 @event
@@ -393,3 +272,12 @@ class NoticeDelayed(Event):
     attempts: int
     delay_s: float
     reason: str
+
+
+@event
+class LedgerStalled(Event):
+    """The ledger could not be written for so many seconds, as its disk was full. Nothing was written by halves."""
+
+    type = "ledger.stalled"
+    level = "error"
+    seconds: float

@@ -5,15 +5,15 @@ from __future__ import annotations
 import inspect
 import typing
 
-import hanctl.ledger.events  # noqa: F401 - makes the event types known
+from hanctl.ledger import events, image_events, update_events  # noqa: F401 - to have them all
 from hanctl.ledger.event import EVENT_TYPES, Event
 
 HEAD = """# Events
 
 Whatever happens is one event: written to the ledger first, then logged, streamed (`hanctl events --follow`,
-`GET /events/stream`) and, for `activation.notice`, sent to the webhook. Names and fields are an interface. As JSON,
-every event has `id` (only grows), `time` (ISO 8601, UTC), `type` and `level`, and then its own fields (a line of the
-hub's own log names the type `event`):
+`GET /events/stream`) and, where it is one of the three notices, sent to the webhook. Names and fields are an
+interface. As JSON, every event has `id` (only grows), `time` (ISO 8601, UTC), `type` and `level`, and then its own
+fields (a line of the hub's own log names the type `event`):
 
 | type | level | meaning | fields |
 |---|---|---|---|
@@ -36,7 +36,10 @@ def _type(annotation: typing.Any) -> str:
         return "null"
     if isinstance(annotation, type):
         return {"int": "integer", "str": "text", "bool": "boolean", "float": "number"}[annotation.__name__]
-    words = [f'"{part}"' if isinstance(part, str) else _type(part) for part in typing.get_args(annotation)]
+    words = [
+        f'"{part}"' if isinstance(part, str) else str(part) if isinstance(part, int) else _type(part)
+        for part in typing.get_args(annotation)
+    ]
     return " or ".join(words)
 
 

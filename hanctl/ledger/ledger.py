@@ -7,7 +7,7 @@ import secrets
 import sqlite3
 from collections import deque
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -17,10 +17,12 @@ import structlog
 
 from hanctl.clock import Clock
 from hanctl.eui64 import Eui64
+from hanctl.ledger import image_events, update_events  # noqa: F401 - so that their events are known when read
 from hanctl.ledger.database import open_database
 from hanctl.ledger.devices import Devices
-from hanctl.ledger.errors import LedgerError
+from hanctl.ledger.errors import LedgerError, LedgerFull
 from hanctl.ledger.event import EVENT_TYPES, Event
+from hanctl.ledger.events import LedgerStalled
 from hanctl.ledger.images import Images
 from hanctl.ledger.outbox import Outbox
 from hanctl.ledger.rows import parse_time, time_text
@@ -62,6 +64,7 @@ class Ledger:
         self._clock = clock
         self._depth = 0
         self._closed = False
+        self._full_since: datetime | None = None
         self._uncommitted: list[Recorded] = []
         self._untold: deque[Recorded] = deque()
         self._telling = False
@@ -115,6 +118,7 @@ class Ledger:
         if self._depth == 0:
             self._untold.extend(self._uncommitted)
             self._uncommitted.clear()
+            self._tell_stall()
             self._tell()
 
     def record(self, event: Event) -> Recorded:
@@ -181,8 +185,31 @@ class Ledger:
         return unsubscribe
 
     def touch(self, eui64: Eui64, now: datetime) -> None:
-        """Note that a device was heard; see ``Devices.touch``."""
-        self.devices.touch(eui64, now)
+        """Note that a device was heard; see ``Devices.touch``. Where there is no room for that now, it is kept."""
+        with suppress(LedgerFull):
+            self.devices.touch(eui64, now)
+
+    @property
+    def full_since(self) -> datetime | None:
+        """Since when there is no room for what is to be written; None where there is."""
+        return self._full_since
+
+    def note_presence(self, now: datetime) -> None:
+        """Write, outside a transaction, that the hub is there: a later start knows by it how long it was not.
+
+        It survives a kill. Without power it may be lost: the hub then thinks that it was away for longer.
+        """
+        # Often written, on cards that wear: it is not worth a sync of its own.
+        self._execute("PRAGMA synchronous = NORMAL")
+        try:
+            self._execute("INSERT OR REPLACE INTO attendance (id, present_at) VALUES (1, ?)", (time_text(now),))
+        finally:
+            self._execute("PRAGMA synchronous = FULL")
+
+    def last_presence(self) -> datetime | None:
+        """When the hub was there last, by its own note."""
+        row = self._execute("SELECT present_at FROM attendance").fetchone()
+        return None if row is None else parse_time(row[0])
 
     def _tell(self) -> None:
         # A subscriber may record events itself: they wait their turn here, so that all hear the same order.
@@ -200,6 +227,15 @@ class Ledger:
         finally:
             self._telling = False
 
+    def _tell_stall(self) -> None:
+        since, self._full_since = self._full_since, None
+        if since is not None:
+            try:
+                self.record(LedgerStalled(seconds=(self._clock.now() - since).total_seconds()))
+            except LedgerFull:
+                # There was room for a little, and is none for this: it goes on.
+                self._full_since = since
+
     def _undo(self, savepoint: str) -> None:
         # After some errors (a full disk) SQLite has rolled back already.
         if not self._connection.in_transaction:
@@ -216,7 +252,15 @@ class Ledger:
         except sqlite3.IntegrityError:
             raise
         except sqlite3.Error as error:
+            if getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_FULL:
+                raise self._full() from error
             raise LedgerError(
                 f"the ledger cannot be used: {error}",
                 "check the disk of the state directory: is it full, or read-only?",
             ) from error
+
+    def _full(self) -> LedgerFull:
+        if self._full_since is None:
+            self._full_since = self._clock.now()
+            log.error("the disk of the ledger is full: updates wait until there is room")
+        return LedgerFull("the disk of the ledger is full", "make room on the disk of the state directory")

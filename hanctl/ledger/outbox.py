@@ -32,6 +32,10 @@ class Outbox:
         self.types: frozenset[str] = frozenset()
         """The event types that become notices as they are recorded; empty where no webhook is configured."""
 
+    def get(self, event: int) -> Notice | None:
+        """The notice of this event; None where it was not to be told to a webhook."""
+        return self._rows.get(event)
+
     def pending(self) -> list[Notice]:
         """The notices that no receiver has accepted, oldest first."""
         return self._rows.select("WHERE delivered_at IS NULL ORDER BY event")

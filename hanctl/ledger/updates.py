@@ -9,8 +9,10 @@ from typing import Any
 
 from hanctl.errors import Refused
 from hanctl.eui64 import Eui64
-from hanctl.ledger.records import OPEN_STATES, Update
+from hanctl.ledger.event import Event, UpdateTransition
+from hanctl.ledger.records import Update
 from hanctl.ledger.rows import Execute, Rows
+from hanctl.ledger.update_states import OPEN_STATES, check_way
 
 _OPEN = ", ".join(f"'{state}'" for state in sorted(OPEN_STATES))
 
@@ -19,6 +21,7 @@ class Updates:
     """Updates by number. One device has at most one open update; the schema enforces it."""
 
     def __init__(self, execute: Execute, transaction: Callable[[], AbstractContextManager[None]]) -> None:
+        self._execute = execute
         self._transaction = transaction
         self._rows = Rows(execute, "updates", Update, "id")
 
@@ -61,6 +64,36 @@ class Updates:
         assert made is not None
         return made
 
-    def put(self, update: Update) -> None:
+    def put(self, update: Update, *happened: Event) -> None:
+        """Store the update as it is from now on, and note in what was told of it, ``happened``, the way it came.
+
+        Raises IllegalTransition where its state is not reached from the last by steps of the table, each an event.
+        """
         with self._transaction():
+            before = self.get(update.id)
+            if before is not None:
+                check_way(before.state, [e.was for e in happened if isinstance(e, UpdateTransition)], update.state)
             self._rows.upsert(update)
+
+    def next_id(self) -> int:
+        """The number that the next update gets; inside a transaction, nobody else makes one."""
+        # SQLite's own counter: a number is never given twice.
+        row = self._execute("SELECT seq FROM sqlite_sequence WHERE name = 'updates'").fetchone()
+        return 1 if row is None else int(row[0]) + 1
+
+    def following(self, update: Update) -> Update | None:
+        """The next update of the chain, once it is made."""
+        return self._rows.one("WHERE follows = ?", (update.id,))
+
+    def chain(self, update: Update) -> list[Update]:
+        """The update with those before and after it in its chain of steps, in their order."""
+        found = [update]
+        while (before := found[0].follows) is not None and (first := self.get(before)) is not None:
+            found.insert(0, first)
+        while (following := self.following(found[-1])) is not None:
+            found.append(following)
+        return found
+
+    def with_message(self) -> list[Update]:
+        """Updates, over or not, whose message is still on a display."""
+        return self._rows.select("WHERE message IS NOT NULL ORDER BY id")

@@ -15,6 +15,7 @@ BASIC = 0x0000
 TIME = 0x000A
 OTA_UPGRADE = 0x0019
 KEEP_ALIVE = 0x0025
+MESSAGING = 0x0703
 KEY_ESTABLISHMENT = 0x0800
 
 HUB_ENDPOINTS: tuple[EndpointRecord, ...] = (
@@ -22,7 +23,7 @@ HUB_ENDPOINTS: tuple[EndpointRecord, ...] = (
         endpoint=ESI_ENDPOINT,
         profile=SMART_ENERGY,
         device_id=ESI_DEVICE_ID,
-        input_clusters=(BASIC, TIME, OTA_UPGRADE, KEEP_ALIVE, KEY_ESTABLISHMENT),
+        input_clusters=(BASIC, TIME, OTA_UPGRADE, KEEP_ALIVE, MESSAGING, KEY_ESTABLISHMENT),
         output_clusters=(KEY_ESTABLISHMENT,),
     ),
 )

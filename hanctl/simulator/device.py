@@ -10,6 +10,7 @@ from pathlib import Path
 from hanctl.eui64 import Eui64
 from hanctl.simulator import zdo
 from hanctl.simulator.cbke import CLUSTER as KEY_ESTABLISHMENT
+from hanctl.simulator.device_display import Display
 from hanctl.simulator.device_event import DeviceEvent, Listener
 from hanctl.simulator.device_membership import Joiner
 from hanctl.simulator.device_ota import OtaRunner
@@ -57,11 +58,14 @@ class SimulatedDevice:
         self.listeners: list[Listener] = []
         self._ota_endpoint = next((e for e in self.endpoints.values() if OTA in e.output_clusters), None)
         self._timers = Timers()
+        self.display = Display(spec.battery)
         self._ota = OtaRunner(
             spec, self.client, self._ota_endpoint, self._timers, self, self._reboot, self._tell_and_cut
         )
         self.registration = Registration(spec.trust, spec.trust.identity, self.storage, self._timers, medium.rng, self)
-        self._zcl = ZclAnswers(spec, self.client, self._ota_endpoint, self._answer, self._ota.drive, self.registration)
+        self._zcl = ZclAnswers(
+            spec, self.client, self.display, self._ota_endpoint, self._answer, self._ota.drive, self.registration
+        )
         self._joiner = Joiner(
             self, spec, self.storage, stack, medium, self._timers, self._on_network, self._off_network
         )

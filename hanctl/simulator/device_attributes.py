@@ -6,6 +6,7 @@ import zlib
 
 from hanctl.eui64 import to_bytes
 from hanctl.simulator import zcl
+from hanctl.simulator.device_display import Battery
 from hanctl.simulator.device_spec import DeviceSpec
 from hanctl.simulator.device_storage import Phase
 from hanctl.simulator.ota_client import OtaClient
@@ -16,9 +17,9 @@ _REVISIONS = {"none": 4, "ms": 3, "s": 2}
 """OTA ClusterRevision by the unit in which the client takes a minimum block period. Source: comms_hub.md §0, trap 6."""
 
 
-def basic(spec: DeviceSpec, running_version: int) -> Attributes:
+def basic(spec: DeviceSpec, running_version: int, battery: Battery | None) -> Attributes:
     """The Basic cluster of a device that runs ``running_version``."""
-    source = spec.power_source
+    source = spec.power_source if battery is None else battery.power_source
     if source is None:
         source = BATTERY if spec.sleepy else MAINS
     return {

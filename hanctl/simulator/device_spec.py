@@ -19,6 +19,7 @@ SMART_ENERGY = 0x0109
 DeviceType = Literal["ppmid", "ihd", "hcalcs", "esme"]
 
 BASIC, IDENTIFY, TIME, OTA, KEEP_ALIVE = 0x0000, 0x0003, 0x000A, 0x0019, 0x0025
+POWER_CONFIGURATION = 0x0001
 PRICE, DEMAND_RESPONSE, METERING, MESSAGING, TUNNELING, PREPAYMENT = 0x0700, 0x0701, 0x0702, 0x0703, 0x0704, 0x0705
 ENERGY_MANAGEMENT, CALENDAR, DEVICE_MANAGEMENT, EVENTS = 0x0706, 0x0707, 0x0708, 0x0709
 KEY_ESTABLISHMENT = 0x0800
@@ -109,6 +110,14 @@ class PowerCut(Section):
         if (self.offset is None) == (self.after_s is None):
             raise ValueError("give either offset or after_s")
         return self
+
+
+class BatterySpec(Section):
+    """A battery, and how soon the user confirms what the display asks (None: never)."""
+
+    percent: Annotated[float, Field(ge=0, le=100)] = 100.0
+    plugged_in: bool = False
+    confirms_after_s: Seconds | None = None
 
 
 class EndpointSpec(Section):
@@ -238,6 +247,7 @@ class DeviceSpec(Section):
     running_version: U32 = 0x00000001
     stack_version: U16 = 0x0002
     power_source: U8 | None = None
+    battery: BatterySpec | None = None
     sleepy: bool = False
     poll_interval_s: Annotated[float, Field(gt=0)] = 7.5
     busy_poll_interval_s: Annotated[float, Field(gt=0)] = 0.25
@@ -260,13 +270,14 @@ class DeviceSpec(Section):
     @property
     def endpoints(self) -> tuple[Endpoint, ...]:
         """Its endpoints in its profile."""
+        power = () if self.battery is None else (POWER_CONFIGURATION,)
         if self.endpoint:
             return tuple(
                 Endpoint(e.number, self.profile, e.device_id, 0, e.input_clusters, e.output_clusters)
                 for e in self.endpoint
             )
         return tuple(
-            Endpoint(e.endpoint, self.profile, e.device_id, 0, e.input_clusters, e.output_clusters)
+            Endpoint(e.endpoint, self.profile, e.device_id, 0, e.input_clusters + power, e.output_clusters)
             for e in _ENDPOINTS[self.type]
         )
 

@@ -6,12 +6,14 @@ import asyncio
 import logging
 from collections import Counter
 from collections.abc import Callable
+from functools import partial
 
 from hanctl.simulator import device_attributes, zcl, zdo
 from hanctl.simulator.cbke import CLUSTER as KEY_ESTABLISHMENT
 from hanctl.simulator.cbke import SUITES_ATTRIBUTE
+from hanctl.simulator.device_display import Display
 from hanctl.simulator.device_registration import Registration
-from hanctl.simulator.device_spec import BASIC, OTA, DeviceSpec
+from hanctl.simulator.device_spec import BASIC, MESSAGING, OTA, POWER_CONFIGURATION, DeviceSpec
 from hanctl.simulator.medium import ApsFrame
 from hanctl.simulator.ota_client import OtaClient
 from hanctl.simulator.ota_types import DefaultResponse, Output
@@ -33,6 +35,7 @@ class ZclAnswers:
         self,
         spec: DeviceSpec,
         client: OtaClient,
+        display: Display,
         ota_endpoint: zdo.Endpoint | None,
         answer: Callable[[ApsFrame, ZclFrame | None], None],
         drive: Callable[[list[Output]], None],
@@ -41,6 +44,7 @@ class ZclAnswers:
         self.ignored: Counter[str] = Counter()
         self._spec = spec
         self._client = client
+        self._display = display
         self._ota_endpoint = ota_endpoint
         self._answer = answer
         self._drive = drive
@@ -82,6 +86,8 @@ class ZclAnswers:
                 self._registration.receive(command, frame.source_endpoint)
         elif frame.cluster == OTA and command.to_client and endpoint is self._ota_endpoint:
             self._receive_ota(frame, command)
+        elif frame.cluster == MESSAGING and command.to_client:
+            self._display.receive(command, partial(self._answer, frame))
         else:
             self._answer(frame, command.default_response(zcl.UNSUP_COMMAND))
 
@@ -93,7 +99,9 @@ class ZclAnswers:
 
     def _attributes(self, cluster: int, *, to_client: bool) -> zcl.Attributes:
         if cluster == BASIC and not to_client:
-            return device_attributes.basic(self._spec, self._client.storage.running_version)
+            return device_attributes.basic(self._spec, self._client.storage.running_version, self._display.battery)
+        if cluster == POWER_CONFIGURATION and self._display.battery is not None:
+            return self._display.battery.attributes()
         if cluster == OTA and to_client:
             return device_attributes.ota_client(self._spec, self._client)
         if cluster == KEY_ESTABLISHMENT:

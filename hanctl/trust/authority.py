@@ -81,9 +81,18 @@ class BenchAuthority:
         return _CURVE.multiply_generator(self.private_key)
 
     def issue(
-        self, subject: Eui64, *, valid_from: int, lifetime: int = FOR_EVER, below: Below = secrets.randbelow
+        self,
+        subject: Eui64,
+        *,
+        valid_from: int,
+        lifetime: int = FOR_EVER,
+        usage: int = KEY_AGREEMENT,
+        below: Below = secrets.randbelow,
     ) -> Credentials:
-        """Certificate and key for one device. ``valid_from`` in Unix seconds, ``lifetime`` in seconds."""
+        """Certificate and key for one device, or for one who signs images (``usage`` DIGITAL_SIGNATURE).
+
+        ``valid_from`` in Unix seconds, ``lifetime`` in seconds.
+        """
         fields = Suite2Fields(
             type=SUITE_2_TYPE,
             serial=below(1 << 64),
@@ -91,7 +100,7 @@ class BenchAuthority:
             hash=SUITE_2_HASH,
             valid_from=valid_from,
             lifetime=lifetime,
-            key_usage=KEY_AGREEMENT,
+            key_usage=usage,
         )
         issued = issue(
             _CURVE, self.private_key, lambda point: assemble_suite_2(subject, self.issuer, fields, point), below
@@ -100,6 +109,7 @@ class BenchAuthority:
             issued.certificate,
             issued.private_key.to_bytes(SUITE_2.private_key_size, "big"),
             _CURVE.compress(self.public_key),
+            usage=usage,
         )
 
     def show(self) -> dict[str, str]:

@@ -23,6 +23,7 @@ KEY_AGREEMENT = 0x08
 """Bit of the key usage that a certificate for key establishment must have."""
 DIGITAL_SIGNATURE = 0x80
 """Bit of the key usage of those who sign firmware."""
+_PURPOSES = {KEY_AGREEMENT: "key establishment", DIGITAL_SIGNATURE: "signing images"}
 FOR_EVER = 0xFFFFFFFF
 """Lifetime of a certificate that does not expire."""
 
@@ -41,12 +42,13 @@ class CertificateMalformed(CertificateError):
 
 
 class CertificateUnusable(CertificateError):
-    """The certificate is for something else: ``field`` names the first field that says so."""
+    """The certificate is for something else than ``usage``: ``field`` names the first field that says so."""
 
     code = "certificate-unusable"
 
-    def __init__(self, field: str, message: str) -> None:
-        super().__init__(message, "key establishment needs a suite 2 certificate: type 00, curve 0d, hash 08, usage 08")
+    def __init__(self, field: str, message: str, usage: int = KEY_AGREEMENT) -> None:
+        needed = f"a suite 2 certificate: type 00, curve 0d, hash 08, usage {usage:02x}"
+        super().__init__(message, f"{_PURPOSES[usage]} needs {needed}")
         self.field = field
 
 
@@ -90,20 +92,22 @@ class Certificate:
         """The subject as it stands in the certificate: most significant byte first."""
         return to_bytes(self.subject)[::-1]
 
-    def check_fields(self) -> None:
-        """Raises CertificateUnusable for a suite 2 certificate that is not for key establishment."""
+    def check_fields(self, usage: int = KEY_AGREEMENT) -> None:
+        """Raises CertificateUnusable for a suite 2 certificate that is not for this: ``usage`` is a bit of its own."""
         if not isinstance(self.fields, Suite2Fields):
             return
-        usage = self.fields.key_usage
+        own = self.fields.key_usage
         for name, value, wanted, fits in (
             ("type", self.fields.type, SUITE_2_TYPE, self.fields.type == SUITE_2_TYPE),
             ("curve", self.fields.curve, SUITE_2_CURVE, self.fields.curve == SUITE_2_CURVE),
             ("hash", self.fields.hash, SUITE_2_HASH, self.fields.hash == SUITE_2_HASH),
-            ("key usage", usage, KEY_AGREEMENT, bool(usage & KEY_AGREEMENT)),
+            ("key usage", own, usage, bool(own & usage)),
         ):
             if not fits:
                 raise CertificateUnusable(
-                    name, f"the certificate of {self.subject} has {name} {value:02x} where {wanted:02x} is needed"
+                    name,
+                    f"the certificate of {self.subject} has {name} {value:02x} where {wanted:02x} is needed",
+                    usage,
                 )
 
     def public_key(self, issuer_key: Point) -> Point:

@@ -13,7 +13,13 @@ from pathlib import Path
 from hanctl.crypto.curve import Point, PointError
 from hanctl.crypto.suites import SUITES, Suite
 from hanctl.eui64 import Eui64
-from hanctl.trust.certificate import Certificate, CertificateError, CertificateMalformed, parse_certificate
+from hanctl.trust.certificate import (
+    KEY_AGREEMENT,
+    Certificate,
+    CertificateError,
+    CertificateMalformed,
+    parse_certificate,
+)
 from hanctl.trust.keyfile import read_bytes, read_key_file, write_key_file
 
 KIND = "hanctl credentials"
@@ -94,15 +100,20 @@ class Credentials:
 
 
 def credentials_of(
-    certificate: bytes, private_key: bytes, authority_key: bytes, public_key: bytes | None = None
+    certificate: bytes,
+    private_key: bytes,
+    authority_key: bytes,
+    public_key: bytes | None = None,
+    *,
+    usage: int = KEY_AGREEMENT,
 ) -> Credentials:
-    """Credentials from raw octets, points compressed.
+    """Credentials from raw octets, points compressed; ``usage``: what the certificate must be for.
 
     ``public_key`` is the subject's, where it was given: with it the error can name which of the others is wrong.
     Raises CertificateMalformed, CertificateUnusable, KeyMismatch or one of its kinds, and CertificateError.
     """
     parsed = parse_certificate(certificate)
-    parsed.check_fields()
+    parsed.check_fields(usage)
     suite = parsed.suite
     scalar = int.from_bytes(private_key, "big")
     if len(private_key) != suite.private_key_size or not 0 < scalar < suite.curve.order:
@@ -229,10 +240,10 @@ def save_credentials(path: Path, credentials: Credentials) -> None:
     )
 
 
-def load_credentials(path: Path) -> Credentials:
+def load_credentials(path: Path, *, usage: int = KEY_AGREEMENT) -> Credentials:
     """Read what save_credentials wrote, checking it all again. Raises NotFound, KeyFileError, CertificateError."""
     fields = read_key_file(path, KIND)
     octets = {
         name: _octets(name, str(fields.get(name, ""))) for name in ("certificate", "private_key", "authority_key")
     }
-    return credentials_of(octets["certificate"], octets["private_key"], octets["authority_key"])
+    return credentials_of(octets["certificate"], octets["private_key"], octets["authority_key"], usage=usage)

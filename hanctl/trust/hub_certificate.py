@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import stat
 from collections.abc import Sequence
 from pathlib import Path
 
 from hanctl.errors import ConfigError, Refused
 from hanctl.eui64 import Eui64
 from hanctl.trust.credentials import Credentials, load_credentials
-from hanctl.trust.keyfile import KeyFileError
+from hanctl.trust.keyfile import check_private
 
 
 class CertificateNotForDongle(Refused):
@@ -23,7 +22,9 @@ def load_hub_credentials(files: Sequence[Path]) -> list[Credentials]:
 
     Raises NotFound, KeyFileError, CertificateError, ConfigError.
     """
-    loaded = [_load(path) for path in files]
+    for path in files:
+        check_private(path)
+    loaded = [load_credentials(path) for path in files]
     if len({each.suite for each in loaded}) < len(loaded):
         raise ConfigError("two certificates are of the same suite", "give one for each suite ([trust] certificate)")
     subjects = {each.subject for each in loaded}
@@ -43,13 +44,3 @@ def check_subject(credentials: Credentials, dongle: Eui64) -> None:
             "and would refuse it",
             f"get a certificate for {dongle}, or use the dongle {credentials.subject}",
         )
-
-
-def _load(path: Path) -> Credentials:
-    try:
-        mode = path.stat().st_mode
-    except OSError:
-        mode = 0
-    if mode & (stat.S_IRWXG | stat.S_IRWXO):
-        raise KeyFileError(f"others may read {path}, which holds a private key", f"run: chmod 600 {path}")
-    return load_credentials(path)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import stat
 import tempfile
 from contextlib import suppress
 from pathlib import Path
@@ -36,6 +37,16 @@ def write_key_file(path: Path, kind: str, fields: dict[str, str | int]) -> None:
             with suppress(OSError):
                 Path(temporary).unlink()
         raise KeyFileError(f"{path} cannot be written: {error.strerror}", "check the directory's owner") from error
+
+
+def check_private(path: Path) -> None:
+    """Raises KeyFileError where others than the file's owner may read it. A file that is not there passes."""
+    try:
+        mode = path.stat().st_mode
+    except OSError:
+        return
+    if mode & (stat.S_IRWXG | stat.S_IRWXO):
+        raise KeyFileError(f"others may read {path}, which holds a private key", f"run: chmod 600 {path}")
 
 
 def read_key_file(path: Path, kind: str) -> dict[str, Any]:

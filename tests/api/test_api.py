@@ -17,12 +17,14 @@ from hub_fakes import PPMID, FakeRadio, configure, running
 
 from hanctl.api.app import make_app
 from hanctl.daemon import Daemon
+from hanctl.eui64 import Eui64
 from hanctl.firmware.build import Fields, build
 from hanctl.ledger.events import DeviceLeft
 from hanctl.ledger.records import Device
 
 IMAGE = build(b"new firmware" * 100, Fields(manufacturer_code=0x1234, image_type=1, file_version=2))
 SHA256 = hashlib.sha256(IMAGE).hexdigest()
+OTHER = Eui64("00:0d:6f:00:0a:90:69:e8")
 CODE = "83FED3407A939723A5C639B26916D505C3B5"
 
 
@@ -168,6 +170,49 @@ async def test_an_update_is_ordered_watched_and_cancelled(daemon: Daemon, api: h
     assert (await api.get("/updates", params={"open_only": True})).json() == []
     events = (await api.get("/events", params={"update": update["id"]})).json()
     assert events[0]["type"] == "update.ordered" and events[-1]["type"] == "update.cancelled"
+
+
+async def test_several_devices_are_judged_and_ordered_each_for_itself(daemon: Daemon, api: httpx.AsyncClient) -> None:
+    put_device(daemon, manufacturer_code=0x1234, current_version=1)
+    other = replace(daemon.ledger.devices.all()[0], eui64=OTHER, nwk=2, current_version=2)
+    daemon.ledger.devices.put(other)
+    await api.post("/images", content=IMAGE)
+    order = {"match": {"device_type": "ppmid"}, "image": SHA256, "activation": "hold", "window": "01:00-05:00"}
+    trial = (await api.post("/orders", json=order | {"dry_run": True})).json()
+    assert [(one["device"], one["accepted"], one["update"]) for one in trial] == [
+        (PPMID, True, None),
+        (OTHER, False, None),
+    ]
+    assert trial[0]["versions"] == [2] and "between 01:00-05:00" in trial[0]["reason"]
+    assert "which is this image" in trial[1]["reason"] and "--allow-reinstall" in trial[1]["hint"]
+    assert (await api.get("/updates")).json() == []
+    done = (await api.post("/orders", json=order)).json()
+    assert [(one["accepted"], one["reason"]) for one in done] == [(one["accepted"], one["reason"]) for one in trial]
+    number = done[0]["update"]["id"]
+    assert (await api.get(f"/updates/{number}")).json()["waits_for"]
+    named = order | {"devices": [PPMID, OTHER], "supersede": True}
+    refusal(await api.post("/orders", json=named), 422, "invalid-input", 2)
+    del named["match"]
+    again = (await api.post("/orders", json=named)).json()
+    assert (again[0]["supersedes"], again[0]["update"]["id"]) == (number, number + 1)
+    assert (await api.get(f"/updates/{number}")).json()["state"] == "superseded"
+    for wrong in ({"activation": "at"}, {"activate_at": "2026-01-01T00:00:00"}, {"window": "noon"}, {"requires": [-1]}):
+        refusal(await api.post("/updates", json={"device": PPMID, "image": SHA256} | wrong), 422, "invalid-input", 2)
+
+
+async def test_the_report_of_an_update(daemon: Daemon, api: httpx.AsyncClient) -> None:
+    put_device(daemon, manufacturer_code=0x1234)
+    await api.post("/images", content=IMAGE, params={"requires": [1, 5]})
+    update = (await api.post("/updates", json={"device": PPMID, "image": SHA256})).json()
+    await api.post(f"/updates/{update['id']}/cancel")
+    report = (await api.get(f"/updates/{update['id']}/report")).json()
+    assert report["update"]["state"] == "cancelled" and report["device"]["eui64"] == PPMID
+    assert report["image"]["requires"] == [1, 5] and report["chain"] == [update["id"]]
+    assert [event["type"] for event in report["events"]][:2] == ["update.ordered", "delivery.notice"]
+    assert report["events"][-1]["cause"] == "by command"
+    assert [notice["event"]["type"] for notice in report["notices"]] == ["delivery.notice"]
+    assert report["notices"][0]["delivered_at"] is None
+    refusal(await api.get("/updates/99/report"), 404, "not-found", 6)
 
 
 async def test_an_unexpected_failure_tells_the_client_nothing_of_its_inside(

@@ -21,6 +21,8 @@ from hanctl.errors import ExitCode
 from hanctl.firmware.build import Fields, build
 from hanctl.ledger.events import DeviceLeft
 from hanctl.ledger.records import Device, Update
+from hanctl.ledger.update_events import UpdateVerifying
+from hanctl.ledger.update_states import UpdateState
 
 CODE = "83FED3407A939723A5C639B26916D505C3B5"
 
@@ -94,7 +96,10 @@ def order(daemon: Daemon) -> Update:
 def end(daemon: Daemon, update: Update, state: str, reason: str | None = None) -> None:
     current = daemon.ledger.updates.get(update.id)
     assert current is not None
-    daemon.ledger.updates.put(replace(current, state=state, reason=reason, ended_at=daemon.clock.now()))  # type: ignore[arg-type]
+    way: list[UpdateState] = ["ordered", "verifying"] if state == "confirmed" else ["ordered"]
+    told = [UpdateVerifying(device=PPMID, update=update.id, was=was, cause="so") for was in way]
+    ended = replace(current, state=state, reason=reason, ended_at=daemon.clock.now())  # type: ignore[arg-type]
+    daemon.ledger.updates.put(ended, *told)
 
 
 async def test_status_and_devices_for_people_and_machines(daemon: Daemon) -> None:
@@ -198,6 +203,47 @@ async def test_wait_ends_as_the_update_ends(daemon: Daemon, state: str, code: Ex
     done = await finish(process)
     assert done.code == code
     assert text in done.out + done.err
+
+
+async def test_orders_for_many_a_watch_and_a_report(daemon: Daemon) -> None:
+    update = order(daemon)
+    sha256 = update.file_sha256
+    trial = await hanctl(daemon, "update", "start", "--type", "ppmid", "--image", sha256, "--dry-run")
+    assert trial.code == 0 and "would be refused" in trial.out and f"already has update {update.id}" in trial.out
+    refused = await hanctl(daemon, "update", "start", "--type", "ppmid", "--image", sha256)
+    assert refused.code == ExitCode.REFUSED
+    supersede = ("--supersede", "--at", "2099-01-01T02:00", "--priority", "high")
+    ordered = await hanctl(daemon, "update", "start", "--manufacturer", "0x1234", "--image", sha256, *supersede)
+    assert ordered.code == 0 and "no device matches" in ordered.out, "its manufacturer is not known yet"
+    ordered = await hanctl(daemon, "update", "start", "--running", "0-", "--image", sha256, *supersede)
+    assert "no device matches" in ordered.out, "nor its version"
+    ordered = await hanctl(daemon, "update", "start", "--type", "ppmid", "--image", sha256, *supersede)
+    assert ordered.code == 0 and f"takes the place of update {update.id}" in ordered.out
+    number = update.id + 1
+    for wrong in ((), ("--type", "ppmid", "--device", PPMID), ("--type", "ppmid", "--watch")):
+        assert (await hanctl(daemon, "update", "start", "--image", sha256, *wrong)).code == ExitCode.USAGE
+    watching = await start(daemon, "update", "watch")
+    await asyncio.sleep(2)
+    assert (await hanctl(daemon, "update", "cancel", str(number))).code == 0
+    watched = await finish(watching)
+    assert watched.code == 0
+    assert [line.split(" is ")[1].split(":")[0] for line in watched.out.splitlines()] == ["ordered", "cancelled"]
+    report = await hanctl(daemon, "update", "report", str(number))
+    assert report.code == 0
+    for text in ("update.ordered", "by command", "delivery.notice", "not seen to run", "priority"):
+        assert text in report.out
+    assert json.loads((await hanctl(daemon, "update", "report", str(number), "--json")).out)["chain"] == [number]
+
+
+async def test_activating_several_says_which_were_refused(daemon: Daemon) -> None:
+    update = order(daemon)
+    none = await hanctl(daemon, "update", "activate", "--all-holding")
+    assert none.code == 0 and "no update is holding" in none.out
+    some = await hanctl(daemon, "update", "activate", str(update.id), "99")
+    assert some.code == ExitCode.REFUSED
+    assert f"update {update.id} is ordered, not holding" in some.out and "there is no update 99" in some.out
+    for wrong in ((), ("1", "--all-holding"), ("--device", "00:11:22:33:44:55:66:77")):
+        assert (await hanctl(daemon, "update", "activate", *wrong)).code == ExitCode.USAGE
 
 
 async def test_wait_outlasts_a_restart_of_the_daemon(tmp_path: Path) -> None:

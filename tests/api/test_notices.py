@@ -18,8 +18,8 @@ import pytest
 from hanctl import virtual
 from hanctl.clock import LoopClock, SystemClock
 from hanctl.errors import ConfigError
-from hanctl.ledger.events import ActivationNotice
 from hanctl.ledger.ledger import Ledger
+from hanctl.ledger.update_events import ActivationNotice
 from hanctl.notices import Webhook, back_off, read_secret
 
 SECRET = b"0123456789abcdef0123456789abcdef"
@@ -27,6 +27,9 @@ NOTICE = ActivationNotice(
     device="00:0d:6f:00:0a:90:69:e7",
     update=1,
     device_type="ppmid",
+    outcome="activated",
+    result_code=0,
+    reason=None,
     old_version=1,
     new_version=2,
     file_sha256="ab" * 32,

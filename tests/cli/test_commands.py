@@ -169,6 +169,81 @@ def test_a_store_is_worked_on_without_a_daemon(tmp_path: Path, capsys: pytest.Ca
     assert run("firmware", "add", str(tmp_path / "none"), "--store", store) == ExitCode.NOT_FOUND
 
 
+def test_an_image_is_signed_and_verified_without_a_daemon(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    ca, root, signer, payload, plain, signed, store = (
+        str(tmp_path / name) for name in ("ca.json", "root.json", "signer.json", "app", "plain.ota", "app.ota", "store")
+    )
+    Path(payload).write_bytes(b"application" * 1000)
+    header = ("--manufacturer", "0x1234", "--type", "1", "--version", "2")
+    assert run("ca", "init", "--ca", ca) == 0
+    assert run("ca", "issue", "--ca", ca, "--eui", "000d6f000a000099", "--out", signer, "--signer") == 0
+    capsys.readouterr()
+    assert run("ca", "show", "--ca", ca, "--json") == 0
+    Path(root).write_text(capsys.readouterr().out)
+    assert run("firmware", "build", payload, *header, "-o", plain) == 0
+    assert run("firmware", "build", payload, *header, "-o", signed, "--sign", signer) == 0
+    assert "signed by 00:0d:6f:00:0a:00:00:99 (suite 2 (sect283k1))" in capsys.readouterr().out
+    data = Path(signed).read_bytes()
+    key = bytes.fromhex(json.loads(Path(signer).read_text())["private_key"])
+    assert key not in data
+
+    required = ("--store", store, "--signatures", "require", "--root", root)
+    assert run("firmware", "add", plain, *required) == ExitCode.REFUSED
+    assert "error: the image is not verified: unsigned" in capsys.readouterr().err
+    assert run("firmware", "add", signed, *required, "--signer", "00:11:22:33:44:55:66:77") == ExitCode.REFUSED
+    assert "not among those allowed" in capsys.readouterr().err
+    assert run("firmware", "add", signed, *required, "--signer", "00:0d:6f:00:0a:00:00:99") == 0
+    assert "signature                  verified, signed by 00:0d:6f:00:0a:00:00:99" in capsys.readouterr().out
+    assert run("firmware", "add", plain, "--store", store, "--root", root, "--json") == 0
+    assert json.loads(capsys.readouterr().out)["signature"]["status"] == "unsigned"
+    for more, statuses in (
+        (("--root", root), ["verified", "unsigned"]),
+        ((), ["unchecked", "unsigned"]),
+        (("--signatures", "off"), ["unchecked", "unchecked"]),
+    ):
+        assert run("firmware", "list", "--store", store, "--json", *more) == 0
+        listed = {image["name"]: image["signature"]["status"] for image in json.loads(capsys.readouterr().out)}
+        assert [listed["app.ota"], listed["plain.ota"]] == statuses
+    assert run("firmware", "list", "--store", store, "--root", root) == 0
+    assert "verified" in capsys.readouterr().out
+    sha256 = hashlib.sha256(data).hexdigest()
+    assert run("firmware", "show", sha256[:8], "--store", store, "--root", root, "--json") == 0
+    assert json.loads(capsys.readouterr().out)["signature"]["signer"] == "00:0d:6f:00:0a:00:00:99"
+    assert (tmp_path / "store" / f"{sha256}.ota").read_bytes() == data
+
+
+def test_what_cannot_sign_or_verify_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    ca, hub, payload, out, store = (str(tmp_path / name) for name in ("ca.json", "hub.json", "app", "x.ota", "store"))
+    Path(payload).write_bytes(b"application")
+    assert run("ca", "init", "--ca", ca) == 0
+    assert run("ca", "issue", "--ca", ca, "--eui", "000d6f000a000099", "--out", hub) == 0
+    build = ("firmware", "build", payload, "--manufacturer", "1", "--type", "1", "--version", "2", "-o", out)
+    # A certificate for establishing keys is none for signing.
+    assert run(*build, "--sign", hub) == ExitCode.REFUSED
+    assert "usage 80" in capsys.readouterr().err
+    assert run(*build, "--sign", ca) == ExitCode.STATE
+    assert run(*build, "--sign", str(tmp_path / "none")) == ExitCode.NOT_FOUND
+    assert run(*build, "--sign", hub, "--form", "gb") == ExitCode.USAGE
+    Path(hub).chmod(0o644)
+    assert run(*build, "--sign", hub) == ExitCode.STATE
+    assert "chmod 600" in capsys.readouterr().err
+    assert not Path(out).exists()
+    assert run(*build) == 0
+    for options, code in (
+        (("--root", ca), ExitCode.USAGE),
+        (("--signatures", "require"), ExitCode.USAGE),
+        (("--store", store, "--signatures", "require"), ExitCode.CONFIG),
+        (("--store", store, "--signatures", "maybe"), ExitCode.USAGE),
+        (("--store", store, "--root", payload), ExitCode.REFUSED),
+        (("--store", store, "--root", str(tmp_path / "none")), ExitCode.NOT_FOUND),
+        (("--store", store, "--supplier-certificate", payload), ExitCode.REFUSED),
+        (("--store", store, "--signer", "nobody"), ExitCode.USAGE),
+    ):
+        for command in (("add", out), ("list",), ("show", "01234567")):
+            assert run("firmware", *command, *options) == code, options
+    assert not Path(store).exists()
+
+
 @pytest.mark.parametrize(("text", "seconds"), [("90", 90), ("90s", 90), ("30m", 1800), ("1h30m", 5400), ("2h", 7200)])
 def test_lengths_of_time(text: str, seconds: int) -> None:
     assert duration(text) == seconds

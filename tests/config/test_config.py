@@ -85,6 +85,12 @@ def test_paths_are_relative_to_the_file_not_to_the_caller(tmp_path: Path, monkey
         ("dongle = 3\n", "'dongle' must be a section", "[dongle]"),
         (DONGLE + '[webhook]\nurl = "ftp://x"\nsecret_file = "s"\n', 'url = "ftp://x" in [webhook]', "https://"),
         (DONGLE + f'[hub]\nsocket = "/{"x" * 107}"\n', "in [hub] is not allowed", "at most 107 bytes"),
+        (DONGLE + '[firmware]\nsignatures = "maybe"\n', 'signatures = "maybe" in [firmware]', '"require"'),
+        (DONGLE + "[firmware]\nsignature_roots = []\n", "signature_roots = [] in [firmware]", "hanctl ca show --json"),
+        (DONGLE + '[firmware]\nsigners = ["nobody"]\n', "in [firmware] is not allowed", "EUI64s"),
+        (DONGLE + '[firmware]\nsigners = "00:11:22:33:44:55:66:77"\n', "in [firmware] is not allowed", "a list"),
+        (DONGLE + "[firmware]\nsupplier_certificates = 5\n", "in [firmware] is not allowed", "PEM or DER"),
+        (DONGLE + "[firmware]\nsignature = 'warn'\n", "did you mean 'signatures'?", ""),
         ("[dongle\n", "at line 1", "TOML syntax"),
         (DONGLE + "radio = 'znp'\n", "at line 4", "TOML syntax"),
     ],
@@ -100,6 +106,18 @@ def test_a_mistake_is_one_line_that_names_file_key_and_remedy(
     assert hint in caught.value.hint and caught.value.hint
     assert "\n" not in str(caught.value)
     assert caught.value.exit_code is ExitCode.CONFIG
+
+
+def test_whose_images_are_taken(tmp_path: Path) -> None:
+    assert load_config(write(tmp_path, DONGLE)).firmware.signatures == "warn"
+    text = (
+        '[firmware]\nsignatures = "require"\nsignature_roots = "root.json"\n'
+        'supplier_certificates = ["a.pem", "/b.der"]\nsigners = ["000D6F000A000099", "00:11:22:33:44:55:66:77"]\n'
+    )
+    firmware = load_config(write(tmp_path, DONGLE + text)).firmware
+    assert firmware.signature_roots == (tmp_path / "root.json",)
+    assert firmware.supplier_certificates == (tmp_path / "a.pem", Path("/b.der"))
+    assert firmware.signers == {"00:0d:6f:00:0a:00:00:99", "00:11:22:33:44:55:66:77"}
 
 
 def test_a_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:

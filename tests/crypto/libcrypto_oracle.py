@@ -34,7 +34,19 @@ def _library() -> ctypes.CDLL:
             [_POINTER, _POINTER, ctypes.c_int, ctypes.c_char_p, ctypes.c_size_t, _POINTER],
         ),
         "BN_bin2bn": (_POINTER, [ctypes.c_char_p, ctypes.c_int, _POINTER]),
+        "BN_bn2binpad": (ctypes.c_int, [_POINTER, ctypes.c_char_p, ctypes.c_int]),
         "BN_free": (None, [_POINTER]),
+        "EC_KEY_new": (_POINTER, []),
+        "EC_KEY_free": (None, [_POINTER]),
+        "EC_KEY_set_group": (ctypes.c_int, [_POINTER, _POINTER]),
+        "EC_KEY_set_private_key": (ctypes.c_int, [_POINTER, _POINTER]),
+        "EC_KEY_set_public_key": (ctypes.c_int, [_POINTER, _POINTER]),
+        "ECDSA_SIG_new": (_POINTER, []),
+        "ECDSA_SIG_free": (None, [_POINTER]),
+        "ECDSA_SIG_get0": (None, [_POINTER, ctypes.POINTER(_POINTER), ctypes.POINTER(_POINTER)]),
+        "ECDSA_SIG_set0": (ctypes.c_int, [_POINTER, _POINTER, _POINTER]),
+        "ECDSA_do_sign": (_POINTER, [ctypes.c_char_p, ctypes.c_int, _POINTER]),
+        "ECDSA_do_verify": (ctypes.c_int, [ctypes.c_char_p, ctypes.c_int, _POINTER, _POINTER]),
     }
     for function, (result, arguments) in signatures.items():
         try:
@@ -46,7 +58,7 @@ def _library() -> ctypes.CDLL:
 
 
 class Oracle:
-    """Point arithmetic of one suite's curve, in compressed octets."""
+    """Point arithmetic and ECDSA of one suite's curve, points in compressed octets."""
 
     _COMPRESSED = 2
 
@@ -59,8 +71,7 @@ class Oracle:
             raise Unavailable(f"this libcrypto was built without {suite.curve.name}")
 
     def multiply(self, scalar: int, point: bytes) -> bytes:
-        size = max(1, (scalar.bit_length() + 7) // 8)
-        number = self._library.BN_bin2bn(scalar.to_bytes(size, "big"), size, None)
+        number = self._number(scalar)
         base, result = self._read(point), self._library.EC_POINT_new(self._group)
         try:
             assert self._library.EC_POINT_mul(self._group, result, None, base, number, None) == 1
@@ -90,6 +101,46 @@ class Oracle:
         implicit = (e + weight(own) * d) % order
         partner = self.add(partner_ephemeral, self.multiply(weight(partner_ephemeral), partner_static))
         return self.multiply(cofactor * implicit, partner)[1:]
+
+    def sign(self, private_key: int, digest: bytes) -> bytes:
+        """r and s, each as long as a private key."""
+        key, number = self._library.EC_KEY_new(), self._number(private_key)
+        r, s = _POINTER(), _POINTER()
+        try:
+            assert self._library.EC_KEY_set_group(key, self._group) == 1
+            assert self._library.EC_KEY_set_private_key(key, number) == 1
+            signature = self._library.ECDSA_do_sign(digest, len(digest), key)
+            assert signature
+            self._library.ECDSA_SIG_get0(signature, ctypes.byref(r), ctypes.byref(s))
+            size = self._suite.private_key_size
+            parts = [ctypes.create_string_buffer(size) for _ in range(2)]
+            for value, part in zip((r, s), parts, strict=True):
+                assert self._library.BN_bn2binpad(value, part, size) == size
+            self._library.ECDSA_SIG_free(signature)
+            return parts[0].raw + parts[1].raw
+        finally:
+            self._library.BN_free(number)
+            self._library.EC_KEY_free(key)
+
+    def verify(self, public_key: bytes, digest: bytes, signature: bytes) -> bool:
+        key, point, parsed = self._library.EC_KEY_new(), self._read(public_key), self._library.ECDSA_SIG_new()
+        size = self._suite.private_key_size
+        r, s = (self._number(int.from_bytes(part, "big")) for part in (signature[:size], signature[size:]))
+        try:
+            assert self._library.EC_KEY_set_group(key, self._group) == 1
+            assert self._library.EC_KEY_set_public_key(key, point) == 1
+            # From here on r and s are the signature's.
+            assert self._library.ECDSA_SIG_set0(parsed, r, s) == 1
+            return bool(self._library.ECDSA_do_verify(digest, len(digest), parsed, key) == 1)
+        finally:
+            self._library.ECDSA_SIG_free(parsed)
+            self._library.EC_POINT_free(point)
+            self._library.EC_KEY_free(key)
+
+    def _number(self, value: int) -> int:
+        size = max(1, (value.bit_length() + 7) // 8)
+        number: int = self._library.BN_bin2bn(value.to_bytes(size, "big"), size, None)
+        return number
 
     def _read(self, octets: bytes) -> int:
         point: int = self._library.EC_POINT_new(self._group)

@@ -100,7 +100,8 @@ ARROWS: dict[str, set[str]] = {
     "ledger": BASE,
     "radio": {"ledger", "errors", "eui64"},
     "han": {"radio", "ledger"} | BASE,
-    "firmware": {"han", "radio", "ledger"} | BASE,
+    "trust": {"han", "radio", "ledger", "crypto"} | BASE,
+    "firmware": {"han", "radio", "ledger", "trust", "crypto"} | BASE,
 }
 ABOVE_THE_SIMULATOR = {"cli", "demo", "hil", "simulator"}
 

@@ -62,10 +62,25 @@ class FakeBulk:
 
 @dataclass
 class FakeHan:
-    """Records what is sent. ``asleep``: nothing is delivered. ``version``: what a read of the version returns."""
+    """Records what is sent. ``asleep``: nothing is delivered. ``version``: what a read of the version returns.
+
+    ``status``, ``downloaded``: ImageUpgradeStatus, DownloadedFileVersion; ``policies``: UpgradeActivationPolicy and
+    UpgradeTimeoutPolicy; ``power``, ``battery``: PowerSource, BatteryPercentageRemaining. None: the device does not
+    have the attribute.
+    """
 
     asleep: bool = False
     version: int | None = OLD
+    status: int | None = None
+    downloaded: int | None = None
+    policies: tuple[int | None, int | None] = (None, None)
+    power: int | None = 1
+    battery: int | None = None
+    network: object | None = "the dongle is open"
+    messages: list[tuple[int, bytes]] = field(default_factory=list)
+    """What was sent to the display."""
+    powers: list[float] = field(default_factory=list)
+    """When the power source was read."""
     sent: list[tuple[float, int, bytes]] = field(default_factory=list)
     reads: list[float] = field(default_factory=list)
     endpoints: list[int | None] = field(default_factory=list)
@@ -74,8 +89,20 @@ class FakeHan:
     bulk: FakeBulk = field(default_factory=FakeBulk)
 
     async def send_command(
-        self, eui64: Eui64, *, cluster: int, command: int, payload: bytes, endpoint: int | None = None
+        self,
+        eui64: Eui64,
+        *,
+        cluster: int,
+        command: int,
+        payload: bytes,
+        endpoint: int | None = None,
+        default_response: bool = False,
     ) -> None:
+        if cluster == 0x0703:
+            await asyncio.sleep(0.05)
+            self._fail()
+            self.messages.append((command, payload))
+            return
         assert (eui64, cluster) == (DISPLAY, 0x0019)
         self.endpoints.append(endpoint)
         self.sent.append((asyncio.get_running_loop().time(), command, payload))
@@ -91,12 +118,26 @@ class FakeHan:
         client_side: bool = False,
         endpoint: int | None = None,
     ) -> dict[int, int | str | bytes | None]:
-        assert (eui64, cluster, list(attributes), client_side) == (DISPLAY, 0x0019, [0x0002], True)
-        self.reads.append(asyncio.get_running_loop().time())
-        self.endpoints.append(endpoint)
+        assert (eui64, client_side) == (DISPLAY, cluster == 0x0019)
+        if 0x0002 in attributes:
+            self.reads.append(asyncio.get_running_loop().time())
+            self.endpoints.append(endpoint)
+        if cluster == 0x0000:
+            self.powers.append(asyncio.get_running_loop().time())
         await asyncio.sleep(0.05)
         self._fail()
-        return {0x0002: self.version}
+        told = {
+            0x0019: {
+                0x0002: self.version,
+                0x0004: self.downloaded,
+                0x0006: self.status,
+                0x000B: self.policies[0],
+                0x000C: self.policies[1],
+            },
+            0x0000: {0x0007: self.power},
+            0x0001: {0x0021: self.battery},
+        }[cluster]
+        return {attribute: told[attribute] for attribute in attributes}
 
     def _fail(self) -> None:
         if self.error is not None:
@@ -119,6 +160,7 @@ def make_device(**fields: Any) -> Device:
         "state": "interviewed",
         "manufacturer_code": MANUFACTURER,
         "current_version": OLD,
+        "power_source": "mains",
         **fields,
     }
     return Device(eui64=DISPLAY, added_at=START, **values)
@@ -135,6 +177,7 @@ class Bench:
         if self.ledger.devices.get(DISPLAY) is None:
             self.ledger.devices.put(make_device())
         self.service = UpdateService(self.ledger, self.han, self.store, self.clock)
+        self.service.resume()
         self._task = asyncio.ensure_future(self.service.run())
         self._tsn = 0
 

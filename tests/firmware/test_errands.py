@@ -66,7 +66,7 @@ def test_a_device_that_talks_but_cannot_be_reached_is_tried_every_five_seconds_a
         for _ in range(23):
             await asyncio.sleep(1)
             bench.service.heard(DISPLAY)
-        times = [moment for moment, _, _ in bench.han.sent]
+        times = bench.han.powers
         assert len(times) == 5
         assert all(later - earlier >= 5 for earlier, later in itertools.pairwise(times))
 
@@ -122,13 +122,15 @@ def test_a_block_asked_for_before_the_notification_is_acknowledged_counts(tmp_pa
     async def scenario() -> None:
         bench = Bench(tmp_path)
         update = order(bench)
-        await asyncio.sleep(0.02)
+        await asyncio.sleep(0.12)
+        assert bench.han.commands() == [NOTIFY]
         query(bench)
         ask_block(bench, 0)
         await asyncio.sleep(1)
         assert state(bench, update) == "transferring"
         assert bench.service.progress(update.id).offset == 50
-        assert bench.count("update.notified") == 1
+        known = bench.ledger.updates.get(update.id)
+        assert known is not None and known.notified_at is not None
 
     virtual.run(scenario())
 
@@ -194,6 +196,25 @@ def test_a_holding_device_that_activated_meanwhile_is_found_without_a_word_of_it
     virtual.run(scenario())
 
 
+@pytest.mark.parametrize(("downloaded", "after"), [(None, "notified"), (NEW, "activating")])
+def test_a_device_that_has_just_started_may_have_the_image_and_not_say_so(
+    tmp_path: Path, downloaded: int | None, after: str
+) -> None:
+    async def scenario() -> None:
+        bench = Bench(tmp_path, FakeHan(status=0, downloaded=downloaded))
+        update = await transferred(bench)
+        bench.service.returned(DISPLAY)
+        await asyncio.sleep(100)
+        assert state(bench, update) == after
+        bench.han.version = NEW
+        bench.service.returned(DISPLAY)
+        query(bench, NEW)
+        await asyncio.sleep(1)
+        assert state(bench, update) == "confirmed"
+
+    virtual.run(scenario())
+
+
 def test_a_query_is_believed_once_the_device_could_not_be_read_so_often(tmp_path: Path) -> None:
     async def scenario() -> None:
         bench = Bench(tmp_path)
@@ -223,18 +244,38 @@ def test_a_poll_that_crosses_the_release_activates_once(tmp_path: Path) -> None:
     virtual.run(scenario())
 
 
-def test_an_update_cancelled_while_its_release_is_under_way_stays_cancelled(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("found", "end_state", "notices"),
+    [
+        ({"version": NEW, "status": 0}, "confirmed", 1),
+        ({"version": OLD, "status": 4}, "activating", 0),
+        ({"version": OLD, "status": 3}, "cancelled", 0),
+        ({"version": OLD, "status": None}, "cancelled", 0),
+    ],
+)
+@pytest.mark.parametrize("killed", [False, True])
+def test_a_cancellation_that_races_the_release_ends_as_the_device_has_it(
+    tmp_path: Path, found: dict[str, int | None], end_state: str, notices: int, killed: bool
+) -> None:
     async def scenario() -> None:
         bench = Bench(tmp_path)
         update = await transferred(bench, "hold")
         releasing = asyncio.create_task(bench.service.activate(update.id))
         await asyncio.sleep(0.02)
-        bench.service.cancel(update.id)
-        assert (await releasing).state == "cancelled"
-        bench.han.version = NEW
-        bench.service.returned(DISPLAY)
-        await asyncio.sleep(3600)
-        assert state(bench, update) == "cancelled"
-        assert bench.count("activation.notice") == 0
+        assert bench.service.cancel(update.id).state == "in_doubt"
+        bench.han.asleep = True
+        assert (await releasing).state == "in_doubt"
+        if killed:
+            await bench.kill()
+            bench = Bench(tmp_path, bench.han)
+        await asyncio.sleep(30)
+        bench.han.asleep = False
+        for name, value in found.items():
+            setattr(bench.han, name, value)
+        sent = len(bench.han.sent)
+        await asyncio.sleep(300)
+        assert state(bench, update) == end_state
+        assert bench.count("activation.notice") == notices
+        assert len(bench.han.sent) == sent, "it is told nothing more"
 
     virtual.run(scenario())

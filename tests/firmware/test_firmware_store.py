@@ -160,7 +160,7 @@ def test_records_are_plain_json(store: FirmwareStore) -> None:
     image = store.add(make_image(), name="display.ota")
     record = json.loads((store.path / f"{image.file_sha256}.json").read_text())
     assert record["name"] == "display.ota"
-    assert set(record) == {"form", "form_reason", "name", "added_at"}
+    assert set(record) == {"form", "form_reason", "name", "added_at", "requires"}
 
 
 def test_reading_a_file_to_add(tmp_path: Path) -> None:

@@ -31,6 +31,7 @@ from hanctl import virtual
 from hanctl.errors import InvalidInput, NotFound, Refused
 from hanctl.firmware import ota
 from hanctl.han.cluster import DefaultReply, Reply, Status
+from hanctl.ledger.event import Event
 from hanctl.ledger.records import Update
 from hanctl.radio.errors import DongleGone
 
@@ -129,14 +130,17 @@ def test_a_whole_update(tmp_path: Path) -> None:
         assert bench.types() == [
             "image.added",
             "update.ordered",
+            "delivery.notice",
             "update.notified",
             "update.transferring",
+            "update.verifying",
             "update.transferred",
+            "transfer.notice",
             "update.activating",
             "device.version_changed",
             "update.confirmed",
             "activation.notice",
-        ]
+        ], bench.types()
         notice = bench.ledger.events(type="activation.notice")[0].event.model_dump()
         image = bench.store.list()[0]
         assert notice["device"] == DISPLAY
@@ -213,7 +217,7 @@ def test_an_unreachable_device_stays_ordered_and_is_notified_at_its_next_sign_of
         update = await order(bench)
         await asyncio.sleep(7 * 24 * 3600)
         assert state(bench, update) == "ordered"
-        assert bench.types()[-1] == "update.ordered"
+        assert bench.types()[-1] == "delivery.notice"
         bench.han.asleep = False
         bench.service.heard(DISPLAY)
         await asyncio.sleep(1)
@@ -286,8 +290,7 @@ def test_a_kill_in_mid_transfer_resumes_where_the_device_is_and_gives_one_notice
         assert len(flash) - 10 * 50 <= saved.offset <= len(flash)
         flash += await download(bench, len(flash))
         assert flash == FILE
-        resumed = [one.event.model_dump()["offset"] for one in bench.ledger.events(type="update.transferring")]
-        assert resumed == [0, 1000]
+        assert [one.event.model_dump()["offset"] for one in bench.ledger.events(type="update.resumed")] == [1000]
         end(bench)
         await bench.kill()
         bench = Bench(tmp_path, bench.han)
@@ -403,7 +406,7 @@ def test_a_device_that_falls_back_downloads_again(tmp_path: Path) -> None:
         block(bench, 0)
         assert bench.service.progress(update.id).offset == 50
         assert await download(bench) == FILE
-        assert state(bench, update) == "transferring"
+        assert state(bench, update) == "verifying"
         assert upgrade_time(end(bench)) == 0
         come_back(bench, NEW)
         await asyncio.sleep(1)
@@ -541,7 +544,7 @@ def test_an_image_that_the_device_finds_invalid_fails_the_update(tmp_path: Path)
         assert end(bench, 0x96) == DefaultReply(Status.SUCCESS)
         failed = bench.ledger.updates.get(update.id)
         assert failed is not None
-        assert (failed.state, failed.ended_at) == ("failed", bench.clock.now())
+        assert (failed.state, failed.ended_at) == ("refused", bench.clock.now())
         assert failed.reason is not None
         assert "INVALID_IMAGE" in failed.reason
         assert query(bench).status == 0x98
@@ -628,9 +631,9 @@ def test_blocks_are_not_written_to_the_ledger_one_by_one(tmp_path: Path, monkeyp
         writes: list[Update] = []
         put = bench.ledger.updates.put
 
-        def counted(changed: Update) -> None:
+        def counted(changed: Update, *happened: Event) -> None:
             writes.append(changed)
-            put(changed)
+            put(changed, *happened)
 
         monkeypatch.setattr(bench.ledger.updates, "put", counted)
         await download(bench, pace=0.5)

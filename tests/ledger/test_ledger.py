@@ -17,15 +17,12 @@ import pytest
 
 from hanctl.errors import Refused
 from hanctl.eui64 import Eui64
-from hanctl.ledger.errors import LedgerError, LedgerTooNew
-from hanctl.ledger.events import (
-    ActivationNotice,
-    DeviceLeft,
-    HubStarted,
-    UpdateCancelled,
-)
+from hanctl.ledger.errors import LedgerError, LedgerFull, LedgerTooNew
+from hanctl.ledger.events import DeviceLeft, HubStarted
 from hanctl.ledger.ledger import Ledger, Recorded
 from hanctl.ledger.records import Device, EndpointRecord, Image, Update
+from hanctl.ledger.update_events import ActivationNotice, UpdateCancelled, UpdateNotified, UpdateVerifying
+from hanctl.ledger.update_states import IllegalTransition, UpdateState
 
 PPMID = Eui64("00:0d:6f:00:0a:90:69:e7")
 IHD = Eui64("00:0d:6f:00:0a:90:69:e8")
@@ -97,8 +94,19 @@ def test_records_come_back_as_they_were_after_reopening(ledger: Ledger, path: Pa
     ledger.devices.put(device)
     ledger.images.put(image)
     update = order(ledger)
-    changed = replace(update, state="holding", offset=500, transferred_at=START + timedelta(minutes=1))
-    ledger.updates.put(changed)
+    changed = replace(
+        update,
+        state="notified",
+        offset=500,
+        notified_at=START + timedelta(minutes=1),
+        activation="at",
+        activate_at=START + timedelta(days=1),
+        requires=(1, 2),
+        steps=("cd" * 32,),
+        allow_downgrade=True,
+        notices=("delivery",),
+    )
+    ledger.updates.put(changed, UpdateNotified(device=PPMID, update=update.id, was="ordered", cause="so"))
     ledger.close()
 
     again = Ledger.open(path, clock)
@@ -123,12 +131,56 @@ def test_one_open_update_per_device(ledger: Ledger) -> None:
     first = order(ledger)
     with pytest.raises(Refused, match=f"already has update {first.id}"):
         order(ledger)
-    ledger.updates.put(replace(first, state="cancelled"))
+    ended = UpdateCancelled(device=PPMID, update=first.id, was="ordered", cause="by command")
+    ledger.updates.put(replace(first, state="cancelled"), ended)
     second = order(ledger)
     assert second.id > first.id
     assert [update.id for update in ledger.updates.all(open_only=True)] == [second.id]
     assert len(ledger.updates.all(device=PPMID)) == 2
     assert ledger.updates.all(device=IHD) == []
+
+
+def test_an_update_goes_only_ways_of_the_table_and_each_is_told(ledger: Ledger) -> None:
+    ledger.devices.put(Device(PPMID, START))
+    update = order(ledger)
+
+    def told(was: UpdateState) -> UpdateVerifying:
+        return UpdateVerifying(device=PPMID, update=update.id, was=was, cause="so")
+
+    wrong: list[tuple[UpdateState, list[UpdateVerifying]]] = [
+        ("activating", [told("ordered")]),
+        ("verifying", []),
+        ("verifying", [told("notified")]),
+        ("holding", [told("ordered")]),
+        ("ordered", [told("ordered")]),
+    ]
+    for state, happened in wrong:
+        with pytest.raises(IllegalTransition):
+            ledger.updates.put(replace(update, state=state), *happened)
+    assert ledger.updates.get(update.id) == update
+    holding = replace(update, state="holding")
+    ledger.updates.put(holding, told("ordered"), told("verifying"))
+    assert ledger.updates.get(update.id) == holding
+
+
+def test_a_full_disk_is_named_leaves_nothing_and_is_told_when_there_is_room(
+    ledger: Ledger, path: Path, clock: HandClock
+) -> None:
+    ledger.record(HubStarted(version="1"))
+    (pages,) = ledger._execute("PRAGMA page_count").fetchone()
+    ledger._execute(f"PRAGMA max_page_count = {pages}")
+    text = "x" * 20_000
+    with pytest.raises(LedgerFull), ledger.transaction():
+        ledger.record(DeviceLeft(device=PPMID))
+        ledger.record(HubStarted(version=text))
+    assert len(ledger.events()) == 1
+    assert ledger.full_since == START
+    clock.time += timedelta(seconds=90)
+    ledger._execute("PRAGMA max_page_count = 1000000")
+    ledger.record(HubStarted(version=text))
+    assert [item.event.type for item in ledger.events()] == ["hub.started", "hub.started", "ledger.stalled"]
+    assert ledger.events()[-1].event.model_dump() == {"seconds": 90}
+    assert ledger.full_since is None
 
 
 def test_a_failed_transaction_leaves_neither_rows_nor_events_nor_tellings(ledger: Ledger) -> None:
@@ -200,7 +252,7 @@ def test_a_failing_subscriber_stops_nobody(ledger: Ledger) -> None:
 def test_events_are_found_by_device_update_type_and_place(ledger: Ledger) -> None:
     ledger.record(HubStarted(version="1"))
     left = ledger.record(DeviceLeft(device=PPMID))
-    cancelled = ledger.record(UpdateCancelled(device=PPMID, update=7))
+    cancelled = ledger.record(UpdateCancelled(device=PPMID, update=7, was="notified", cause="by command"))
     assert [item.id for item in ledger.events(device=PPMID)] == [left.id, cancelled.id]
     assert ledger.events(update=7) == [cancelled]
     assert ledger.events(type="device.left") == [left]
@@ -214,6 +266,8 @@ def test_events_are_found_by_device_update_type_and_place(ledger: Ledger) -> Non
         "level": "info",
         "device": PPMID,
         "update": 7,
+        "was": "notified",
+        "cause": "by command",
     }
 
 
@@ -262,6 +316,9 @@ def test_a_notice_enters_the_outbox_with_its_event(ledger: Ledger, path: Path, c
         device=PPMID,
         update=1,
         device_type="ppmid",
+        outcome="activated",
+        result_code=0,
+        reason=None,
         old_version=1,
         new_version=2,
         file_sha256="ab",

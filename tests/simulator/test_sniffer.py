@@ -14,7 +14,7 @@ from simulator_hub import CODE, NETWORK_KEY, FakeHub, in_virtual_time, spec
 from hanctl import virtual
 from hanctl.crypto.install_code import parse_install_code
 from hanctl.simulator.dongle import SimulatorError
-from hanctl.simulator.medium import ApsFrame
+from hanctl.simulator.medium import BROADCAST_ALL, ApsFrame
 from hanctl.simulator.ota_types import OtaState
 from hanctl.simulator.sniffer.capture import Capture
 
@@ -32,6 +32,8 @@ def frames(pcap: Path) -> list[tuple[float, bytes]]:
         assert length == original and at + 16 + length <= len(content)
         found.append((seconds + microseconds / 1e6, content[at + 16 : at + 16 + length]))
         at += 16 + length
+    times = [time for time, _ in found]
+    assert times == sorted(set(times))
     return found
 
 
@@ -111,6 +113,22 @@ async def test_a_sleepy_child_polls_for_each_frame(tmp_path: Path) -> None:
     assert kinds(pcap, before) == [COMMAND, ACK, DATA, ACK, DATA, ACK, COMMAND, ACK]
     pending = [bool(frame[0] & 0x10) for _, frame in frames(pcap)[before:] if frame[0] & 0x07 == ACK]
     assert pending == [True, False, False, False]
+
+
+@in_virtual_time
+async def test_a_broadcast_held_for_a_sleepy_child_is_the_same_frame_again(tmp_path: Path) -> None:
+    hub = quiet(sleepy=True, poll_interval_s=2.0)
+    capture(hub, tmp_path)
+    await joined(hub)
+    pcap = tmp_path / "air.pcap"
+    before = len(frames(pcap))
+    everybody = ApsFrame(0, BROADCAST_ALL, 0x0109, 0x0800, 1, 9, 1, b"everybody")
+    assert hub.stack.send(everybody, lambda _: None) is None
+    await asyncio.sleep(3)
+    to_all, to_child = [frame for _, frame in frames(pcap)[before:] if frame[0] & 0x07 == DATA]
+    assert to_all[5:7] == b"\xff\xff" and to_child[5:7] == (hub.device.nwk or 0).to_bytes(2, "little")
+    # The network header: addresses, radius and number.
+    assert to_all[9:17] == to_child[9:17]
 
 
 @pytest.mark.parametrize(("size", "encrypted", "length"), [(81, False, 126), (82, False, 127), (73, True, 127)])

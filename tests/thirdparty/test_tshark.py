@@ -308,6 +308,15 @@ def test_long_messages_are_put_together_again(encrypted: bool, kind: type[Medium
         (str(len(payload)), "ZCL Tunneling: Transfer Data")
     ] * 2
     assert {source for source, *_ in whole} > {"0x0000"}
-    blocks = seen.rows("zbee_aps.fragmentation", "zbee_aps.type", "zbee_aps.security")
-    # Each is acknowledged, under the same security.
-    assert sorted(blocks) == sorted([(kind, str(int(encrypted))) for kind in ("0x00", "0x02") for _ in range(8)])
+    fields = ("zbee_nwk.src", "zbee_nwk.dst", "zbee_aps.counter", "zbee_aps.type", "zbee_aps.security")
+    blocks = seen.rows("zbee_aps.fragmentation", *fields, "zbee_aps.fragmentation", "zbee_aps.block")
+    # The first has the total in place of its number. Each is acknowledged by its number, under the same security.
+    sent = [(source, receiver, *rest) for source, receiver, counter, kind, *rest in blocks if kind == "0x00"]
+    acknowledged = [(receiver, source, *rest) for source, receiver, counter, kind, *rest in blocks if kind == "0x02"]
+    count = 4
+    assert sorted(sent) == sorted(
+        (source, receiver, str(int(encrypted)), "0x02" if number else "0x01", str(number or count))
+        for source, receiver in {row[:2] for row in sent}
+        for number in range(count)
+    )
+    assert sorted(acknowledged) == sorted((*row[:4], "0" if row[3] == "0x01" else row[4]) for row in sent)

@@ -42,7 +42,7 @@ DEVICES: list[dict[str, Any]] = VECTORS["test_devices"]
 SUITE_2_DEVICE = DEVICES[2]
 
 
-def octets(device: dict[str, Any]) -> dict[str, bytes]:
+def octets(device: dict[str, Any]) -> dict[str, Any]:
     return {
         "certificate": bytes.fromhex(device["cert"]),
         "private_key": bytes.fromhex(device["private_key"]),

@@ -1,0 +1,122 @@
+"""Routes of updates."""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Annotated
+
+from fastapi import APIRouter, Path
+
+from hanctl.api.models import (
+    MAX_ID,
+    ActivationOrder,
+    NoticeView,
+    OrderForMany,
+    OutcomeView,
+    ReportView,
+    UpdateOrder,
+    UpdateView,
+    update_view,
+)
+from hanctl.errors import InvalidInput, NotFound
+from hanctl.eui64 import parse_eui64
+from hanctl.firmware.service import Outcome
+from hanctl.ledger.records import Update
+from hanctl.notices import NOTICE_TYPES
+
+if TYPE_CHECKING:
+    from hanctl.daemon import Daemon
+
+UpdateId = Annotated[int, Path(ge=1, le=MAX_ID)]
+
+
+def router(daemon: Daemon) -> APIRouter:
+    routes = APIRouter()
+
+    def view(update: Update) -> UpdateView:
+        return update_view(update, daemon.updates.progress(update.id))
+
+    def outcome(one: Outcome) -> OutcomeView:
+        verdict = one.verdict
+        return OutcomeView(
+            device=verdict.device,
+            accepted=verdict.accepted,
+            reason=verdict.reason,
+            hint=verdict.hint,
+            versions=[image.file_version for image in verdict.steps],
+            supersedes=verdict.supersedes,
+            remarks=list(verdict.remarks),
+            update=None if one.update is None else view(one.update),
+        )
+
+    def found(number: int) -> Update:
+        update = daemon.ledger.updates.get(number)
+        if update is None:
+            raise NotFound(f"there is no update {number}", "see: hanctl update list")
+        return update
+
+    @routes.get("/updates")
+    async def updates(device: str | None = None, open_only: bool = False) -> list[UpdateView]:
+        address = None if device is None else parse_eui64(device)
+        return [view(update) for update in daemon.ledger.updates.all(device=address, open_only=open_only)]
+
+    @routes.post("/updates", status_code=HTTPStatus.CREATED)
+    async def order(order: UpdateOrder) -> UpdateView:
+        """Order an update of one device; where it does not fit, that is an error."""
+        (one,) = daemon.updates.order([parse_eui64(order.device)], order.order())
+        return view(one.ordered())
+
+    @routes.post("/orders", status_code=HTTPStatus.CREATED)
+    async def order_many(order: OrderForMany) -> list[OutcomeView]:
+        """Order an update of several devices: each is answered for itself, and one does not hold another."""
+        if (order.devices is None) == (order.match is None):
+            raise InvalidInput("it is not said which devices are meant", "give either devices or match")
+        if order.match is not None:
+            devices = daemon.updates.matching(order.match.match())
+        else:
+            devices = [parse_eui64(device) for device in order.devices or ()]
+        return [outcome(one) for one in daemon.updates.order(devices, order.order(), dry_run=order.dry_run)]
+
+    @routes.get("/updates/{number}")
+    async def update(number: UpdateId) -> UpdateView:
+        return view(found(number))
+
+    @routes.get("/updates/{number}/report")
+    async def report(number: UpdateId) -> ReportView:
+        """The whole story of one update: order, events with their causes, notices, image and device."""
+        update = found(number)
+        device = daemon.ledger.devices.get(update.device)
+        assert device is not None  # the ledger keeps every device an update refers to
+        events = daemon.ledger.events(update=number)
+        notices = [one for one in events if one.event.type in NOTICE_TYPES]
+        delivered = {one.id: daemon.ledger.outbox.get(one.id) for one in notices}
+        return ReportView(
+            update=view(update),
+            device=device,
+            image=daemon.ledger.images.get(update.file_sha256),
+            chain=[one.id for one in daemon.ledger.updates.chain(update)],
+            events=[one.as_dict() for one in events],
+            notices=[
+                NoticeView(
+                    event=one.as_dict(), delivered_at=None if (n := delivered[one.id]) is None else n.delivered_at
+                )
+                for one in notices
+            ],
+        )
+
+    @routes.post("/updates/{number}/activate")
+    async def activate(number: UpdateId, order: ActivationOrder | None = None) -> UpdateView:
+        """Release a holding update. Still "holding" in the answer: the device is told as soon as it can be reached."""
+        given = order or ActivationOrder(manufacturer_image_sha256=None)
+        return view(
+            await daemon.updates.activate(
+                number, manufacturer_image_sha256=given.manufacturer_image_sha256, at=given.at
+            )
+        )
+
+    @routes.post("/updates/{number}/cancel")
+    async def cancel(number: UpdateId) -> UpdateView:
+        """Cancel an update. "in_doubt" in the answer: whether its device has the activation command is found out."""
+        return view(daemon.updates.cancel(number))
+
+    return routes

@@ -1,0 +1,97 @@
+"""What a device's Default Response says: to the activation command (Upgrade End Response), or to the offer of an image.
+
+Pure. It may come before the acknowledgement of the command, and in answer to a poll's as well. Source: comms_hub.md
+§0, §1.7.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from hanctl.firmware import lifecycle
+from hanctl.firmware.gates import OUT_OF_BAND
+from hanctl.firmware.lifecycle import Step
+from hanctl.han.cluster import Status
+from hanctl.ledger.records import Device, Update
+from hanctl.ledger.update_events import UpdateActivationChanged, UpdateReleaseAnswered
+
+_MEANING = {
+    Status.FAILURE: "it counts down already, and takes no other word",
+    Status.NOT_AUTHORIZED: "it is activated out of band only",
+    Status.INVALID_VALUE: "it holds another image",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What the update is from now on; ``device``: its record, where that changed."""
+
+    step: Step
+    device: Device | None = None
+
+
+def offer_answered(update: Update, device: Device, status: int, now: datetime) -> Answer | None:
+    """What a device's answer to Query Next Image Response changes: it says which images it will not fetch."""
+    if update.state not in {"ordered", "notified"} or status not in _WILL_NOT_FETCH:
+        return None
+    return Answer(
+        lifecycle.failed(
+            update, now, device.device_type, _WILL_NOT_FETCH[status], refused=True, reason="image discarded"
+        )
+    )
+
+
+def release_answered(update: Update, device: Device, status: int, now: datetime) -> Answer | None:
+    """What the answer changes; None: it is as was to be expected."""
+    told = update.state in {"activating", "in_doubt"} or (
+        update.state == "holding" and update.release_tried_at is not None
+    )
+    if status == Status.SUCCESS or not told:
+        return None
+    meaning = _MEANING.get(Status(status), "it gives no reason") if status in _STATUSES else "it gives no reason"
+    here = Step(
+        update,
+        (UpdateReleaseAnswered(device=update.device, update=update.id, status=status, meaning=meaning),),
+    )
+    if status == Status.NOT_AUTHORIZED:
+        return Answer(_out_of_band(here), replace(device, activation_policy=OUT_OF_BAND))
+    if status == Status.INVALID_VALUE:
+        cause = "the device holds another image than the one that is to be activated (INVALID_VALUE)"
+        return Answer(here.then(lifecycle.failed, now, device.device_type, cause))
+    if status == Status.FAILURE:
+        return Answer(_counting(here, now))
+    if update.state == "activating":
+        cause = f"the device refused the activation command with status 0x{status:02x}; it is told at its next poll"
+        return Answer(here.then(lifecycle.move, "holding", cause, activated_at=None))
+    return Answer(here)
+
+
+def _out_of_band(here: Step) -> Step:
+    update = here.update
+    if update.activation != "by-device":
+        changed = UpdateActivationChanged(
+            device=update.device,
+            update=update.id,
+            activation="by-device",
+            cause="the device refused the activation command: it is activated out of band only (NOT_AUTHORIZED)",
+        )
+        here = Step(replace(update, activation="by-device"), (*here.events, changed))
+    if update.state != "holding":
+        here = here.then(lifecycle.move, "holding", "the device is activated out of band only", activated_at=None)
+    return here
+
+
+def _counting(here: Step, now: datetime) -> Step:
+    """Its countdown cannot be stopped (trap 3): whatever was wanted, it will activate."""
+    if here.update.state == "activating":
+        return here
+    here = Step(replace(here.update, cancel_asked_at=None), here.events)
+    return here.then(lifecycle.activating, now, "the device counts down already (FAILURE)")
+
+
+_WILL_NOT_FETCH: dict[int, str] = {
+    Status.INSUFFICIENT_SPACE: "the device has no room for the image (INSUFFICIENT_SPACE)",
+    Status.INVALID_FIELD: "the device says that the image is not for it (INVALID_FIELD)",
+}
+_STATUSES = frozenset(int(status) for status in Status)

@@ -1,0 +1,89 @@
+"""Asking the user, on the device's own display, to plug it in (F5), and taking that back."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import structlog
+
+from hanctl.errors import HanctlError
+from hanctl.eui64 import Eui64
+from hanctl.firmware.link import HanLink
+from hanctl.firmware.open_updates import OpenUpdates, Session
+from hanctl.han.clusters.messaging import CANCEL_MESSAGE, DISPLAY_MESSAGE, Message, MessagingServer
+from hanctl.han.interview import endpoint_with
+from hanctl.ledger.ledger import Ledger
+from hanctl.ledger.records import Update
+from hanctl.ledger.update_events import MessageConfirmed, MessageShown, MessageWithdrawn
+from hanctl.ledger.update_states import OPEN_STATES
+from hanctl.radio.endpoints import MESSAGING
+
+log = structlog.get_logger()
+
+TEXT = "Please plug in"
+
+
+class Displays:
+    """One message for each update that waits for mains power; its number is the update's.
+
+    ``Update.message`` is written before the message is sent, and taken away when the display took the cancellation.
+    """
+
+    def __init__(self, ledger: Ledger, han: HanLink, updates: OpenUpdates) -> None:
+        self._ledger = ledger
+        self._han = han
+        self._updates = updates
+        self.server = MessagingServer(self._active, self._confirmed)
+
+    async def ask(self, session: Session) -> None:
+        """Show the message, unless the display has it."""
+        update = session.update
+        if update.message is None:
+            self._updates.change(session, replace(update, message=update.id))
+        elif self._ledger.events(update=update.id, type=MessageShown.type):
+            return
+        message = Message(update.id, TEXT)
+        if await self._send(update.device, DISPLAY_MESSAGE, message.display()):
+            self._ledger.record(
+                MessageShown(device=update.device, update=update.id, message=message.id, text=message.text)
+            )
+
+    async def withdraw(self, update: Update) -> bool:
+        """Take the message of this update from the display; True where it is gone."""
+        if update.message is None:
+            return True
+        # A device without Messaging never showed it.
+        device = self._ledger.devices.get(update.device)
+        shows = device is not None and endpoint_with(device.endpoints, MESSAGING, client_side=True) is not None
+        if shows and not await self._send(update.device, CANCEL_MESSAGE, Message(update.message, TEXT).cancel()):
+            return False
+        withdrawn = MessageWithdrawn(device=update.device, update=update.id, message=update.message)
+        session = self._updates.get(update.id)
+        if session is not None:
+            self._updates.change(session, replace(session.update, message=None), withdrawn)
+        else:
+            with self._ledger.transaction():
+                self._ledger.updates.put(replace(update, message=None))
+                self._ledger.record(withdrawn)
+        return True
+
+    def left_over(self) -> list[Update]:
+        """Updates that are over while their message is still on a display."""
+        return [update for update in self._ledger.updates.with_message() if update.state not in OPEN_STATES]
+
+    async def _send(self, device: Eui64, command: int, payload: bytes) -> bool:
+        try:
+            await self._han.send_command(device, cluster=MESSAGING, command=command, payload=payload)
+        except HanctlError as error:
+            log.info("a message did not reach the display", device=device, reason=str(error))
+            return False
+        return True
+
+    def _active(self, device: Eui64) -> Message | None:
+        session = self._updates.of(device)
+        if session is None or session.update.message is None:
+            return None
+        return Message(session.update.message, TEXT)
+
+    def _confirmed(self, device: Eui64, message: int) -> None:
+        self._ledger.record(MessageConfirmed(device=device, message=message))

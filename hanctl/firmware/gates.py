@@ -1,0 +1,85 @@
+"""What an update has to wait for by its order: windows, a date, a command, power. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime, tzinfo
+from typing import Literal
+from zoneinfo import ZoneInfo
+
+from hanctl.firmware import power
+from hanctl.firmware.windows import parse_window
+from hanctl.han.clusters.time import LOCAL_ZONE
+from hanctl.ledger.records import Device, Update
+
+OUT_OF_BAND = 1
+"""UpgradeActivationPolicy of a device that the hub may not activate (comms_hub.md §1.4)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """What is configured: local time, and the battery level from which a device may be updated without mains."""
+
+    zone: tzinfo = field(default_factory=lambda: ZoneInfo(LOCAL_ZONE))
+    battery_percent: float = 50.0
+
+
+@dataclass(frozen=True, slots=True)
+class Wait:
+    """Why not now, for a sentence that begins "waits for"; ``until``: when that ends by itself."""
+
+    kind: Literal["window", "date", "command", "device", "power", "doubt"]
+    text: str
+    until: datetime | None = None
+
+
+def transfer(update: Update, device: Device | None, now: datetime, rules: Rules) -> Wait | None:
+    """Why the device may not fetch the image now; None: it may. What has begun is not stopped for want of power."""
+    begun = update.state not in {"ordered", "notified"}
+    if not begun and not update.ignore_power and (low := _low(device, rules)):
+        return low
+    return _closed(update.transfer_window, "transfer", now, rules)
+
+
+def release(update: Update, device: Device | None, now: datetime, rules: Rules) -> Wait | None:
+    """Why the device may not be told to activate the image now; None: it may."""
+    if update.cancel_asked_at is not None:
+        return Wait("doubt", "the device: whether it took the activation command, before the update was cancelled")
+    if update.activation == "by-device" or (device is not None and device.activation_policy == OUT_OF_BAND):
+        return Wait("device", "the device to activate the image: it does so by itself, or somebody has to do it there")
+    if update.released_at is None:
+        if update.activation == "hold":
+            return Wait("command", f"the activation command: hanctl update activate {update.id}")
+        if update.activation == "at" and update.activate_at is not None and now < update.activate_at:
+            return Wait("date", f"its date, {local_text(update.activate_at, rules.zone)}", update.activate_at)
+    if not update.ignore_power and (low := _low(device, rules)):
+        return low
+    return _closed(update.window, "activation", now, rules)
+
+
+def due_cause(update: Update) -> str:
+    """Why the device is told to activate, when nothing stands against it."""
+    if update.activation == "now":
+        return "it was ordered to be activated at once"
+    return "its date has come" if update.activation == "at" else "by command"
+
+
+def local_text(moment: datetime, zone: tzinfo) -> str:
+    """A moment in local time, to the minute."""
+    return moment.astimezone(zone).strftime("%Y-%m-%d %H:%M %Z")
+
+
+def _closed(window: str | None, what: str, now: datetime, rules: Rules) -> Wait | None:
+    if window is None:
+        return None
+    opens = parse_window(window).opens(now, rules.zone)
+    if opens <= now:
+        return None
+    return Wait("window", f"its {what} window, {window}: it opens {local_text(opens, rules.zone)}", opens)
+
+
+def _low(device: Device | None, rules: Rules) -> Wait | None:
+    if device is None or power.power_of(device, rules.battery_percent) != "low":
+        return None
+    wanted = f"{rules.battery_percent:g} %"
+    return Wait("power", f"mains power: the device is {power.in_words(device)}, and {wanted} is wanted")

@@ -1,0 +1,52 @@
+"""Images in the store and in the ledger, together."""
+
+from __future__ import annotations
+
+from hanctl.errors import Refused
+from hanctl.firmware.image import FormChoice
+from hanctl.firmware.open_updates import OpenUpdates
+from hanctl.firmware.store import FirmwareStore
+from hanctl.ledger.image_events import ImageRemoved
+from hanctl.ledger.ledger import Ledger
+from hanctl.ledger.records import Image
+
+
+class Images:
+    """What may be ordered."""
+
+    def __init__(self, ledger: Ledger, store: FirmwareStore, updates: OpenUpdates) -> None:
+        self._ledger = ledger
+        self._store = store
+        self._updates = updates
+
+    def add(self, data: bytes, *, form: FormChoice = "auto", name: str, requires: tuple[int, ...] = ()) -> Image:
+        """Add an image to the store and the ledger; again is no error. Raises as ``FirmwareStore.add``."""
+        image = self._store.add(data, form=form, name=name, requires=requires)
+        with self._ledger.transaction():
+            self.note(image)
+        return image
+
+    def remove(self, file_sha256: str) -> Image:
+        """Remove an image. Raises as ``FirmwareStore.remove``, and Refused where an open update needs it."""
+        image = self._store.get(file_sha256)
+        update = self._updates.uses(image.file_sha256)
+        if update is not None:
+            raise Refused(
+                f"update {update.id} of device {update.device} needs this image",
+                f"wait for it, or cancel it: hanctl update cancel {update.id}",
+            )
+        self._store.remove(image.file_sha256)
+        with self._ledger.transaction():
+            self._ledger.images.remove(image.file_sha256)
+            self._ledger.record(ImageRemoved(file_sha256=image.file_sha256))
+        return image
+
+    def note(self, image: Image) -> None:
+        """Put an image of the store on record as it is there, inside a transaction."""
+        known = self._ledger.images.get(image.file_sha256)
+        if known != image:
+            self._ledger.images.put(image)
+        if known is not None:
+            return
+        for event in self._store.added(image):
+            self._ledger.record(event)

@@ -1,0 +1,170 @@
+"""Steps in the life of an update: pure functions from the update to what it is next, and what is to be told of it.
+
+Which steps there are, ``ledger.update_states`` says; each is an event with its cause, and the stage notices go with it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any
+
+from hanctl.firmware import stage_notices
+from hanctl.firmware.stage_notices import Reason, Told
+from hanctl.ledger import update_events as events
+from hanctl.ledger.event import Event
+from hanctl.ledger.records import Update
+from hanctl.ledger.rows import time_text
+from hanctl.ledger.update_states import UpdateState, check
+
+_EVENTS: dict[UpdateState, type[Event]] = {
+    "ordered": events.UpdatePostponed,
+    "notified": events.UpdateNotified,
+    "transferring": events.UpdateTransferring,
+    "verifying": events.UpdateVerifying,
+    "holding": events.UpdateHolding,
+    "activating": events.UpdateActivating,
+    "in_doubt": events.UpdateInDoubt,
+    "confirmed": events.UpdateConfirmed,
+    "failed": events.UpdateFailed,
+    "refused": events.UpdateRefused,
+    "cancelled": events.UpdateCancelled,
+    "superseded": events.UpdateSuperseded,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """The update as it is from now on, and what happened on the way."""
+
+    update: Update
+    events: tuple[Event, ...] = ()
+
+    def then(self, step: Callable[..., Step], *arguments: Any, **named: Any) -> Step:
+        """A further step, from where this one led."""
+        following = step(self.update, *arguments, **named)
+        return Step(following.update, self.events + following.events)
+
+    def noted(self, told: Told) -> Step:
+        """With a stage notice, where that was not told before."""
+        update, notices = told
+        return Step(update, self.events + notices)
+
+
+def move(update: Update, to: UpdateState, cause: str, *, extra: dict[str, Any] | None = None, **changes: Any) -> Step:
+    """Go to another state; ``changes`` are of the update's fields, ``extra`` are fields of the event.
+
+    Raises IllegalTransition.
+    """
+    check(update.state, to)
+    event = _EVENTS[to].model_validate(
+        {"device": update.device, "update": update.id, "was": update.state, "cause": cause, **(extra or {})}
+    )
+    return Step(replace(update, state=to, **changes), (event,))
+
+
+def transferring(update: Update, offset: int, now: datetime, cause: str) -> Step:
+    """The device fetches the image, or fetches it anew: what it did before with an earlier copy counts no more."""
+    return move(
+        update,
+        "transferring",
+        cause,
+        extra={"offset": offset, "size": update.size},
+        offset=offset,
+        transfer_started_at=update.transfer_started_at or now,
+        transferred_at=None,
+        activated_at=None,
+        release_tried_at=None,
+    )
+
+
+def verifying(update: Update, cause: str) -> Step:
+    """The device has every byte."""
+    return move(update, "verifying", cause, offset=update.size)
+
+
+def found_good(update: Update, now: datetime, device_type: str) -> Step:
+    """The device says that the image is good: it holds it, until it is told to activate it."""
+    here = Step(update)
+    if update.state != "verifying":
+        here = here.then(verifying, "the device says that it has the image")
+    transferred = events.UpdateTransferred(device=update.device, update=update.id, bytes=update.size)
+    here = Step(replace(here.update, transferred_at=now, offset=update.size), (*here.events, transferred))
+    return here.noted(stage_notices.transferred(here.update, device_type))
+
+
+def released(update: Update, now: datetime, cause: str) -> Step:
+    """From now on the device is to be told to activate the image."""
+    if update.released_at is not None:
+        return Step(update)
+    event = events.UpdateReleased(device=update.device, update=update.id, cause=cause)
+    return Step(replace(update, released_at=now), (event,))
+
+
+def activating(update: Update, now: datetime, cause: str) -> Step:
+    """The device was told to activate the image."""
+    return move(
+        update,
+        "activating",
+        cause,
+        released_at=update.released_at or now,
+        release_tried_at=update.release_tried_at or now,
+        activated_at=now,
+    )
+
+
+def confirmed(update: Update, now: datetime, device_type: str, by: str) -> Step:
+    """The device runs the ordered version, as ``by`` shows."""
+    here = move(
+        update,
+        "confirmed",
+        by,
+        extra={"old_version": update.old_version, "new_version": update.file_version},
+        offset=update.size,
+        ended_at=now,
+    )
+    # A device may activate what it has before it has said that it is good, for want of answers.
+    here = here.noted(stage_notices.transferred(here.update, device_type, why="the device runs the image"))
+    return here.noted(stage_notices.activated(here.update, device_type, now, by))
+
+
+def failed(
+    update: Update,
+    now: datetime,
+    device_type: str,
+    cause: str,
+    *,
+    refused: bool = False,
+    reason: Reason = "file transfer failure",
+) -> Step:
+    """The update ends without success; ``refused``: by the device's own verdict on the image."""
+    here = move(update, "refused" if refused else "failed", cause, ended_at=now, reason=cause)
+    if "transfer" in update.notices:
+        return here.noted(stage_notices.not_activated(here.update, device_type, cause))
+    return here.noted(stage_notices.transferred(here.update, device_type, reason, cause))
+
+
+def cancelled(update: Update, now: datetime, cause: str) -> Step:
+    """A service user ends the update."""
+    return move(update, "cancelled", cause, ended_at=now, reason=cause)
+
+
+def superseded(update: Update, by: int, now: datetime) -> Step:
+    """Another update takes its place."""
+    cause = f"update {by} took its place"
+    return move(update, "superseded", cause, extra={"by": by}, ended_at=now, reason=cause)
+
+
+def ordered_event(update: Update, cause: str) -> Event:
+    """How an update begins."""
+    return events.UpdateOrdered(
+        device=update.device,
+        update=update.id,
+        file_sha256=update.file_sha256,
+        file_version=update.file_version,
+        activation=update.activation,
+        activate_at=time_text(update.activate_at) if update.activate_at else None,
+        follows=update.follows,
+        cause=cause,
+    )

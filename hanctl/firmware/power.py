@@ -1,0 +1,32 @@
+"""Whether a device has power enough for an update (F5), from what it told of itself."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from hanctl.ledger.records import Device
+
+Power = Literal["mains", "battery", "low", "unknown"]
+
+
+def power_of(device: Device, wanted_percent: float) -> Power:
+    """``battery``: it runs on one that has at least ``wanted_percent`` left; ``low``: on one that has less.
+
+    ``unknown``: it does not say what it runs on, or how full its battery is.
+    """
+    source = device.power_source
+    if source is None or source.startswith("unknown"):
+        return "unknown"
+    if not source.startswith("battery"):
+        return "mains"
+    if device.battery_percent is None:
+        return "unknown"
+    return "battery" if device.battery_percent >= wanted_percent else "low"
+
+
+def in_words(device: Device) -> str:
+    """The device's power for a sentence: "on battery, 30 %"."""
+    if device.power_source is None:
+        return "its power source is unknown"
+    level = "" if device.battery_percent is None else f", {device.battery_percent:g} %"
+    return f"on {device.power_source}{level}"

@@ -1,0 +1,114 @@
+"""What a device is found to run, and what that says of its update (F7). Pure.
+
+Evidence: CurrentFileVersion, and ImageUpgradeStatus where the device tells it. Source: comms_hub.md §1.4, §1.7.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from hanctl.firmware import decisions, lifecycle
+from hanctl.firmware.lifecycle import Step
+from hanctl.ledger.records import Update
+
+NORMAL, WAITING, COUNTING_DOWN, OUT_OF_BAND = 0, 3, 4, 6
+"""ImageUpgradeStatus: no image, one that waits for the word to activate it, one that is about to be."""
+_WAITING = frozenset({WAITING, OUT_OF_BAND})
+
+DOUBT_AFTER = timedelta(hours=1)
+"""A device told to activate does so within seconds, and no client waits longer than an hour (comms_hub.md §1.7)."""
+
+SETTLED_AFTER = timedelta(seconds=60)
+"""An activation command still under way is with its device by then, and the grace of three seconds is over (§1.7)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """The running version, ImageUpgradeStatus where it says something, and how it was learnt: "version read back".
+
+    A device that has just started tells NORMAL though it may have an image that it will verify again (§1.7, resume).
+    """
+
+    version: int
+    status: int | None
+    how: str
+
+
+def reconcile(update: Update, found: Finding, now: datetime, device_type: str, activations: int) -> Step | None:
+    """What the update is next, by what the device runs; None: that says nothing new.
+
+    ``activations``: how often the device was told to activate the image.
+    """
+    if found.version == update.file_version:
+        return _runs_it(update, found, now, device_type)
+    runs = f"the device runs 0x{found.version:08x}"
+    if update.state in {"activating", "in_doubt"} and update.old_version not in (None, found.version):
+        return lifecycle.failed(update, now, device_type, f"{runs}, neither what it ran before nor what was ordered")
+    match update.state:
+        case "holding" if found.status == NORMAL:
+            return lifecycle.move(update, "ordered", f"{runs} and has no image any more: it is asked anew")
+        case "activating" if found.status == NORMAL:
+            return _not_activated(update, runs, now, device_type, activations, found)
+        case "in_doubt" if update.cancel_asked_at is not None:
+            return _cancelled_or_not(update, runs, found, now)
+        case "in_doubt":
+            return _doubt_over(update, runs, found, now, device_type, activations)
+    return None
+
+
+def _runs_it(update: Update, found: Finding, now: datetime, device_type: str) -> Step | None:
+    if update.state in {"ordered", "notified"} and "transfer" not in update.notices:
+        if update.allow_reinstall:
+            return None
+        reason = f"the device runs version 0x{update.file_version:08x} already; nothing was transferred"
+        return lifecycle.failed(update, now, device_type, reason)
+    if update.old_version == update.file_version:
+        # The same version once more shows nothing by itself: the device must be done with the image as well.
+        told = update.activated_at is not None and now - update.activated_at >= SETTLED_AFTER
+        done = found.status == NORMAL or (found.status is None and told)
+        if update.state not in {"activating", "in_doubt"} or not done:
+            return None
+    return lifecycle.confirmed(update, now, device_type, found.how)
+
+
+def _not_activated(
+    update: Update, runs: str, now: datetime, device_type: str, activations: int, found: Finding
+) -> Step:
+    """It was told to, and has neither the image nor the version."""
+    if activations >= decisions.ACTIVATIONS:
+        return lifecycle.failed(update, now, device_type, decisions.activated_in_vain(activations, found.version))
+    return lifecycle.move(update, "ordered", f"{runs} and has no image any more: it is asked anew")
+
+
+def _cancelled_or_not(update: Update, runs: str, found: Finding, now: datetime) -> Step | None:
+    if found.status == COUNTING_DOWN:
+        return lifecycle.move(
+            update, "activating", "the device counts down: the cancellation came too late", cancel_asked_at=None
+        )
+    assert update.cancel_asked_at is not None
+    if now - update.cancel_asked_at < SETTLED_AFTER:
+        return None
+    return lifecycle.cancelled(update, now, f"{runs}: the activation command did not reach it")
+
+
+def _doubt_over(
+    update: Update, runs: str, found: Finding, now: datetime, device_type: str, activations: int
+) -> Step | None:
+    if found.status == COUNTING_DOWN:
+        return lifecycle.activating(update, now, "the device counts down")
+    if found.status in _WAITING or (found.status is None and update.release_tried_at is None):
+        return lifecycle.move(update, "holding", f"{runs}, and waits for the word to activate", activated_at=None)
+    if found.status is None:
+        return None
+    return _not_activated(update, runs, now, device_type, activations, found)
+
+
+def doubt(update: Update, now: datetime) -> Step | None:
+    """Where a device that was told to activate has not been seen to run the image for too long."""
+    told = update.activated_at
+    if update.state != "activating" or told is None or now - told < DOUBT_AFTER:
+        return None
+    return lifecycle.move(
+        update, "in_doubt", "an hour after it was told to activate, the device was not seen to run it"
+    )

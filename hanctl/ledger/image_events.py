@@ -1,0 +1,44 @@
+"""The events of images in the firmware store. As in ``events``, names are an interface."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from hanctl.ledger.event import Event, event
+
+Signature = Literal["verified", "unsigned", "unchecked", "invalid"]
+
+
+@event
+class ImageAdded(Event):
+    """An image was added to the firmware store; ``signer``: who says to have signed it, true only where verified."""
+
+    type = "image.added"
+    file_sha256: str
+    manufacturer_image_sha256: str | None
+    form: str
+    manufacturer_code: int
+    image_type: int
+    file_version: int
+    size: int
+    signature: Signature | None = None
+    signer: str | None = None
+
+
+@event
+class ImageUnverified(Event):
+    """An image was added although its signature is wrong, or not one that the hub was configured to expect."""
+
+    type = "image.unverified"
+    level = "warning"
+    file_sha256: str
+    signature: Signature
+    reason: str
+
+
+@event
+class ImageRemoved(Event):
+    """An image was removed from the firmware store."""
+
+    type = "image.removed"
+    file_sha256: str

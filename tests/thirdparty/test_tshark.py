@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import random
 import re
 import subprocess
@@ -19,13 +20,14 @@ from hanctl.eui64 import Eui64, parse_eui64
 from hanctl.firmware.build import Fields, build
 from hanctl.han.security import RULES
 from hanctl.hil.bench import Bench
+from hanctl.simulator.air.medium import RealMedium
 from hanctl.simulator.device import SimulatedDevice
 from hanctl.simulator.device_spec import DeviceSpec
 from hanctl.simulator.medium import ApsFrame, Medium
 from hanctl.simulator.sniffer.capture import Capture
 from hanctl.simulator.stack import Stack
 from hanctl.simulator.trust_centre import Network
-from hanctl.simulator.world import DONGLE_EUI64
+from hanctl.simulator.world import DONGLE_EUI64, Air
 from hanctl.trust.authority import BenchAuthority
 from hanctl.trust.credentials import Credentials, save_credentials
 
@@ -119,7 +121,7 @@ def check_key_establishment(seen: Dissection, devices: int) -> None:
 class Rig:
     """A hub with a certificate, and three devices that have one too."""
 
-    def __init__(self, directory: Path, radio: Radio) -> None:
+    def __init__(self, directory: Path, radio: Radio, air: Air = "ideal") -> None:
         authority = BenchAuthority.create()
         save_credentials(directory / "hub.json", authority.issue(DONGLE_EUI64[radio], valid_from=0))
 
@@ -138,6 +140,7 @@ class Rig:
             ],
             radio=radio,
             sections={"trust": {"certificate": str(directory / "hub.json")}},
+            air=air,
         )
 
     async def until(self, condition: Callable[[], bool]) -> None:
@@ -219,6 +222,37 @@ def test_devices_get_a_key_with_each_other(han: Path) -> None:
 
 
 @pytest.mark.parametrize("radio", ["ezsp", "znp"])
+def test_on_real_air_frames_have_their_times(radio: Radio, tmp_path: Path) -> None:
+    require_tshark()
+
+    async def main() -> None:
+        rig = Rig(tmp_path, radio, air="real")
+        rig.bench.capture(tmp_path / "han.pcap")
+        try:
+            await rig.play()
+        finally:
+            await rig.bench.close()
+
+    virtual.run(main())
+    seen = Dissection(tmp_path / "han.pcap")
+    assert seen.told("_ws.malformed || _ws.expert || wpan.fcs_ok == 0 || frame.len > 127") == []
+    assert seen.told("zbee_sec.encrypted_payload") == []
+    check_key_establishment(seen, devices=3)
+    # Every frame of the application is acknowledged 192 us after its last bit, or not at all.
+    fields = ("frame.time_epoch", "frame.len", "wpan.frame_type", "wpan.seq_no", "wpan.ack_request", "zbee_aps.profile")
+    rows = [
+        (round(float(at) * 1e6), int(length), int(kind, 0), number, wanted in ("1", "True"), profile)
+        for at, length, kind, number, wanted, profile in seen.rows("wpan", *fields)
+    ]
+    gaps = [
+        (later[0] - earlier[0] - (6 + earlier[1]) * 32, later[3] == earlier[3])
+        for earlier, later in itertools.pairwise(rows)
+        if earlier[4] and earlier[5] and later[2] == 2
+    ]
+    assert len(gaps) > 100 and set(gaps) == {(192, True)}
+
+
+@pytest.mark.parametrize("radio", ["ezsp", "znp"])
 def test_the_demo_is_what_a_sniffer_would_see(radio: str, tmp_path: Path) -> None:
     require_tshark()
     pcap = tmp_path / "demo.pcap"
@@ -238,13 +272,14 @@ def test_the_demo_is_what_a_sniffer_would_see(radio: str, tmp_path: Path) -> Non
     assert "ZCL OTA: Image Block Request" in done.stdout
 
 
+@pytest.mark.parametrize("kind", [Medium, RealMedium])
 @pytest.mark.parametrize("encrypted", [False, True])
-def test_long_messages_are_put_together_again(encrypted: bool, tmp_path: Path) -> None:
+def test_long_messages_are_put_together_again(encrypted: bool, kind: type[Medium], tmp_path: Path) -> None:
     require_tshark()
     payload = b"\x11\x07\x02\x01\x00" + random.Random(5).randbytes(240)
 
     async def main() -> None:
-        medium = Medium(random.Random(1))
+        medium = kind(random.Random(1))
         stack = Stack(DONGLE_EUI64["znp"], medium)
         stack.power_on()
         stack.form(Network(15, 0x1234, bytes(range(8)), bytes(range(16))))

@@ -117,6 +117,24 @@ class JoinSection(Section):
     )
 
 
+class OtaSection(Section):
+    """``[ota]``: how images get to devices."""
+
+    block_period_ms: int = Field(
+        0,
+        ge=0,
+        le=60_000,
+        description="how far apart the blocks of one device are at least, milliseconds from 0 (as it asks) to 60000",
+    )
+    busy_ms: int = Field(
+        1000,
+        ge=50,
+        le=60_000,
+        description="how long blocks may wait for their turn before devices are told to ask less often, "
+        "milliseconds from 50 to 60000",
+    )
+
+
 class TrustSection(Section):
     """``[trust]``: the keys that the hub and its devices establish. Without it, there are only install codes."""
 
@@ -182,6 +200,7 @@ class Config(Section):
     join: JoinSection = Field(default_factory=lambda: JoinSection.model_validate({}))
     firmware: FirmwareSection = Field(default_factory=lambda: FirmwareSection.model_validate({}))
     updates: UpdatesSection = Field(default_factory=lambda: UpdatesSection.model_validate({}))
+    ota: OtaSection = Field(default_factory=lambda: OtaSection.model_validate({}))
     trust: TrustSection | None = None
     webhook: WebhookSection | None = None
 
@@ -243,6 +262,7 @@ def _sections() -> dict[str, type[Section]]:
         "join": JoinSection,
         "firmware": FirmwareSection,
         "updates": UpdatesSection,
+        "ota": OtaSection,
         "trust": TrustSection,
         "webhook": WebhookSection,
     }

@@ -19,6 +19,7 @@ from hanctl.config import Config
 from hanctl.crypto.install_code import parse_install_code
 from hanctl.errors import ConfigError, HanctlError, Refused
 from hanctl.eui64 import Eui64
+from hanctl.firmware.delivery import DeliverySettings
 from hanctl.firmware.gates import Rules
 from hanctl.firmware.image_check import SignatureChecker
 from hanctl.firmware.service import UpdateService
@@ -190,8 +191,10 @@ class Daemon:
         self._open_state(hub.state_dir)
         self.store = FirmwareStore(hub.firmware_store, self.clock, signatures)
         self.han = Han(self.ledger, self.clock)
+        ota = self.config.ota
+        delivery = DeliverySettings(block_period_ms=ota.block_period_ms, busy_ms=ota.busy_ms)
         rules = Rules(battery_percent=self.config.updates.battery_percent)
-        self.updates = UpdateService(self.ledger, self.han, self.store, self.clock, rules)
+        self.updates = UpdateService(self.ledger, self.han, self.store, self.clock, rules, delivery)
         self.han.register(self.updates.server)
         self.han.register(self.updates.messaging)
         self.han.on_default_response.append(self.updates.answered)
@@ -317,3 +320,4 @@ class Daemon:
                 stack.push_async_callback(self._supervisor.close)
                 stack.push_async_callback(self.han.stop)
                 stack.push_async_callback(self.trust.stop)
+                stack.push_async_callback(self.updates.delivery.stop)

@@ -39,6 +39,7 @@ class Situation:
     since the image was last offered. ``activations``: how often the device was told to activate the image.
     ``given_up_here``: how often it gave the transfer up before at the byte it is at now. ``transfer_wait``,
     ``release_wait``: why the device may not fetch or activate the image now.
+    ``largest_block``: the most bytes of the image that one block to the device may have.
     """
 
     device: Eui64
@@ -53,6 +54,7 @@ class Situation:
     given_up_here: int = 0
     transfer_wait: Wait | None = None
     release_wait: Wait | None = None
+    largest_block: int = MAX_BLOCK
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,8 +200,10 @@ def activated_in_vain(times: int, running: int) -> str:
 # --- Image Block
 
 
-def image_block(request: ota.ImageBlockRequest, situation: Situation) -> Decision:
-    """Serve one block of the ordered image. The minimum block period is read and not negotiated."""
+def image_block(
+    request: ota.BlockRequest | ota.ImageBlockRequest | ota.ImagePageRequest, situation: Situation
+) -> Decision:
+    """Serve one block of the ordered image."""
     update = situation.update
     if update is None or not same_image(request, update):
         if situation.ended is not None and same_image(request, situation.ended):
@@ -213,20 +217,13 @@ def image_block(request: ota.ImageBlockRequest, situation: Situation) -> Decisio
     if situation.transfer_wait is not None:
         return Decision(wait_for_data(_seconds(situation.transfer_wait, situation.now)))
     offset = int(request.file_offset)
-    wanted = MAX_BLOCK if request.max_data_size is None else min(MAX_BLOCK, int(request.max_data_size))
+    most = situation.largest_block
+    wanted = most if request.max_data_size is None else min(most, int(request.max_data_size))
     data = situation.data[offset : offset + wanted]
     if not data:
         what = f"offset {offset} of {update.size} bytes" if wanted else "blocks of 0 bytes"
         return Decision(_UNKNOWN_IMAGE, refusal=Refusal("block-range", f"it asks for {what}"))
-    response = ota.ImageBlockResponse(
-        status=ota.OtaStatus.SUCCESS,
-        manufacturer_code=request.manufacturer_code,
-        image_type=request.image_type,
-        file_version=request.file_version,
-        file_offset=request.file_offset,
-        data=data,
-    )
-    reply = Reply(ota.Command.IMAGE_BLOCK_RESPONSE, response.serialize())
+    reply = Reply(ota.Command.IMAGE_BLOCK_RESPONSE, ota.image_block(request, offset, data))
     served_to = offset + len(data)
     step = _fetching(update, offset, served_to, situation)
     if step is None:
@@ -251,8 +248,7 @@ def _fetching(update: Update, offset: int, served_to: int, situation: Situation)
 
 def wait_for_data(seconds: int) -> Reply:
     """Image Block Response: ask again after so many seconds."""
-    response = ota.ImageBlockResponse(status=ota.OtaStatus.WAIT_FOR_DATA, current_time=0, request_time=seconds)
-    return Reply(ota.Command.IMAGE_BLOCK_RESPONSE, response.serialize())
+    return Reply(ota.Command.IMAGE_BLOCK_RESPONSE, ota.wait_for_data(seconds, None))
 
 
 def _seconds(wait: Wait, now: datetime) -> int:

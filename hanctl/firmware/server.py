@@ -8,14 +8,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from functools import partial
 from typing import cast
 
 from hanctl.clock import Clock
 from hanctl.eui64 import Eui64
 from hanctl.firmware import decisions, ends, ota
 from hanctl.firmware.decisions import Decision, Refusal, Situation
+from hanctl.firmware.delivery import Delivery
 from hanctl.firmware.open_updates import OpenUpdates, Session
-from hanctl.han.cluster import Attribute, DefaultReply, Reply, Request, Status
+from hanctl.han.cluster import Attribute, DefaultReply, LaterReply, Reply, Request, Status
 from hanctl.ledger.errors import LedgerFull
 from hanctl.ledger.events import OtaRequestRefused
 from hanctl.ledger.ledger import Ledger
@@ -34,8 +36,11 @@ class OtaServer:
     cluster = ota.CLUSTER
     endpoint = 1
 
-    def __init__(self, ledger: Ledger, updates: OpenUpdates, clock: Clock, on_query: Queried) -> None:
+    def __init__(
+        self, ledger: Ledger, updates: OpenUpdates, clock: Clock, delivery: Delivery, on_query: Queried
+    ) -> None:
         self._ledger = ledger
+        self._delivery = delivery
         self._updates = updates
         self._clock = clock
         self._on_query = on_query
@@ -45,26 +50,26 @@ class OtaServer:
         """All attributes of the cluster are the client's, but for the cluster revision."""
         return {0xFFFD: _CLUSTER_REVISION}
 
-    def handle(self, request: Request) -> Reply | DefaultReply:
+    def handle(self, request: Request) -> Reply | DefaultReply | LaterReply:
         """Answer one request. Answers to a repeated request are repeated, and nothing is told twice."""
-        if request.command in {
-            ota.Command.IMAGE_PAGE_REQUEST,
-            ota.Command.QUERY_DEVICE_SPECIFIC_FILE_REQUEST,
-        }:
-            # The client falls back to blocks (comms_hub.md §1.7).
+        if request.command == ota.Command.QUERY_DEVICE_SPECIFIC_FILE_REQUEST:
             return DefaultReply(Status.UNSUP_COMMAND)
         try:
             return self._handle(request)
         except LedgerFull:
             return ends.without_ledger(request.command, request.payload)
 
-    def _handle(self, request: Request) -> Reply | DefaultReply:
+    def _handle(self, request: Request) -> Reply | DefaultReply | LaterReply:
         try:
+            if request.command == ota.Command.IMAGE_BLOCK_REQUEST:
+                self._delivery.pages.end(request.device)
+                return self._block(ota.read_block_request(request.payload), request)
             frame = ota.decode_request(request.command, request.payload)
         except ota.OtaFrameError:
             return DefaultReply(Status.INVALID_FIELD)
-        if isinstance(frame, ota.ImageBlockRequest):
-            return self._block(frame, request)
+        if isinstance(frame, ota.ImagePageRequest):
+            return self._page(frame, request)
+        self._delivery.pages.end(request.device)
         if isinstance(frame, ota.QueryNextImageRequest):
             return self._query(frame, request)
         return self._end(cast(ota.UpgradeEndRequest, frame), request)
@@ -87,19 +92,46 @@ class OtaServer:
             session.query_tsn = request.tsn
         return self._carry_out("query next image", request, session, decision)
 
-    def _block(self, frame: ota.ImageBlockRequest, request: Request) -> Reply | DefaultReply:
+    def _block(self, frame: ota.BlockRequest, request: Request) -> Reply | DefaultReply:
+        session, decision = self._decide_block("image block", frame, request)
+        if session is None or decision.served_to is None or not isinstance(decision.reply, Reply):
+            return decision.reply
+        offset = frame.file_offset
+        wait = self._delivery.wait(request, offset, frame.minimum_block_period)
+        if wait is not None:
+            return wait
+        self._served(session, decision.served_to)
+        return self._delivery.block(decision.reply, request, offset, decision.served_to - offset)
+
+    def _page(self, frame: ota.ImagePageRequest, request: Request) -> Reply | DefaultReply | LaterReply:
+        session, decision = self._decide_block("image page", frame, request)
+        content = self._updates.content(session) if session is not None else None
+        if session is None or content is None or decision.served_to is None:
+            if isinstance(decision.reply, Reply):
+                return decision.reply
+            out_of_range = decision.refusal is not None and decision.refusal.kind == "block-range"
+            return DefaultReply(Status.INVALID_VALUE if out_of_range else Status.NOT_FOUND)
+        wait = self._delivery.wait(request, int(frame.file_offset), None)
+        if wait is not None:
+            return wait
+        return self._delivery.page(frame, request, content[1], partial(self._served, session))
+
+    def _decide_block(
+        self, what: str, frame: ota.BlockRequest | ota.ImagePageRequest, request: Request
+    ) -> tuple[Session | None, Decision]:
+        """What becomes of a request for a block, or for a page by its first block."""
         session = self._updates.of(request.device)
-        situation = self._situation(request.device, session, frame)
-        decision = decisions.image_block(frame, situation)
+        decision = decisions.image_block(frame, self._situation(request.device, session, frame))
         if session is not None:
             session.endpoint = request.source_endpoint
-        reply = self._carry_out("image block", request, session, decision)
-        if session is not None and decision.served_to is not None:
-            session.served(decision.served_to, self._clock.monotonic(), situation.now)
-            # In holding or activating, stray blocks are answered; the transfer is over all the same.
-            if session.update.state == "transferring":
-                self._updates.save_offset(session)
-        return reply
+        self._carry_out(what, request, session, decision)
+        return session, decision
+
+    def _served(self, session: Session, served_to: int) -> None:
+        session.served(served_to, self._clock.monotonic(), self._clock.now())
+        # In holding or activating, stray blocks are answered; the transfer is over all the same.
+        if session.update.state == "transferring":
+            self._updates.save_offset(session)
 
     def _end(self, frame: ota.UpgradeEndRequest, request: Request) -> Reply | DefaultReply:
         session = self._updates.of(request.device)
@@ -115,6 +147,7 @@ class OtaServer:
         decision = ends.upgrade_end(frame, situation)
         if session is not None:
             session.endpoint = request.source_endpoint
+        self._delivery.pacing.forget(request.device)
         return self._carry_out("upgrade end", request, session, decision)
 
     def _situation(
@@ -136,6 +169,7 @@ class OtaServer:
             ended=ended,
             started=session.started,
             transfer_wait=self._updates.transfer_wait(session),
+            largest_block=self._delivery.sizes.largest(device),
         )
 
     def _carry_out(

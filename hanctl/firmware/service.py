@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Any
+from typing import Any, Protocol
 
 from hanctl.clock import Clock
 from hanctl.errors import InvalidInput, NotFound, Refused
@@ -18,6 +18,7 @@ from hanctl.eui64 import Eui64
 from hanctl.firmware import answers, lifecycle, making, orders, ota, outlook
 from hanctl.firmware.answers import Answer
 from hanctl.firmware.courier import Courier
+from hanctl.firmware.delivery import Delivery, DeliveryLink, DeliverySettings
 from hanctl.firmware.displays import Displays
 from hanctl.firmware.errands import Errands, note_version
 from hanctl.firmware.gates import Rules
@@ -55,6 +56,10 @@ class Outcome:
         return self.update
 
 
+class UpdateLink(HanLink, DeliveryLink, Protocol):
+    """What updates need of the HAN."""
+
+
 class UpdateService:
     """Orders of firmware updates. ``images``: the images they are of.
 
@@ -63,7 +68,13 @@ class UpdateService:
     """
 
     def __init__(
-        self, ledger: Ledger, han: HanLink, store: FirmwareStore, clock: Clock, rules: Rules | None = None
+        self,
+        ledger: Ledger,
+        han: UpdateLink,
+        store: FirmwareStore,
+        clock: Clock,
+        rules: Rules | None = None,
+        delivery: DeliverySettings | None = None,
     ) -> None:
         self._ledger = ledger
         self._han = han
@@ -76,7 +87,8 @@ class UpdateService:
         self._courier = Courier(ledger, han, self._open, displays, self._errands, clock)
         self.images = Images(ledger, store, self._open)
         self.add_image, self.remove_image = self.images.add, self.images.remove
-        self.server = OtaServer(ledger, self._open, clock, self._queried)
+        self.delivery = Delivery(han, clock, delivery)
+        self.server = OtaServer(ledger, self._open, clock, self.delivery, self._queried)
         self.messaging = displays.server
         self.heard = self._courier.heard
         self.returned = self._courier.returned

@@ -82,9 +82,10 @@ class FirmwareStore:
     def add(self, data: bytes, *, form: FormChoice = "auto", name: str, requires: tuple[int, ...] = ()) -> Image:
         """Parse and keep an image; adding the same file again changes nothing and returns what is there.
 
-        ``requires``: the running versions it may be applied to, where not to any. Raises ImageError for a file that
-        cannot be used, SignatureRequired for one whose signature the policy does not take, Refused where the same file
-        is stored in another form, StoreError where the directory cannot be written.
+        ``requires``: the running versions it may be applied to, where not to any.
+
+        Raises ImageError for a file that cannot be used, SignatureRequired for one whose signature the policy does not
+        take, Refused where the same file is stored in another form, StoreError where the directory cannot be written.
         """
         parsed = parse(data, form)
         self._signatures.demand(self._signatures.verdict(data, parsed))

@@ -14,7 +14,6 @@ from datetime import UTC, datetime, time, timedelta, tzinfo
 from hanctl.errors import InvalidInput
 
 _TEXT = re.compile(r"([01]\d|2[0-3]):([0-5]\d)-([01]\d|2[0-3]):([0-5]\d)")
-_MINUTE = timedelta(minutes=1)
 _DAYS_AHEAD = 3
 """A window that a change of the clocks swallows opens on the next day."""
 
@@ -42,20 +41,17 @@ class Window:
         )
 
     def _openings(self, moment: datetime, zone: tzinfo) -> Iterator[datetime]:
-        """When it may open: at its start, and where the clock on the wall leaps over that, or back into the window."""
         today = moment.astimezone(zone).date()
         for days in range(-1, _DAYS_AHEAD):
-            midnight = datetime.combine(today + timedelta(days=days), time())
-            for fold in (0, 1):
-                local = datetime.combine(midnight, self.start)
-                yield local.replace(tzinfo=zone, fold=fold).astimezone(UTC)
-            here = midnight.replace(tzinfo=zone).astimezone(UTC)
-            tomorrow = (midnight + timedelta(days=1)).replace(tzinfo=zone).astimezone(UTC)
-            offset = here.astimezone(zone).utcoffset()
-            if offset != tomorrow.astimezone(zone).utcoffset():
-                while here.astimezone(zone).utcoffset() == offset:
-                    here += _MINUTE
-                yield here
+            local = datetime.combine(today + timedelta(days=days), self.start, zone)
+            yield from (local.replace(fold=fold).astimezone(UTC) for fold in (0, 1))
+        # It may also open with a change of the clocks, which is on the hour: with the leap over its start, or again
+        # where an hour comes twice.
+        hour = moment.astimezone(UTC).replace(minute=0, second=0, microsecond=0)
+        for _ in range(24 * _DAYS_AHEAD):
+            before, hour = hour, hour + timedelta(hours=1)
+            if before.astimezone(zone).utcoffset() != hour.astimezone(zone).utcoffset():
+                yield hour
 
 
 def parse_window(text: str) -> Window:

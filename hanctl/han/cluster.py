@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from enum import IntEnum
 from typing import Protocol
 
 from hanctl.eui64 import Eui64
+from hanctl.radio.frames import Outcome
 
 
 class Status(IntEnum):
@@ -53,10 +54,16 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """A cluster-specific answer, sent with the request's transaction sequence number."""
+    """A cluster-specific answer, sent with the request's transaction sequence number.
+
+    ``bulk`` and ``outcome``: see ``OutgoingFrame``. A bulk answer is not kept for repeats of its request: the server is
+    asked again.
+    """
 
     command: int
     payload: bytes
+    bulk: int | None = None
+    outcome: Callable[[Outcome], None] | None = field(default=None, compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -80,7 +80,8 @@ class Dispatcher:
         answer = self._run(frame, zcl_frame, device, keyed)
         if isinstance(answer, LaterReply):
             return None
-        self._remember(key, _Answered(now, answer))
+        if answer is None or answer.bulk is None:
+            self._remember(key, _Answered(now, answer))
         return answer
 
     def _remember(self, key: _Key, answered: _Answered) -> None:
@@ -100,6 +101,10 @@ class Dispatcher:
         answer = self._answer(frame, request, device, endpoint, server, keyed)
         if answer is None or isinstance(answer, LaterReply):
             return answer
+        bulk, outcome = None, None
+        if isinstance(answer, Reply):
+            bulk, outcome = answer.bulk, answer.outcome
+            answer = request.answer(answer.command, answer.payload, cluster_specific=True)
         return OutgoingFrame(
             destination_nwk=frame.source_nwk,
             destination_endpoint=frame.source_endpoint,
@@ -108,6 +113,8 @@ class Dispatcher:
             cluster=frame.cluster,
             payload=answer.serialize(),
             aps_encrypted=frame.aps_encrypted,
+            bulk=bulk,
+            outcome=outcome,
         )
 
     def _find(self, frame: IncomingFrame) -> tuple[int | None, ClusterServer | None]:
@@ -129,7 +136,7 @@ class Dispatcher:
         endpoint: int,
         server: ClusterServer | None,
         keyed: bool,
-    ) -> ZclFrame | LaterReply | None:
+    ) -> ZclFrame | Reply | LaterReply | None:
         def default(status: Status) -> ZclFrame | None:
             wanted = status is not Status.SUCCESS or not request.no_default_response
             if frame.broadcast or not wanted:
@@ -166,13 +173,7 @@ class Dispatcher:
                 from_server=request.from_server,
             )
         )
-        match reply:
-            case LaterReply():
-                return reply
-            case Reply(command, payload):
-                return request.answer(command, payload, cluster_specific=True)
-            case DefaultReply(status):
-                return default(status)
+        return default(reply.status) if isinstance(reply, DefaultReply) else reply
 
 
 def _foundation(server: ClusterServer, request: ZclFrame) -> ZclFrame | Status | None:

@@ -49,6 +49,17 @@ class Exchange:
         """Raises DeliveryFailed, DongleGone."""
         await self.radio.send(frame)
 
+    def post(self, frame: OutgoingFrame) -> None:
+        """Send without waiting; ``frame.outcome`` is told, "dropped" while there is no radio."""
+        if self._radio is not None:
+            self._radio.post(frame)
+        elif frame.outcome is not None:
+            frame.outcome("dropped")
+
+    def backlog(self) -> float:
+        """How long bulk frames wait for their turn, seconds."""
+        return 0.0 if self._radio is None else self._radio.backlog()
+
     def next_zcl_tsn(self) -> int:
         """A ZCL sequence number for a frame of the hub's own making."""
         self._zcl_tsn = (self._zcl_tsn + 1) & 0xFF

@@ -13,6 +13,7 @@ from hanctl.errors import HanctlError, NotFound
 from hanctl.eui64 import Eui64
 from hanctl.han import zcl, zdo
 from hanctl.han.arrivals import Arrivals
+from hanctl.han.bulk import Bulk
 from hanctl.han.cluster import ClusterServer
 from hanctl.han.clusters.basic import BasicServer
 from hanctl.han.clusters.keep_alive import KeepAliveServer
@@ -59,6 +60,7 @@ class Han:
         self._exchange = Exchange()
         self._refusals = Refusals(ledger, clock)
         self._dispatcher = Dispatcher(self._refusals.note)
+        self.bulk = Bulk(ledger, self._exchange)
         self._joins = JoinWindows(ledger, self._exchange, self._tasks)
         self._interviews = Interviews(self, ledger, self._exchange, self._tasks)
         self.keys = LinkKeys(ledger, self._exchange, self._reachable)
@@ -311,7 +313,7 @@ class Han:
     def _match_desc(self, frame: IncomingFrame) -> None:
         answer = zdo.match_desc_answer(frame, HUB_ENDPOINTS)
         if answer is not None:
-            self._answer(answer)
+            self._exchange.post(answer)
 
     def _zcl_received(self, frame: IncomingFrame, device: Device) -> None:
         try:
@@ -328,7 +330,7 @@ class Han:
                 frame, request, device.eui64, self._clock.monotonic(), keyed=self.may_serve(device)
             )
             if answer is not None:
-                self._answer(replace(answer, sleepy=device.sleepy))
+                self._exchange.post(replace(answer, sleepy=True) if device.sleepy else answer)
         self._lives(device, Life.SECURED if frame.aps_encrypted else Life.FRAME)
 
     def _response(self, frame: IncomingFrame, response: ZclFrame, eui64: Eui64) -> None:
@@ -377,16 +379,6 @@ class Han:
                 callback(eui64, life)
             except Exception:
                 log.exception("a service failed at a sign of life", device=eui64)
-
-    def _answer(self, frame: OutgoingFrame) -> None:
-        self._tasks.start(self._send_answer(frame))
-
-    async def _send_answer(self, frame: OutgoingFrame) -> None:
-        try:
-            await self._exchange.send(frame)
-        except HanctlError as error:
-            # The device asks again where it still wants to know.
-            log.debug("an answer was not delivered", nwk=frame.destination_nwk, reason=str(error))
 
     def _reachable(self, eui64: Eui64, cluster: int | None = None) -> tuple[Device, int]:
         device = self._ledger.devices.get(eui64)

@@ -1,6 +1,4 @@
-"""Every event of the hub but those of updates (``update_events``) and images (``image_events``), typed.
-
-Names are an interface: docs/events.md lists them.
+"""Every event of the hub but those of images and updates, typed. Names are an interface: docs/events.md.
 
 An event holds only what may be shown to anybody who may read the log: no key, no install code, no consumer value.
 """

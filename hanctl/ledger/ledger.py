@@ -17,7 +17,7 @@ import structlog
 
 from hanctl.clock import Clock
 from hanctl.eui64 import Eui64
-from hanctl.ledger import image_events, update_events  # noqa: F401 - so that their events are known when they are read
+from hanctl.ledger import image_events, update_events  # noqa: F401 - so that their events are known when read
 from hanctl.ledger.database import open_database
 from hanctl.ledger.devices import Devices
 from hanctl.ledger.errors import LedgerError, LedgerFull

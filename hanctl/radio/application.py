@@ -19,7 +19,8 @@ import zigpy.zdo.types as zdo_t
 from hanctl.eui64 import Eui64, from_bytes
 from hanctl.radio.endpoints import HUB_ENDPOINTS
 from hanctl.radio.errors import ForeignNetwork, KeyTableFull, UnexpectedDongle
-from hanctl.radio.frames import IncomingFrame
+from hanctl.radio.frames import IncomingFrame, OutgoingFrame
+from hanctl.radio.sender import Confirmed
 from hanctl.radio.settings import DongleSettings
 
 z: Any = t
@@ -220,6 +221,17 @@ class HubApplication(zigpy.application.ControllerApplication):
 
     async def remove_link_key(self, ieee: t.EUI64) -> None:
         """Take the device's link key out of the table; nothing where there is none."""
+        raise NotImplementedError
+
+    MOST_ON_THE_WAY = 16
+    """As many unicasts are in the dongle at most, however many it takes."""
+
+    def takes(self, frame: OutgoingFrame) -> bool:
+        """Whether this unicast can go by ``transmit``; what cannot goes by ``send_packet``."""
+        raise NotImplementedError
+
+    async def transmit(self, frame: OutgoingFrame, number: int, confirmed: Confirmed) -> str | None:
+        """Give the dongle a unicast; see ``Transmitter``."""
         raise NotImplementedError
 
     async def prepare_sleepy(self, nwk: int) -> None:

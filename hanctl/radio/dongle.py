@@ -13,12 +13,14 @@ import zigpy.exceptions
 import zigpy.types as t
 import zigpy.zdo.types as zdo_t
 
-from hanctl.errors import DongleError
+from hanctl.errors import DongleError, HanctlError
 from hanctl.eui64 import Eui64, from_bytes, to_bytes
 from hanctl.radio.application import HubApplication, Sink
 from hanctl.radio.errors import DeliveryFailed, DongleGone, NetworkStartFailed
-from hanctl.radio.frames import ZDO_PROFILE, IncomingFrame, NetworkState, OutgoingFrame, RadioListener
+from hanctl.radio.frames import ZDO_PROFILE, IncomingFrame, NetworkState, Outcome, OutgoingFrame, RadioListener
+from hanctl.radio.numbers import Numbers
 from hanctl.radio.opening import opening_error
+from hanctl.radio.sender import BUSY, Sender
 from hanctl.radio.settings import DongleSettings
 
 log = structlog.get_logger()
@@ -34,20 +36,7 @@ STOP_TIMEOUT_S = 5.0
 FIRST_BROADCAST = 0xFFF8
 LONGEST_PERMIT_S = 254
 BUSY_RETRIES_S = (0.02, 0.05, 0.1, 0.2, 0.4)
-BUSY = frozenset(
-    {
-        # EmberZNet: its queue of outgoing messages or its buffers are full.
-        "ZIGBEE_MAX_MESSAGE_LIMIT_REACHED",
-        "ALLOCATION_FAILED",
-        "NO_MORE_RESOURCE",
-        "FULL",
-        # Z-Stack.
-        "MEM_ERROR",
-        "BUFFER_FULL",
-        "NWK_TABLE_FULL",
-        "MAC_NO_RESOURCES",
-    }
-)
+BUSY_RETRIES_S = (0.02, 0.05, 0.1, 0.2, 0.4)
 
 
 class ZigpyRadio:
@@ -63,8 +52,10 @@ class ZigpyRadio:
         self._lost: str | None = None
         self._stopped = False
         self._scopes: set[asyncio.Timeout] = set()
-        self._tsn = 0
-        self._tsns_in_flight: set[int] = set()
+        self._numbers = Numbers()
+        self._sender = Sender(self._application, self._numbers, self._application.MOST_ON_THE_WAY)
+        self._long_ways: set[asyncio.Task[None]] = set()
+        self._leave_requests = 0
 
     # --- Radio
 
@@ -111,13 +102,26 @@ class ZigpyRadio:
         if self._stopped:
             return
         self._stopped = True
+        self._sender.close()
         self._end_pending()
         with contextlib.suppress(Exception):
             async with asyncio.timeout(STOP_TIMEOUT_S):
                 await self._application.shutdown(db=False)
 
     async def send(self, frame: OutgoingFrame) -> None:
-        await self._guarded(lambda: self._send(frame))
+        short = self._goes_short(frame)
+        await self._guarded(lambda: self._sender.send(frame) if short else self._send(frame))
+
+    def post(self, frame: OutgoingFrame) -> None:
+        if self._lost is not None or self._stopped or self._goes_short(frame):
+            self._sender.post(frame)
+        else:
+            task = asyncio.get_running_loop().create_task(self._send_long_way(frame))
+            self._long_ways.add(task)
+            task.add_done_callback(self._long_ways.discard)
+
+    def backlog(self) -> float:
+        return self._sender.backlog()
 
     async def open_join(self, eui64: Eui64, link_key: bytes, seconds: int) -> None:
         seconds = min(seconds, LONGEST_PERMIT_S)
@@ -127,8 +131,8 @@ class ZigpyRadio:
         await self._guarded(self._application.close_network)
 
     async def remove(self, eui64: Eui64, nwk: int) -> None:
-        tsn = self._tsn & 0xFF
-        request = z.uint8_t(tsn).serialize() + _ieee(eui64).serialize() + bytes([0x00])
+        self._leave_requests = (self._leave_requests + 1) & 0xFF
+        request = bytes([self._leave_requests]) + _ieee(eui64).serialize() + bytes([0x00])
         await self.send(
             OutgoingFrame(
                 destination_nwk=nwk,
@@ -178,6 +182,7 @@ class ZigpyRadio:
         if self._lost is not None or self._stopped:
             return
         self._lost = reason
+        self._sender.close()
         self._end_pending()
         if self._listener is not None:
             self._listener.dongle_lost(reason)
@@ -197,7 +202,22 @@ class ZigpyRadio:
             key_capacity=capacity,
         )
 
+    def _goes_short(self, frame: OutgoingFrame) -> bool:
+        return frame.destination_nwk < FIRST_BROADCAST and self._application.takes(frame)
+
+    async def _send_long_way(self, frame: OutgoingFrame) -> None:
+        outcome: Outcome = "delivered"
+        try:
+            await self._guarded(lambda: self._send(frame))
+        except HanctlError as error:
+            # The device asks again where it still wants to know.
+            log.debug("a frame was not delivered", nwk=frame.destination_nwk, reason=str(error))
+            outcome = "failed"
+        if frame.outcome is not None:
+            frame.outcome(outcome)
+
     async def _send(self, frame: OutgoingFrame) -> None:
+        """Send what is no short unicast, as the library does: broadcasts, long messages, ZDO on Z-Stack."""
         unicast = frame.destination_nwk < FIRST_BROADCAST
         if frame.sleepy and unicast:
             await self._application.prepare_sleepy(frame.destination_nwk)
@@ -223,9 +243,7 @@ class ZigpyRadio:
             options |= t.TransmitOptions.ACK
         if frame.aps_encrypted:
             options |= t.TransmitOptions.APS_Encryption
-        # Z-Stack's confirmations name nothing but this number, so that it must be unique among all that wait for one,
-        # whatever their destination. It is not the ZCL sequence number. Source: zigpy.md §4.
-        tsn = self._next_tsn()
+        tsn = self._numbers.take()
         try:
             await self._application.send_packet(
                 t.ZigbeePacket(
@@ -244,16 +262,7 @@ class ZigpyRadio:
                 )
             )
         finally:
-            self._tsns_in_flight.discard(tsn)
-
-    def _next_tsn(self) -> int:
-        if len(self._tsns_in_flight) > 0xFF:
-            raise DeliveryFailed("256 frames wait for their confirmation already", "try again later")
-        while True:
-            self._tsn = (self._tsn + 1) & 0xFF
-            if self._tsn not in self._tsns_in_flight:
-                self._tsns_in_flight.add(self._tsn)
-                return self._tsn
+            self._numbers.give_back(tsn)
 
     async def _guarded(self, action: Callable[[], Awaitable[None]]) -> None:
         """Run an action that ends at once where the dongle is lost, and raises only this layer's errors."""

@@ -12,6 +12,7 @@ import zigpy.types as t
 from hanctl.radio.application import HubApplication, Sink, base_config, foreign_network, key_table_full
 from hanctl.radio.errors import DeliveryFailed, NetworkStartFailed
 from hanctl.radio.ezsp_messages import LongMessages
+from hanctl.radio.ezsp_unicasts import Unicasts
 from hanctl.radio.settings import DongleSettings
 
 CLOSED = bt.EzspDecisionBitmask.ALLOW_UNSECURED_REJOINS
@@ -33,8 +34,11 @@ PARTNER_KEY_REFUSALS = {
 }
 
 
-class EzspApplication(HubApplication, LongMessages):
+class EzspApplication(Unicasts, LongMessages):
     """The hub on an EmberZNet NCP."""
+
+    MOST_ON_THE_WAY = 32
+    """It says so when it has no room for one more."""
 
     _ezsp: Any
 

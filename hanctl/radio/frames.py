@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any, Protocol
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, Literal, Protocol
 
 from hanctl.eui64 import Eui64
 
 SMART_ENERGY = 0x0109
 ZDO_PROFILE = 0x0000
+
+Outcome = Literal["delivered", "failed", "dropped"]
+"""What became of a frame; "dropped": another took its place, or nobody wanted it any more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +46,12 @@ class OutgoingFrame:
     aps_ack: bool = True
     sleepy: bool = False
     """The destination sleeps: allow the longer delivery confirmation."""
+    bulk: int | None = None
+    """Not None: one of the many frames of something large, and which one it is. Such frames go when nothing else waits,
+    devices in turn; one more to the same endpoint takes the place of one that still waits, and one that says what is
+    on its way already goes only where that fails."""
+    outcome: Callable[[Outcome], None] | None = field(default=None, compare=False, repr=False)
+    """Told what became of the frame, where it was posted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +104,12 @@ class Radio(Protocol):
         """Close the serial line. Safe to call twice and after the dongle was lost."""
 
     async def send(self, frame: OutgoingFrame) -> None: ...
+
+    def post(self, frame: OutgoingFrame) -> None:
+        """Send without waiting; ``frame.outcome`` is told, "dropped" once the dongle is gone."""
+
+    def backlog(self) -> float:
+        """How long bulk frames wait for their turn just now, seconds."""
 
     async def open_join(self, eui64: Eui64, link_key: bytes, seconds: int) -> None:
         """Let this one device join with this 16-byte key, for up to ``seconds`` (at most 254)."""

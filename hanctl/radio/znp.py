@@ -17,6 +17,7 @@ from hanctl.radio.errors import DeliveryFailed, UnsupportedFirmware
 from hanctl.radio.frames import SMART_ENERGY, ZDO_PROFILE
 from hanctl.radio.settings import DongleSettings
 from hanctl.radio.znp_messages import LongMessages
+from hanctl.radio.znp_unicasts import Unicasts
 
 c: Any = zigpy_znp.commands
 """Untyped: the library makes these classes at import."""
@@ -26,8 +27,11 @@ KEY_TABLE_FULL = frozenset({zt.Status.NWK_TABLE_FULL, zt.Status.APS_TABLE_FULL})
 _source_endpoint: ContextVar[int] = ContextVar("source_endpoint")
 
 
-class ZnpApplication(HubApplication, LongMessages):
+class ZnpApplication(Unicasts, LongMessages):
     """The hub on a Z-Stack coordinator."""
+
+    MOST_ON_THE_WAY = 16
+    """What both zigpy-znp and zigbee-herdsman trust a Z-Stack 3 dongle with (peers.md §1.3, §3.3)."""
 
     _znp: Any
 

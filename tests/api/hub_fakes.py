@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 from hanctl.clock import SystemClock
 from hanctl.config import Config, load_config
 from hanctl.daemon import Daemon
-from hanctl.errors import DongleError
+from hanctl.errors import DongleError, HanctlError
 from hanctl.eui64 import Eui64
 from hanctl.radio.frames import NetworkState, OutgoingFrame, RadioListener
 
@@ -27,6 +27,7 @@ class FakeRadio:
         self.hangs = hangs
         self.listener: RadioListener | None = None
         self.sent: list[OutgoingFrame] = []
+        self.posts: set[asyncio.Future[None]] = set()
         self.joins: list[tuple[Eui64, bytes, int]] = []
         self.stopped = 0
 
@@ -43,6 +44,18 @@ class FakeRadio:
 
     async def send(self, frame: OutgoingFrame) -> None:
         self.sent.append(frame)
+
+    def post(self, frame: OutgoingFrame) -> None:
+        task = asyncio.ensure_future(self._posted(frame))
+        self.posts.add(task)
+        task.add_done_callback(self.posts.discard)
+
+    async def _posted(self, frame: OutgoingFrame) -> None:
+        with suppress(HanctlError):
+            await self.send(frame)
+
+    def backlog(self) -> float:
+        return 0.0
 
     async def open_join(self, eui64: Eui64, link_key: bytes, seconds: int) -> None:
         self.joins.append((eui64, link_key, seconds))

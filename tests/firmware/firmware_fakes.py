@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -14,10 +14,11 @@ from hanctl.eui64 import Eui64
 from hanctl.firmware.build import Fields, build
 from hanctl.firmware.service import UpdateService
 from hanctl.firmware.store import FirmwareStore
-from hanctl.han.cluster import DefaultReply, Reply, Request
+from hanctl.han.cluster import DefaultReply, LaterReply, Reply, Request
 from hanctl.ledger.ledger import Ledger
 from hanctl.ledger.records import Device
 from hanctl.radio.errors import DeliveryFailed
+from hanctl.radio.frames import Outcome
 
 T = TypeVar("T")
 
@@ -39,6 +40,24 @@ class StillClock:
 
     def monotonic(self) -> float:
         return self.seconds
+
+
+@dataclass
+class FakeBulk:
+    """Records what is posted; ``waiting``: how long blocks wait for their turn."""
+
+    posted: list[dict[str, Any]] = field(default_factory=list)
+    waiting: float = 0.0
+
+    def post(self, eui64: Eui64, *, outcome: Callable[[Outcome], None], **frame: Any) -> None:
+        self.posted.append(frame | {"at": asyncio.get_running_loop().time()})
+        asyncio.get_running_loop().call_soon(outcome, "delivered")
+
+    def backlog(self) -> float:
+        return self.waiting
+
+    def is_sleepy(self, eui64: Eui64) -> bool:
+        return False
 
 
 @dataclass
@@ -67,6 +86,7 @@ class FakeHan:
     endpoints: list[int | None] = field(default_factory=list)
     """Which endpoint each command or read went to."""
     error: Exception | None = None
+    bulk: FakeBulk = field(default_factory=FakeBulk)
 
     async def send_command(
         self,
@@ -166,7 +186,9 @@ class Bench:
 
     def ask(self, command: int, payload: bytes, *, device: Eui64 = DISPLAY) -> Reply | DefaultReply:
         self._tsn = (self._tsn + 1) % 256
-        return self.service.server.handle(make_request(command, payload, self._tsn, device))
+        answer = self.service.server.handle(make_request(command, payload, self._tsn, device))
+        assert not isinstance(answer, LaterReply)
+        return answer
 
     def types(self) -> list[str]:
         return [recorded.event.type for recorded in self.ledger.events()]

@@ -593,7 +593,7 @@ def test_requests_that_are_not_served(tmp_path: Path) -> None:
     async def scenario() -> None:
         bench = Bench(tmp_path)
         await order(bench)
-        assert bench.ask(0x04, bytes(18)) == DefaultReply(Status.UNSUP_COMMAND)
+        assert bench.ask(0x04, bytes(18)) == DefaultReply(Status.NOT_FOUND)
         assert bench.ask(0x08, bytes(18)) == DefaultReply(Status.UNSUP_COMMAND)
         assert bench.ask(0x03, bytes(12)) == DefaultReply(Status.INVALID_FIELD)
         assert bench.ask(0x55, b"") == DefaultReply(Status.INVALID_FIELD)

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from hanctl.errors import InvalidInput
@@ -45,6 +45,7 @@ def test_when_it_opens(window: str, now: str, opens: str) -> None:
     assert parse_window(window).opens(utc(now), LONDON) == utc(opens)
 
 
+@example(start=0, length=61, around="2026-10-25 00:00", minutes=1)
 @given(
     start=st.integers(0, 1439),
     length=st.integers(1, 1439),

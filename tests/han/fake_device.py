@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
+from hanctl.errors import HanctlError
 from hanctl.eui64 import Eui64, to_bytes
 from hanctl.radio.errors import DeliveryFailed, KeyTableFull
 from hanctl.radio.frames import IncomingFrame, NetworkState, OutgoingFrame, RadioListener
@@ -74,6 +76,7 @@ class FakeRadio:
     def __init__(self) -> None:
         self.listener: RadioListener | None = None
         self.sent: list[OutgoingFrame] = []
+        self.posts: set[asyncio.Future[None]] = set()
         self.opened: list[tuple[Eui64, bytes, int]] = []
         self.refuses_joins = False
         self.commands: list[str] = []
@@ -105,6 +108,18 @@ class FakeRadio:
         answer = device.answer(frame)
         if answer is not None and not device.mute:
             asyncio.get_running_loop().call_later(0.1, self.receive, device, *answer, frame.destination_endpoint)
+
+    def post(self, frame: OutgoingFrame) -> None:
+        task = asyncio.ensure_future(self._posted(frame))
+        self.posts.add(task)
+        task.add_done_callback(self.posts.discard)
+
+    async def _posted(self, frame: OutgoingFrame) -> None:
+        with suppress(HanctlError):
+            await self.send(frame)
+
+    def backlog(self) -> float:
+        return 0.0
 
     async def open_join(self, eui64: Eui64, link_key: bytes, seconds: int) -> None:
         if self.refuses_joins:

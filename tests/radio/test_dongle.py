@@ -29,6 +29,8 @@ class Status(Enum):
 
 
 class StandIn:
+    MOST_ON_THE_WAY = 16
+
     def __init__(self, sink: Sink) -> None:
         self.sink = sink
         self.formed = False
@@ -57,6 +59,9 @@ class StandIn:
 
     def firmware(self) -> str:
         return "stand-in"
+
+    def takes(self, frame: OutgoingFrame) -> bool:
+        return False
 
     async def prepare_sleepy(self, nwk: int) -> None:
         self.sleepy.append(nwk)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Coroutine
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import wraps
@@ -16,6 +17,7 @@ from hanctl import virtual
 from hanctl.clock import LoopClock
 from hanctl.config import Config
 from hanctl.daemon import Daemon
+from hanctl.errors import HanctlError
 from hanctl.eui64 import Eui64, to_bytes
 from hanctl.ledger.ledger import Recorded
 from hanctl.ledger.records import Device
@@ -138,6 +140,7 @@ class Radio:
         self.gone = False
         self.left: list[Eui64] = []
         self.sent: list[OutgoingFrame] = []
+        self.posts: set[asyncio.Future[None]] = set()
         self.opened: list[Eui64] = []
         self.backups = 0
         self.refuses_keys = False
@@ -161,6 +164,18 @@ class Radio:
             raise DeliveryFailed("nobody there")
         await asyncio.sleep(0.01)
         asyncio.get_running_loop().call_soon(display.hear, frame)
+
+    def post(self, frame: OutgoingFrame) -> None:
+        task = asyncio.ensure_future(self._posted(frame))
+        self.posts.add(task)
+        task.add_done_callback(self.posts.discard)
+
+    async def _posted(self, frame: OutgoingFrame) -> None:
+        with suppress(HanctlError):
+            await self.send(frame)
+
+    def backlog(self) -> float:
+        return 0.0
 
     async def open_join(self, eui64: Eui64, link_key: bytes, seconds: int) -> None:
         self._check()

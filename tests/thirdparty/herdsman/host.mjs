@@ -1,13 +1,15 @@
 // An unmodified zigbee-herdsman as host of a simulated dongle. One JSON object per line on stdout.
 //
 //   node host.mjs ADAPTER URL MODE DIRECTORY [--ota FILE] [--install-code TEXT] [--devices N] [--channel N]
+//                 [--response-delay MS] [--quiet]
 //
 // ADAPTER  ember | zstack
 // URL      tcp://127.0.0.1:PORT, or the path of a serial device
 // MODE     start   form or resume the network, then stop
 //          join    the same, then permit joining until N devices are interviewed
 //          update  the same, then update each device from FILE
-// DIRECTORY keeps herdsman's database and backup between runs.
+// DIRECTORY keeps herdsman's database and backup between runs. --quiet keeps its log to warnings and errors, for
+// measurements. SIGUSR2 makes it say how much CPU it took so far.
 
 import fs from "node:fs";
 import path from "node:path";
@@ -21,6 +23,8 @@ const { values, positionals } = parseArgs({
     "install-code": { type: "string" },
     devices: { type: "string", default: "1" },
     channel: { type: "string", default: "15" },
+    "response-delay": { type: "string", default: "0" },
+    quiet: { type: "boolean", default: false },
   },
 });
 const [adapter, url, mode, directory] = positionals;
@@ -29,7 +33,17 @@ const wanted = Number(values.devices);
 const say = (event, fields = {}) => process.stdout.write(`${JSON.stringify({ event, ...fields })}\n`);
 const log = (level) => (message) =>
   fs.appendFileSync(path.join(directory, "herdsman.log"), `${level} ${typeof message === "function" ? message() : message}\n`);
-herdsman.setLogger({ debug: log("debug"), info: log("info"), warning: log("warning"), error: log("error") });
+const unless = (quiet, level) => (quiet ? () => {} : log(level));
+herdsman.setLogger({
+  debug: unless(values.quiet, "debug"),
+  info: unless(values.quiet, "info"),
+  warning: log("warning"),
+  error: log("error"),
+});
+process.on("SIGUSR2", () => {
+  const { user, system } = process.cpuUsage();
+  say("cpu", { seconds: (user + system) / 1e6 });
+});
 
 const controller = new herdsman.Controller({
   network: {
@@ -74,7 +88,7 @@ async function update(device) {
     undefined,
     {},
     (progress) => say("progress", { ieee: device.ieeeAddr, progress }),
-    { requestTimeout: 30000, responseDelay: 0, baseSize: 50 },
+    { requestTimeout: 30000, responseDelay: Number(values["response-delay"]), baseSize: 50 },
   );
   say("updated", { ieee: device.ieeeAddr, from: from.fileVersion, to: to?.fileVersion });
 }
@@ -87,9 +101,11 @@ try {
     if (values["install-code"]) await controller.addInstallCode(values["install-code"]);
     const done = interviewed();
     await controller.permitJoin(254);
+    say("open");
     await done;
     await controller.permitJoin(0);
   }
+  say("ready");
   if (mode === "update") await Promise.all(known().map(update));
   say("devices", { devices: known().map((d) => ({ ieee: d.ieeeAddr, endpoints: d.endpoints.map((e) => e.ID) })) });
   await controller.stop();

@@ -1,0 +1,136 @@
+"""How blocks get to devices: of what size, when, and what is told a device that should ask later.
+
+What is in a block, and whether it is served at all, is decided in ``decisions``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Protocol
+
+import structlog
+
+from hanctl.clock import Clock
+from hanctl.errors import HanctlError
+from hanctl.eui64 import Eui64
+from hanctl.firmware import ota
+from hanctl.firmware.block_size import BlockSizes
+from hanctl.firmware.pacing import Pacing
+from hanctl.firmware.pages import LEAST_SPACING_S, BulkLink, Page, Pages
+from hanctl.han.cluster import DefaultReply, LaterReply, Reply, Request, Status
+from hanctl.han.tasks import Tasks
+from hanctl.radio.frames import Outcome
+
+log = structlog.get_logger()
+
+CLUSTER_REVISION = 0xFFFD
+
+
+class DeliveryLink(Protocol):
+    """What delivery needs of the HAN."""
+
+    @property
+    def bulk(self) -> BulkLink: ...
+
+    async def read_attributes(
+        self,
+        eui64: Eui64,
+        *,
+        cluster: int,
+        attributes: Sequence[int],
+        client_side: bool = False,
+        endpoint: int | None = None,
+    ) -> dict[int, int | str | bytes | None]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class DeliverySettings:
+    """``[ota]`` of the configuration."""
+
+    block_period_ms: int = 0
+    busy_ms: int = 1000
+
+
+class Delivery:
+    """Sizes, pacing and pages of all devices."""
+
+    def __init__(self, han: DeliveryLink, clock: Clock, settings: DeliverySettings | None = None) -> None:
+        settings = settings or DeliverySettings()
+        self._han = han
+        self._clock = clock
+        self._tasks = Tasks()
+        self.sizes = BlockSizes()
+        self.pacing = Pacing(settings.block_period_ms, settings.busy_ms / 1000)
+        self.pages = Pages(han.bulk)
+
+    def block(self, reply: Reply, request: Request, offset: int, size: int) -> Reply:
+        """The reply with a block of ``size`` bytes, as one of many."""
+        device = request.device
+        return Reply(reply.command, reply.payload, bulk=offset, outcome=partial(self._told, device, size))
+
+    def wait(self, request: Request, offset: int, period: int | None) -> Reply | None:
+        """The answer for a device that should ask for this block later; None: it gets the block now."""
+        device = request.device
+        wait = self.pacing.wait(device, offset, period, self._han.bulk.backlog(), self._clock.monotonic())
+        if self.pacing.wants_revision(device):
+            self._tasks.start(self._read_revision(device, request.source_endpoint))
+        if wait is None:
+            return None
+        return Reply(ota.Command.IMAGE_BLOCK_RESPONSE, ota.wait_for_data(wait.seconds, wait.period))
+
+    def page(
+        self, frame: ota.ImagePageRequest, request: Request, data: bytes, served: Callable[[int], None]
+    ) -> DefaultReply | LaterReply:
+        """Begin a page of the image that ``data`` is, where the request makes sense."""
+        running = self.pages.of(request.device)
+        if running is not None:
+            # The same request once more is on its way to be answered; another would have to wait.
+            return LaterReply() if running.tsn == request.tsn else DefaultReply(Status.FAILURE)
+        offset, size, length = int(frame.file_offset), frame.max_data_size, frame.page_size
+        if size is None or length is None or frame.response_spacing is None:
+            return DefaultReply(Status.INVALID_FIELD)
+        if offset >= len(data) or size == 0 or size > length:
+            return DefaultReply(Status.INVALID_VALUE)
+        if size > self.sizes.largest(request.device):
+            # Blocks of a page must be as large as the device wants them: it has to ask for single ones.
+            return DefaultReply(Status.UNSUP_COMMAND)
+        self.pages.start(
+            Page(
+                device=request.device,
+                endpoint=request.source_endpoint,
+                request=frame,
+                tsn=request.tsn,
+                data=data,
+                offset=offset,
+                end=min(len(data), offset + length),
+                size=size,
+                spacing_s=max(LEAST_SPACING_S, frame.response_spacing / 1000),
+                served=served,
+            )
+        )
+        return LaterReply()
+
+    async def stop(self) -> None:
+        """End what runs in the background."""
+        await self._tasks.cancel()
+
+    def _told(self, device: Eui64, size: int, outcome: Outcome) -> None:
+        if outcome == "delivered":
+            self.sizes.delivered(device)
+        elif outcome == "failed" and not self._han.bulk.is_sleepy(device):
+            # A device that sleeps too long misses blocks of any size.
+            self.sizes.failed(device, size)
+
+    async def _read_revision(self, device: Eui64, endpoint: int) -> None:
+        """Which revision its OTA cluster has says in which unit it counts."""
+        try:
+            read = await self._han.read_attributes(
+                device, cluster=ota.CLUSTER, attributes=[CLUSTER_REVISION], client_side=True, endpoint=endpoint
+            )
+        except HanctlError as error:
+            log.info("the revision of the OTA cluster was not read", device=device, reason=str(error))
+            read = {}
+        revision = read.get(CLUSTER_REVISION)
+        self.pacing.revision(device, revision if isinstance(revision, int) else None)

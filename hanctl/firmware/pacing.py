@@ -1,0 +1,166 @@
+"""When a device is told to ask for its next block later: WAIT_FOR_DATA and the minimum block period. Pure.
+
+Where all is well nothing is limited. When blocks wait long for their turn on the air, or a period is configured,
+devices are told to space their requests: those that negotiate a period get one, in the unit they count in; the others
+are told to wait before each block. Source: comms_hub.md §1.5, "MinimumBlockPeriod negotiation", and §0, trap 6.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+
+from hanctl.eui64 import Eui64
+
+BUSY_PERIODS_MS = (250, 500, 1000, 2000, 4000)
+"""From one to the next as long as blocks wait too long."""
+RAISE_S, LOWER_S = 5.0, 10.0
+"""A change shows its effect only after a while: the period is raised, and lowered, so often at most."""
+
+PROBE = 60
+"""A period that is told apart in milliseconds and in seconds by when the device comes back."""
+PROBE_THRESHOLD_S = PROBE - PROBE // 8 + 1
+"""53 whole seconds and more are seconds (60 - 60/8, rounded as the reference server does, and strictly above it)."""
+
+
+class Unit(Enum):
+    """What a device counts its minimum block period in; NONE: it does not do as it is told."""
+
+    MILLISECONDS = "ms"
+    SECONDS = "s"
+    NONE = "none"
+
+
+REVISIONS = {1: Unit.MILLISECONDS, 2: Unit.SECONDS, 3: Unit.MILLISECONDS}
+"""By the OTA cluster's revision; others say nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class Wait:
+    """WAIT_FOR_DATA: ask again after ``seconds``, and from then on every ``period``, in the device's unit."""
+
+    seconds: int
+    period: int | None = None
+
+
+@dataclass(slots=True)
+class _Client:
+    unit: Unit | None = None
+    asked: bool = False
+    """Its cluster's revision was asked for."""
+    answered: bool = False
+    """It was told, or is not to be had."""
+    told: int | None = None
+    """The period it was told last, and when."""
+    told_at: float = 0.0
+    waited_at: int | None = None
+    """The offset at which it was told to wait: there, it is served when it comes back."""
+
+
+class Pacing:
+    """``period_ms``: between two blocks of one device at least, always; ``busy_s``: blocks that wait longer for their
+    turn are too many."""
+
+    def __init__(self, period_ms: int = 0, busy_s: float = 1.0) -> None:
+        self._least_ms = period_ms
+        self._busy_s = busy_s
+        self._level = 0
+        self._changed_at = float("-inf")
+        self._clients: dict[Eui64, _Client] = {}
+
+    @property
+    def period_ms(self) -> int:
+        """What devices are held to just now; 0: nothing."""
+        return max(self._least_ms, BUSY_PERIODS_MS[self._level - 1] if self._level else 0)
+
+    def wait(self, device: Eui64, offset: int, period: int | None, backlog_s: float, now: float) -> Wait | None:
+        """What to tell a device that asks for the block at ``offset``; None: give it the block.
+
+        ``period``: the one it keeps to, by its request; None: it negotiates none. ``backlog_s``: how long blocks wait.
+        """
+        self._adapt(backlog_s, now)
+        wanted = self.period_ms
+        if wanted == 0 and not period:
+            return None
+        client = self._clients.setdefault(device, _Client())
+        if period is None or client.unit is Unit.NONE:
+            return _wait_once(client, offset, _seconds(wanted))
+        if wanted == 0:
+            return _tell(client, period, 0, now)
+        if client.unit is None:
+            return self._find_out(client, period, now) or self._settle(client, period, offset, now)
+        return self._settle(client, period, offset, now)
+
+    def wants_revision(self, device: Eui64) -> bool:
+        """Whether the revision of the device's OTA cluster is to be read now, and told by ``revision``; true once."""
+        client = self._clients.get(device)
+        if client is None or client.unit is not None or client.asked or self.period_ms == 0:
+            return False
+        client.asked = True
+        return True
+
+    def revision(self, device: Eui64, revision: int | None) -> None:
+        """The device's OTA cluster has this revision; None: it did not say."""
+        client = self._clients.setdefault(device, _Client())
+        client.answered = True
+        if client.unit is None and revision is not None:
+            client.unit = REVISIONS.get(revision)
+
+    def forget(self, device: Eui64) -> None:
+        """The device has its image: its next firmware may count otherwise."""
+        self._clients.pop(device, None)
+
+    def _adapt(self, backlog_s: float, now: float) -> None:
+        since = now - self._changed_at
+        if backlog_s > self._busy_s and since >= RAISE_S:
+            level = min(self._level + 1, len(BUSY_PERIODS_MS))
+        elif backlog_s < self._busy_s / 4 and since >= LOWER_S:
+            level = max(self._level - 1, 0)
+        else:
+            return
+        if level != self._level:
+            self._level, self._changed_at = level, now
+
+    @staticmethod
+    def _find_out(client: _Client, period: int, now: float) -> Wait | None:
+        """Learn the unit of a device whose revision says nothing, by when it comes back."""
+        if not client.answered:
+            return None
+        if client.told != PROBE:
+            return _tell(client, period, PROBE, now)
+        if period != PROBE:
+            client.unit = Unit.NONE
+        else:
+            client.unit = Unit.SECONDS if now - client.told_at >= PROBE_THRESHOLD_S else Unit.MILLISECONDS
+        return None
+
+    def _settle(self, client: _Client, period: int, offset: int, now: float) -> Wait | None:
+        if client.unit is None:
+            return None
+        if client.unit is Unit.NONE:
+            return _wait_once(client, offset, _seconds(self.period_ms))
+        wanted = self.period_ms if client.unit is Unit.MILLISECONDS else _seconds(self.period_ms)
+        if period != wanted and client.told == wanted:
+            # It was told, and comes back with another: it would be told for ever.
+            client.unit = Unit.NONE
+            return None
+        return _tell(client, period, wanted, now)
+
+
+def _tell(client: _Client, period: int, wanted: int, now: float) -> Wait | None:
+    if period == wanted:
+        return None
+    client.told, client.told_at = wanted, now
+    return Wait(0, wanted)
+
+
+def _wait_once(client: _Client, offset: int, seconds: int) -> Wait | None:
+    """Before each block once."""
+    if seconds == 0 or client.waited_at == offset:
+        return None
+    client.waited_at = offset
+    return Wait(seconds)
+
+
+def _seconds(period_ms: int) -> int:
+    return (period_ms + 500) // 1000

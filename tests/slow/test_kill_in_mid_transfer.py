@@ -116,7 +116,7 @@ def test_kill_9(radio: str, tmp_path: Path) -> None:
         hub.wait()
         hub = rig.hub()
         rig.cli("update", "wait", str(update), "--until", "confirmed", "--timeout", "2m")
-        resumed = [event["offset"] for event in rig.events("update.transferring")]
+        resumed = [event["offset"] for kind in ("transferring", "resumed") for event in rig.events(f"update.{kind}")]
         notices = rig.events("activation.notice")
         hub.terminate()
         assert hub.wait(20) == 0

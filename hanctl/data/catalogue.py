@@ -7,7 +7,7 @@ from typing import Any
 
 from zigpy.zcl.foundation import DataType, DataTypeId
 
-from hanctl.data.classes import ATTRIBUTE_RULES, BLOCK_HISTORY, HISTORY, TABLE_RULES, DataClass, Neutral, TableRule
+from hanctl.data.classes import ATTRIBUTE_RULES, HISTORY, TABLE_RULES, DataClass, Neutral, TableRule
 from hanctl.han.smart_energy.clusters import SERVER_ATTRIBUTES
 from hanctl.han.smart_energy.enumerations import ProposedChangeControl as Bit
 from hanctl.ledger.household import AttributeKey, Selection
@@ -72,7 +72,7 @@ TABLES: dict[str, TableRule] = {rule.name: rule for rule in TABLE_RULES}
 
 def cleared_by(control: int) -> Selection:
     """What a change with these control bits clears (bit 7 blocks, and clears nothing)."""
-    return _selected(control & ~int(BLOCK_HISTORY))
+    return _selected(control)
 
 
 def history() -> Selection:

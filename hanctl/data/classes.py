@@ -22,7 +22,6 @@ DEBT = Bit.ResetDebitRegister
 BILLING = Bit.ResetBillingPeriod
 TARIFF = Bit.ClearTariffPlan
 STANDING = Bit.ClearStandingCharge
-BLOCK_HISTORY = Bit.BlockHistoricalLoadProfileInformation
 HISTORY = Bit.ClearHistoricalLoadProfileInformation
 CONSUMER = Bit.ClearIhdDataConsumer
 SUPPLIER = Bit.ClearIhdDataSupplier

@@ -209,6 +209,18 @@ def test_a_tariff_comes_with_the_standing_charge_of_its_own(sample: Household) -
     assert sample.ask(PRICE, 0x06, "00000000 ffffffff 00 01", endpoint=1) == NOT_FOUND
 
 
+def test_a_tariff_to_come_is_told_with_the_standing_charge_that_comes_with_it(hub: Household) -> None:
+    later = "2026-04-01T00:00:00Z"
+    hub.load(
+        f"[[esi.tariffs]]\nissuer_tariff_id = 1\nstart_time = {later}\n"
+        f"[[esi.standing_charges]]\nissuer_tariff_id = 1\nstart_time = {FIRST}\nstanding_charge = 5\n"
+        f"[[esi.standing_charges]]\nissuer_tariff_id = 1\nstart_time = {later}\nstanding_charge = 6\n"
+        f"[[esi.standing_charges]]\nissuer_tariff_id = 2\nstart_time = {later}\nstanding_charge = 7\n"
+    )
+    (answer,) = hub.ask(PRICE, 0x06, "00000000 ffffffff 00 00", endpoint=1)
+    assert bytes.fromhex(answer)[25:29] == (6).to_bytes(4, "little")
+
+
 def test_a_price_matrix_and_labels_of_a_tariff(sample: Household) -> None:
     (matrix,) = sample.ask(PRICE, 0x07, le(1), endpoint=1)
     start = at("2026-01-01T00:00:00Z")

@@ -99,28 +99,24 @@ def world_command(plan: dict[str, Any]) -> list[str]:
     return [sys.executable, str(HERE / "world.py"), json.dumps(plan)]
 
 
-def host_command(host: str, radio: str, world: dict[str, Any], directory: Path, image: Path, *more: str) -> list[str]:
-    """How a host is started: "hanctl", "zigpy" or "herdsman"; ``more`` goes to it as it is."""
+def host_command(
+    host: str, radio: str, world: dict[str, Any], directory: Path, image: Path, *more: str, mode: str = "update"
+) -> list[str]:
+    """How a host is started: "hanctl", "zigpy" or "herdsman"; ``more`` goes to it as it is.
+
+    ``mode`` "idle": it is started anew after something was ordered, and told nothing more.
+    """
     displays = world["displays"]
     if host == "hanctl":
+        state = str(directory / "hub")
         script = str(HERE / "host_hanctl.py")
-        return [
-            sys.executable,
-            script,
-            radio,
-            world["url"],
-            str(directory / "hub"),
-            str(image),
-            ",".join(displays),
-            *more,
-        ]
+        return [sys.executable, script, radio, world["url"], state, str(image), ",".join(displays), *more]
     if host == "zigpy":
-        script = str(HERE / "host_zigpy.py")
-        database = more[0] if more else "none"
-        return [sys.executable, script, radio, world["url"], database, str(image), str(len(displays))]
+        script, database = str(HERE / "host_zigpy.py"), str(directory / "zigpy.db")
+        return [sys.executable, script, radio, world["url"], database, str(image), str(len(displays)), mode]
     adapter = "ember" if radio == "ezsp" else "zstack"
     (directory / "herdsman").mkdir(exist_ok=True)
-    command = ["node", str(HERDSMAN / "host.mjs"), adapter, world["url"], "update", str(directory / "herdsman")]
+    command = ["node", str(HERDSMAN / "host.mjs"), adapter, world["url"], mode, str(directory / "herdsman")]
     return [*command, "--quiet", "--ota", str(image), "--devices", str(len(displays)), *more]
 
 

@@ -1,11 +1,13 @@
-"""hanctl as host of a peer benchmark: ``python host_hanctl.py RADIO URL DIRECTORY IMAGE EUI64,EUI64,... [ACTIVATION]``.
+"""hanctl as host of a peer benchmark: ``host_hanctl.py RADIO URL DIRECTORY IMAGE EUI64,... [ACTIVATION [SECTIONS]]``.
 
 All displays join by their install code, and then all are updated at once. DIRECTORY keeps the hub's state between runs.
+SECTIONS is more of the configuration, as JSON. A line on stdin releases what is held.
 """
 
 from __future__ import annotations
 
 import asyncio
+import json
 import sys
 from pathlib import Path
 
@@ -21,12 +23,15 @@ from hanctl.logs import set_up_logging
 CODE = "83FED3407A939723A5C639B26916D505C3B5"
 
 
-async def main(radio: str, url: str, directory: str, image: str, displays: str, activation: str = "now") -> None:
+async def main(
+    radio: str, url: str, directory: str, image: str, displays: str, activation: str = "now", sections: str = "{}"
+) -> None:
     set_up_logging("json")
     config = Config.model_validate(
         {
             "hub": {"state_dir": directory, "socket": f"{directory}.socket"},
             "dongle": {"path": url, "radio": radio},
+            **json.loads(sections),
         }
     )
     daemon = Daemon(config, SystemClock(), serve=False)
@@ -51,6 +56,13 @@ async def main(radio: str, url: str, directory: str, image: str, displays: str, 
     for each in wanted:
         if not daemon.ledger.updates.all(device=each):
             daemon.updates.start(each, record.file_sha256, activation=activation)  # type: ignore[arg-type]
+    say("ordered")
+    released = asyncio.Event()
+    asyncio.get_running_loop().add_reader(sys.stdin, released.set)
+    await released.wait()
+    asyncio.get_running_loop().remove_reader(sys.stdin)
+    for update in daemon.ledger.updates.all(open_only=True):
+        await daemon.updates.activate(update.id)
     await asyncio.Event().wait()
 
 

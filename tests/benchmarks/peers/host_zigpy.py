@@ -1,6 +1,7 @@
-"""Stock zigpy as host of a peer benchmark: ``python host_zigpy.py RADIO URL DATABASE IMAGE NUMBER``.
+"""Stock zigpy as host of a peer benchmark: ``host_zigpy.py RADIO URL DATABASE IMAGE NUMBER [idle]``.
 
 bellows or zigpy-znp, unmodified, with ``device.update_firmware``. It runs in one loop, as ZHA has it for TCP ports.
+"idle": it starts and updates nothing.
 """
 
 from __future__ import annotations
@@ -38,7 +39,7 @@ def config(radio: str, url: str, database: str) -> dict[str, Any]:
     }
 
 
-async def main(radio: str, url: str, database: str, image: str, number: str) -> None:
+async def main(radio: str, url: str, database: str, image: str, number: str, mode: str = "update") -> None:
     application: Any = importlib.import_module(MODULES[radio]).ControllerApplication
     # bellows loses its endpoints in the resets of forming, and has them only after a start that resumes.
     app = await application.new(config(radio, url, database), auto_form=True)
@@ -54,6 +55,8 @@ async def main(radio: str, url: str, database: str, image: str, number: str) -> 
     while len(displays()) < int(number):
         await asyncio.sleep(0.05)
     say("joined")
+    if mode == "idle":
+        await asyncio.Event().wait()
     await asyncio.sleep(2)
     firmware, _ = parse_ota_image(Path(image).read_bytes())
     header = firmware.header

@@ -7,25 +7,32 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import random
 import statistics
 import sys
 import time
 from dataclasses import dataclass, field
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+from hanctl.simulator import ota_frames
 from hanctl.simulator.device import SimulatedDevice
 from hanctl.simulator.device_event import DeviceEvent
 from hanctl.simulator.device_spec import DeviceSpec
 from hanctl.simulator.dongle import Flash
-from hanctl.simulator.medium import ApsFrame, Done, Medium
+from hanctl.simulator.medium import ApsFrame, Done, Medium, Node
+from hanctl.simulator.ota_frames import ImageId
 from hanctl.simulator.ports import TcpPort
 from hanctl.simulator.stack import Stack
 from hanctl.simulator.world import DONGLE_EUI64, World, dongle_maker
+from hanctl.simulator.zcl import ZclFrame
 
 LINK_S = 0.0005
 """One way, and so the least time that a confirmation takes is twice as long."""
+OTA = 0x0019
+STRANGE_TSN = 0xEE
 CODE = "83FED3407A939723A5C639B26916D505C3B5"
 
 
@@ -39,18 +46,32 @@ class Plan:
     turn_around_s: float = 0.03
     profile: int = 0x0109
     image: str = ""
-    ends: bool = True
-    """Whether the process ends once all displays run the image."""
+    faults: list[str] = field(default_factory=list)
+    """"lost end response": the first one of each display; "unsolicited": once told to, displays miss every frame that
+    does not answer their last request."""
     special: dict[str, Any] = field(default_factory=dict)
 
 
-class SlowConfirmations(Medium):
-    """A medium whose dongle takes its time to confirm what arrived long ago."""
+class Air(Medium):
+    """A medium whose dongle takes its time to confirm what arrived long ago, with faults as planned."""
 
-    confirm_s = 0.0
+    def __init__(self, plan: Plan) -> None:
+        super().__init__(random.Random(0))
+        self.plan = plan
+        self.armed = False
+        self.waits = 0
+        self.ends: list[tuple[int, int]] = []
+        """Current time and upgrade time of every Upgrade End Response."""
+        self.asked: dict[int, list[float]] = {}
+        """When each display asked for a block it had not asked for before."""
+        self.answers: dict[int, list[str]] = {}
+        """What came back for requests under a number that no client uses."""
+        self._offsets: set[tuple[int, bytes]] = set()
+        self._last: dict[int, int] = {}
+        self._ends_lost: set[int] = set()
 
     def from_coordinator(self, frame: ApsFrame, done: Done) -> None:
-        more = self.confirm_s - 2 * LINK_S
+        more = self.plan.confirm_s - 2 * LINK_S
 
         def later(delivered: bool) -> None:
             if more > 0:
@@ -58,7 +79,42 @@ class SlowConfirmations(Medium):
             else:
                 done(delivered)
 
+        if frame.cluster == OTA and frame.profile and self._note(frame):
+            asyncio.get_running_loop().call_later(LINK_S, later, True)
+            return
+        if self.armed and frame.profile and frame.payload[1] != self._last.get(frame.destination):
+            asyncio.get_running_loop().call_later(7.68, later, False)
+            return
         super().from_coordinator(frame, later)
+
+    def _note(self, frame: ApsFrame) -> bool:
+        """Whether the frame is to be lost."""
+        specific, tsn, command, payload = frame.payload[0] & 1, frame.payload[1], frame.payload[2], frame.payload[3:]
+        if tsn == STRANGE_TSN:
+            self.answers.setdefault(frame.destination, []).append(frame.payload.hex())
+        if not specific:
+            return False
+        self.waits += command == 5 and payload[0] == 0x97
+        if command == 7:
+            self.ends.append((int.from_bytes(payload[8:12], "little"), int.from_bytes(payload[12:16], "little")))
+            if "lost end response" in self.plan.faults and frame.destination not in self._ends_lost:
+                self._ends_lost.add(frame.destination)
+                return True
+        return False
+
+    def to_coordinator(self, node: Node, frame: ApsFrame, done: Done) -> None:
+        if frame.cluster == OTA and frame.profile:
+            self._last[frame.source] = frame.payload[1]
+            offset = frame.source, frame.payload[12:16]
+            if frame.payload[2] == 3 and frame.payload[0] & 1 and offset not in self._offsets:
+                self._offsets.add(offset)
+                self.asked.setdefault(frame.source, []).append(time.perf_counter())
+        super().to_coordinator(node, frame, done)
+
+    def spacing(self) -> float:
+        """The least time between two new blocks of a display, the first few left out; seconds."""
+        gaps = [b - a for times in self.asked.values() for a, b in pairwise(times[4:])]
+        return min(gaps, default=0.0)
 
 
 def spec(plan: Plan, number: int) -> DeviceSpec:
@@ -120,8 +176,6 @@ class Watch:
             display.updated = True
             if all(d.updated for d in self.displays.values()):
                 say("updated", **self.result())
-                if self.plan.ends:
-                    self.over.set()
         elif event.kind == "network":
             say("network", display=event.device, text=event.text)
 
@@ -152,9 +206,16 @@ def say(event: str, **fields: Any) -> None:
     print(json.dumps({"event": event, **fields}), flush=True)
 
 
+def ask_for_another_maker(device: SimulatedDevice) -> None:
+    """A block of the image that is being served, but under another manufacturer's code."""
+    image = ImageId(0x5678, device.spec.image_type, 2)
+    request = ZclFrame(STRANGE_TSN, 3, ota_frames.image_block_request(image, 0, 40, None, None), cluster_specific=True)
+    endpoint, server = device.spec.endpoints[0].endpoint, device.client.server_endpoint
+    device._send(0, device.spec.profile, OTA, endpoint, server, request.encode(), encrypted=device.spec.encrypts)
+
+
 async def main(plan: Plan) -> None:
-    medium = SlowConfirmations(random.Random(0))
-    medium.confirm_s = plan.confirm_s
+    medium = Air(plan)
     stack = Stack(DONGLE_EUI64[plan.radio], medium)
     dongle = dongle_maker(plan.radio)(stack, Flash())
     world = World(
@@ -167,12 +228,21 @@ async def main(plan: Plan) -> None:
     say("ready", url=port.url, displays=[d.eui64 for d in world.devices])
     loop = asyncio.get_running_loop()
 
-    def command() -> None:
-        """One a line: what a person does with displays and dongle."""
-        match sys.stdin.readline().split():
+    def commands() -> None:
+        lines = os.read(sys.stdin.fileno(), 4096).decode().splitlines()
+        for line in lines or [""]:
+            command(line)
+
+    def command(line: str) -> None:
+        """What a person does with displays and dongle."""
+        match line.split():
             case ["power"]:
                 for device in world.devices:
                     device.power_on()
+            case ["arm"]:
+                medium.armed = True
+            case ["strange"]:
+                ask_for_another_maker(world.devices[0])
             case ["result"]:
                 say(
                     "result",
@@ -180,11 +250,16 @@ async def main(plan: Plan) -> None:
                     versions=[d.running_version for d in world.devices],
                     states=[d.ota_state.value for d in world.devices],
                     offsets=[d.storage.offset for d in world.devices],
+                    waits=medium.waits,
+                    ends=medium.ends,
+                    spacing=medium.spacing(),
+                    strange=medium.answers.get(world.devices[0].nwk or 0, []),
+                    unasked=sum(d.counts.applied_unasked for d in world.devices),
                 )
             case []:
                 watch.over.set()
 
-    loop.add_reader(sys.stdin, command)
+    loop.add_reader(sys.stdin, commands)
     await watch.over.wait()
     await asyncio.sleep(0.2)
     world.stop()

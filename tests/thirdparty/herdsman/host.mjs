@@ -8,6 +8,7 @@
 // MODE     start   form or resume the network, then stop
 //          join    the same, then permit joining until N devices are interviewed
 //          update  the same, then update each device from FILE
+//          idle    form or resume the network, and stay
 // DIRECTORY keeps herdsman's database and backup between runs. --quiet keeps its log to warnings and errors, for
 // measurements. SIGUSR2 makes it say how much CPU it took so far.
 
@@ -97,6 +98,7 @@ try {
   say("started", { result: await controller.start() });
   const parameters = await controller.getNetworkParameters();
   say("network", { channel: parameters.channel, pan: parameters.panID, epid: parameters.extendedPanID });
+  if (mode === "idle") await new Promise(() => setInterval(() => {}, 1000));
   if (mode !== "start" && known().length < wanted) {
     if (values["install-code"]) await controller.addInstallCode(values["install-code"]);
     const done = interviewed();

@@ -40,6 +40,7 @@ BUSY = frozenset(
 CONFIRMATION_S = 8.0
 SLEEPY_CONFIRMATION_S = 40.0
 """Whoever waits for a delivery is told that it failed after so long; the frame may arrive all the same."""
+LEAST_DELAY_S = 0.001
 HOUSEKEEPING_S = 1.0
 
 Confirmed = Callable[[str | None], None]
@@ -185,7 +186,9 @@ class Sender:
             self._timer = None
         if self._closed or not self._queue.busy:
             return
-        delay = self._queue.pause(_now()) or HOUSEKEEPING_S
+        pause = self._queue.pause(_now())
+        # What rounding leaves of a pause may be too little to move the clock on.
+        delay = max(pause, LEAST_DELAY_S) if pause else HOUSEKEEPING_S
         self._timer = asyncio.get_running_loop().call_later(delay, self._look_again)
 
     def _look_again(self) -> None:

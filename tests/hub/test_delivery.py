@@ -77,7 +77,7 @@ def test_frames_come_twice(play: Play) -> None:
         await rig.until_confirmed(numbers, IMAGE)
         # What is heard twice is told once.
         told = [r.event.type for r in rig.hub.ledger.events(update=numbers[0])]
-        assert len(told) == len(set(told)) == 7
+        assert len(told) == len(set(told)) == 10
 
     play(scenario)
 

@@ -1,7 +1,7 @@
 """What went over the serial line, read byte by byte without any library of the hub's.
 
-Sources of the layouts: ASH, EZSP (frame ids 0x0034, 0x010E) and MT (AF_DATA_REQUEST_EXT 0x24 0x02, ZDO_SET_LINK_KEY
-0x25 0x23) as the vendors' documents give them; zigpy.md §9.
+Sources of the layouts: ASH, EZSP (frame ids 0x0034, 0x010E) and MT (AF_DATA_REQUEST 0x24 0x01, its EXT 0x24 0x02,
+ZDO_SET_LINK_KEY 0x25 0x23) as the vendors' documents give them; zigpy.md §9.
 """
 
 from __future__ import annotations
@@ -85,6 +85,9 @@ def mt(line: bytes) -> tuple[list[Sent], list[bytes]]:
         at += size + 5
         if command == b"\x24\x02" and data[0] == 2 and data[9] and data[12]:
             cluster, _, options = struct.unpack_from("<HBB", data, 13)
+            sent.append(Sent(cluster, bool(options & ENABLE_SECURITY)))
+        elif command == b"\x24\x01" and data[2] and data[3]:
+            cluster, _, options = struct.unpack_from("<HBB", data, 4)
             sent.append(Sent(cluster, bool(options & ENABLE_SECURITY)))
         elif command == b"\x25\x23":
             imported.append(data[2:26])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import signal
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -14,6 +15,10 @@ from hanctl.errors import ExitCode
 
 if TYPE_CHECKING:
     from hanctl.config import Config
+
+SWITCH_INTERVAL_S = 0.0005
+"""How long key establishment's arithmetic, on a thread of its own, may keep the event loop waiting each time that it
+wants to run. Python's own 5 ms add up to 20 for an answer to a display."""
 
 EPILOG = examples("hanctl run -c configs/sim-ezsp.toml", "hanctl run -c /etc/hanctl/hanctl.toml")
 
@@ -29,6 +34,7 @@ def run(
 
     loaded = load_config(config)
     set_up_logging(loaded.hub.log)
+    sys.setswitchinterval(SWITCH_INTERVAL_S)
     if asyncio.run(_run(loaded)) is signal.SIGINT:
         raise typer.Exit(ExitCode.INTERRUPTED)
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from hanctl.crypto.field import BinaryField
+from hanctl.crypto.field import BinaryField, multiples
 from hanctl.errors import HanctlError
 
 _EVEN, _ODD = 0x02, 0x03
@@ -181,19 +181,22 @@ class Curve:
         """Double and add for every bit below the highest, on x alone (López and Dahab), then y recovered."""
         field = self.field
         product, reduce, square = field.product, field.reduce, field.square
+        lane, lowest_lane = field.lane, (1 << field.lane) - 1
         x = point.x
         if x == 0:
             raise PointLowOrder("a point of order two was multiplied", "validate points before their use")
         # pair[0] and pair[1] differ by the point itself throughout. The bit picks which of them is doubled: by
         # index, so that both values of a bit cost the same.
+        x_multiples = multiples(x)
         doubled = square(x)
         pair = [(x, 1), (square(doubled) ^ 1, doubled)]
         for bit in map(int, f"{scalar:b}"[1:]):
             (x_0, z_0), (x_1, z_1) = pair[bit], pair[1 - bit]
-            left, right = reduce(product(x_0, z_1)), reduce(product(x_1, z_0))
+            by_x_0 = product(x_0, z_1 << lane | z_0)
+            left, right = reduce(by_x_0 >> lane), reduce(product(x_1, z_0))
             z_sum = square(left ^ right)
-            x_sum = reduce(product(x, z_sum) ^ product(left, right))
-            pair[bit] = square(square(x_0 ^ z_0)), square(reduce(product(x_0, z_0)))
+            x_sum = reduce(field.sum_of_products(z_sum, x_multiples, left, multiples(right)))
+            pair[bit] = square(square(x_0 ^ z_0)), square(reduce(by_x_0 & lowest_lane))
             pair[1 - bit] = x_sum, z_sum
         return self._recovered(point, pair[0], pair[1])
 

@@ -17,6 +17,19 @@ _SPREAD = bytes.maketrans(_HEX, bytes(sum((nibble >> bit & 1) << 2 * bit for bit
 """ASCII hex digits to their squares: the same four bits with a zero above each."""
 
 
+Multiples = tuple[int, ...]
+
+
+def multiples(b: int) -> Multiples:
+    """The products of ``b`` with the sixteen polynomials of degree 3 and less, by their value."""
+    b2, b4, b8 = b << 1, b << 2, b << 3
+    b3, b12 = b2 ^ b, b8 ^ b4
+    return (
+        *(0, b, b2, b3, b4, b4 ^ b, b4 ^ b2, b4 ^ b3),
+        *(b8, b8 ^ b, b8 ^ b2, b8 ^ b3, b12, b12 ^ b, b12 ^ b2, b12 ^ b3),
+    )
+
+
 @dataclass(frozen=True, slots=True)
 class BinaryField:
     """GF(2^degree) modulo x^degree + the sum of x^tap over ``taps`` + 1, the taps falling and far below the degree.
@@ -33,6 +46,11 @@ class BinaryField:
         """The length in bytes of an element as an octet string."""
         return (self.degree + 7) // 8
 
+    @property
+    def lane(self) -> int:
+        """Bits enough for a product before reduction."""
+        return 2 * self.degree
+
     def reduce(self, value: int) -> int:
         """``value``, of less than twice the degree, modulo the polynomial."""
         a, b, c = self.taps
@@ -41,17 +59,27 @@ class BinaryField:
         high ^= high >> (degree - a) ^ high >> (degree - b) ^ high >> (degree - c)
         return (value ^ high ^ high << a ^ high << b ^ high << c) & ((1 << degree) - 1)
 
+    def nibbles(self, a: int) -> bytes:
+        """``a`` from its highest nibble to its lowest, as many for every element."""
+        return hexlify(a.to_bytes((self.degree + 7) // 8, "big")).translate(_NIBBLES)
+
     def product(self, a: int, b: int) -> int:
-        """The product before reduction, by nibbles of ``a`` against the sixteen multiples of ``b``."""
-        b2, b4, b8 = b << 1, b << 2, b << 3
-        b3, b12 = b2 ^ b, b8 ^ b4
-        multiples = (
-            *(0, b, b2, b3, b4, b4 ^ b, b4 ^ b2, b4 ^ b3),
-            *(b8, b8 ^ b, b8 ^ b2, b8 ^ b3, b12, b12 ^ b, b12 ^ b2, b12 ^ b3),
-        )
+        """The product before reduction, by nibbles of ``a`` against the sixteen multiples of ``b``.
+
+        ``b`` may hold several elements, ``lane`` bits apart: so will the product, which costs less than they would
+        singly.
+        """
+        table = multiples(b)
         total = 0
-        for nibble in hexlify(a.to_bytes((self.degree + 7) // 8, "big")).translate(_NIBBLES):
-            total = total << 4 ^ multiples[nibble]
+        for nibble in self.nibbles(a):
+            total = total << 4 ^ table[nibble]
+        return total
+
+    def sum_of_products(self, a: int, b_multiples: Multiples, c: int, d_multiples: Multiples) -> int:
+        """``a`` times b plus ``c`` times d before reduction, for a little more than one product costs."""
+        total = 0
+        for a_nibble, c_nibble in zip(self.nibbles(a), self.nibbles(c), strict=True):
+            total = total << 4 ^ b_multiples[a_nibble] ^ d_multiples[c_nibble]
         return total
 
     def multiply(self, a: int, b: int) -> int:

@@ -1,11 +1,12 @@
-"""What a suite 2 key establishment costs the hub. By hand: ``python tests/benchmarks/bench_cbke.py [runs]``.
+"""What a suite 2 key establishment costs the hub.
 
 Two figures: the hub's own time for one exchange, and the worst time for which the event loop was held up meanwhile,
-with the arithmetic inline and on a thread of its own.
+with the arithmetic inline and on a thread of its own, as the daemon has it.
 """
 
 from __future__ import annotations
 
+import argparse
 import asyncio
 import statistics
 import sys
@@ -15,6 +16,7 @@ from collections.abc import Awaitable, Callable
 from rich.console import Console
 from rich.table import Table
 
+from hanctl.cli.run import SWITCH_INTERVAL_S
 from hanctl.crypto.suites import SUITE_2
 from hanctl.eui64 import Eui64
 from hanctl.trust.authority import BenchAuthority
@@ -23,7 +25,6 @@ from hanctl.trust.jobs import JobResult
 from hanctl.trust.manager import KeyEstablishment
 
 HUB, DISPLAY = Eui64("00:0d:6f:00:0a:90:69:e7"), Eui64("00:db:12:34:56:78:00:a1")
-RUNS = 50
 PROBE = 0.0005
 """How often the loop is asked whether it is held up, in seconds."""
 
@@ -37,6 +38,9 @@ async def inline(job: Job) -> JobResult:
 
 async def off_the_loop(job: Job) -> JobResult:
     return await asyncio.to_thread(job)
+
+
+WAYS: dict[str, Runner] = {"inline": inline, "asyncio.to_thread": off_the_loop}
 
 
 async def exchange(hub: KeyEstablishment, display: KeyEstablishment, run: Runner) -> float:
@@ -67,49 +71,59 @@ async def exchange(hub: KeyEstablishment, display: KeyEstablishment, run: Runner
     return spent
 
 
-async def measure(run: Runner, runs: int) -> tuple[list[float], float]:
+class Probe:
+    """Runs jobs by ``run`` while it measures by how much the event loop is late: ``worst``, in seconds."""
+
+    def __init__(self, run: Runner) -> None:
+        self._run = run
+        self.worst = 0.0
+
+    async def __call__(self, job: Job) -> JobResult:
+        asking = asyncio.create_task(self._ask())
+        await asyncio.sleep(0)
+        try:
+            return await self._run(job)
+        finally:
+            asking.cancel()
+            await asyncio.sleep(0)
+
+    async def _ask(self) -> None:
+        while True:
+            before = time.perf_counter()
+            try:
+                await asyncio.sleep(PROBE)
+            finally:
+                self.worst = max(self.worst, time.perf_counter() - before - PROBE)
+
+
+async def measure(runs: int) -> dict[str, tuple[list[float], float]]:
+    """The seconds of each exchange and the worst gap, of either way to run the jobs."""
     authority = BenchAuthority.create()
     hub_credentials, display_credentials = (authority.issue(each, valid_from=0) for each in (HUB, DISPLAY))
-    worst = 0.0
-
-    async def counted(job: Job) -> JobResult:
-        """Run a job while a probe measures by how much the loop is late."""
-        nonlocal worst
-        done = False
-
-        async def probe() -> None:
-            nonlocal worst
-            while not done:
-                before = time.perf_counter()
-                await asyncio.sleep(PROBE)
-                worst = max(worst, time.perf_counter() - before - PROBE)
-
-        task = asyncio.create_task(probe())
-        await asyncio.sleep(0)
-        result = await run(job)
-        done = True
-        await task
-        return result
-
-    # Timed and probed apart, as a probe has the loop wake up all the time.
-    times = []
+    times: dict[str, list[float]] = {name: [] for name in WAYS}
+    probes = {name: Probe(run) for name, run in WAYS.items()}
+    # By turns, as a machine's speed may change from second to second. Timed and probed apart, as a probe has the
+    # loop wake up all the time.
     for _ in range(runs):
-        hub, display = KeyEstablishment([hub_credentials]), KeyEstablishment([display_credentials])
-        times.append(await exchange(hub, display, run))
-    for _ in range(runs):
-        hub, display = KeyEstablishment([hub_credentials]), KeyEstablishment([display_credentials])
-        await exchange(hub, display, counted)
-    return times, worst
+        for name, run in WAYS.items():
+            for each in (run, probes[name]):
+                hub, display = KeyEstablishment([hub_credentials]), KeyEstablishment([display_credentials])
+                spent = await exchange(hub, display, each)
+                if each is run:
+                    times[name].append(spent)
+    return {name: (times[name], probes[name].worst) for name in WAYS}
 
 
 def main() -> None:
-    runs = int(sys.argv[1]) if len(sys.argv) > 1 else RUNS
-    table = Table(
-        "suite 2, hub's side", "median ms", "worst ms", "event loop's worst gap ms", title=f"{runs} exchanges"
-    )
-    for name, run in (("inline", inline), ("asyncio.to_thread", off_the_loop)):
-        times, gap = asyncio.run(measure(run, runs))
-        table.add_row(name, *(f"{1000 * value:.1f}" for value in (statistics.median(times), max(times), gap)))
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("runs", type=int, nargs="?", default=50, help="exchanges of each kind")
+    runs = parser.parse_args().runs
+    sys.setswitchinterval(SWITCH_INTERVAL_S)
+    columns = ("least ms", "median ms", "worst ms", "event loop's worst gap ms")
+    table = Table("suite 2, hub's side", *columns, title=f"{runs} exchanges")
+    for name, (times, gap) in asyncio.run(measure(runs)).items():
+        figures = (min(times), statistics.median(times), max(times), gap)
+        table.add_row(name, *(f"{1000 * value:.1f}" for value in figures))
     Console().print(table)
 
 

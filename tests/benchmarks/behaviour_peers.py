@@ -12,6 +12,7 @@ import asyncio
 import json
 import sys
 import tempfile
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -128,25 +129,34 @@ async def lost_end_response(host: str, radio: str) -> str:
         return "answered again, updated" if done else f"not answered again: {seen['states'][0]}, image given up"
 
 
-async def held(host: str, radio: str) -> str:
-    async with cell(host, radio, *(["hold"] if host == "hanctl" else [])) as run:
-        if host != "hanctl":
-            _, seen = await run.updated(60)
-            return f"none: told to activate at once (current, upgrade = {', '.join(map(str, seen['ends'][0]))})"
-        await run.world.wait_for("downloaded", 60)
-        await asyncio.sleep(HELD_S)
-        waiting = await run.result()
-        run.child.tell("release")
-        done, seen = await run.updated(30)
-        assert (waiting["states"], waiting["ends"]) == (["waiting for upgrade"], [[0, 0xFFFFFFFF]])
-        return f"holds ({HELD_S:.0f} s seen), activated on command" if done else "holds, and was not activated"
+def held(after_s: float) -> Callable[[str, str], Awaitable[str]]:
+    """Held, and then released on command or, given a time, by a date that far ahead."""
+
+    async def run(host: str, radio: str) -> str:
+        async with cell(host, radio, *(["hold"] if host == "hanctl" else [])) as run:
+            if host != "hanctl":
+                _, seen = await run.updated(60)
+                return f"none: told to activate at once (current, upgrade = {', '.join(map(str, seen['ends'][0]))})"
+            await run.world.wait_for("downloaded", 60)
+            await asyncio.sleep(HELD_S)
+            waiting = await run.result()
+            assert (waiting["states"], waiting["ends"]) == (["waiting for upgrade"], [[0, 0xFFFFFFFF]])
+            run.child.tell(str(after_s))
+            released = time.monotonic()
+            if not (await run.updated(30 + after_s))[0]:
+                return "holds, and was not activated"
+            took = time.monotonic() - released
+            order = f"to activate in {after_s:.0f} s" if after_s else "to activate"
+            return f"holds ({HELD_S:.0f} s seen), runs it {took:.0f} s after the command {order}"
+
+    return run
 
 
 async def wrong_manufacturer(host: str, radio: str) -> str:
-    async with cell(host, radio) as run:
+    async with cell(host, radio, special={"timings": {"query_period_s": 20.0}}) as run:
         await run.until_offset(1000)
         run.world.tell("strange")
-        done, seen = await run.updated(60)
+        done, seen = await run.updated(90)
         answer = bytes.fromhex(seen["strange"][0]) if seen["strange"] else b""
         if not answer:
             said = "silence"
@@ -154,7 +164,7 @@ async def wrong_manufacturer(host: str, radio: str) -> str:
             said = "served" if answer[3] == 0 else f"status 0x{answer[3]:02x}"
         else:
             said = f"Default Response 0x{answer[4]:02x}"
-        return f"{said}; the update {'is unharmed' if done else 'fails'}"
+        return f"{said}; {'updated' if done else 'not updated'}"
 
 
 async def wait_for_data(host: str, radio: str) -> str:
@@ -189,7 +199,8 @@ ROWS: dict[str, Callable[[str, str], Awaitable[str]]] = {
     "more than 32,768 blocks in one process": many_blocks,
     "killed and started again in mid-transfer": restart,
     "the first Upgrade End Response is lost": lost_end_response,
-    "held activation": held,
+    "held activation": held(0),
+    "dated activation": held(10),
     "wrong manufacturer in a block request": wrong_manufacturer,
     "WAIT_FOR_DATA": wait_for_data,
     "minimum block period, client in ms": block_period("ms"),

@@ -1,7 +1,7 @@
 """hanctl as host of a peer benchmark: ``host_hanctl.py RADIO URL DIRECTORY IMAGE EUI64,... [ACTIVATION [SECTIONS]]``.
 
 All displays join by their install code, and then all are updated at once. DIRECTORY keeps the hub's state between runs.
-SECTIONS is more of the configuration, as JSON. A line on stdin releases what is held.
+SECTIONS is more of the configuration, as JSON. A number on stdin releases what is held, so many seconds later.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import json
 import sys
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from hosts import say, tell_cpu_when_asked
@@ -57,12 +58,13 @@ async def main(
         if not daemon.ledger.updates.all(device=each):
             daemon.updates.start(each, record.file_sha256, activation=activation)  # type: ignore[arg-type]
     say("ordered")
-    released = asyncio.Event()
-    asyncio.get_running_loop().add_reader(sys.stdin, released.set)
-    await released.wait()
+    ordered: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+    asyncio.get_running_loop().add_reader(sys.stdin, lambda: ordered.set_result(sys.stdin.readline()))
+    seconds = float(await ordered)
     asyncio.get_running_loop().remove_reader(sys.stdin)
+    at = datetime.now(UTC) + timedelta(seconds=seconds) if seconds else None
     for update in daemon.ledger.updates.all(open_only=True):
-        await daemon.updates.activate(update.id)
+        await daemon.updates.activate(update.id, at=at)
     await asyncio.Event().wait()
 
 

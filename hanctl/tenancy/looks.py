@@ -114,8 +114,8 @@ class Looks:
             now = self._clock.monotonic()
             for (change, eui64), look in list(self._looks.items()):
                 if look.due and look.due[0] <= now:
-                    look.due = [due for due in look.due if due > now]
                     await self._look(change, eui64)
+                    look.due = [due for due in look.due if due > now]
                 if not look.due:
                     self._looks.pop((change, eui64), None)
             pause = min((look.due[0] for look in self._looks.values()), default=None)

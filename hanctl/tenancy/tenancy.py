@@ -14,6 +14,7 @@ from hanctl.eui64 import Eui64
 from hanctl.han.cluster import DefaultReply, Reply, Request
 from hanctl.ledger.change_records import Change
 from hanctl.ledger.ledger import Ledger
+from hanctl.ledger.room import as_there_is_room
 from hanctl.tenancy.hub_data import ENDPOINTS, HubData
 from hanctl.tenancy.looks import Looks, Reader
 from hanctl.tenancy.messenger import HanLink, Messenger
@@ -110,7 +111,7 @@ class Tenancy:
         """Work until cancelled."""
         async with asyncio.TaskGroup() as group:
             for part in (self.orders, self.messenger, self.looks, self._overdue):
-                group.create_task(part.run())
+                group.create_task(as_there_is_room(part.run))
 
     def _done(self, change: Change) -> None:
         self.messenger.begin(change)

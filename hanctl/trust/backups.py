@@ -17,6 +17,8 @@ from typing import Any
 from hanctl.clock import Clock
 from hanctl.errors import ExitCode, HanctlError
 from hanctl.han.han import Han
+from hanctl.ledger.errors import LedgerFull
+from hanctl.ledger.event import Event
 from hanctl.ledger.events import BackupFailed, BackupWritten
 from hanctl.ledger.ledger import Ledger
 
@@ -52,14 +54,20 @@ class Backups:
             await self._requested.wait()
             await asyncio.sleep(PAUSE_S)
             self._requested.clear()
+            result: Event
             try:
                 content = await self._han.keys.backup()
                 path = self._write(content)
             except HanctlError as error:
-                self._ledger.record(BackupFailed(reason=str(error)))
+                result = BackupFailed(reason=str(error))
             else:
                 keys = sum("link_key" in device for device in content.get("devices", ()))
-                self._ledger.record(BackupWritten(path=str(path), link_keys=keys))
+                result = BackupWritten(path=str(path), link_keys=keys)
+            try:
+                self._ledger.record(result)
+            except LedgerFull:
+                self.request()
+                raise
 
     def _write(self, content: dict[str, Any]) -> Path:
         stamp = self._clock.now().strftime("%Y%m%dT%H%M%S.%fZ")

@@ -105,10 +105,11 @@ class Evictions:
         device = self._ledger.devices.get(eui64)
         reason = self._lost.get(eui64) or self._reason(eui64)
         unproven = eui64 in self._unproven
-        self._settle(eui64)
         if device is not None and (_waits(device) or unproven):
             self._ledger.record(DeviceEvicted(device=eui64, reason=reason))
             await self._remove(eui64, "it does not have its key" if unproven else "it established no key in time")
+        # Not before: what a full disk interrupts is still due.
+        self._settle(eui64)
 
     def _reason(self, eui64: Eui64) -> str:
         if eui64 in self._unproven:

@@ -13,6 +13,7 @@ from hanctl.han.han import Han
 from hanctl.han.tasks import Tasks
 from hanctl.ledger.events import CertificateLoaded
 from hanctl.ledger.ledger import Ledger
+from hanctl.ledger.room import as_there_is_room
 from hanctl.radio.endpoints import KEY_ESTABLISHMENT
 from hanctl.trust.backups import Backups
 from hanctl.trust.credentials import Credentials
@@ -117,8 +118,8 @@ class TrustService:
     async def run(self) -> None:
         """Work until cancelled."""
         async with asyncio.TaskGroup() as group:
-            group.create_task(self.backups.run())
-            group.create_task(self.evictions.run())
+            for part in (self.backups, self.evictions):
+                group.create_task(as_there_is_room(part.run))
 
     async def stop(self) -> None:
         """End everything that runs; before the HAN is stopped."""

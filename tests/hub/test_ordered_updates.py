@@ -15,9 +15,7 @@ from update_rig import DISPLAY, IMAGE, NEW, OLD, SLEEPER, Play, Rig, make_spec
 from hanctl.errors import Refused
 from hanctl.firmware import ota
 from hanctl.firmware.build import Fields, build
-from hanctl.ledger.errors import LedgerFull
-from hanctl.ledger.events import HubStarted
-from hanctl.ledger.ledger import Ledger
+from hanctl.hil.full_disk import fill, make_room
 from hanctl.simulator.device import SimulatedDevice
 from hanctl.simulator.ota_types import OtaState, Output
 
@@ -418,8 +416,6 @@ def test_a_full_disk_in_mid_transfer_is_told_and_the_transfer_goes_on_when_there
         await rig.until_middle()
         before = len(rig.told_of(number))
         ledger = rig.hub.ledger
-        (pages,) = ledger._execute("PRAGMA page_count").fetchone()
-        ledger._execute(f"PRAGMA max_page_count = {pages}")
         fill(ledger)
         await asyncio.sleep(600)
         # Whatever else happens has to wait as well, and ends nothing.
@@ -433,7 +429,7 @@ def test_a_full_disk_in_mid_transfer_is_told_and_the_transfer_goes_on_when_there
         assert len(rig.told_of(number)) <= before + 3
         assert rig.hub.network is not None
         assert rig.device().running_version == OLD, "it is never told to activate what is not on record"
-        ledger._execute("PRAGMA max_page_count = 1000000")
+        make_room(ledger)
         await rig.check_confirmed(number)
         (stalled,) = rig.told("ledger.stalled")
         assert stalled["seconds"] > 3000
@@ -441,13 +437,3 @@ def test_a_full_disk_in_mid_transfer_is_told_and_the_transfer_goes_on_when_there
         assert [kinds.count(f"{stage}.notice") for stage in ("delivery", "transfer", "activation")] == [1, 1, 1]
 
     play(scenario)
-
-
-def fill(ledger: Ledger) -> None:
-    """Take what room there is in the pages that are there."""
-    size = 4000
-    while size:
-        try:
-            ledger.record(HubStarted(version="x" * size))
-        except LedgerFull:
-            size //= 2

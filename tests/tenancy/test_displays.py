@@ -10,6 +10,7 @@ import pytest
 from display_bench import DAY, SHOWN, Radio, Rig, display, play, serving
 
 from hanctl.firmware.build import Fields, build
+from hanctl.hil.full_disk import fill, make_room
 from hanctl.tenancy.service import Provider
 
 
@@ -216,6 +217,30 @@ def test_a_kill_while_devices_are_told_leaves_none_untold(after: float, tmp_path
 
     specs = [display(1), display(2, tenancy={"behaviour": "deaf"}), display(3, "ihd", sleepy=True)]
     play(tmp_path, "ezsp", specs, scenario)
+
+
+def test_a_full_disk_puts_a_change_off_and_ends_nothing(tmp_path: Path) -> None:
+    async def scenario(rig: Rig) -> None:
+        await rig.join()
+        rig.change()
+        await asyncio.sleep(300)
+        assert rig.of(1).verdict == "seen cleared" and rig.of(2).verdict == "acknowledged only"
+        later = rig.daemon.clock.now() + timedelta(hours=1)
+        rig.change("supplier", at=later, fuels=("gas",), providers={"gas": Provider(7, "Next Gas")})
+        fill(rig.daemon.ledger)
+        # Its moment comes, and what was told of the first is overdue; a display says that it is there.
+        await asyncio.sleep(DAY / 8)
+        assert rig.daemon.ledger.full_since is not None
+        assert not [task for task in rig.daemon._tasks if task.done()]
+        assert len(rig.told("change.done")) == 1 and rig.told("change.overdue") == []
+        make_room(rig.daemon.ledger)
+        await asyncio.sleep(600)
+        assert len(rig.told("change.done")) == 2
+        assert rig.of(1, 2).verdict in {"reported cleared", "acknowledged only"}
+        assert len(rig.told("change.overdue", 2)) == 1
+
+    specs = [serving(1), display(2, tenancy={"behaviour": "deaf"})]
+    play(tmp_path, "znp", specs, scenario, tenancy={"overdue_h": 2})
 
 
 def test_a_kill_before_the_moment_loses_no_change(radio: Radio, tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ from trust_bench import DISPLAY, HUB, issued, stranger_authority
 
 from hanctl.eui64 import Eui64
 from hanctl.firmware.demo_image import build
+from hanctl.hil.full_disk import fill, make_room
 from hanctl.trust.initiator import Initiator
 from hanctl.trust.messages import Command
 
@@ -204,6 +205,20 @@ async def test_without_a_word_on_the_network_a_device_is_evicted_in_time(bench: 
     assert sorted(bench.radio.left) == sorted([*reasons, Eui64("00:db:12:34:56:78:00:04")])
     assert bench.device(silent.eui64).removed_reason == "it established no key in time"
     assert bench.device(talker.eui64).keyed_at is not None
+
+
+@on_a_hub(cbke_timeout_s=60)
+async def test_a_full_disk_puts_an_eviction_off(bench: HubBench) -> None:
+    display = await bench.display()
+    fill(bench.hub.ledger)
+    await asyncio.sleep(600)
+    assert not [task for task in bench.hub._tasks if task.done()]
+    assert bench.device(display.eui64).state == "joined"
+    make_room(bench.hub.ledger)
+    await asyncio.sleep(20)
+    assert bench.device(display.eui64).state == "removed"
+    (event,) = bench.events("device.evicted")
+    assert "never asked" in event.reason
 
 
 @on_a_hub(cbke_timeout_s=60)

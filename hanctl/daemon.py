@@ -29,6 +29,7 @@ from hanctl.firmware.service import UpdateService
 from hanctl.firmware.store import FirmwareStore
 from hanctl.han.han import Han
 from hanctl.han.life import Life
+from hanctl.ledger.change_records import Evidence
 from hanctl.ledger.events import HubStarted, HubStopped
 from hanctl.ledger.ledger import Ledger
 from hanctl.ledger.records import DeviceType
@@ -38,6 +39,7 @@ from hanctl.radio import DongleSettings, open_radio
 from hanctl.radio.endpoints import hub_endpoints
 from hanctl.radio.frames import NetworkState, Radio
 from hanctl.supervisor import Supervisor
+from hanctl.tenancy.steps import CANCEL_ALL_MESSAGES
 from hanctl.tenancy.tenancy import Tenancy
 from hanctl.trust.hub_certificate import load_hub_credentials
 from hanctl.trust.service import TrustService
@@ -272,10 +274,15 @@ class Daemon:
             places=(self.config.hub.state_dir, *settings.places),
         )
         tenancy.orders.on_done.append(lambda _: self.data.changed())
+        tenancy.records.on_evidence.append(self._told_of_change)
         self.data.answer_changes(tenancy, tenancy.take_event)
         self.han.on_life.append(tenancy.alive)
         self.han.on_default_response.append(tenancy.default_response)
         return tenancy
+
+    def _told_of_change(self, evidence: Evidence) -> None:
+        if (evidence.kind, evidence.what) == ("told", CANCEL_ALL_MESSAGES):
+            self.updates.messages_cancelled(evidence.device)
 
     def _give_up(self, eui64: Eui64) -> None:
         """A device is evicted: no update can be delivered to it."""

@@ -66,6 +66,13 @@ class Displays:
                 self._ledger.record(withdrawn)
         return True
 
+    def cancelled(self, device: Eui64) -> None:
+        """The display was told to cancel all messages: it is asked again where that is still wanted."""
+        session = self._updates.of(device)
+        if session is not None and session.update.message is not None:
+            withdrawn = MessageWithdrawn(device=device, update=session.update.id, message=session.update.message)
+            self._updates.change(session, replace(session.update, message=None), withdrawn)
+
     def left_over(self) -> list[Update]:
         """Updates that are over while their message is still on a display."""
         return [update for update in self._ledger.updates.with_message() if update.state not in OPEN_STATES]

@@ -64,8 +64,8 @@ class UpdateService:
     """Orders of firmware updates. ``images``: the images they are of.
 
     ``server`` is to be registered with the HAN; ``message_for`` gives the message that a device should show; ``heard``
-    and ``returned`` are to be called at signs of life, ``answered`` at Default Responses, and ``resume`` whenever the
-    dongle was opened.
+    and ``returned`` are to be called at signs of life, ``answered`` at Default Responses, ``messages_cancelled`` where
+    a display was told to cancel all messages, and ``resume`` whenever the dongle was opened.
     """
 
     def __init__(
@@ -91,6 +91,7 @@ class UpdateService:
         self.delivery = Delivery(han, clock, delivery)
         self.server = OtaServer(ledger, self._open, clock, self.delivery, self._queried)
         self.message_for = displays.active
+        self.messages_cancelled = displays.cancelled
         self.heard = self._courier.heard
         self.returned = self._courier.returned
         self.resume = self._courier.resume

@@ -19,6 +19,9 @@ from hanctl.ledger.change_records import Change, ChangePart, Fuel
 from hanctl.tenancy.controls import Control
 from hanctl.tenancy.moments import to_utc2000
 
+CANCEL_ALL_MESSAGES = "CancelAllMessages"
+"""The step that also takes messages of the hub's own from a display."""
+
 MESSAGES, TARIFFS, CALENDARS = "messages", "tariffs", "calendars"
 """What is withdrawn one by one: numbers of messages; of tariffs and of calendars, each with its type."""
 
@@ -92,7 +95,7 @@ def _steps(change: Change, part: ChangePart) -> Iterator[Step]:
             )
     if control & Control.CLEAR_IHD_DATA_CONSUMER:
         yield _step(
-            "CancelAllMessages",
+            CANCEL_ALL_MESSAGES,
             Messaging,
             Messaging.ClientCommandDefs.cancel_all_messages,
             part.fuel,

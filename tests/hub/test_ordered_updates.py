@@ -364,6 +364,22 @@ def test_a_device_with_a_low_battery_is_asked_to_be_plugged_in_and_then_updated(
     play(scenario, make_spec("display", **battery(confirms_after_s=60.0)))
 
 
+def test_a_change_of_tenancy_takes_the_question_from_the_display_and_it_is_asked_again(play: Play) -> None:
+    async def scenario(rig: Rig) -> None:
+        await interviewed(rig)
+        number = rig.order()
+        await asyncio.sleep(3600)
+        rig.hub.tenancy.orders.order("tenancy")
+        # As a display does that carries out Cancel All Messages.
+        rig.device().display.shown.clear()
+        await asyncio.sleep(3600)
+        assert list(rig.device().display.shown) == [number]
+        # Once before, and anew after each of the two fuels' commands.
+        assert (len(rig.told("message.withdrawn")), len(rig.told("message.shown"))) == (2, 3)
+
+    play(scenario, make_spec("display", **battery()))
+
+
 def test_the_display_is_asked_over_a_kill_and_the_question_is_taken_back_when_the_update_is_cancelled(
     play: Play,
 ) -> None:

@@ -14,7 +14,7 @@ from typing import Any
 import httpx
 import pytest
 import zigpy.types as t
-from display_bench import CODE, Rig, display
+from display_bench import CODE, Radio, Rig, display
 from test_what_is_cleared import expected
 
 from hanctl import virtual
@@ -240,9 +240,9 @@ async def prepared(rig: Rig, bits: Iterable[int]) -> tuple[Planter, int, list[Ou
     return planter, nwk, sent
 
 
-def run(directory: Path, scenario: Any) -> None:
+def run(directory: Path, scenario: Any, radio: Radio = "ezsp") -> None:
     async def main() -> None:
-        rig = Rig(directory, [display(1)], sections={"data": {"meter_stand_in": True}})
+        rig = Rig(directory, [display(1)], radio=radio, sections={"data": {"meter_stand_in": True}})
         rig.world.plug()
         await rig.start()
         try:
@@ -253,7 +253,10 @@ def run(directory: Path, scenario: Any) -> None:
     virtual.run(main())
 
 
-def test_nothing_of_the_last_consumer_is_anywhere(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize("radio", ["ezsp", "znp"])
+def test_nothing_of_the_last_consumer_is_anywhere(
+    radio: Radio, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     async def scenario(rig: Rig) -> None:
         planter, nwk, sent = await prepared(rig, FULL_CONSUMER)
         # The search finds: all of it is on the disk, and most of it is given out.
@@ -285,7 +288,7 @@ def test_nothing_of_the_last_consumer_is_anywhere(tmp_path: Path, capsys: pytest
         await rig.start()
         assert found(planter.gone, on_disk(tmp_path / "hub")) == []
 
-    run(tmp_path, scenario)
+    run(tmp_path, scenario, radio)
 
 
 def test_blocked_history_is_on_the_disk_and_reaches_no_device(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""The declared clusters by id, and how their commands are packed and read."""
+"""The declared clusters by id, and how their commands are packed and read, and their attributes served."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from typing import Any
 
 from zigpy.zcl.foundation import ZCLAttributeDef, ZCLCommandDef
 
+from hanctl.han.cluster import Attribute
 from hanctl.han.errors import MalformedZcl
 from hanctl.han.smart_energy.calendar import Calendar
 from hanctl.han.smart_energy.definitions import SmartEnergyCluster
@@ -37,6 +38,14 @@ DATA_ATTRIBUTES: dict[tuple[int, int], ZCLAttributeDef] = {
     for definition in sorted(cluster.AttributeDefs, key=lambda definition: int(definition.id))
 }
 """Every attribute of the data clusters' server sides by (cluster, attribute id), in that order."""
+
+
+def served(cluster: type[SmartEnergyCluster], **values: Any) -> dict[int, Attribute]:
+    """Attributes of the cluster's server side, given by name: their ids, types and serialized values."""
+    definitions = [getattr(cluster.AttributeDefs, name) for name in values]
+    return {
+        int(each.id): Attribute(int(each.zcl_type), each.type(values[each.name]).serialize()) for each in definitions
+    }
 
 
 def pack(command: ZCLCommandDef, **fields: Any) -> bytes:

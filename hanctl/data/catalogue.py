@@ -8,7 +8,7 @@ from typing import Any
 from zigpy.zcl.foundation import DataType, DataTypeId
 
 from hanctl.data.classes import ATTRIBUTE_RULES, HISTORY, TABLE_RULES, DataClass, Neutral, TableRule
-from hanctl.han.smart_energy.clusters import SERVER_ATTRIBUTES
+from hanctl.han.smart_energy.clusters import DATA_ATTRIBUTES
 from hanctl.han.smart_energy.enumerations import ProposedChangeControl as Bit
 from hanctl.ledger.household import AttributeKey, Selection
 
@@ -63,7 +63,7 @@ def _entry(cluster: int, definition: Any) -> AttributeEntry:
 
 
 ATTRIBUTES: dict[AttributeKey, AttributeEntry] = {
-    key: _entry(key[0], definition) for key, definition in SERVER_ATTRIBUTES.items()
+    key: _entry(key[0], definition) for key, definition in DATA_ATTRIBUTES.items()
 }
 """By (cluster, attribute id), in that order."""
 

@@ -20,14 +20,16 @@ from hanctl.data.errors import BadData, BadValue
 from hanctl.data.places import line_of
 from hanctl.data.tables import INTERVALS, TABLES
 from hanctl.data.values import NEVER, NOW, moment, serialize, to_plain, utc_seconds
-from hanctl.han.smart_energy.clusters import CLUSTERS
+from hanctl.han.smart_energy.clusters import DATA_CLUSTERS
 from hanctl.ledger.household import Sample
 from hanctl.radio.endpoints import ESI_ENDPOINT, GAS_PROXY_ENDPOINT, METER_ENDPOINT
 
 ENDPOINTS = {"esi": ESI_ENDPOINT, "gas": GAS_PROXY_ENDPOINT, "meter": METER_ENDPOINT}
 """Names of the hub's endpoints: the ESI, the gas proxy, and the stand-in for an electricity meter."""
 
-CLUSTER_NAMES = {str(cluster.ep_attribute).removeprefix("smartenergy_"): number for number, cluster in CLUSTERS.items()}
+CLUSTER_NAMES = {
+    str(cluster.ep_attribute).removeprefix("smartenergy_"): number for number, cluster in DATA_CLUSTERS.items()
+}
 BY_NAME: dict[tuple[int, str], AttributeEntry] = {(entry.cluster, entry.name): entry for entry in ATTRIBUTES.values()}
 MOST_SAMPLE = 0xFFFFFE
 """The highest value of a sample: the next stands for "none"."""

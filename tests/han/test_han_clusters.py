@@ -62,6 +62,15 @@ def test_time_goes_on() -> None:
     assert read(server)[7] == since_2000(clock.moment)
 
 
+def test_the_types_of_time_and_keep_alive() -> None:
+    utc, flags, signed, unsigned = 0xE2, 0x18, 0x2B, 0x23
+    time = TimeServer(FixedClock(datetime(2026, 1, 15, tzinfo=UTC))).attributes()
+    types = [time[number].data_type for number in range(8)]
+    assert types == [utc, flags, signed, unsigned, unsigned, signed, unsigned, unsigned]
+    assert [served.data_type for _, served in sorted(KeepAliveServer().attributes().items())] == [0x20, 0x21]
+    assert not any(served.writable for served in time.values())
+
+
 def test_basic_and_keep_alive() -> None:
     assert read(BasicServer())[4] == "hanctl"
     assert read(KeepAliveServer()) == {0: 1, 1: 60}

@@ -24,7 +24,7 @@ from hanctl.data import catalogue
 from hanctl.data.tables import INTERVALS, TABLES
 from hanctl.han import zcl
 from hanctl.han.cluster import Reporting
-from hanctl.han.smart_energy.clusters import CLUSTERS
+from hanctl.han.smart_energy.clusters import DATA_CLUSTERS
 from hanctl.han.zcl import Foundation, ZclFrame
 from hanctl.ledger.household import Sample
 from hanctl.radio.frames import IncomingFrame, OutgoingFrame
@@ -158,14 +158,14 @@ def ask_everything(daemon: Daemon, nwk: int) -> bytes:
 
     got = bytearray()
     for endpoint in daemon.data.endpoints:
-        for cluster in CLUSTERS:
+        for cluster in DATA_CLUSTERS:
             others = [key for key in catalogue.ATTRIBUTES if key not in CLEARABLE]
             keys = sorted({*CLEARABLE, *others[::10]})
             attributes = [attribute for of, attribute in keys if of == cluster]
             for start in range(0, len(attributes), 4):
                 wanted = zcl.read_attributes(attributes[start : start + 4])
                 got += ask(endpoint, cluster, ZclFrame(next(numbers), Foundation.READ_ATTRIBUTES, wanted))
-        for cluster, declared in CLUSTERS.items():
+        for cluster, declared in DATA_CLUSTERS.items():
             for command in declared.ServerCommandDefs:
                 for variant in range(3):
                     payload = _widest(command.schema, variant)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from zigpy.zcl.foundation import DataTypeId
-
 from hanctl.han.cluster import Attribute, DefaultReply, Request, Status
+from hanctl.han.smart_energy.clusters import served
+from hanctl.han.smart_energy.keep_alive import KeepAlive
 from hanctl.radio.endpoints import ESI_ENDPOINT, KEEP_ALIVE
 
 BASE_MIN = 1
@@ -20,10 +20,7 @@ class KeepAliveServer:
     endpoint = ESI_ENDPOINT
 
     def attributes(self) -> Mapping[int, Attribute]:
-        return {
-            0x0000: Attribute(DataTypeId.uint8, bytes((BASE_MIN,))),
-            0x0001: Attribute(DataTypeId.uint16, JITTER_S.to_bytes(2, "little")),
-        }
+        return served(KeepAlive, keep_alive_base=BASE_MIN, keep_alive_jitter=JITTER_S)
 
     def handle(self, request: Request) -> DefaultReply:
         return DefaultReply(Status.UNSUP_COMMAND)

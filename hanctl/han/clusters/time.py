@@ -7,15 +7,13 @@ from datetime import UTC, datetime, timedelta, tzinfo
 from functools import lru_cache
 from zoneinfo import ZoneInfo
 
-from zigpy.zcl.foundation import DataTypeId
-
 from hanctl.clock import Clock
 from hanctl.han.cluster import Attribute, DefaultReply, Request, Status
+from hanctl.han.smart_energy.clusters import served
+from hanctl.han.smart_energy.time import Time, TimeStatus
 from hanctl.radio.endpoints import ESI_ENDPOINT, TIME
 
 EPOCH = datetime(2000, 1, 1, tzinfo=UTC)
-MASTER = 0x01
-MASTER_FOR_ZONE_AND_DST = 0x04
 LOCAL_ZONE = "Europe/London"
 
 
@@ -53,20 +51,17 @@ class TimeServer:
         shift = local.dst() or timedelta(0)
         standard_offset = int(((local.utcoffset() or timedelta(0)) - shift).total_seconds())
         start, end = summer_time(self._zone, now.year)
-        return {
-            0x0000: Attribute(DataTypeId.UTC, _u32(utc)),
-            0x0001: Attribute(DataTypeId.map8, bytes((MASTER | MASTER_FOR_ZONE_AND_DST,))),
-            0x0002: Attribute(DataTypeId.int32, standard_offset.to_bytes(4, "little", signed=True)),
-            0x0003: Attribute(DataTypeId.uint32, _u32(zigbee_time(start))),
-            0x0004: Attribute(DataTypeId.uint32, _u32(zigbee_time(end))),
-            0x0005: Attribute(DataTypeId.int32, _u32(0 if start == end else 3600)),
-            0x0006: Attribute(DataTypeId.uint32, _u32(utc + standard_offset)),
-            0x0007: Attribute(DataTypeId.uint32, _u32(utc + standard_offset + int(shift.total_seconds()))),
-        }
+        return served(
+            Time,
+            time=utc,
+            time_status=TimeStatus.Master | TimeStatus.MasterForTimeZoneAndDst,
+            time_zone=standard_offset,
+            dst_start=zigbee_time(start),
+            dst_end=zigbee_time(end),
+            dst_shift=0 if start == end else 3600,
+            standard_time=utc + standard_offset,
+            local_time=utc + standard_offset + int(shift.total_seconds()),
+        )
 
     def handle(self, request: Request) -> DefaultReply:
         return DefaultReply(Status.UNSUP_COMMAND)
-
-
-def _u32(value: int) -> bytes:
-    return value.to_bytes(4, "little")

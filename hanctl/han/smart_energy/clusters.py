@@ -1,4 +1,4 @@
-"""The declared clusters by id, and how their commands are packed and read."""
+"""The declared clusters by id, and how their commands are packed and read, and their attributes served."""
 
 from __future__ import annotations
 
@@ -6,27 +6,46 @@ from typing import Any
 
 from zigpy.zcl.foundation import ZCLAttributeDef, ZCLCommandDef
 
+from hanctl.han.cluster import Attribute
 from hanctl.han.errors import MalformedZcl
 from hanctl.han.smart_energy.calendar import Calendar
 from hanctl.han.smart_energy.definitions import SmartEnergyCluster
 from hanctl.han.smart_energy.device_management import DeviceManagement
 from hanctl.han.smart_energy.events import Events
+from hanctl.han.smart_energy.keep_alive import KeepAlive
+from hanctl.han.smart_energy.key_establishment import KeyEstablishment
 from hanctl.han.smart_energy.messaging import Messaging
 from hanctl.han.smart_energy.metering import Metering
+from hanctl.han.smart_energy.ota_upgrade import OtaUpgrade
 from hanctl.han.smart_energy.prepayment import Prepayment
 from hanctl.han.smart_energy.price import Price
+from hanctl.han.smart_energy.time import Time
 
-CLUSTERS: dict[int, type[SmartEnergyCluster]] = {
+DATA_CLUSTERS: dict[int, type[SmartEnergyCluster]] = {
     int(cluster.cluster_id): cluster
     for cluster in (Price, Metering, Messaging, Prepayment, Calendar, DeviceManagement, Events)
 }
+"""Those whose attributes and tables the hub stores: the household's."""
 
-SERVER_ATTRIBUTES: dict[tuple[int, int], ZCLAttributeDef] = {
+CLUSTERS: dict[int, type[SmartEnergyCluster]] = DATA_CLUSTERS | {
+    int(cluster.cluster_id): cluster for cluster in (Time, OtaUpgrade, KeepAlive, KeyEstablishment)
+}
+"""All that are declared."""
+
+DATA_ATTRIBUTES: dict[tuple[int, int], ZCLAttributeDef] = {
     (number, int(definition.id)): definition
-    for number, cluster in CLUSTERS.items()
+    for number, cluster in DATA_CLUSTERS.items()
     for definition in sorted(cluster.AttributeDefs, key=lambda definition: int(definition.id))
 }
-"""Every attribute of the server sides by (cluster, attribute id), in that order."""
+"""Every attribute of the data clusters' server sides by (cluster, attribute id), in that order."""
+
+
+def served(cluster: type[SmartEnergyCluster], **values: Any) -> dict[int, Attribute]:
+    """Attributes of the cluster's server side, given by name: their ids, types and serialized values."""
+    definitions = [getattr(cluster.AttributeDefs, name) for name in values]
+    return {
+        int(each.id): Attribute(int(each.zcl_type), each.type(values[each.name]).serialize()) for each in definitions
+    }
 
 
 def pack(command: ZCLCommandDef, **fields: Any) -> bytes:

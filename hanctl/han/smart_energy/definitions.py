@@ -1,6 +1,6 @@
 """What zigpy's declarations lack for Smart Energy: attribute families with regular ids, and a client side's attributes.
 
-Source of all ids, names and types here: comms_hub.md appendices A–G.
+Source of all ids, names and types here: comms_hub.md appendices A–G, unless a module names another.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from typing import Any
 
 import zigpy.types as t
 from zigpy.zcl import Cluster
-from zigpy.zcl.foundation import BaseAttributeDefs, ZCLAttributeAccess, ZCLAttributeDef, ZCLCommandDef
+from zigpy.zcl.foundation import BaseAttributeDefs, CommandSchema, ZCLAttributeAccess, ZCLAttributeDef, ZCLCommandDef
 
 U8: Any = t.uint8_t
 U16: Any = t.uint16_t
@@ -45,9 +45,12 @@ class SmartEnergyCluster(Cluster):
                 object.__setattr__(definition, "name", name)
 
 
-def command(id: int, schema: Mapping[str, Any] | None = None) -> ZCLCommandDef:  # noqa: A002
-    """A command and its fields in order; a name that ends in ? is of a field that older revisions lack."""
-    fields: Any = dict(schema or {})
+def command(id: int, schema: Mapping[str, Any] | type[CommandSchema] | None = None) -> ZCLCommandDef:  # noqa: A002
+    """A command and its fields in order; a name that ends in ? is of a field that older revisions lack.
+
+    Where fields depend on the ones before them, the schema is a class.
+    """
+    fields: Any = schema if isinstance(schema, type) else dict(schema or {})
     return ZCLCommandDef(id=U8(id), schema=fields)
 
 

@@ -153,6 +153,16 @@ class IntervalPeriod(t.enum8):
     Minutes2p5 = 0x07
 
 
+class KeyEstablishmentStatus(t.enum8):
+    Success = 0x00
+    UnknownIssuer = 0x01
+    BadKeyConfirm = 0x02
+    BadMessage = 0x03
+    NoResources = 0x04
+    UnsupportedSuite = 0x05
+    InvalidKeyUsage = 0x06
+
+
 class MeteringSupplyStatus(t.enum8):
     SupplyOff = 0x00
     SupplyOffArmed = 0x01

@@ -38,6 +38,7 @@ from hanctl.logs import log_event
 from hanctl.radio import DongleSettings, open_radio
 from hanctl.radio.endpoints import hub_endpoints
 from hanctl.radio.frames import NetworkState, Radio
+from hanctl.service_manager import ServiceManager
 from hanctl.supervisor import Supervisor
 from hanctl.tenancy.steps import CANCEL_ALL_MESSAGES
 from hanctl.tenancy.tenancy import Tenancy
@@ -67,8 +68,8 @@ class Daemon:
     """One Communications Hub.
 
     ``await run()`` is its whole life; ``start`` and ``stop`` are for those who embed it. ``serve`` False leaves out
-    the control socket, as a virtual-time loop has no sockets. After ``start``: ``ledger``, ``store``, ``han``,
-    ``updates``, ``data``, ``trust``, ``tenancy``.
+    the control socket, as a virtual-time loop has no sockets. ``manager`` is told of its life. After ``start``:
+    ``ledger``, ``store``, ``han``, ``updates``, ``data``, ``trust``, ``tenancy``.
     """
 
     lock: StateLock
@@ -87,6 +88,7 @@ class Daemon:
         radio_factory: Callable[[Config], Radio] | None = None,
         *,
         serve: bool = True,
+        manager: ServiceManager | None = None,
     ) -> None:
         self.config = config
         self.clock = clock
@@ -96,6 +98,7 @@ class Daemon:
         self._stopping = asyncio.Event()
         self._radio_factory = radio_factory
         self._serve = serve
+        self._manager = manager or ServiceManager({})
         self._stop_reason = ""
         self._tasks: list[asyncio.Task[None]] = []
         self._api: asyncio.Task[None] | None = None
@@ -159,6 +162,7 @@ class Daemon:
         if self.started_at is None:
             return
         self.started_at = None
+        self._manager.stopping(reason)
         try:
             self.ledger.record(HubStopped(reason=reason))
         finally:
@@ -238,6 +242,7 @@ class Daemon:
         self.started_at = self.clock.now()
         self.ledger.record(HubStarted(version=hanctl.__version__))
         self._supervisor.announce(network)
+        self._work(self._manager.feed())
         self._work(self._supervisor.run())
         self._work(self.store.run())
         self._work(self.updates.run())
@@ -252,6 +257,7 @@ class Daemon:
             from hanctl.api.server import serve
 
             self._api = asyncio.create_task(serve(self, control))
+        self._manager.ready(f"{network.radio} dongle {network.dongle_eui64} on channel {network.channel}")
 
     def _new_radio(self, subject: Eui64 | None) -> Radio:
         return (

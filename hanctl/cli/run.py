@@ -42,8 +42,9 @@ def run(
 async def _run(config: Config) -> signal.Signals | None:
     from hanctl.clock import SystemClock
     from hanctl.daemon import Daemon
+    from hanctl.service_manager import ServiceManager
 
-    daemon = Daemon(config, SystemClock())
+    daemon = Daemon(config, SystemClock(), manager=ServiceManager())
     received: list[signal.Signals] = []
 
     def stop(number: signal.Signals) -> None:

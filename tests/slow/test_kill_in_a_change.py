@@ -17,7 +17,7 @@ from hanctl.errors import HanctlError
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 
 HOUSEHOLD = Path(__file__).parents[2] / "configs" / "household.toml"
-AFTER_MS = (0, 2, 4, 6, 8, 10, 15, 20, 30, 50, 100, 300)
+AFTER_MS = (0, 3, 6, 10, 15, 25, 60, 300)
 
 
 @pytest.mark.parametrize("radio", ["ezsp", "znp"])

@@ -54,7 +54,7 @@ def start(
         typer.Option("--transfer-window", help="Transfer only at this time of the day.", metavar="HH:MM-HH:MM"),
     ] = None,
     priority: Annotated[
-        Literal["low", "normal", "high"], typer.Option("--priority", help="Who is served first.")
+        Literal["low", "normal", "high"], typer.Option("--priority", help="Which devices are told first.")
     ] = "normal",
     allow_downgrade: Annotated[
         bool, typer.Option("--allow-downgrade", help="Also where the device runs a newer version.")

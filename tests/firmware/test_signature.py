@@ -254,12 +254,13 @@ def test_a_suppliers_signature_covers_the_manufacturer_image_and_nothing_else() 
     trust = SignatureTrust(suppliers=(supplier(other.public_key(), "CN=other"), supplier(key.public_key())))
     assert judge(data, trust, "gb") == Verdict("verified", "supplier", "CN=supplier")
     assert judge(data + b"after", trust, "gb").status == "verified"
+    forged = supplier_trailer(other, image)
     # The header is not signed: gbcs.md §4.1.
     assert judge(data[:14] + b"\x03" + data[15:], trust, "gb").status == "verified"
     for changed in (
         file(image[:-1] + b"T" + supplier_trailer(key, image)),
         file(image + supplier_trailer(key, b"another image")),
-        file(image + supplier_trailer(other, image)[:-1] + b"\x01"),
+        file(image + forged[:-1] + bytes((forged[-1] ^ 1,))),
     ):
         verdict = judge(changed, trust, "gb")
         assert verdict.status == "invalid" and "none of the suppliers" in verdict.reason

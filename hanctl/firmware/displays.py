@@ -56,6 +56,17 @@ class Displays:
         shows = device is not None and endpoint_with(device.endpoints, MESSAGING, client_side=True) is not None
         if shows and not await self._send(update.device, CANCEL_MESSAGE, Message(update.message, TEXT).cancel()):
             return False
+        self._gone(update)
+        return True
+
+    def cancelled(self, device: Eui64) -> None:
+        """The display was told to cancel all messages: it is asked again where that is still wanted."""
+        session = self._updates.of(device)
+        if session is not None and session.update.message is not None:
+            self._gone(session.update)
+
+    def _gone(self, update: Update) -> None:
+        assert update.message is not None
         withdrawn = MessageWithdrawn(device=update.device, update=update.id, message=update.message)
         session = self._updates.get(update.id)
         if session is not None:
@@ -64,14 +75,6 @@ class Displays:
             with self._ledger.transaction():
                 self._ledger.updates.put(replace(update, message=None))
                 self._ledger.record(withdrawn)
-        return True
-
-    def cancelled(self, device: Eui64) -> None:
-        """The display was told to cancel all messages: it is asked again where that is still wanted."""
-        session = self._updates.of(device)
-        if session is not None and session.update.message is not None:
-            withdrawn = MessageWithdrawn(device=device, update=session.update.id, message=session.update.message)
-            self._updates.change(session, replace(session.update, message=None), withdrawn)
 
     def left_over(self) -> list[Update]:
         """Updates that are over while their message is still on a display."""

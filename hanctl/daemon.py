@@ -3,24 +3,22 @@
 from __future__ import annotations
 
 import asyncio
-import shutil
 import socket
 from collections.abc import Callable, Coroutine
 from contextlib import AsyncExitStack, suppress
 from datetime import datetime, timedelta
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import structlog
 
 import hanctl
 from hanctl.clock import Clock
-from hanctl.config import Config
+from hanctl.config_sections import Config
 from hanctl.crypto.install_code import parse_install_code
 from hanctl.data.service import DataService
 from hanctl.data.snapshots import take_snapshot
-from hanctl.errors import ConfigError, HanctlError, Refused
+from hanctl.errors import HanctlError, Refused
 from hanctl.eui64 import Eui64
 from hanctl.firmware.delivery import DeliverySettings
 from hanctl.firmware.gates import Rules
@@ -33,12 +31,12 @@ from hanctl.ledger.change_records import Evidence
 from hanctl.ledger.events import HubStarted, HubStopped
 from hanctl.ledger.ledger import Ledger
 from hanctl.ledger.records import DeviceType
-from hanctl.lock import StateLock
 from hanctl.logs import log_event
 from hanctl.radio import DongleSettings, open_radio
 from hanctl.radio.endpoints import hub_endpoints
 from hanctl.radio.frames import NetworkState, Radio
 from hanctl.service_manager import ServiceManager
+from hanctl.state import StateDirectory
 from hanctl.supervisor import Supervisor
 from hanctl.tenancy.steps import CANCEL_ALL_MESSAGES
 from hanctl.tenancy.tenancy import Tenancy
@@ -72,7 +70,7 @@ class Daemon:
     ``ledger``, ``store``, ``han``, ``updates``, ``data``, ``trust``, ``tenancy``.
     """
 
-    lock: StateLock
+    state: StateDirectory
     ledger: Ledger
     store: FirmwareStore
     han: Han
@@ -202,7 +200,9 @@ class Daemon:
         webhook_secret = self._webhook_secret()
         credentials = load_hub_credentials(self.config.trust.certificate) if self.config.trust is not None else []
         subject = credentials[0].subject if credentials else None
-        self._open_state(hub.state_dir)
+        self.state = StateDirectory(hub.state_dir)
+        self._undo.append(self.state.close)
+        self.ledger = self.state.open(self.clock)
         self.store = FirmwareStore(hub.firmware_store, self.clock, signatures)
         self.han = Han(self.ledger, self.clock, hub_endpoints(meter_stand_in=self.config.data.meter_stand_in))
         ota = self.config.ota
@@ -237,7 +237,7 @@ class Daemon:
         # What fell due while the hub was not there is done before anybody can ask for it.
         self.tenancy.catch_up()
         network = await self._supervisor.open()
-        self._fresh.clear()
+        self.state.keep()
         self.ledger.subscribe(log_event)
         self.started_at = self.clock.now()
         self.ledger.record(HubStarted(version=hanctl.__version__))
@@ -300,35 +300,6 @@ class Daemon:
         from hanctl.notices import read_secret
 
         return read_secret(self.config.webhook.secret_file)
-
-    def _open_state(self, directory: Path) -> None:
-        # What a failing first start made is removed again: the list is emptied once the dongle is open.
-        self._fresh: list[Path] = []
-        ledger = directory / "ledger.sqlite"
-        try:
-            if not directory.exists():
-                directory.mkdir(mode=0o700, parents=True)
-                self._fresh.append(directory)
-        except OSError as error:
-            raise ConfigError(
-                f"the state directory {directory} cannot be made: {error.strerror}",
-                "check its parent's owner, or give another ([hub] state_dir)",
-            ) from error
-        self.lock = StateLock(directory)
-        self.lock.acquire()
-        self._undo.append(self.lock.release)
-        if not ledger.exists():
-            self._fresh += [directory / (ledger.name + tail) for tail in ("", "-wal", "-shm")]
-        self._undo.append(self._remove_fresh)
-        self.ledger = Ledger.open(ledger, self.clock)
-        self._undo.append(self.ledger.close)
-
-    def _remove_fresh(self) -> None:
-        for path in self._fresh:
-            if path.is_dir():
-                shutil.rmtree(path, ignore_errors=True)
-            else:
-                path.unlink(missing_ok=True)
 
     def _bind(self) -> socket.socket:
         from hanctl.api.control_socket import bind, remove

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Literal
 
 from hanctl.clock import SystemClock
-from hanctl.config import Config
+from hanctl.config_sections import Config
 from hanctl.daemon import Daemon
 from hanctl.errors import ExitCode, HanctlError
 from hanctl.eui64 import parse_eui64

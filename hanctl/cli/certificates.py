@@ -15,7 +15,7 @@ from hanctl.errors import DaemonUnreachable, InvalidInput
 from hanctl.eui64 import Eui64
 
 if TYPE_CHECKING:
-    from hanctl.config import Config
+    from hanctl.config_sections import Config
     from hanctl.trust.credentials import Credentials
 
 app = typer.Typer(help="The hub's certificate.", no_args_is_help=True)

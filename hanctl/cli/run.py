@@ -14,7 +14,7 @@ from hanctl.cli.options import examples
 from hanctl.errors import ExitCode
 
 if TYPE_CHECKING:
-    from hanctl.config import Config
+    from hanctl.config_sections import Config
 
 SWITCH_INTERVAL_S = 0.0005
 """How long key establishment's arithmetic, on a thread of its own, may keep the event loop waiting each time that it

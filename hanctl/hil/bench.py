@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from hanctl.clock import LoopClock
-from hanctl.config import Config
+from hanctl.config_sections import Config
 from hanctl.daemon import Daemon
 from hanctl.hil import memory
 from hanctl.simulator.air.constants import BAUD
@@ -107,7 +107,7 @@ class Bench:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-        hub.lock.release()
+        hub.state.lock.release()
 
     async def close(self) -> None:
         """Stop the hub in good order and take the power from everything."""

@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from hanctl.clock import SystemClock
-from hanctl.config import Config, load_config
+from hanctl.config import load_config
+from hanctl.config_sections import Config
 from hanctl.daemon import Daemon
 from hanctl.errors import DongleError, HanctlError
 from hanctl.eui64 import Eui64

@@ -12,7 +12,7 @@ import pytest
 from hub_fakes import PPMID, FakeRadio, configure, running
 
 from hanctl.clock import SystemClock
-from hanctl.config import Config
+from hanctl.config_sections import Config
 from hanctl.daemon import Daemon
 from hanctl.errors import ConfigError, DongleError, Refused
 from hanctl.ledger.errors import LedgerError

@@ -11,7 +11,8 @@ from typing import Any, cast
 import pytest
 
 from hanctl.api.app import make_app
-from hanctl.config import Config, TrustSection, load_config
+from hanctl.config import load_config
+from hanctl.config_sections import Config, TrustSection
 from hanctl.daemon import Daemon
 from hanctl.notices import sign
 

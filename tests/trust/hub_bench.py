@@ -15,7 +15,7 @@ from trust_bench import HUB, issued
 
 from hanctl import virtual
 from hanctl.clock import LoopClock
-from hanctl.config import Config
+from hanctl.config_sections import Config
 from hanctl.daemon import Daemon
 from hanctl.errors import HanctlError
 from hanctl.eui64 import Eui64, to_bytes

@@ -15,7 +15,7 @@ from pathlib import Path
 from hosts import say, tell_cpu_when_asked
 
 from hanctl.clock import SystemClock
-from hanctl.config import Config
+from hanctl.config_sections import Config
 from hanctl.daemon import Daemon
 from hanctl.eui64 import Eui64
 from hanctl.ledger.ledger import Recorded

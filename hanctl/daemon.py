@@ -35,6 +35,7 @@ from hanctl.logs import log_event
 from hanctl.radio import DongleSettings, open_radio
 from hanctl.radio.endpoints import hub_endpoints
 from hanctl.radio.frames import NetworkState, Radio
+from hanctl.radio.port import Port
 from hanctl.service_manager import ServiceManager
 from hanctl.state import StateDirectory
 from hanctl.supervisor import Supervisor
@@ -46,13 +47,16 @@ from hanctl.trust.service import TrustService
 log = structlog.get_logger()
 
 
-def configured_radio(config: Config, eui64: Eui64 | None = None) -> Radio:
-    """The radio of ``[dongle]`` and ``[network]``, not started; ``eui64``: the address it must have, if any."""
+def configured_radio(config: Config, *, port: str | None = None, eui64: Eui64 | None = None) -> Radio:
+    """The radio of ``[dongle]`` and ``[network]``, not started.
+
+    ``port``: where it is now, if not where it is configured; ``eui64``: the address it must have, if any.
+    """
     dongle = config.dongle
     return open_radio(
         DongleSettings(
             radio=dongle.radio,
-            path=dongle.path,
+            path=port or dongle.path,
             channel=config.network.channel,
             baudrate=dongle.baudrate,
             flow_control=dongle.flow_control,
@@ -230,8 +234,8 @@ class Daemon:
         self._supervisor = Supervisor(
             self.ledger,
             self.han,
-            self.config.dongle.path,
-            lambda: self._new_radio(subject),
+            Port(self.config.dongle.path),
+            lambda port: self._new_radio(port, subject),
             self._opened,
         )
         # What fell due while the hub was not there is done before anybody can ask for it.
@@ -259,10 +263,10 @@ class Daemon:
             self._api = asyncio.create_task(serve(self, control))
         self._manager.ready(f"{network.radio} dongle {network.dongle_eui64} on channel {network.channel}")
 
-    def _new_radio(self, subject: Eui64 | None) -> Radio:
-        return (
-            configured_radio(self.config, subject) if self._radio_factory is None else self._radio_factory(self.config)
-        )
+    def _new_radio(self, port: str, subject: Eui64 | None) -> Radio:
+        if self._radio_factory is not None:
+            return self._radio_factory(self.config)
+        return configured_radio(self.config, port=port, eui64=subject)
 
     def _opened(self) -> None:
         self.trust.resume()

@@ -18,22 +18,26 @@ from hanctl.ledger.events import (
     NetworkResumed,
 )
 from hanctl.ledger.ledger import Ledger
+from hanctl.radio.errors import PortAbsent
 from hanctl.radio.frames import IncomingFrame, NetworkState, Radio
+from hanctl.radio.port import Port
 
-DELAYS_S = (0.5, 1.0, 2.0, 5.0, 10.0)
-TOLD_AGAIN_EVERY = 60
-"""Of attempts that fail alike, after the first few, so many pass between two events (ten minutes)."""
+DELAYS_S = (0.5, 1.0, 2.0, 3.0, 5.0)
+ABSENT_S = 1.0
+"""To look for a port that is not there costs nothing, and a stick that is replugged is wanted at once."""
+TOLD_AGAIN_S = 600.0
+"""Of attempts that fail alike, after the first few, one in such a time is told."""
 
 
 class Supervisor:
     """Owns the radio object of the moment. Between two openings ``network`` is None and the HAN is detached."""
 
     def __init__(
-        self, ledger: Ledger, han: Han, path: str, new_radio: Callable[[], Radio], opened: Callable[[], None]
+        self, ledger: Ledger, han: Han, port: Port, new_radio: Callable[[str], Radio], opened: Callable[[], None]
     ) -> None:
         self._ledger = ledger
         self._han = han
-        self._path = path
+        self._port = port
         self._new_radio = new_radio
         self._opened = opened
         self._radio: Radio | None = None
@@ -44,13 +48,14 @@ class Supervisor:
     async def open(self) -> NetworkState:
         """Open the dongle. Nothing is recorded: ``announce`` does that. Raises DongleError."""
         self._lost.clear()
-        radio = self._new_radio()
+        radio = self._new_radio(self._port.current())
         try:
             self.network = await radio.start(_Relay(self._han, self._line_lost, self._failed))
         except BaseException:
             await radio.stop()
             raise
         self._radio = radio
+        self._port.opened()
         self._han.attach(radio, self.network)
         return self.network
 
@@ -58,7 +63,7 @@ class Supervisor:
         """Record that the dongle is open, and set work going again."""
         place = {"channel": network.channel, "pan_id": network.pan_id, "extended_pan_id": network.extended_pan_id}
         opened = DongleOpened(
-            path=self._path, radio=network.radio, dongle_eui64=network.dongle_eui64, firmware=network.firmware
+            path=self._port.current(), radio=network.radio, dongle_eui64=network.dongle_eui64, firmware=network.firmware
         )
         kind = NetworkFormed if network.formed else NetworkResumed
         with suppress(LedgerFull), self._ledger.transaction():
@@ -87,16 +92,17 @@ class Supervisor:
             await radio.stop()
 
     async def _reopen(self) -> NetworkState:
-        attempt, told = 0, ""
+        loop = asyncio.get_running_loop()
+        attempt, told, told_at, delay = 0, "", 0.0, DELAYS_S[0]
         while True:
-            await asyncio.sleep(DELAYS_S[min(attempt, len(DELAYS_S) - 1)])
+            await asyncio.sleep(delay)
             attempt += 1
             try:
                 return await self.open()
             except DongleError as error:
-                if attempt <= len(DELAYS_S) or str(error) != told or attempt % TOLD_AGAIN_EVERY == 0:
-                    told = str(error)
-                    delay = DELAYS_S[min(attempt, len(DELAYS_S) - 1)]
+                delay = ABSENT_S if isinstance(error, PortAbsent) else DELAYS_S[min(attempt, len(DELAYS_S) - 1)]
+                if attempt <= len(DELAYS_S) or str(error) != told or loop.time() - told_at >= TOLD_AGAIN_S:
+                    told, told_at = str(error), loop.time()
                     with suppress(LedgerFull):
                         self._ledger.record(DongleReopening(attempt=attempt, delay_s=delay, reason=told))
 

@@ -61,7 +61,8 @@ def base_config(settings: DongleSettings) -> dict[str, Any]:
         "ota": {"enabled": False},
         "backup_enabled": False,
         "topology_scan_enabled": False,
-        "watchdog_enabled": True,
+        # The hub asks for itself whether the dongle answers: heartbeat.py.
+        "watchdog_enabled": False,
     }
 
 
@@ -189,11 +190,15 @@ class HubApplication(zigpy.application.ControllerApplication):
         """Green Power has no place in a Smart Energy HAN."""
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """The serial line closed, the watchdog gave up, or the dongle reset itself."""
+        """The serial line closed, or the dongle reset itself."""
         self.line_is_gone = True
         self._sink.line_lost("the serial line was closed" if exc is None else f"{type(exc).__name__}: {exc}")
 
     # --- what each radio does in its own way
+
+    async def alive(self) -> None:
+        """Have the dongle answer something that costs it nothing. Raises what the library does where it is silent."""
+        raise NotImplementedError
 
     async def ensure_blank(self) -> None:
         """Raise ForeignNetwork where the dongle holds a network after all."""

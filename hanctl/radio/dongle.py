@@ -18,6 +18,7 @@ from hanctl.eui64 import Eui64, from_bytes, to_bytes
 from hanctl.radio.application import HubApplication, Sink
 from hanctl.radio.errors import DeliveryFailed, DongleGone, NetworkStartFailed
 from hanctl.radio.frames import ZDO_PROFILE, IncomingFrame, NetworkState, Outcome, OutgoingFrame, RadioListener
+from hanctl.radio.heartbeat import heartbeat
 from hanctl.radio.numbers import Numbers
 from hanctl.radio.opening import opening_error
 from hanctl.radio.sender import BUSY, Sender
@@ -35,7 +36,6 @@ START_TIMEOUT_S = 180.0
 STOP_TIMEOUT_S = 5.0
 FIRST_BROADCAST = 0xFFF8
 LONGEST_PERMIT_S = 254
-BUSY_RETRIES_S = (0.02, 0.05, 0.1, 0.2, 0.4)
 BUSY_RETRIES_S = (0.02, 0.05, 0.1, 0.2, 0.4)
 
 
@@ -55,6 +55,7 @@ class ZigpyRadio:
         self._numbers = Numbers()
         self._sender = Sender(self._application, self._numbers, self._application.MOST_ON_THE_WAY)
         self._long_ways: set[asyncio.Task[None]] = set()
+        self._heartbeat: asyncio.Task[None] | None = None
         self._leave_requests = 0
 
     # --- Radio
@@ -88,6 +89,7 @@ class ZigpyRadio:
             await self.stop()
             raise DongleGone(f"the dongle was lost while starting: {self._lost}", "check cable and power")
         self._listener = listener
+        self._heartbeat = asyncio.create_task(heartbeat(app.alive, self.line_lost))
         state = self._network_state(capacity)
         if not state.formed and state.channel != self._settings.channel:
             log.warning(
@@ -104,6 +106,8 @@ class ZigpyRadio:
         self._stopped = True
         self._sender.close()
         self._end_pending()
+        if self._heartbeat is not None:
+            self._heartbeat.cancel()
         with contextlib.suppress(Exception):
             async with asyncio.timeout(STOP_TIMEOUT_S):
                 await self._application.shutdown(db=False)

@@ -46,6 +46,9 @@ class EzspApplication(Unicasts, LongMessages):
         super().__init__(config, sink=sink, settings=settings)
         self._told_sleepy: set[int] = set()
 
+    async def alive(self) -> None:
+        await self._ezsp.nop()
+
     async def ensure_blank(self) -> None:
         (state,) = await self._ezsp.networkState()
         if state != bt.EmberNetworkStatus.NO_NETWORK:

@@ -59,6 +59,9 @@ class ZnpApplication(Unicasts, LongMessages):
             self._znp = None
         await super().disconnect()  # type: ignore[no-untyped-call]
 
+    async def alive(self) -> None:
+        await self._znp.request(c.SYS.Ping.Req())
+
     async def ensure_blank(self) -> None:
         try:
             nib = await self._znp.nvram.osal_read(zt.nvids.OsalNvIds.NIB, item_type=zt.NIB)

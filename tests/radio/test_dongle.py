@@ -57,6 +57,8 @@ class StandIn:
     async def shutdown(self, *, db: bool) -> None:
         self.shutdowns += 1
 
+    async def alive(self) -> None: ...
+
     def firmware(self) -> str:
         return "stand-in"
 

@@ -79,3 +79,12 @@ def test_only_the_radio_library_in_use_is_imported(radio: str, other: str) -> No
 def test_a_command_that_asks_the_daemon_loads_neither_radio_nor_database() -> None:
     modules = loaded("import hanctl.cli.main")
     assert modules & {"zigpy", "bellows", "zigpy_znp", "sqlalchemy", "fastapi", "hanctl.simulator"} == set()
+
+
+def test_a_ledger_that_needs_no_migration_is_opened_without_the_libraries_for_it(tmp_path: Path) -> None:
+    opening = (
+        "import hanctl.daemon, pathlib\nfrom hanctl.clock import SystemClock\nfrom hanctl.ledger.ledger import Ledger\n"
+        f"Ledger.open(pathlib.Path({str(tmp_path / 'ledger.sqlite')!r}), SystemClock()).close()"
+    )
+    assert loaded(opening) & {"alembic", "sqlalchemy"}
+    assert loaded(opening) & {"alembic", "sqlalchemy"} == set()

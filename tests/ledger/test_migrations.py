@@ -13,9 +13,10 @@ import pytest
 from hanctl.clock import SystemClock
 from hanctl.errors import Refused
 from hanctl.eui64 import Eui64
-from hanctl.ledger.database import APPLICATION_ID
+from hanctl.ledger.database import APPLICATION_ID, SCHEMA
 from hanctl.ledger.errors import LedgerError
 from hanctl.ledger.ledger import Ledger
+from hanctl.ledger.migrating import MIGRATIONS
 
 TIME = "2026-01-01T00:00:00.000000Z"
 STAGES = ("delivery", "transfer", "activation")
@@ -131,3 +132,11 @@ def refusing(connect: Any, statement: str) -> Any:
             return super().execute(sql, *arguments)
 
     return lambda path, **options: connect(path, factory=Connection, **options)
+
+
+def test_the_schema_of_this_version_is_the_last_migration_and_is_what_migrating_leaves(tmp_path: Path) -> None:
+    path = tmp_path / "ledger.sqlite"
+    Ledger.open(path, SystemClock()).close()
+    with closing(sqlite3.connect(path)) as connection:
+        assert connection.execute("SELECT version_num FROM alembic_version").fetchone() == (SCHEMA,)
+    assert max(each.name[:4] for each in (MIGRATIONS / "versions").glob("0*.py")) == SCHEMA

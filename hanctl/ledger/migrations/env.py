@@ -1,4 +1,4 @@
-"""Run by alembic: migrate over the connection that ``hanctl.ledger.database`` opened, in its transaction."""
+"""Run by alembic: migrate over the connection that ``hanctl.ledger.migrating`` opened, in its transaction."""
 
 from __future__ import annotations
 

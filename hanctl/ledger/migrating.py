@@ -1,0 +1,45 @@
+"""Bringing a ledger to this version's schema, with alembic: all of it, or nothing."""
+
+from __future__ import annotations
+
+import logging
+import sqlite3
+from pathlib import Path
+
+import sqlalchemy
+from alembic import command
+from alembic.config import Config
+from alembic.script import ScriptDirectory
+
+from hanctl.ledger.errors import LedgerTooNew
+
+MIGRATIONS = Path(__file__).parent / "migrations"
+
+
+def migrate(path: Path, revision: str | None, application_id: int) -> None:
+    """Migrate the ledger at ``path`` from ``revision`` (None: it is empty) to the last, and mark it as ours.
+
+    Raises LedgerTooNew, sqlite3.Error; then the file is as it was.
+    """
+    config = Config()
+    config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
+    known = {item.revision for item in ScriptDirectory.from_config(config).walk_revisions()}
+    if revision is not None and revision not in known:
+        raise LedgerTooNew(
+            f"the ledger {path} was written by a newer hanctl (schema {revision})",
+            "install that version again, or start with another state directory",
+        )
+    logging.getLogger("alembic").setLevel(logging.WARNING)
+    engine = sqlalchemy.create_engine(
+        "sqlite://", creator=lambda: sqlite3.connect(path, isolation_level=None), poolclass=sqlalchemy.pool.NullPool
+    )
+    try:
+        with engine.connect() as connection:
+            # Python's driver would commit each DDL statement by itself: a kill must leave all of a migration or none.
+            connection.exec_driver_sql("BEGIN IMMEDIATE")
+            config.attributes["connection"] = connection
+            command.upgrade(config, "head")
+            connection.exec_driver_sql(f"PRAGMA application_id = {application_id}")
+            connection.exec_driver_sql("COMMIT")
+    except sqlalchemy.exc.SQLAlchemyError as error:
+        raise sqlite3.DatabaseError(str(error).splitlines()[0]) from error

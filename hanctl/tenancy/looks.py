@@ -114,10 +114,11 @@ class Looks:
             now = self._clock.monotonic()
             for (change, eui64), look in list(self._looks.items()):
                 if look.due and look.due[0] <= now:
-                    await self._look(change, eui64)
                     look.due = [due for due in look.due if due > now]
-                if not look.due:
-                    self._looks.pop((change, eui64), None)
+                    await self._look(change, eui64)
+                # While it was read, it may have come back, or have been told anew.
+                if not look.due and self._looks.get((change, eui64)) is look:
+                    del self._looks[change, eui64]
             pause = min((look.due[0] for look in self._looks.values()), default=None)
             with suppress(TimeoutError):
                 async with asyncio.timeout(None if pause is None else max(0.0, pause - self._clock.monotonic())):

@@ -5,14 +5,17 @@ from __future__ import annotations
 import asyncio
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from tenancy_bench import House
 
+from hanctl import virtual
 from hanctl.errors import InvalidInput, NotFound
 from hanctl.eui64 import Eui64
 from hanctl.han.errors import TimedOut
 from hanctl.tenancy.controls import Wanted
+from hanctl.tenancy.looks import AFTER_S, RETURN_S
 
 HOUR = timedelta(hours=1)
 
@@ -99,3 +102,35 @@ def test_what_was_seen_is_kept_by_name_and_its_value_nowhere(house: House, tmp_p
     house.ledger.close()
     assert b"1234567890" not in house.path.read_bytes()
     assert (1234567890).to_bytes(4, "big") not in house.path.read_bytes()
+
+
+def test_a_device_that_is_told_anew_while_it_is_read_is_looked_at_again(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        loop = asyncio.get_running_loop()
+        house = House(tmp_path)
+        house.hands.monotonic = loop.time  # type: ignore[method-assign]
+        device = house.add_display(1, serves=(0x0702, 0x0705))
+        house.han.holds = {(0x0705, 0x0211): 5}
+        looks, change = house.tenancy.looks, house.orders.order("tenancy")
+        await looks.before(change, device)
+        house.tenancy.records.told(change.id, device, "electricity", "PublishChangeOfTenancy")
+        read, reads = house.han.read_attributes, 0
+
+        async def reading(*given: Any, **named: Any) -> dict[int, Any]:
+            nonlocal reads
+            reads += 1
+            if reads == 1:
+                looks.told(change, device)
+            return await read(*given, **named)
+
+        house.han.read_attributes = reading  # type: ignore[method-assign]
+        looks.returned(device)
+        running = asyncio.create_task(looks.run())
+        await asyncio.sleep(RETURN_S + 1)
+        assert reads == 1
+        await asyncio.sleep(AFTER_S[0])
+        assert reads == 2
+        running.cancel()
+        house.ledger.close()
+
+    virtual.run(scenario())

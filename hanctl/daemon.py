@@ -29,6 +29,7 @@ from hanctl.han.han import Han
 from hanctl.han.life import Life
 from hanctl.ledger.change_records import Evidence
 from hanctl.ledger.events import HubStarted, HubStopped
+from hanctl.ledger.last_dongle import known_network
 from hanctl.ledger.ledger import Ledger
 from hanctl.ledger.records import DeviceType
 from hanctl.logs import log_event
@@ -47,22 +48,23 @@ from hanctl.trust.service import TrustService
 log = structlog.get_logger()
 
 
-def configured_radio(config: Config, *, port: str | None = None, eui64: Eui64 | None = None) -> Radio:
-    """The radio of ``[dongle]`` and ``[network]``, not started.
+def dongle_settings(
+    config: Config, *, port: str | None = None, eui64: Eui64 | None = None, network: Eui64 | None = None
+) -> DongleSettings:
+    """The dongle of ``[dongle]`` and ``[network]``.
 
-    ``port``: where it is now, if not where it is configured; ``eui64``: the address it must have, if any.
+    ``port``: where it is now, if not where it is configured; ``eui64`` and ``network``: what it must have, if any.
     """
     dongle = config.dongle
-    return open_radio(
-        DongleSettings(
-            radio=dongle.radio,
-            path=port or dongle.path,
-            channel=config.network.channel,
-            baudrate=dongle.baudrate,
-            flow_control=dongle.flow_control,
-            eui64=eui64,
-            endpoints=hub_endpoints(meter_stand_in=config.data.meter_stand_in),
-        )
+    return DongleSettings(
+        radio=dongle.radio,
+        path=port or dongle.path,
+        channel=config.network.channel,
+        baudrate=dongle.baudrate,
+        flow_control=dongle.flow_control,
+        eui64=eui64,
+        network=network,
+        endpoints=hub_endpoints(meter_stand_in=config.data.meter_stand_in),
     )
 
 
@@ -266,7 +268,7 @@ class Daemon:
     def _new_radio(self, port: str, subject: Eui64 | None) -> Radio:
         if self._radio_factory is not None:
             return self._radio_factory(self.config)
-        return configured_radio(self.config, port=port, eui64=subject)
+        return open_radio(dongle_settings(self.config, port=port, eui64=subject, network=known_network(self.ledger)))
 
     def _opened(self) -> None:
         self.trust.resume()

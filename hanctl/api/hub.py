@@ -10,6 +10,7 @@ from fastapi import APIRouter
 
 import hanctl
 from hanctl.api.models import (
+    BackupAnswer,
     CertificateView,
     DeviceLogView,
     DongleView,
@@ -62,6 +63,11 @@ def router(daemon: Daemon) -> APIRouter:
         """Who belongs to the HAN, who may join it now, and the last who were removed."""
         log = daemon.trust.log
         return DeviceLogView(devices=log.entries(daemon.han.join_windows()), removed=log.history())
+
+    @routes.post("/backups", status_code=HTTPStatus.CREATED)
+    async def back_up() -> BackupAnswer:
+        """Save the dongle's network now. The file holds its keys, the answer none."""
+        return BackupAnswer(network=str(await daemon.trust.backups.make()))
 
     @routes.post("/join", status_code=HTTPStatus.ACCEPTED)
     async def join(order: JoinOrder) -> JoinAnswer:

@@ -34,6 +34,12 @@ class JoinOrder(_Order):
     device_type: DeviceType | None = None
 
 
+class BackupAnswer(BaseModel):
+    """Where the backups are."""
+
+    network: str
+
+
 class JoinAnswer(BaseModel):
     """The network is open to this device for so many seconds; ``key_within``: once on it, it has so many for a key."""
 

@@ -10,6 +10,7 @@ from typer.exceptions import TyperException
 
 from hanctl.cli import (
     authority,
+    backups,
     certificates,
     data,
     demo,
@@ -38,6 +39,7 @@ app.add_typer(devices.app, name="device")
 app.command("join", epilog=devices.JOIN_EPILOG)(devices.join)
 app.add_typer(authority.app, name="ca")
 app.add_typer(certificates.app, name="certificate")
+app.add_typer(backups.app, name="backup")
 app.add_typer(firmware.app, name="firmware")
 app.add_typer(updates.app, name="update")
 app.add_typer(tenancy.app, name="tenancy")

@@ -1,4 +1,4 @@
-"""Which dongle a hub had last, read from the ledger of a hub that may be running or not."""
+"""Which dongle and which network a hub had last."""
 
 from __future__ import annotations
 
@@ -9,11 +9,23 @@ from pathlib import Path
 
 from hanctl.errors import InvalidInput
 from hanctl.eui64 import Eui64, parse_eui64
-from hanctl.ledger.events import DongleOpened
+from hanctl.ledger.events import DongleOpened, NetworkFormed, NetworkResumed
+from hanctl.ledger.ledger import Ledger
+
+
+def known_network(ledger: Ledger) -> Eui64 | None:
+    """The extended PAN id of the network that devices of the hub belong to; None where there are none."""
+    if not any(device.present for device in ledger.devices.all()):
+        return None
+    last = ledger.last_event(NetworkFormed.type, NetworkResumed.type)
+    return None if last is None else Eui64(last.as_dict()["extended_pan_id"])
 
 
 def last_dongle(path: Path) -> Eui64 | None:
-    """The address of the dongle that was opened last; None where no ledger tells. Nothing is written."""
+    """The address of the dongle that was opened last; None where no ledger tells.
+
+    Read from the ledger of a hub that may be running or not; nothing is written.
+    """
     if not path.exists():
         return None
     try:

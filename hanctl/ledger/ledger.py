@@ -176,12 +176,17 @@ class Ledger:
             f"SELECT id, time, type, body FROM events WHERE {' AND '.join(conditions)} ORDER BY id LIMIT ?",  # noqa: S608
             (*parameters, -1 if limit is None else limit),
         )
-        # Read leniently (model_construct): rows of an older version may lack fields, a newer one's types are passed by.
-        return [
-            Recorded(row[0], parse_time(row[1]), EVENT_TYPES[row[2]].model_construct(**json.loads(row[3])))
-            for row in cursor
-            if row[2] in EVENT_TYPES
-        ]
+        # A newer version's types are passed by.
+        return [_recorded(row) for row in cursor if row[2] in EVENT_TYPES]
+
+    def last_event(self, *types: str) -> Recorded | None:
+        """The newest event of these types."""
+        row = self._execute(
+            f"SELECT id, time, type, body FROM events WHERE type IN ({', '.join('?' * len(types))})"  # noqa: S608
+            " ORDER BY id DESC LIMIT 1",
+            types,
+        ).fetchone()
+        return None if row is None else _recorded(row)
 
     def last_event_id(self) -> int:
         """The id of the newest event; 0 where there is none."""
@@ -277,3 +282,8 @@ class Ledger:
             self._full_since = self._clock.now()
             log.error("the disk of the ledger is full: updates wait until there is room")
         return LedgerFull("the disk of the ledger is full", "make room on the disk of the state directory")
+
+
+def _recorded(row: tuple[int, str, str, str]) -> Recorded:
+    # Read leniently (model_construct): rows of an older version may lack fields.
+    return Recorded(row[0], parse_time(row[1]), EVENT_TYPES[row[2]].model_construct(**json.loads(row[3])))

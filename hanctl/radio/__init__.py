@@ -4,21 +4,27 @@ from __future__ import annotations
 
 import logging
 
+from hanctl.radio.application import HubApplication, Sink
 from hanctl.radio.dongle import ZigpyRadio
 from hanctl.radio.frames import Radio
 from hanctl.radio.settings import DongleSettings
 
-__all__ = ["DongleSettings", "open_radio"]
+__all__ = ["DongleSettings", "make_application", "open_radio"]
 
 
 def open_radio(settings: DongleSettings) -> Radio:
     """The radio for these settings, not started. Only the library in use is imported."""
+    return ZigpyRadio(settings, make_application)
+
+
+def make_application(settings: DongleSettings, sink: Sink) -> HubApplication:
+    """The radio library's application for these settings, not connected."""
     _keep_keys_out_of_logs()
     if settings.radio == "ezsp":
         from hanctl.radio.ezsp import application
     else:
         from hanctl.radio.znp import application
-    return ZigpyRadio(settings, application)
+    return application(settings, sink)
 
 
 def _keep_keys_out_of_logs() -> None:

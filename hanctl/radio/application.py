@@ -17,7 +17,7 @@ import zigpy.types as t
 import zigpy.zdo.types as zdo_t
 
 from hanctl.eui64 import Eui64, from_bytes
-from hanctl.radio.errors import ForeignNetwork, KeyTableFull, UnexpectedDongle
+from hanctl.radio.errors import BlankDongle, ForeignNetwork, KeyTableFull, OtherNetwork, UnexpectedDongle
 from hanctl.radio.frames import IncomingFrame, OutgoingFrame
 from hanctl.radio.sender import Confirmed
 from hanctl.radio.settings import DongleSettings
@@ -29,6 +29,9 @@ SAFE_TX_POWER_DBM = 8
 
 LAST_RANDOM_PAN_ID = 0xFFF0
 """Above it PAN ids are reserved, or too easily taken for reserved ones."""
+
+
+GIVE_NETWORK = "give it their network: hanctl backup restore"
 
 
 class Sink(Protocol):
@@ -74,6 +77,7 @@ class HubApplication(zigpy.application.ControllerApplication):
         self._sink = sink
         self._channel = settings.channel
         self._expected = settings.eui64
+        self._network = settings.network
         self._endpoints = settings.endpoints
         self.formed = False
         self.line_is_gone = False
@@ -95,12 +99,19 @@ class HubApplication(zigpy.application.ControllerApplication):
             )
 
     async def form_network(self, *, fast: bool = False) -> None:
-        """Form a network on the configured channel with a random identity and key. Raises ForeignNetwork.
+        """Form a network on the configured channel with a random identity and key.
+
+        Raises ForeignNetwork, and BlankDongle where the hub's devices belong to a network already.
 
         zigpy calls this where loading the network failed; that alone does not prove that there is none.
         """
         await self.ensure_blank()
         self._check_address(await self.own_address())
+        if self._network is not None:
+            raise BlankDongle(
+                f"the dongle holds no network, but this hub's devices belong to the network {self._network}",
+                f"{GIVE_NETWORK}, or begin anew with another state directory ([hub] state_dir)",
+            )
         await self.write_network_info(
             network_info=zigpy.state.NetworkInfo(
                 extended_pan_id=z.ExtendedPanId(secrets.token_bytes(8)),
@@ -130,6 +141,7 @@ class HubApplication(zigpy.application.ControllerApplication):
         if self.state.node_info.logical_type != zdo_t.LogicalType.Coordinator:
             raise foreign_network(f"as a {self.state.node_info.logical_type.name}")
         self._check_address(self.state.node_info.ieee)
+        self._check_network(self.state.network_info.extended_pan_id)
         await super().start_network()  # type: ignore[no-untyped-call,safe-super]
 
     def _check_address(self, own: t.EUI64) -> None:
@@ -139,6 +151,14 @@ class HubApplication(zigpy.application.ControllerApplication):
                 f"the dongle is {address}, but the hub's certificate is that of {self._expected}",
                 "devices refuse a certificate that does not name the dongle: use the dongle it was made for, "
                 f"or a certificate for {address} ([trust] certificate)",
+            )
+
+    def _check_network(self, extended_pan_id: t.EUI64) -> None:
+        found: Eui64 = from_bytes(extended_pan_id.serialize())
+        if self._network not in (None, found):
+            raise OtherNetwork(
+                f"the dongle holds the network {found}, but this hub's devices belong to {self._network}",
+                f"plug in the dongle that they know; or, if this one is to take its place, {GIVE_NETWORK}",
             )
 
     async def permit(self, time_s: int = 60, node: t.EUI64 | str | None = None) -> None:
@@ -214,6 +234,10 @@ class HubApplication(zigpy.application.ControllerApplication):
 
     async def own_address(self) -> t.EUI64:
         """The dongle's EUI64, also where it runs no network."""
+        raise NotImplementedError
+
+    async def address_is_rewritable(self) -> bool:
+        """Whether its EUI64 can be written again and again; else only once, or never."""
         raise NotImplementedError
 
     async def key_capacity(self) -> int:

@@ -19,6 +19,7 @@ from hanctl.radio.application import HubApplication, Sink
 from hanctl.radio.errors import DeliveryFailed, DongleGone, NetworkStartFailed
 from hanctl.radio.frames import ZDO_PROFILE, IncomingFrame, NetworkState, Outcome, OutgoingFrame, RadioListener
 from hanctl.radio.heartbeat import heartbeat
+from hanctl.radio.network_backup import summary
 from hanctl.radio.numbers import Numbers
 from hanctl.radio.opening import opening_error
 from hanctl.radio.sender import BUSY, Sender
@@ -158,7 +159,9 @@ class ZigpyRadio:
         app = self._application
         await self._guarded(lambda: app.load_network_info(load_devices=True))
         backup = zigpy.backups.NetworkBackup(network_info=app.state.network_info, node_info=app.state.node_info)
-        return backup.as_open_coordinator_json()
+        content = backup.as_open_coordinator_json()
+        summary(content)
+        return content
 
     # --- Sink
 

@@ -66,6 +66,18 @@ class ForeignNetwork(DongleError):
     code = "dongle-foreign-network"
 
 
+class BlankDongle(DongleError):
+    """The dongle holds no network, and the hub's devices belong to one; nothing was changed."""
+
+    code = "dongle-blank"
+
+
+class OtherNetwork(DongleError):
+    """The dongle holds another network than the one that the hub's devices belong to; nothing was changed."""
+
+    code = "dongle-other-network"
+
+
 class UnexpectedDongle(DongleError):
     """The dongle is not the one that the hub's certificate names; nothing was changed."""
 

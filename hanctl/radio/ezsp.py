@@ -80,6 +80,9 @@ class EzspApplication(Unicasts, LongMessages):
         (ieee,) = await self._ezsp.getEui64()
         return t.EUI64(ieee)
 
+    async def address_is_rewritable(self) -> bool:
+        return bool(await self._ezsp.can_rewrite_custom_eui64())
+
     async def key_capacity(self) -> int:
         status, size = await self._ezsp.getConfigurationValue(configId=bt.EzspConfigId.CONFIG_KEY_TABLE_SIZE)
         self._expect_ok(status, "the dongle did not tell the size of its key table")

@@ -25,5 +25,7 @@ class DongleSettings:
     """bellows takes "none" as "software" (XON and XOFF), which an EZSP dongle without it does not mind."""
     eui64: Eui64 | None = None
     """The address the dongle must have: that of the hub's certificate. With another, no network is formed or used."""
+    network: Eui64 | None = None
+    """The extended PAN id of the network that the hub's devices belong to: no other is formed or used."""
     endpoints: tuple[EndpointRecord, ...] = HUB_ENDPOINTS
     """The hub's endpoints, to be registered in the dongle."""

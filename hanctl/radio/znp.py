@@ -103,6 +103,9 @@ class ZnpApplication(Unicasts, LongMessages):
         address: t.EUI64 = await self._znp.nvram.osal_read(zt.nvids.OsalNvIds.EXTADDR, item_type=t.EUI64)
         return address
 
+    async def address_is_rewritable(self) -> bool:
+        return True
+
     async def key_capacity(self) -> int:
         # The table is one item: a count, then the entries it has room for.
         nvram = self._znp.nvram

@@ -1,4 +1,4 @@
-"""Backups of the dongle's network with its keys, so that a replaced dongle keeps its devices.
+"""Backups of the dongle's network with its keys, so that a replaced dongle keeps its devices: checked, and rotated.
 
 The files have the Open Coordinator Backup format, which zigpy's tools and zigbee2mqtt restore. They hold the network's
 keys: directory 0700, files 0600, and nothing of their content is ever told.
@@ -11,6 +11,7 @@ import json
 import os
 import tempfile
 from contextlib import suppress
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -18,12 +19,13 @@ from hanctl.clock import Clock
 from hanctl.errors import ExitCode, HanctlError
 from hanctl.han.han import Han
 from hanctl.ledger.errors import LedgerFull
-from hanctl.ledger.event import Event
 from hanctl.ledger.events import BackupFailed, BackupWritten
 from hanctl.ledger.ledger import Ledger
 
 PAUSE_S = 2.0
 """Between a change and its backup: devices that establish keys together are saved together."""
+DAILY_S = 86400.0
+"""A backup is made so often in any case: its counters must not be too old."""
 KEPT = 10
 
 
@@ -35,7 +37,7 @@ class BackupError(HanctlError):
 
 
 class Backups:
-    """Writes a backup after every change of a key; ``request`` says that there was one."""
+    """Writes a backup after every change of a key, of which ``request`` says that there was one, and once a day."""
 
     def __init__(self, directory: Path, han: Han, ledger: Ledger, clock: Clock) -> None:
         self._directory = directory
@@ -49,46 +51,62 @@ class Backups:
         self._requested.set()
 
     async def run(self) -> None:
-        """Write what is requested, until cancelled."""
+        """Write what is requested, and one a day, until cancelled."""
         while True:
-            await self._requested.wait()
+            with suppress(TimeoutError):
+                async with asyncio.timeout(DAILY_S):
+                    await self._requested.wait()
             await asyncio.sleep(PAUSE_S)
             self._requested.clear()
-            result: Event
             try:
-                content = await self._han.keys.backup()
-                path = self._write(content)
-            except HanctlError as error:
-                result = BackupFailed(reason=str(error))
-            else:
-                keys = sum("link_key" in device for device in content.get("devices", ()))
-                result = BackupWritten(path=str(path), link_keys=keys)
-            try:
-                self._ledger.record(result)
+                await self.make()
             except LedgerFull:
                 self.request()
                 raise
+            except HanctlError as error:
+                self._ledger.record(BackupFailed(reason=str(error)))
+
+    async def make(self) -> Path:
+        """Write a backup now, and say so. Raises BackupError, DeliveryFailed, DongleGone, LedgerError."""
+        content = await self._han.keys.backup()
+        path = self._write(content)
+        keys = sum("link_key" in device for device in content.get("devices", ()))
+        self._ledger.record(BackupWritten(path=str(path), link_keys=keys))
+        return path
 
     def _write(self, content: dict[str, Any]) -> Path:
-        stamp = self._clock.now().strftime("%Y%m%dT%H%M%S.%fZ")
-        path = self._directory / f"network-{stamp}.json"
-        temporary = None
         try:
-            self._directory.mkdir(mode=0o700, exist_ok=True)
-            # mkstemp makes the file with mode 0600: at no time can others read it.
-            descriptor, temporary = tempfile.mkstemp(prefix=".network-", dir=self._directory)
-            with os.fdopen(descriptor, "w", encoding="ascii") as file:
-                json.dump(content, file, indent=2)
-                file.flush()
-                os.fsync(file.fileno())
-            Path(temporary).replace(path)
-            for old in sorted(self._directory.glob("network-*.json"))[:-KEPT]:
-                old.unlink()
-        except OSError as error:
-            if temporary is not None:
-                with suppress(OSError):
-                    Path(temporary).unlink()
+            path = write_backup(self._directory, content, self._clock.now())
+            written = json.loads(path.read_text(encoding="ascii"))
+        except (OSError, ValueError) as error:
             raise BackupError(
-                f"no backup can be written to {self._directory}: {error.strerror}", "check the disk and its owner"
+                f"no backup can be written to {self._directory}: {error}", "check the disk and its owner"
             ) from error
+        if written != content:
+            raise BackupError(f"the backup {path} reads otherwise than it was written", "check the disk")
         return path
+
+
+def write_backup(directory: Path, content: dict[str, Any], now: datetime) -> Path:
+    """Write the content of a backup to a file of its own, and remove the oldest of too many. Raises OSError."""
+    # The radio library writes the machine's time.
+    content.setdefault("metadata", {}).setdefault("internal", {})["creation_time"] = now.isoformat()
+    path = directory / f"network-{now.strftime('%Y%m%dT%H%M%S.%fZ')}.json"
+    temporary = None
+    try:
+        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        # mkstemp makes the file with mode 0600: at no time can others read it.
+        descriptor, temporary = tempfile.mkstemp(prefix=".network-", dir=directory)
+        with os.fdopen(descriptor, "w", encoding="ascii") as file:
+            json.dump(content, file, indent=2)
+            file.flush()
+            os.fsync(file.fileno())
+        Path(temporary).replace(path)
+    except OSError:
+        if temporary is not None:
+            Path(temporary).unlink(missing_ok=True)
+        raise
+    # The clock may have gone back: whatever its name, the one just written stays.
+    for old in sorted(each for each in directory.glob("network-*.json") if each != path)[: 1 - KEPT]:
+        old.unlink()
+    return path

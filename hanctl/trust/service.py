@@ -112,7 +112,7 @@ class TrustService:
             self.evictions.restart()
         self.server.resume()
         self._tasks.start(self._han.keys.forget_removed())
-        if any(device.keyed_at is not None for device in self._ledger.devices.all()):
+        if any(device.present for device in self._ledger.devices.all()):
             self.backups.request()
 
     async def run(self) -> None:

@@ -16,6 +16,7 @@ from hanctl.cli import (
     devices,
     events,
     firmware,
+    reload,
     run,
     simulate,
     status,
@@ -33,6 +34,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.command("run", epilog=run.EPILOG)(run.run)
+app.command("reload", epilog=reload.EPILOG)(reload.reload)
 app.command("status", epilog=status.EPILOG)(status.status)
 app.add_typer(devices.app, name="device")
 app.command("join", epilog=devices.JOIN_EPILOG)(devices.join)

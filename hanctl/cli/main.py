@@ -18,6 +18,7 @@ from hanctl.cli import (
     firmware,
     reload,
     run,
+    service,
     simulate,
     status,
     tenancy,
@@ -46,6 +47,8 @@ app.add_typer(tenancy.app, name="tenancy")
 app.add_typer(tenancy.supplier_app, name="supplier")
 app.add_typer(data.app, name="data")
 app.command("events", epilog=events.EPILOG)(events.events)
+app.command("install-service", epilog=service.INSTALL_EPILOG)(service.install_service)
+app.command("uninstall-service", epilog=service.UNINSTALL_EPILOG)(service.uninstall_service)
 app.command("demo", epilog=demo.EPILOG)(demo.demo)
 app.command("simulate", epilog=simulate.EPILOG)(simulate.simulate)
 

@@ -1,4 +1,4 @@
-"""The udev rules for known sticks, made from their table: ``python -m hanctl.install.udev > systemd/60-hanctl.rules``."""
+"""The udev rules, made from the table of known sticks: ``python -m hanctl.install.udev > systemd/60-hanctl.rules``."""
 
 from __future__ import annotations
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -105,7 +106,7 @@ def uninstall_service(
     _demand_root(places, "uninstall-service")
     if purge and not yes:
         state, config = places.on_disk(places.state), places.on_disk(places.config)
-        typer.confirm(f"Remove {state} with the ledger and all images, and {config}?", abort=True)
+        _confirm(f"Remove {state} with the ledger and all images, and {config}?")
     _carry_out(steps)
     if others := places.others():
         print(f"what other hubs need stays: {', '.join(others)}")
@@ -126,16 +127,20 @@ def _places(user: bool, instance: str | None, root: Path | None) -> Places:
 
 def _demand_root(places: Places, command: str) -> None:
     if not places.user and not places.staged and os.geteuid() != 0:
+        program = Path(sys.prefix) / "bin" / "hanctl"
         raise Refused(
             "only root can change the services of the system; nothing was changed",
-            f"sudo {_own_path()} {command}; for yourself alone: hanctl {command} --user; to look: --dry-run",
+            f"sudo {program} {command}; for yourself alone: hanctl {command} --user; to look: --dry-run",
         )
 
 
-def _own_path() -> str:
-    import sys
-
-    return str(Path(sys.prefix) / "bin" / "hanctl")
+def _confirm(question: str) -> None:
+    try:
+        sure = typer.confirm(question)
+    except typer.Abort:
+        sure = False
+    if not sure:
+        raise Refused("it was not confirmed, and nothing was changed", "where nobody can answer: --yes")
 
 
 def _show(steps: Sequence[Step]) -> None:

@@ -54,7 +54,8 @@ class Write:
         source, target = shlex.quote(str(template(self.name))), shlex.quote(str(self.path))
         if self.program == DEFAULT_PROGRAM or not self.name.endswith(".service"):
             return f"install -D -m 0644 {source} {target}"
-        return f"sed 's|{DEFAULT_PROGRAM}|{self.program}|' {source} > {target}"
+        make = "" if self.path.parent.exists() else f"mkdir -p {shlex.quote(str(self.path.parent))} && "
+        return f"{make}sed 's|{DEFAULT_PROGRAM}|{self.program}|' {source} > {target}"
 
     def carry_out(self) -> Outcome:
         before = whose(self.path)

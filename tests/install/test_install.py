@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,7 @@ from typer.testing import CliRunner
 
 from hanctl.cli.main import app
 from hanctl.cli.options import connect
-from hanctl.errors import ExitCode, HanctlError
+from hanctl.errors import ExitCode, HanctlError, Refused
 from hanctl.install import files, plan
 from hanctl.install.places import of_system
 from hanctl.lock import StateLock
@@ -182,10 +183,11 @@ def test_purging_takes_configuration_and_state_but_asks_first(system: System) ->
     for directory in (state, beside):
         directory.mkdir(parents=True)
         (directory / "ledger.sqlite").write_text("")
-    asked = CliRunner().invoke(
-        app, ["uninstall-service", "--root", str(system.root), "--instance", "rig1", "--purge"], input="n\n"
-    )
-    assert asked.exit_code == 1 and str(state) in asked.output
+    for answer in ("n\n", ""):
+        asked = CliRunner().invoke(
+            app, ["uninstall-service", "--root", str(system.root), "--instance", "rig1", "--purge"], input=answer
+        )
+        assert isinstance(asked.exception, Refused) and str(state) in asked.output
     assert state.exists() and "etc/systemd/system/hanctl@.service" in system.files()
     system.uninstall("--instance", "rig1", "--purge", "--yes")
     assert system.files() == {"var/lib/hanctl/ledger.sqlite": ""}
@@ -250,6 +252,20 @@ def test_a_program_that_the_service_could_not_run_is_refused(system: System, pro
     assert isinstance(failed, HanctlError)
     assert reason in str(failed) + failed.hint
     assert system.files() == {}
+
+
+def test_it_runs_the_very_hanctl_that_installs_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "prefix", str(tmp_path))
+    with pytest.raises(HanctlError, match="cannot run what is not installed"):
+        plan.own_program()
+    (tmp_path / "bin").mkdir()
+    program = tmp_path / "bin" / "hanctl"
+    program.write_text("")
+    assert plan.own_program(hidden=False) == program
+    # As seen from a service from which the place of this test is hidden.
+    monkeypatch.setattr(plan, "HIDDEN", (str(tmp_path.resolve()),))
+    with pytest.raises(HanctlError, match="is hidden from it"):
+        plan.own_program()
 
 
 def test_the_units_hide_the_places_that_are_refused() -> None:

@@ -112,14 +112,6 @@ class Daemon:
         """The network, or None while the dongle is gone."""
         return self._supervisor.network if self._supervisor is not None else None
 
-    @property
-    def summary(self) -> str:
-        """The hub in a few words."""
-        if self.network is None:
-            return f"{self.config.dongle.radio} dongle gone: it is opened again as soon as it is back"
-        network = self.network
-        return f"{network.radio} dongle {network.dongle_eui64} on channel {network.channel}"
-
     async def run(self) -> None:
         """Start, work until ``request_stop`` or until a part fails, and stop. Raises what start or that part raised."""
         starting = asyncio.create_task(self.start())
@@ -265,7 +257,7 @@ class Daemon:
             from hanctl.api.server import serve
 
             self._api = asyncio.create_task(serve(self, control))
-        self._manager.ready(self.summary)
+        self._manager.ready(f"{network.radio} dongle {network.dongle_eui64} on channel {network.channel}")
 
     def _new_radio(self, subject: Eui64 | None) -> Radio:
         return (

@@ -21,7 +21,7 @@ import structlog
 
 from hanctl import settings
 from hanctl.config_sections import Config
-from hanctl.errors import HanctlError, Refused
+from hanctl.errors import ConfigError, HanctlError, Refused
 from hanctl.ledger.errors import LedgerError, LedgerFull
 from hanctl.ledger.events import ConfigRefused, ConfigReloaded
 from hanctl.logs import set_up_logging
@@ -83,7 +83,7 @@ class Reloads:
         try:
             return self._reload()
         finally:
-            self._manager.ready(self._daemon.summary)
+            self._manager.ready()
 
     def _reload(self) -> Reloaded:
         daemon, before = self._daemon, self._daemon.config
@@ -95,7 +95,8 @@ class Reloads:
             config = _merged(before, found)
             steps = [self._step(section, config) for section in sorted({key.split(".")[0] for key in applied})]
         except HanctlError as error:
-            daemon.ledger.record(ConfigRefused(reason=str(error)))
+            reason = error.public if isinstance(error, ConfigError) else str(error)
+            daemon.ledger.record(ConfigRefused(reason=reason))
             raise
         outcome = Reloaded(applied, [key for key in changed if key not in applied])
         daemon.ledger.record(ConfigReloaded(applied=outcome.applied, restart=outcome.restart))

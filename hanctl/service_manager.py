@@ -28,9 +28,9 @@ class ServiceManager:
         microseconds = environment.get("WATCHDOG_USEC", "")
         self._watchdog_s = int(microseconds) / 1e6 if ours and microseconds.isdigit() else None
 
-    def ready(self, status: str) -> None:
-        """The hub is up; ``status`` is shown by ``systemctl status``."""
-        self._tell("READY=1", f"STATUS={status}")
+    def ready(self, status: str | None = None) -> None:
+        """The hub is up; ``status`` is shown by ``systemctl status``; None: as it was."""
+        self._tell("READY=1", *([] if status is None else [f"STATUS={status}"]))
 
     def reloading(self, monotonic: float) -> None:
         """The hub reads its configuration anew, and is ``ready`` after it. ``monotonic``: CLOCK_MONOTONIC, seconds."""

@@ -345,6 +345,7 @@ async def test_another_dongle_or_state_directory_waits(hub: Hub) -> None:
         ('[firmware]\nsignatures = "require"\n', "there is nothing to verify them with"),
         ('[firmware]\nsignature_roots = "none.json"\n', "none.json"),
         ('[webhook]\nurl = "http://x/"\nsecret_file = "none"\n', "secret file"),
+        ('[webhook]\nurl = "ftp://me:hidden@x"\nsecret_file = "none"\n', "url in [webhook] is not allowed"),
     ],
 )
 async def test_a_configuration_that_cannot_be_used_changes_nothing_and_is_said(
@@ -358,7 +359,8 @@ async def test_a_configuration_that_cannot_be_used_changes_nothing_and_is_said(
     assert hub.daemon.config is before
     assert await window(hub) == 600
     (told,) = hub.told("config.refused")
-    assert reason in told["reason"] and "\n" not in told["reason"] and told["level"] == "warning"
+    assert reason in told["reason"] and told["level"] == "warning"
+    assert "hidden" not in told["reason"] and "\n" not in told["reason"]
     assert hub.told("config.reloaded") == []
     assert hub.reload("[join]\nwindow_s = 9\n") == (["join.window_s"], [])
 
@@ -404,7 +406,7 @@ async def test_the_service_manager_hears_of_it(tmp_path: Path) -> None:
         listening.setblocking(False)
         hub = Hub(tmp_path, ServiceManager({"NOTIFY_SOCKET": str(tmp_path / "notify")}))
         async with started(hub):
-            ready = listening.recv(4096).decode()
+            assert listening.recv(4096).decode().startswith("READY=1\nSTATUS=ezsp dongle")
             for text in ("[join]\nwindow_s = 9\n", "[jion]\n"):
                 hub.write(text)
                 earliest = asyncio.get_running_loop().time()
@@ -414,7 +416,7 @@ async def test_the_service_manager_hears_of_it(tmp_path: Path) -> None:
                 assert begun == "RELOADING=1"
                 moment = int(stamp.removeprefix("MONOTONIC_USEC=")) / 1e6
                 assert earliest <= moment + 1e-6 <= asyncio.get_running_loop().time()
-                assert listening.recv(4096).decode() == ready
+                assert listening.recv(4096).decode() == "READY=1"
 
 
 async def test_over_the_api(hub: Hub) -> None:

@@ -61,6 +61,7 @@ def install_service(
     """
     from hanctl.config import load_config
     from hanctl.install import plan
+    from hanctl.install.files import is_there
 
     places = _places(user, instance, root)
     installed = places.on_disk(places.config)
@@ -71,8 +72,8 @@ def install_service(
     if not dry_run:
         _demand_root(places, "install-service")
     # A configuration that the hub would refuse is better refused now.
-    for file in (config, installed if installed.exists() else None):
-        if file is not None:
+    for file in (config, installed):
+        if file is not None and (file is config or is_there(file)):
             load_config(file)
     steps = plan.install(places, program, config, start=not no_start)
     if dry_run:
@@ -81,7 +82,7 @@ def install_service(
         outcomes = _carry_out(steps)
         if any(each.status == "replaced" and each.about.endswith(".service") for each in outcomes):
             print(f"a hub that runs goes on with its old unit until: {_systemctl(places)} restart {places.unit}")
-    _advise(places, configured=config is not None or installed.exists())
+    _advise(places, configured=config is not None or is_there(installed))
 
 
 def uninstall_service(

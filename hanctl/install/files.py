@@ -47,6 +47,11 @@ def whose(path: Path) -> Literal["nobody", "ours", "theirs"]:
     return "ours" if first == MARK + _digest(rest) else "theirs"
 
 
+def is_there(path: Path) -> bool:
+    """Whether there is a file, as far as one may see."""
+    return os.access(path, os.F_OK)
+
+
 def write(path: Path, text: str, mode: int) -> None:
     """Replace the file at once or not at all, making its directory where there is none. Raises NotInstalled."""
     temporary = None

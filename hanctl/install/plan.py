@@ -9,6 +9,7 @@ from pathlib import Path
 
 import hanctl
 from hanctl.errors import InvalidInput, NotFound, Refused
+from hanctl.install.files import is_there
 from hanctl.install.places import Places
 from hanctl.install.steps import Configure, Purge, Remove, RemoveEmpty, Run, Step, Write
 
@@ -66,7 +67,7 @@ def install(places: Places, program: Path, config: Path | None = None, *, start:
         steps.append(Run(("udevadm", "control", "--reload"), UDEV_RUNS, "udev"))
         steps.append(Run(("udevadm", "trigger", "--subsystem-match=tty"), UDEV_RUNS, "udev"))
     steps += [*_reload(places), _enabling(places, "enable")]
-    if start and not places.staged and (config is not None or disk(places.config).exists()):
+    if start and not places.staged and (config is not None or is_there(disk(places.config))):
         steps.append(_systemctl(places, "start", places.unit))
     return steps
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, Protocol
 
-from hanctl.install.files import NotInstalled, marked, template, whose, write
+from hanctl.install.files import NotInstalled, is_there, marked, template, whose, write
 from hanctl.lock import StateLock
 
 DEFAULT_PROGRAM = "/opt/hanctl/bin/hanctl"
@@ -78,12 +78,12 @@ class Configure:
     path: Path
 
     def by_hand(self) -> str:
-        if self.path.exists():
+        if is_there(self.path):
             return f"# {self.path} is there: it stays as it is"
         return f"install -D -m 0640 {shlex.quote(str(self.source))} {shlex.quote(str(self.path))}"
 
     def carry_out(self) -> Outcome:
-        if self.path.exists():
+        if is_there(self.path):
             return Outcome("kept", str(self.path), "there is a configuration already")
         write(self.path, self.source.read_text(encoding="utf-8"), 0o640)
         return Outcome("written", str(self.path))

@@ -141,7 +141,7 @@ def _values(config: Config) -> dict[str, Any]:
         section = getattr(config, name)
         for key in type(section).model_fields if section is not None else ():
             place, value = f"{name}.{key}", getattr(section, key)
-            files = value if isinstance(value, tuple) else (value,)
+            files = value if isinstance(value, tuple) else () if value is None else (value,)
             found[place] = (value, _digests(files)) if place in FILES else value
     return found
 

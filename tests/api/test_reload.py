@@ -133,9 +133,14 @@ def test_every_key_that_names_a_file_is_read_again_with_what_is_in_it() -> None:
         f"{name}.{key}"
         for name, (model, _) in sections().items()
         for key, field in model.model_fields.items()
-        if Path in (field.annotation, *get_args(field.annotation))
+        if Path in parts(field.annotation)
     }
     assert paths == FILES | places
+
+
+def parts(annotation: Any) -> set[Any]:
+    """A type and all types within it."""
+    return {annotation}.union(*(parts(each) for each in get_args(annotation) if not isinstance(each, str)))
 
 
 async def test_whatever_is_live_can_be_applied(hub: Hub) -> None:

@@ -49,7 +49,11 @@ def _explain(path: Path, kind: str, loc: tuple[int | str, ...], value: Any) -> C
     allowed = fields[key].description
     if kind == "missing":
         return ConfigError(f"{path}: '{key}' is missing in [{section}]", f"give {allowed}")
-    return ConfigError(f"{path}: {key} = {_shown(value)} in [{section}] is not allowed", f"give {allowed}")
+    return ConfigError(
+        f"{path}: {key} = {_shown(value)} in [{section}] is not allowed",
+        f"give {allowed}",
+        public=f"{path}: {key} in [{section}] is not allowed: give {allowed}",
+    )
 
 
 def _explain_section(path: Path, kind: str, section: str, value: Any) -> ConfigError:

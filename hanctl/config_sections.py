@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationInfo
 
@@ -73,13 +73,25 @@ FilePaths = Annotated[tuple[Path, ...], BeforeValidator(_files)]
 
 
 class Section(BaseModel):
-    """One section. A field's description says what it may be; error messages quote it."""
+    """One section. A field's description says what it may be; error messages quote it.
+
+    ``live``, which each section sets: the keys that a reload applies to the running hub (``hanctl/reload.py`` does it);
+    True: all; False: none, as all wait for a restart.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+    live: ClassVar[bool | frozenset[str]]
+
+    @classmethod
+    def is_live(cls, key: str) -> bool:
+        return cls.live if isinstance(cls.live, bool) else key in cls.live
 
 
 class HubSection(Section):
     """``[hub]``: the daemon itself."""
+
+    live = frozenset({"log"})
 
     state_dir: FilePath = Field(default_factory=default_state_dir, description="a directory for the ledger")
     firmware_store: FilePath = Field(
@@ -96,6 +108,8 @@ class HubSection(Section):
 class DongleSection(Section):
     """``[dongle]``: the radio."""
 
+    live = False
+
     path: Annotated[str, BeforeValidator(_port)] = Field(
         description="a serial port such as /dev/serial/by-id/..., or tcp://host:port"
     )
@@ -109,11 +123,15 @@ class DongleSection(Section):
 class NetworkSection(Section):
     """``[network]``: used when a network is formed; a formed network keeps what it has."""
 
+    live = False
+
     channel: int = Field(15, ge=11, le=26, description="a 2.4 GHz Zigbee channel, a number from 11 to 26")
 
 
 class JoinSection(Section):
     """``[join]``: how devices are let in."""
+
+    live = True
 
     window_s: int = Field(
         600, ge=1, le=3600, description="how long the network stays open, a number of seconds from 1 to 3600"
@@ -122,6 +140,8 @@ class JoinSection(Section):
 
 class OtaSection(Section):
     """``[ota]``: how images get to devices."""
+
+    live = True
 
     block_period_ms: int = Field(
         0,
@@ -141,6 +161,8 @@ class OtaSection(Section):
 class TrustSection(Section):
     """``[trust]``: the keys that the hub and its devices establish. Without it, there are only install codes."""
 
+    live = False
+
     certificate: FilePaths = Field(
         description="the file of the hub's certificate, made by hanctl certificate import or hanctl ca issue; "
         "or a list of two, one for each suite"
@@ -159,6 +181,8 @@ class TrustSection(Section):
 class TenancySection(Section):
     """``[tenancy]``: what follows changes of tenancy and supplier."""
 
+    live = True
+
     overdue_h: int = Field(
         24,
         ge=1,
@@ -172,6 +196,8 @@ class TenancySection(Section):
 
 class FirmwareSection(Section):
     """``[firmware]``: whose images are taken. Without roots and certificates, signatures are not verified."""
+
+    live = True
 
     signatures: Literal["require", "warn", "off"] = Field(
         "warn",
@@ -193,6 +219,8 @@ class FirmwareSection(Section):
 class UpdatesSection(Section):
     """``[updates]``: how devices are updated."""
 
+    live = True
+
     battery_percent: int = Field(
         50,
         ge=0,
@@ -204,6 +232,8 @@ class UpdatesSection(Section):
 class DataSection(Section):
     """``[data]``: what the hub serves of the household."""
 
+    live = False
+
     meter_stand_in: bool = Field(
         False,
         description="true or false: whether endpoint 3 stands in for an electricity meter, where the bench has none",
@@ -212,6 +242,8 @@ class DataSection(Section):
 
 class WebhookSection(Section):
     """``[webhook]``: who is told of activations."""
+
+    live = True
 
     url: str = Field(pattern=r"^https?://[^/\s]+", description="an http:// or https:// address")
     secret_file: FilePath = Field(description="a file of mode 0600 with the signing secret")

@@ -13,6 +13,7 @@ from typing import Any
 import structlog
 
 import hanctl
+from hanctl import settings
 from hanctl.clock import Clock
 from hanctl.config_sections import Config
 from hanctl.crypto.install_code import parse_install_code
@@ -20,9 +21,6 @@ from hanctl.data.service import DataService
 from hanctl.data.snapshots import take_snapshot
 from hanctl.errors import HanctlError, Refused
 from hanctl.eui64 import Eui64
-from hanctl.firmware.delivery import DeliverySettings
-from hanctl.firmware.gates import Rules
-from hanctl.firmware.image_check import SignatureChecker
 from hanctl.firmware.service import UpdateService
 from hanctl.firmware.store import FirmwareStore
 from hanctl.han.han import Han
@@ -37,6 +35,7 @@ from hanctl.radio import DongleSettings, open_radio
 from hanctl.radio.endpoints import hub_endpoints
 from hanctl.radio.frames import NetworkState, Radio
 from hanctl.radio.port import Port
+from hanctl.reload import Reloads
 from hanctl.service_manager import ServiceManager
 from hanctl.state import StateDirectory
 from hanctl.supervisor import Supervisor
@@ -44,6 +43,7 @@ from hanctl.tenancy.steps import CANCEL_ALL_MESSAGES
 from hanctl.tenancy.tenancy import Tenancy
 from hanctl.trust.hub_certificate import load_hub_credentials
 from hanctl.trust.service import TrustService
+from hanctl.webhook_keeper import WebhookKeeper
 
 log = structlog.get_logger()
 
@@ -72,8 +72,9 @@ class Daemon:
     """One Communications Hub.
 
     ``await run()`` is its whole life; ``start`` and ``stop`` are for those who embed it. ``serve`` False leaves out
-    the control socket, as a virtual-time loop has no sockets. ``manager`` is told of its life. After ``start``:
-    ``ledger``, ``store``, ``han``, ``updates``, ``data``, ``trust``, ``tenancy``.
+    the control socket, as a virtual-time loop has no sockets. ``manager`` is told of its life. ``reread`` gives the
+    configuration anew, for ``reloads``. After ``start``: ``ledger``, ``store``, ``han``, ``updates``, ``data``,
+    ``trust``, ``tenancy``, ``webhook``.
     """
 
     state: StateDirectory
@@ -84,6 +85,7 @@ class Daemon:
     data: DataService
     trust: TrustService
     tenancy: Tenancy
+    webhook: WebhookKeeper
 
     def __init__(
         self,
@@ -93,6 +95,7 @@ class Daemon:
         *,
         serve: bool = True,
         manager: ServiceManager | None = None,
+        reread: Callable[[], Config] | None = None,
     ) -> None:
         self.config = config
         self.clock = clock
@@ -103,6 +106,7 @@ class Daemon:
         self._radio_factory = radio_factory
         self._serve = serve
         self._manager = manager or ServiceManager({})
+        self.reloads = Reloads(self, reread or (lambda: config), self._manager)
         self._stop_reason = ""
         self._tasks: list[asyncio.Task[None]] = []
         self._api: asyncio.Task[None] | None = None
@@ -199,11 +203,9 @@ class Daemon:
         await self.trust.remove(eui64, "asked for")
 
     async def _start(self) -> None:
-        hub, firmware = self.config.hub, self.config.firmware
-        signatures = SignatureChecker.load(
-            firmware.signatures, firmware.signature_roots, firmware.signers, firmware.supplier_certificates
-        )
-        webhook_secret = self._webhook_secret()
+        hub = self.config.hub
+        signatures = settings.signature_checker(self.config.firmware)
+        webhook_secret = settings.webhook_secret(self.config.webhook)
         credentials = load_hub_credentials(self.config.trust.certificate) if self.config.trust is not None else []
         subject = credentials[0].subject if credentials else None
         self.state = StateDirectory(hub.state_dir)
@@ -211,9 +213,7 @@ class Daemon:
         self.ledger = self.state.open(self.clock)
         self.store = FirmwareStore(hub.firmware_store, self.clock, signatures)
         self.han = Han(self.ledger, self.clock, hub_endpoints(meter_stand_in=self.config.data.meter_stand_in))
-        ota = self.config.ota
-        delivery = DeliverySettings(block_period_ms=ota.block_period_ms, busy_ms=ota.busy_ms)
-        rules = Rules(battery_percent=self.config.updates.battery_percent)
+        rules, delivery = settings.rules(self.config.updates), settings.delivery(self.config.ota)
         self.updates = UpdateService(self.ledger, self.han, self.store, self.clock, rules, delivery)
         self.han.register(self.updates.server)
         self.han.on_default_response.append(self.updates.answered)
@@ -231,6 +231,8 @@ class Daemon:
             give_up=self._give_up,
         )
         self.tenancy = self._new_tenancy()
+        self.webhook = WebhookKeeper(self.ledger, self.clock)
+        self.webhook.use(self.config.webhook, webhook_secret)
         self.han.on_life.append(self._alive)
         control = self._bind() if self._serve else None
         self._supervisor = Supervisor(
@@ -255,10 +257,8 @@ class Daemon:
         self._work(self.data.run())
         self._work(self.trust.run())
         self._work(self.tenancy.run())
-        if self.config.webhook is not None:
-            from hanctl.notices import Webhook
-
-            self._work(Webhook(self.ledger, self.clock, self.config.webhook.url, webhook_secret).run())
+        self._work(self.webhook.run())
+        self._work(self.reloads.run())
         if control is not None:
             from hanctl.api.server import serve
 
@@ -276,14 +276,13 @@ class Daemon:
         self.tenancy.resume()
 
     def _new_tenancy(self) -> Tenancy:
-        settings = self.config.tenancy
         tenancy = Tenancy(
             self.ledger,
             self.han,
             self.clock,
             snapshots=partial(take_snapshot, self.ledger.household),
-            overdue_after=timedelta(hours=settings.overdue_h),
-            places=(self.config.hub.state_dir, *settings.places),
+            overdue_after=timedelta(hours=self.config.tenancy.overdue_h),
+            places=(self.config.hub.state_dir, *self.config.tenancy.places),
         )
         tenancy.orders.on_done.append(lambda _: self.data.changed())
         tenancy.records.on_evidence.append(self._told_of_change)
@@ -299,13 +298,6 @@ class Daemon:
     def _give_up(self, eui64: Eui64) -> None:
         """A device is evicted: no update can be delivered to it."""
         self.updates.end(eui64, "the device was removed, as it established no key in time")
-
-    def _webhook_secret(self) -> bytes:
-        if self.config.webhook is None:
-            return b""
-        from hanctl.notices import read_secret
-
-        return read_secret(self.config.webhook.secret_file)
 
     def _bind(self) -> socket.socket:
         from hanctl.api.control_socket import bind, remove

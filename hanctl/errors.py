@@ -39,10 +39,17 @@ class HanctlError(Exception):
 
 
 class ConfigError(HanctlError):
-    """The configuration file cannot be used."""
+    """The configuration file cannot be used.
+
+    ``public``: the message without the value that is wrong, which may be meant for nobody else: for events and logs.
+    """
 
     code = "config-invalid"
     exit_code = ExitCode.CONFIG
+
+    def __init__(self, message: str, hint: str = "", *, public: str = "") -> None:
+        super().__init__(message, hint)
+        self.public = public or message
 
 
 class NotFound(HanctlError):

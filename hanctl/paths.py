@@ -27,6 +27,13 @@ def default_socket() -> Path:
     return default_state_dir() / "hanctl.sock"
 
 
+def instance_socket(config: Path) -> Path | None:
+    """The socket of the service hanctl@NAME, by its configuration /etc/hanctl/NAME.toml; None: it is another file."""
+    if config.parent != Path("/etc/hanctl") or config.suffix != ".toml" or config.stem == "hanctl":
+        return None
+    return Path(f"/run/hanctl-{config.stem}/hanctl.sock")
+
+
 def client_socket() -> Path:
     """The socket a command talks to: one's own daemon's where it runs, or else the system's."""
     own = default_socket()

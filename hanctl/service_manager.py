@@ -1,4 +1,4 @@
-"""What the hub tells the service manager that started it, systemd's protocol: ready, alive, stopping.
+"""What the hub tells the service manager that started it, systemd's protocol: ready, alive, reloading, stopping.
 
 Each message is one datagram of lines ``NAME=value``. Source: sd_notify(3), sd_watchdog_enabled(3).
 """
@@ -28,9 +28,13 @@ class ServiceManager:
         microseconds = environment.get("WATCHDOG_USEC", "")
         self._watchdog_s = int(microseconds) / 1e6 if ours and microseconds.isdigit() else None
 
-    def ready(self, status: str) -> None:
-        """The hub is up; ``status`` is shown by ``systemctl status``."""
-        self._tell("READY=1", f"STATUS={status}")
+    def ready(self, status: str | None = None) -> None:
+        """The hub is up; ``status`` is shown by ``systemctl status``; None: as it was."""
+        self._tell("READY=1", *([] if status is None else [f"STATUS={status}"]))
+
+    def reloading(self, monotonic: float) -> None:
+        """The hub reads its configuration anew, and is ``ready`` after it. ``monotonic``: CLOCK_MONOTONIC, seconds."""
+        self._tell("RELOADING=1", f"MONOTONIC_USEC={monotonic * 1e6:.0f}")
 
     def stopping(self, reason: str) -> None:
         """The hub begins to stop."""

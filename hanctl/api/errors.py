@@ -15,6 +15,7 @@ from hanctl.errors import ExitCode, HanctlError
 _STATUS: dict[ExitCode, HTTPStatus] = {
     ExitCode.USAGE: HTTPStatus.UNPROCESSABLE_ENTITY,
     ExitCode.BAD_IMAGE: HTTPStatus.UNPROCESSABLE_ENTITY,
+    ExitCode.CONFIG: HTTPStatus.CONFLICT,
     ExitCode.NOT_FOUND: HTTPStatus.NOT_FOUND,
     ExitCode.REFUSED: HTTPStatus.CONFLICT,
     ExitCode.DONGLE: HTTPStatus.SERVICE_UNAVAILABLE,

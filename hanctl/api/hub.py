@@ -18,6 +18,7 @@ from hanctl.api.models import (
     JoinOrder,
     JoinView,
     NetworkView,
+    ReloadView,
     StatusView,
     TrustView,
 )
@@ -35,6 +36,12 @@ def router(daemon: Daemon) -> APIRouter:
     @routes.get("/status")
     async def status() -> StatusView:
         return _status(daemon)
+
+    @routes.post("/reload")
+    async def reload() -> ReloadView:
+        """Read the configuration again. Where it cannot be used, the one before stays in force."""
+        outcome = daemon.reloads.reload()
+        return ReloadView(applied=outcome.applied, restart=outcome.restart)
 
     @routes.get("/devices")
     async def devices(all: bool = False) -> list[Device]:  # noqa: A002

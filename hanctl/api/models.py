@@ -251,6 +251,13 @@ class StatusView(BaseModel):
     last_event: int
 
 
+class ReloadView(BaseModel):
+    """The keys of the configuration that changed: those in force now, and those that wait for a restart."""
+
+    applied: list[str]
+    restart: list[str]
+
+
 class ErrorView(BaseModel):
     """What went wrong, what to do, and the exit code the command line gives for it."""
 

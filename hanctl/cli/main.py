@@ -17,7 +17,9 @@ from hanctl.cli import (
     devices,
     events,
     firmware,
+    reload,
     run,
+    service,
     simulate,
     status,
     tenancy,
@@ -34,6 +36,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.command("run", epilog=run.EPILOG)(run.run)
+app.command("reload", epilog=reload.EPILOG)(reload.reload)
 app.command("status", epilog=status.EPILOG)(status.status)
 app.add_typer(devices.app, name="device")
 app.command("join", epilog=devices.JOIN_EPILOG)(devices.join)
@@ -46,6 +49,8 @@ app.add_typer(tenancy.app, name="tenancy")
 app.add_typer(tenancy.supplier_app, name="supplier")
 app.add_typer(data.app, name="data")
 app.command("events", epilog=events.EPILOG)(events.events)
+app.command("install-service", epilog=service.INSTALL_EPILOG)(service.install_service)
+app.command("uninstall-service", epilog=service.UNINSTALL_EPILOG)(service.uninstall_service)
 app.command("demo", epilog=demo.EPILOG)(demo.demo)
 app.command("simulate", epilog=simulate.EPILOG)(simulate.simulate)
 

@@ -12,7 +12,7 @@ import typer
 from hanctl.cli.client import Client
 from hanctl.errors import InvalidInput
 from hanctl.eui64 import Eui64, parse_eui64
-from hanctl.paths import client_socket
+from hanctl.paths import client_socket, instance_socket
 
 Socket = Annotated[
     Path | None,
@@ -36,7 +36,9 @@ def connect(socket: Path | None, config: Path | None) -> Client:
     if socket is None and config is not None:
         from hanctl.config import load_config
 
-        socket = load_config(config).hub.socket
+        hub = load_config(config).hub
+        by_name = None if "socket" in hub.model_fields_set else instance_socket(config.absolute())
+        socket = by_name or hub.socket
     return Client(socket or client_socket())
 
 

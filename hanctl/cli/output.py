@@ -65,6 +65,8 @@ def field(name: str, value: Any) -> str:
             return version(value)
         if name in _HEX_DIGITS:
             return hexadecimal(value, _HEX_DIGITS[name])
+    if isinstance(value, list):
+        return ",".join(map(str, value)) or "-"
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import signal
 import sys
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -14,6 +16,8 @@ from hanctl.cli.options import examples
 from hanctl.errors import ExitCode
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from hanctl.config_sections import Config
 
 SWITCH_INTERVAL_S = 0.0005
@@ -28,30 +32,57 @@ def run(
         Path, typer.Option("--config", "-c", help="The configuration file.", metavar="FILE", readable=False)
     ],
 ) -> None:
-    """Run the Communications Hub until it is told to stop (SIGTERM: exit code 0; Ctrl-C: 130)."""
+    """Run the Communications Hub until it is told to stop (SIGTERM: exit code 0; Ctrl-C: 130).
+
+    SIGHUP makes it read its configuration again.
+    """
     from hanctl.config import load_config
     from hanctl.logs import set_up_logging
 
+    # It would end a hub that has no handler for it yet, or no longer: until there is one, it waits.
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGHUP})
     loaded = load_config(config)
     set_up_logging(loaded.hub.log)
     sys.setswitchinterval(SWITCH_INTERVAL_S)
-    if asyncio.run(_run(loaded)) is signal.SIGINT:
+    if asyncio.run(_run(loaded, partial(load_config, config))) is signal.SIGINT:
         raise typer.Exit(ExitCode.INTERRUPTED)
 
 
-async def _run(config: Config) -> signal.Signals | None:
+async def _run(config: Config, reread: Callable[[], Config]) -> signal.Signals | None:
     from hanctl.clock import SystemClock
     from hanctl.daemon import Daemon
     from hanctl.service_manager import ServiceManager
 
-    daemon = Daemon(config, SystemClock(), manager=ServiceManager())
+    daemon = Daemon(config, SystemClock(), manager=ServiceManager(), reread=reread)
     received: list[signal.Signals] = []
+    attended = signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN and _has_terminal()
 
     def stop(number: signal.Signals) -> None:
         received.append(number)
         daemon.request_stop(f"received {number.name}")
 
+    def hang_up() -> None:
+        if attended and not _has_terminal():
+            daemon.request_stop("the terminal was closed")
+        else:
+            daemon.reloads.ask()
+
+    loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, stop, number)
-    await daemon.run()
+        loop.add_signal_handler(number, stop, number)
+    loop.add_signal_handler(signal.SIGHUP, hang_up)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGHUP})
+    try:
+        await daemon.run()
+    finally:
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGHUP})
     return received[0] if received else None
+
+
+def _has_terminal() -> bool:
+    """Whether the process has a terminal that is still there: one that closes also sends SIGHUP."""
+    try:
+        os.close(os.open("/dev/tty", os.O_RDONLY | os.O_NOCTTY))
+    except OSError:
+        return False
+    return True

@@ -65,6 +65,10 @@ class Delivery:
         self.pacing = Pacing(settings.block_period_ms, settings.busy_ms / 1000)
         self.pages = Pages(han.bulk)
 
+    def keep_to(self, settings: DeliverySettings) -> None:
+        """From the next request on."""
+        self.pacing.keep_to(settings.block_period_ms, settings.busy_ms / 1000)
+
     def block(self, reply: Reply, request: Request, offset: int, size: int) -> Reply:
         """The reply with a block of ``size`` bytes, as one of many."""
         device = request.device

@@ -68,11 +68,14 @@ class Pacing:
     turn are too many."""
 
     def __init__(self, period_ms: int = 0, busy_s: float = 1.0) -> None:
-        self._least_ms = period_ms
-        self._busy_s = busy_s
+        self.keep_to(period_ms, busy_s)
         self._level = 0
         self._changed_at = float("-inf")
         self._clients: dict[Eui64, _Client] = {}
+
+    def keep_to(self, period_ms: int, busy_s: float) -> None:
+        """From the next request on; arguments as for the constructor."""
+        self._least_ms, self._busy_s = period_ms, busy_s
 
     @property
     def period_ms(self) -> int:

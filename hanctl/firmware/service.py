@@ -81,8 +81,7 @@ class UpdateService:
         self._han = han
         self._store = store
         self._clock = clock
-        self.rules = rules or Rules()
-        self._open = OpenUpdates(ledger, store, clock, self.rules)
+        self._open = OpenUpdates(ledger, store, clock, rules or Rules())
         displays = Displays(ledger, han, self._open)
         self._errands = Errands(ledger, han, self._open, displays, clock)
         self._courier = Courier(ledger, han, self._open, displays, self._errands, clock)
@@ -96,6 +95,10 @@ class UpdateService:
         self.returned = self._courier.returned
         self.resume = self._courier.resume
         self.run = self._courier.run
+
+    def keep_to(self, rules: Rules) -> None:
+        """From now on, open updates and orders are judged by these."""
+        self._open.rules = rules
 
     # --- orders
 
@@ -123,7 +126,7 @@ class UpdateService:
         for record in records:
             session = self._open.of(record.eui64)
             current = None if session is None else session.update
-            verdict = orders.judge(order, image, record, current=current, store=stored, now=now, rules=self.rules)
+            verdict = orders.judge(order, image, record, current=current, store=stored, now=now, rules=self._open.rules)
             made = self._make(record, verdict, order, now) if verdict.accepted and not dry_run else None
             outcomes.append(Outcome(verdict, made))
         return outcomes

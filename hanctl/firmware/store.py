@@ -77,7 +77,13 @@ class FirmwareStore:
         self.path = path
         self._clock = clock
         self._signatures = signatures or SignatureChecker()
+        self._rejudge = asyncio.Event()
         self._known: dict[str, StoredImage] = {}
+
+    def believe(self, signatures: SignatureChecker) -> None:
+        """From now on, images are judged by this policy; what was read to be served already is not judged again."""
+        self._signatures = signatures
+        self._rejudge.set()
 
     def add(self, data: bytes, *, form: FormChoice = "auto", name: str, requires: tuple[int, ...] = ()) -> Image:
         """Parse and keep an image; adding the same file again changes nothing and returns what is there.
@@ -173,11 +179,13 @@ class FirmwareStore:
 
     async def run(self) -> None:
         """Find the verdicts on all that is stored, one after another, and hold nothing up. Never ends."""
-        for sha256 in self._hashes() if self._signatures.verifies else ():
-            # A damaged image is told of where it is asked for.
-            with suppress(HanctlError):
-                await self.judge(self._load(sha256), self.get(sha256).form)
-        await asyncio.Event().wait()
+        while True:
+            self._rejudge.clear()
+            for sha256 in self._hashes() if self._signatures.verifies else ():
+                # A damaged image is told of where it is asked for.
+                with suppress(HanctlError):
+                    await self.judge(self._load(sha256), self.get(sha256).form)
+            await self._rejudge.wait()
 
     def added(self, image: Image) -> list[Event]:
         """What is to be recorded of an image that was added."""

@@ -73,13 +73,16 @@ class Bench:
         loop = asyncio.get_running_loop()
         loop.set_task_factory(_task_factory)  # type: ignore[arg-type]
         self.clock = LoopClock(loop, datetime(2026, 1, 1, tzinfo=UTC))
-        self._config = Config.model_validate(
-            {
-                "hub": {"state_dir": str(directory / "hub"), "socket": str(directory / "socket")},
-                "dongle": {"path": memory.plug(self.name, self.world.dongle), "radio": radio},
-            }
-            | dict(sections or {})
-        )
+        self._sections: dict[str, Any] = {
+            "hub": {"state_dir": str(directory / "hub"), "socket": str(directory / "socket")},
+            "dongle": {"path": memory.plug(self.name, self.world.dongle), "radio": radio},
+        }
+        self.configure(**(sections or {}))
+
+    def configure(self, **sections: Any) -> None:
+        """Set whole sections of the configuration that the hub reads when it is started, or told to reload it."""
+        self._sections |= sections
+        self._config = Config.model_validate(self._sections)
 
     def capture(self, pcap: Path) -> Capture:
         """As ``World.capture``, by the bench's clock; it ends with the bench."""
@@ -88,7 +91,7 @@ class Bench:
 
     async def start(self) -> Daemon:
         """Start the hub. The dongle must have power. Raises what ``Daemon.start`` raises."""
-        hub = Daemon(self._config, self.clock, serve=False)
+        hub = Daemon(self._config, self.clock, serve=False, reread=lambda: self._config)
         self._tasks = set()
         context = contextvars.copy_context()
         context.run(_HUB_TASKS.set, self._tasks)

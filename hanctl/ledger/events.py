@@ -27,6 +27,24 @@ class HubStopped(Event):
 
 
 @event
+class ConfigReloaded(Event):
+    """The configuration was read again: the keys that changed and are in force, and those that wait for a restart."""
+
+    type = "config.reloaded"
+    applied: list[str]
+    restart: list[str]
+
+
+@event
+class ConfigRefused(Event):
+    """The configuration was read again and cannot be used, for this reason: the one before stays in force."""
+
+    type = "config.refused"
+    level = "warning"
+    reason: str
+
+
+@event
 class DongleOpened(Event):
     """The dongle answered and its network is running."""
 

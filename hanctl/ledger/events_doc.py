@@ -36,6 +36,8 @@ def _type(annotation: typing.Any) -> str:
         return "null"
     if isinstance(annotation, type):
         return {"int": "integer", "str": "text", "bool": "boolean", "float": "number"}[annotation.__name__]
+    if typing.get_origin(annotation) is list:
+        return f"list of {_type(typing.get_args(annotation)[0])}"
     words = [
         f'"{part}"' if isinstance(part, str) else str(part) if isinstance(part, int) else _type(part)
         for part in typing.get_args(annotation)

@@ -27,7 +27,7 @@ class Overdue:
         self._records = records
         self._messenger = messenger
         self._clock = clock
-        self._after = after
+        self.after = after
         self._wake = asyncio.Event()
 
     def wake(self) -> None:
@@ -69,7 +69,7 @@ class Overdue:
         if self._overtaken(change, eui64):
             return None
         flagged = [each.at for each in known if each.kind == "overdue"]
-        return flagged[-1] + DAILY if flagged else _since(change, known) + self._after
+        return flagged[-1] + DAILY if flagged else _since(change, known) + self.after
 
     def _flag(self, change: Change, eui64: Eui64, now: datetime) -> None:
         known = self._records.of(change.id, eui64)

@@ -91,7 +91,7 @@ class Reporter:
         self._ledger = ledger
         self._records = records
         self._clock = clock
-        self._places = tuple(places)
+        self.places = tuple(places)
 
     def report(self, change: Change) -> Report:
         """The report of one change, as things are now."""
@@ -106,7 +106,7 @@ class Reporter:
             kept=kept(self._ledger.household, change.control, [part.fuel for part in parts]),
             devices=devices,
             outstanding=sum(not device.settled for device in devices),
-            leftovers=tuple(find_leftovers(self._places, since)),
+            leftovers=tuple(find_leftovers(self.places, since)),
             period_from=since,
         )
 

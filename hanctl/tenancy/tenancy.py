@@ -61,6 +61,12 @@ class Tenancy:
         self.alive = self.messenger.alive
         self.default_response = self.messenger.default_response
 
+    def keep_to(self, overdue_after: timedelta, places: Iterable[Path]) -> None:
+        """From now on; arguments as for the constructor."""
+        self._overdue.after = overdue_after
+        self._overdue.wake()
+        self._reporter.places = tuple(places)
+
     def catch_up(self) -> None:
         """Carry out what fell due while the hub was not there; before anybody is answered."""
         self.orders.catch_up()

@@ -102,6 +102,21 @@ def test_a_display_that_was_off_for_a_week_is_told_when_it_returns_and_flagged_d
     play(tmp_path, radio, [display(1)], scenario)
 
 
+def test_a_reload_brings_the_time_forward_at_which_a_display_is_flagged(tmp_path: Path) -> None:
+    async def scenario(rig: Rig) -> None:
+        await rig.join()
+        rig.device(1).power_off()
+        rig.change()
+        await asyncio.sleep(DAY / 8)
+        assert rig.told("change.overdue", 1) == []
+        rig.configure(tenancy={"overdue_h": 2})
+        rig.daemon.reloads.ask()
+        await asyncio.sleep(60)
+        assert len(rig.told("change.overdue", 1)) == 1
+
+    play(tmp_path, "znp", [display(1)], scenario)
+
+
 def test_queries_at_midnight_are_answered_and_not_found_before_there_is_a_change(tmp_path: Path) -> None:
     """It asks both endpoints for both kinds of change, each midnight of the hub's clock."""
     spec = display(1, tenancy={"queries": "midnight", "servers": [1, 2], "reports": False})

@@ -1,0 +1,25 @@
+"""``hanctl reload``."""
+
+from __future__ import annotations
+
+from hanctl.cli.options import ConfigFile, Json, Socket, connect, examples
+from hanctl.cli.output import print_json
+
+EPILOG = examples("hanctl reload", "systemctl reload hanctl")
+
+
+def reload(socket: Socket = None, config: ConfigFile = None, json: Json = False) -> None:
+    """Have the hub read its configuration again, without leaving its network.
+
+    A configuration that cannot be used changes nothing.
+    """
+    outcome = connect(socket, config).post("/reload")
+    if json:
+        print_json(outcome)
+        return
+    for key in outcome["applied"]:
+        print(f"{key}: in force now")
+    for key in outcome["restart"]:
+        print(f"{key}: changed, but not in force before the hub is started anew")
+    if not outcome["applied"] and not outcome["restart"]:
+        print("nothing has changed")

@@ -1,0 +1,1 @@
+"""Installing the hub as a service of systemd, and taking it away again."""

@@ -1,0 +1,75 @@
+"""Files that are ours as long as nobody changes them: their first line says what the rest was when it was written."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import tempfile
+from contextlib import suppress
+from importlib.resources import files
+from pathlib import Path
+from typing import Literal
+
+import hanctl
+from hanctl.errors import ExitCode, HanctlError
+
+MARK = "# Written by hanctl install-service, and its own as long as it is unchanged: "
+
+
+class NotInstalled(HanctlError):
+    """A file or a service of the system could not be changed. What was done before stays done."""
+
+    code = "not-installed"
+    exit_code = ExitCode.STATE
+
+
+def template(name: str) -> Path:
+    """A file of ``systemd/``: in an installed package within it, in a checkout beside it."""
+    packaged = Path(str(files("hanctl"))) / "systemd" / name
+    return packaged if packaged.exists() else Path(hanctl.__file__).parents[1] / "systemd" / name
+
+
+def marked(text: str) -> str:
+    """The text with the line before it."""
+    return f"{MARK}{_digest(text)}\n{text}"
+
+
+def whose(path: Path) -> Literal["nobody", "ours", "theirs"]:
+    """Whose a file is: "theirs" is also one of ours that somebody changed. Raises NotInstalled."""
+    try:
+        first, _, rest = path.read_text(encoding="utf-8").partition("\n")
+    except FileNotFoundError:
+        return "nobody"
+    except UnicodeDecodeError:
+        return "theirs"
+    except OSError as error:
+        raise NotInstalled(f"{path} cannot be read: {error.strerror}", "check its owner") from error
+    return "ours" if first == MARK + _digest(rest) else "theirs"
+
+
+def is_there(path: Path) -> bool:
+    """Whether there is a file, as far as one may see."""
+    return os.access(path, os.F_OK)
+
+
+def write(path: Path, text: str, mode: int) -> None:
+    """Replace the file at once or not at all, making its directory where there is none. Raises NotInstalled."""
+    temporary = None
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        descriptor, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+            file.write(text)
+            file.flush()
+            os.fchmod(file.fileno(), mode)
+            os.fsync(file.fileno())
+        Path(temporary).replace(path)
+    except OSError as error:
+        if temporary is not None:
+            with suppress(OSError):
+                Path(temporary).unlink()
+        raise NotInstalled(f"{path} cannot be written: {error.strerror}", "check the directory's owner") from error
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()

@@ -1,0 +1,88 @@
+"""Where a hub's service has its files, for the system or for one person."""
+
+from __future__ import annotations
+
+import os
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from hanctl.errors import InvalidInput
+
+_INSTANCE = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,31}")
+SYSTEM = Path("/etc/systemd/system")
+
+
+@dataclass(frozen=True, slots=True)
+class Places:
+    """One service. Paths are those of the system that it runs on; ``on_disk`` says where they are just now.
+
+    ``unit``: what is started. ``template``: the name of its file in ``systemd/``. ``own``: its files, that of the unit
+    first, by their names there; ``shared``: those of all hubs of the system. ``root``: the system's files, elsewhere
+    than in / while a system is only prepared.
+    """
+
+    unit: str
+    template: str
+    own: dict[str, Path]
+    shared: dict[str, Path]
+    config: Path
+    state: Path
+    root: Path = Path("/")
+    user: bool = False
+
+    def on_disk(self, path: Path) -> Path:
+        return self.root / path.relative_to("/")
+
+    @property
+    def staged(self) -> bool:
+        """The system is only prepared: none of its services can run."""
+        return self.root != Path("/")
+
+    def others(self) -> list[str]:
+        """The units of other hubs of this system."""
+        found: list[str] = []
+        if self.user:
+            return found
+        if self.unit != "hanctl.service" and self.on_disk(SYSTEM / "hanctl.service").exists():
+            found.append("hanctl.service")
+        found += sorted({link.name for link in self.on_disk(SYSTEM).glob("*.wants/hanctl@*.service")} - {self.unit})
+        return found
+
+
+def of_system(instance: str | None = None, root: Path = Path("/")) -> Places:
+    """The system's hub, or one of several. Raises InvalidInput."""
+    if instance is not None and (not _INSTANCE.fullmatch(instance) or instance == "hanctl"):
+        raise InvalidInput(
+            f"'{instance}' cannot be the name of a hub",
+            "take letters, digits, '-', '_' and '.', at most 32; 'hanctl' is the hub that has no name",
+        )
+    template = "hanctl.service" if instance is None else "hanctl@.service"
+    return Places(
+        unit=template if instance is None else f"hanctl@{instance}.service",
+        template=template,
+        own={template: SYSTEM / template},
+        shared={
+            "hanctl.sysusers": Path("/etc/sysusers.d/hanctl.conf"),
+            "hanctl.tmpfiles": Path("/etc/tmpfiles.d/hanctl.conf"),
+            "60-hanctl.rules": Path("/etc/udev/rules.d/60-hanctl.rules"),
+        },
+        config=Path(f"/etc/hanctl/{instance or 'hanctl'}.toml"),
+        state=Path("/var/lib/hanctl" if instance is None else f"/var/lib/hanctl-{instance}"),
+        root=root,
+    )
+
+
+def of_person() -> Places:
+    """The hub of whoever runs this, in XDG directories."""
+    config = Path(os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config")
+    state = Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state")
+    return Places(
+        unit="hanctl.service",
+        template="hanctl-user.service",
+        own={"hanctl-user.service": config / "systemd" / "user" / "hanctl.service"},
+        shared={},
+        config=config / "hanctl" / "hanctl.toml",
+        state=state / "hanctl",
+        user=True,
+    )

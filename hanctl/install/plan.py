@@ -1,0 +1,115 @@
+"""What there is to do, and in which order: first the user, then what belongs to it, and the service last."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+
+import hanctl
+from hanctl.errors import InvalidInput, NotFound, Refused
+from hanctl.install.files import is_there
+from hanctl.install.places import Places
+from hanctl.install.steps import Configure, Purge, Remove, RemoveEmpty, Run, Step, Write
+
+SYSTEMD_RUNS = Path("/run/systemd/system")
+"""There where systemd is the init process (sd_booted(3))."""
+UDEV_RUNS = Path("/run/udev/control")
+HIDDEN = ("/home", "/root", "/run/user", "/tmp", "/var/tmp")  # noqa: S108 - to keep out of them
+"""What the unit hides from the service: ProtectHome=, PrivateTmp=."""
+
+
+def own_program(*, hidden: bool = True) -> Path:
+    """The hanctl that runs. ``hidden``: as a service with homes hidden from it sees it.
+
+    Raises Refused where it, its interpreter or its package lies in a hidden place, NotFound where it has no script.
+    """
+    program = Path(sys.prefix) / "bin" / "hanctl"
+    if not program.exists():
+        raise NotFound(
+            f"there is no {program}: a service cannot run what is not installed",
+            "install it: python3 -m venv /opt/hanctl && /opt/hanctl/bin/pip install hanctl",
+        )
+    if hidden:
+        parts = (program, Path(sys.base_prefix), Path(hanctl.__file__).parent)
+        check_visible(path.resolve() for path in (*parts, program.parent))
+    return program
+
+
+def check_visible(paths: Iterable[Path]) -> None:
+    """Raises Refused, InvalidInput."""
+    for path in paths:
+        place = next((hidden for hidden in HIDDEN if path.is_relative_to(hidden)), None)
+        if place is not None:
+            raise Refused(
+                f"the service could not see {path}: {place} is hidden from it",
+                "install hanctl elsewhere (python3 -m venv /opt/hanctl), or for yourself alone: install-service --user",
+            )
+        if not path.is_absolute() or any(letter.isspace() or letter in "%$|'\"\\" for letter in str(path)):
+            raise InvalidInput(f"a unit cannot name {path}", "give an absolute path of plain letters")
+
+
+def install(places: Places, program: Path, config: Path | None = None, *, start: bool = True) -> list[Step]:
+    """``config``: the configuration to put where there is none. Without any, the service is not started."""
+    disk = places.on_disk
+    steps: list[Step] = []
+    for name in places.shared:
+        steps.append(Write(name, disk(places.shared[name]), str(program)))
+    if not places.user:
+        steps.append(_run(places, "systemd-sysusers", "hanctl.conf"))
+    if config is not None:
+        steps.append(Configure(config, disk(places.config)))
+    if not places.user:
+        steps.append(_run(places, "systemd-tmpfiles", "--create", "hanctl.conf"))
+    steps += [Write(name, disk(path), str(program)) for name, path in places.own.items()]
+    if not places.user and not places.staged:
+        steps.append(Run(("udevadm", "control", "--reload"), UDEV_RUNS, "udev"))
+        steps.append(Run(("udevadm", "trigger", "--subsystem-match=tty"), UDEV_RUNS, "udev"))
+    steps += [*_reload(places), _enabling(places, "enable")]
+    if start and not places.staged and (config is not None or is_there(disk(places.config))):
+        steps.append(_systemctl(places, "start", places.unit))
+    return steps
+
+
+def uninstall(places: Places, *, purge: bool = False) -> list[Step]:
+    """``purge``: with configuration and state. Files that other hubs need stay."""
+    disk, others = places.on_disk, places.others()
+    steps: list[Step] = []
+    if any(disk(path).exists() for path in places.own.values()):
+        if not places.staged:
+            steps.append(_systemctl(places, "stop", places.unit))
+        steps.append(_enabling(places, "disable"))
+    of_template = [other for other in others if "@" in other] if "@" in places.unit else []
+    gone = {} if of_template else places.own
+    gone = gone if others else gone | places.shared
+    steps += [Remove(disk(path)) for path in gone.values()]
+    steps += _reload(places)
+    if not places.user and not places.staged:
+        steps.append(Run(("udevadm", "control", "--reload"), UDEV_RUNS, "udev"))
+    if purge:
+        steps += [Purge(disk(places.state)), Purge(disk(places.config))]
+    steps.append(RemoveEmpty(disk(places.config.parent)))
+    return steps
+
+
+def _run(places: Places, tool: str, *words: str) -> Run:
+    """A command that needs no service, and can prepare a system elsewhere."""
+    return Run((tool, f"--root={places.root}", *words) if places.staged else (tool, *words))
+
+
+def _systemctl(places: Places, *words: str) -> Run:
+    """A command for the service manager, where it runs."""
+    if places.user:
+        runtime = Path(os.environ.get("XDG_RUNTIME_DIR") or f"/run/user/{os.getuid()}")
+        return Run(("systemctl", "--user", *words), runtime / "systemd", "your own systemd")
+    return Run(("systemctl", *words), SYSTEMD_RUNS)
+
+
+def _enabling(places: Places, word: str) -> Run:
+    """Links only: the system's can be made without a service manager."""
+    return _systemctl(places, word, places.unit) if places.user else _run(places, "systemctl", word, places.unit)
+
+
+def _reload(places: Places) -> list[Step]:
+    return [] if places.staged else [_systemctl(places, "daemon-reload")]

@@ -1,0 +1,189 @@
+"""Steps of an installation: each can be shown as what a person would type, and carried out, any number of times."""
+
+from __future__ import annotations
+
+import shlex
+import shutil
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, Protocol
+
+from hanctl.install.files import NotInstalled, is_there, marked, template, whose, write
+from hanctl.lock import StateLock
+
+DEFAULT_PROGRAM = "/opt/hanctl/bin/hanctl"
+"""What the units of ``systemd/`` run; an installation puts in its own."""
+
+Status = Literal["written", "replaced", "unchanged", "kept", "removed", "absent", "done", "left"]
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of a step, and of what; ``left``: it is for a person to do. ``reason``: why, if there is one."""
+
+    status: Status
+    about: str
+    reason: str = ""
+
+
+class Step(Protocol):
+    """``by_hand`` is a line of shell, a comment where there is nothing to do. ``carry_out`` raises NotInstalled."""
+
+    def by_hand(self) -> str: ...
+
+    def carry_out(self) -> Outcome: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Write:
+    """A file of ``systemd/``, with the program that its unit is to run."""
+
+    name: str
+    path: Path
+    program: str
+
+    def text(self) -> str:
+        return marked(template(self.name).read_text(encoding="utf-8").replace(DEFAULT_PROGRAM, self.program))
+
+    def by_hand(self) -> str:
+        if whose(self.path) == "theirs":
+            return f"# {self.path} is not as hanctl wrote it: it stays as it is"
+        if self._is_there():
+            return f"# {self.path} is there"
+        source, target = shlex.quote(str(template(self.name))), shlex.quote(str(self.path))
+        if self.program == DEFAULT_PROGRAM or not self.name.endswith(".service"):
+            return f"install -D -m 0644 {source} {target}"
+        make = "" if self.path.parent.exists() else f"mkdir -p {shlex.quote(str(self.path.parent))} && "
+        return f"{make}sed 's|{DEFAULT_PROGRAM}|{self.program}|' {source} > {target}"
+
+    def carry_out(self) -> Outcome:
+        before = whose(self.path)
+        if before == "theirs":
+            return Outcome("kept", str(self.path), "it is not as hanctl wrote it")
+        if self._is_there():
+            return Outcome("unchanged", str(self.path))
+        write(self.path, self.text(), 0o644)
+        return Outcome("written" if before == "nobody" else "replaced", str(self.path))
+
+    def _is_there(self) -> bool:
+        return self.path.exists() and self.path.read_text(encoding="utf-8") == self.text()
+
+
+@dataclass(frozen=True, slots=True)
+class Configure:
+    """A person's configuration, where there is none yet."""
+
+    source: Path
+    path: Path
+
+    def by_hand(self) -> str:
+        if is_there(self.path):
+            return f"# {self.path} is there: it stays as it is"
+        return f"install -D -m 0640 {shlex.quote(str(self.source))} {shlex.quote(str(self.path))}"
+
+    def carry_out(self) -> Outcome:
+        if is_there(self.path):
+            return Outcome("kept", str(self.path), "there is a configuration already")
+        write(self.path, self.source.read_text(encoding="utf-8"), 0o640)
+        return Outcome("written", str(self.path))
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """A command; where ``needs`` is not there, it is left. ``what``: what that is, for a sentence."""
+
+    command: tuple[str, ...]
+    needs: Path | None = None
+    what: str = "systemd"
+
+    def by_hand(self) -> str:
+        return shlex.join(self.command)
+
+    def carry_out(self) -> Outcome:
+        if self.needs is not None and not self.needs.exists():
+            return Outcome("left", self.by_hand(), f"{self.what} does not run here")
+        if shutil.which(self.command[0]) is None:
+            return Outcome("left", self.by_hand(), f"there is no {self.command[0]} here")
+        done = subprocess.run(self.command, capture_output=True, text=True, check=False)  # noqa: S603 - our own words
+        if done.returncode != 0:
+            said = (done.stderr or done.stdout).strip().splitlines()
+            raise NotInstalled(
+                f"{self.by_hand()} failed: {said[0] if said else f'code {done.returncode}'}",
+                "what was done before stays; once the reason is gone, the same command goes on from here",
+            )
+        return Outcome("done", self.by_hand())
+
+
+@dataclass(frozen=True, slots=True)
+class Remove:
+    """A file that is ours still."""
+
+    path: Path
+
+    def by_hand(self) -> str:
+        match whose(self.path):
+            case "nobody":
+                return f"# {self.path} is not there"
+            case "theirs":
+                return f"# {self.path} is not as hanctl wrote it: it stays"
+            case "ours":
+                return f"rm {shlex.quote(str(self.path))}"
+
+    def carry_out(self) -> Outcome:
+        match whose(self.path):
+            case "nobody":
+                return Outcome("absent", str(self.path))
+            case "theirs":
+                return Outcome("kept", str(self.path), "it is not as hanctl wrote it")
+            case "ours":
+                _remove(self.path)
+                return Outcome("removed", str(self.path))
+
+
+@dataclass(frozen=True, slots=True)
+class Purge:
+    """A configuration, or a state directory that no hub uses just now."""
+
+    path: Path
+
+    def by_hand(self) -> str:
+        return f"rm -r {shlex.quote(str(self.path))}" if self.path.exists() else f"# {self.path} is not there"
+
+    def carry_out(self) -> Outcome:
+        if not self.path.exists():
+            return Outcome("absent", str(self.path))
+        if (self.path / "lock").exists():
+            lock = StateLock(self.path)
+            lock.acquire()
+            lock.release()
+        _remove(self.path)
+        return Outcome("removed", str(self.path))
+
+
+@dataclass(frozen=True, slots=True)
+class RemoveEmpty:
+    """A directory of ours, if nothing is left in it."""
+
+    path: Path
+
+    def by_hand(self) -> str:
+        return f"rmdir --ignore-fail-on-non-empty {shlex.quote(str(self.path))}"
+
+    def carry_out(self) -> Outcome:
+        if not self.path.is_dir():
+            return Outcome("absent", str(self.path))
+        if any(self.path.iterdir()):
+            return Outcome("kept", str(self.path), "there is something in it")
+        _remove(self.path)
+        return Outcome("removed", str(self.path))
+
+
+def _remove(path: Path) -> None:
+    try:
+        if path.is_dir():
+            shutil.rmtree(path)
+        else:
+            path.unlink()
+    except OSError as error:
+        raise NotInstalled(f"{path} cannot be removed: {error.strerror}", "check its owner") from error

@@ -1,0 +1,32 @@
+"""What sections of the configuration come to for the parts of the hub, at a start as at a reload."""
+
+from __future__ import annotations
+
+from hanctl.config_sections import FirmwareSection, OtaSection, UpdatesSection, WebhookSection
+from hanctl.firmware.delivery import DeliverySettings
+from hanctl.firmware.gates import Rules
+from hanctl.firmware.image_check import SignatureChecker
+
+
+def signature_checker(firmware: FirmwareSection) -> SignatureChecker:
+    """Reads the files of authorities and suppliers. Raises as ``SignatureChecker.load``."""
+    return SignatureChecker.load(
+        firmware.signatures, firmware.signature_roots, firmware.signers, firmware.supplier_certificates
+    )
+
+
+def delivery(ota: OtaSection) -> DeliverySettings:
+    return DeliverySettings(block_period_ms=ota.block_period_ms, busy_ms=ota.busy_ms)
+
+
+def rules(updates: UpdatesSection) -> Rules:
+    return Rules(battery_percent=updates.battery_percent)
+
+
+def webhook_secret(webhook: WebhookSection | None) -> bytes:
+    """Reads the secret's file. Raises ConfigError."""
+    if webhook is None:
+        return b""
+    from hanctl.notices import read_secret
+
+    return read_secret(webhook.secret_file)

@@ -243,12 +243,14 @@ class HilSection(Section):
     base_image: FilePath | None = Field(
         None, description="the image file of the version that each test of an update begins with"
     )
-    image: FilePath | None = Field(None, description="the image file of a higher version, that the device is updated to")
+    image: FilePath | None = Field(
+        None, description="the image file of a higher version, that the device is updated to"
+    )
     next_image: FilePath | None = Field(None, description="the image file of a version higher than that of image")
     damaged_image: bool = Field(
         False,
-        description="true or false: whether a damaged copy of image may be offered to the device, which is to refuse it "
-        "and would not be told to activate it",
+        description="true or false: whether a damaged copy of image may be offered to the device, which is to refuse "
+        "it and would not be told to activate it",
     )
     leaves_and_joins: bool = Field(
         False, description="true or false: whether the device, told to leave, looks for a network to join by itself"

@@ -88,7 +88,7 @@ def router(daemon: Daemon) -> APIRouter:
             return current.offset >= offset or current.ended_at is not None
 
         if wait_s:
-            await until(daemon, far_enough, wait_s, blocks=True)
+            await until(daemon, far_enough, wait_s, daemon.updates.server.on_served)
         return view(found(number))
 
     @routes.get("/updates/{number}/report")

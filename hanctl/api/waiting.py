@@ -16,20 +16,22 @@ MOST_S = 600
 WaitS = Annotated[float, Query(ge=0, le=MOST_S)]
 
 
-async def until(daemon: Daemon, done: Callable[[], bool], wait_s: float, *, blocks: bool = False) -> None:
+Listeners = list[Callable[..., None]]
+
+
+async def until(daemon: Daemon, done: Callable[[], bool], wait_s: float, *signs: Listeners) -> None:
     """Return once ``done``, after ``wait_s`` seconds, or when the hub closes.
 
-    ``done`` is asked at once and after each event; with ``blocks`` also after each block of an image.
+    ``done`` is asked at once, after each event, and whenever one of ``signs`` is called.
     """
     news = asyncio.Event()
 
-    def tell(_: object) -> None:
+    def tell(*_: object) -> None:
         news.set()
 
-    served = daemon.updates.server.on_served
     unsubscribe = daemon.ledger.subscribe(tell)
-    if blocks:
-        served.append(tell)
+    for listeners in signs:
+        listeners.append(tell)
     closing = asyncio.create_task(daemon.closing.wait())
     closing.add_done_callback(tell)
     try:
@@ -41,5 +43,5 @@ async def until(daemon: Daemon, done: Callable[[], bool], wait_s: float, *, bloc
     finally:
         closing.cancel()
         unsubscribe()
-        if blocks:
-            served.remove(tell)
+        for listeners in signs:
+            listeners.remove(tell)

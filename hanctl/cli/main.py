@@ -11,6 +11,7 @@ from typer.exceptions import TyperException
 from hanctl.cli import (
     authority,
     certificates,
+    conformance,
     data,
     demo,
     devices,
@@ -44,6 +45,7 @@ app.add_typer(tenancy.app, name="tenancy")
 app.add_typer(tenancy.supplier_app, name="supplier")
 app.add_typer(data.app, name="data")
 app.command("events", epilog=events.EPILOG)(events.events)
+app.command("conformance", epilog=conformance.EPILOG)(conformance.conformance)
 app.command("demo", epilog=demo.EPILOG)(demo.demo)
 app.command("simulate", epilog=simulate.EPILOG)(simulate.simulate)
 

@@ -49,9 +49,7 @@ class Recording:
             console = "".join(f"{line}\n" for line in self._driver.console_lines())
             (self.directory / "console.txt").write_text(console)
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, where: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         if self.directory is not None:
             self._driver.stop_capture()
             if not self._keep:

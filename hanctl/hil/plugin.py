@@ -6,8 +6,7 @@ It is loaded with every pytest of an environment that has hanctl: all that is he
 from __future__ import annotations
 
 import re
-from collections.abc import Generator, Iterator
-from contextlib import suppress
+from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
@@ -15,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 if TYPE_CHECKING:
+    from hanctl.errors import HanctlError
     from hanctl.hil.change import Tenancy
     from hanctl.hil.device import Device
     from hanctl.hil.driver import Driver
@@ -26,7 +26,9 @@ if TYPE_CHECKING:
 TRIAL: pytest.StashKey[Trial] = pytest.StashKey()
 FACTS: pytest.StashKey[dict[str, str]] = pytest.StashKey()
 """What was tested, of the whole run: known once a test has seen the device."""
-EVIDENCE, GAP, REQUIREMENT = "evidence", "not covered", "requirement"
+FAILURE: pytest.StashKey[HanctlError] = pytest.StashKey()
+"""What kept the bench from starting."""
+EVIDENCE, GAP, REQUIREMENT, FILES = "evidence", "not covered", "requirement", "files"
 """Names of a test's properties, which JUnit XML has too."""
 
 
@@ -90,6 +92,7 @@ def _hanctl_bench(request: pytest.FixtureRequest) -> Iterator[SimLab | Driver]:
         else:
             pytest.skip("it needs a bench: give --hanctl-sim ezsp, --hanctl-sim znp or --hanctl-config FILE")
     except HanctlError as error:
+        config.stash[FAILURE] = error
         pytest.exit(f"{error}; {error.hint}", returncode=int(error.exit_code))
 
 
@@ -126,7 +129,11 @@ def hub(_hanctl_trial: Trial) -> Hub:
 
 
 @pytest.fixture
-def device(request: pytest.FixtureRequest, _hanctl_trial: Trial) -> Iterator[Device]:
+def device(
+    request: pytest.FixtureRequest,
+    _hanctl_trial: Trial,
+    record_testsuite_property: Callable[[str, object], None],
+) -> Iterator[Device]:
     """The device under test; on the HAN, unless the test is marked ``device_unjoined``."""
     from hanctl.hil.device import Device
 
@@ -136,9 +143,10 @@ def device(request: pytest.FixtureRequest, _hanctl_trial: Trial) -> Iterator[Dev
     elif not found.joined:
         found.join()
     yield found
-    with suppress(Exception):
-        # What was tested is of interest also where the test failed, and no reason for one to fail.
-        request.config.stash[FACTS] = found.facts()
+    if FACTS not in request.config.stash:
+        request.config.stash[FACTS] = facts = found.facts()
+        for name, value in facts.items():
+            record_testsuite_property(name, value)
 
 
 @pytest.fixture
@@ -183,8 +191,11 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[Any]) -> 
             from hanctl.hil.artifacts import sections
 
             report.sections += sections(trial)
-        report.user_properties += _properties(item, trial)
-        item.user_properties += _properties(item, trial)
+        told = _properties(item, trial)
+        if report.failed and trial.files is not None:
+            told.append((FILES, str(trial.files)))
+        report.user_properties += told
+        item.user_properties += told
 
 
 _FAILED: pytest.StashKey[bool] = pytest.StashKey()

@@ -99,7 +99,7 @@ class Trial:
         deadline = now() + within_s
         seen: list[Event] = []
         while True:
-            page = await self.api.wait("/events", deadline - now(), after=after, limit=PAGE)
+            page: list[Event] = await self.api.wait("/events", deadline - now(), after=after, limit=PAGE)
             for event in page:
                 seen.append(event)
                 after = event["id"]

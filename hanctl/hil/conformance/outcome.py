@@ -94,11 +94,11 @@ def _row(name: str, requirement: str, tried: list[tuple[Scenario, Trying]]) -> R
 def _lacks(tried: Iterable[tuple[Scenario, Trying]]) -> Iterable[str]:
     for each, trying in tried:
         if each.ended == "passed":
-            yield from filter(None, (trying.not_covered, *each.gaps))
+            yield from (f"not tried: {what}" for what in (trying.not_covered, *each.gaps) if what)
         elif each.ended == "left out":
-            yield f"{trying.covers}: {each.reason}"
+            yield f"not tried: {trying.covers}; {each.reason}"
         else:
-            yield f"{trying.covers}: was not run"
+            yield f"not run: {trying.covers}"
 
 
 def _first(text: str) -> str:

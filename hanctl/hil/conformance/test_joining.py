@@ -31,14 +31,15 @@ def test_it_joins_with_its_install_code(hub: Hub, device: Device, evidence: Tria
 @pytest.mark.requirement("J2", covers="joining with an install code that is not the device's")
 def test_it_is_not_let_in_with_another_install_code(hub: Hub, device: Device) -> None:
     """The network is opened to the device for four minutes with an install code that is not its own. It does not get
-    in: the dongle may announce it, but it cannot read the network's key, and answers nothing. Then it joins with its
-    own."""
+    in: the dongle may announce it, but it cannot read the network's key, and answers nothing. Forgotten again, it
+    joins with its own."""
     device.open_network(OTHER_CODE, seconds=240)
     device.power_on()
     closed = hub.wait_for("join.closed", device=device.eui64, within="10m")
     assert closed["reason"] == "timed out"
     for answered in ("device.interviewed", "key.established", "device.version_changed"):
         hub.never(answered, device=device.eui64)
+    device.remove()
     device.join()
 
 

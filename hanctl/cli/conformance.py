@@ -6,6 +6,7 @@ import json
 import sys
 from dataclasses import asdict
 from pathlib import Path
+from types import ModuleType
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
@@ -83,7 +84,7 @@ def conformance(
     console = Console(highlight=False, stderr=as_json)
     rows = tuple(each.strip().upper() for each in only.split(",") if each.strip())
     wish = run.Wish(sim, sim_device, config, rows, junit, artifacts)
-    report = run.run(wish, _audience(console))
+    report: Report = run.run(wish, _audience(console))
     if html is not None:
         _write(html, report)
     if as_json:
@@ -104,7 +105,7 @@ def conformance(
         )
 
 
-def _suite():  # type: ignore[no-untyped-def]
+def _suite() -> ModuleType:
     try:
         from hanctl.hil.conformance import run
     except ModuleNotFoundError as error:

@@ -96,7 +96,7 @@ class Courier:
             self._hurry(errand)
 
     def returned(self, device: Eui64, *, anew: bool = False) -> None:
-        """The device joined, announced itself or was interviewed: it may have just started, and seems so if ``anew``."""
+        """The device joined, announced itself or was interviewed: it may have just started; ``anew``: it seems so."""
         session = self._updates.of(device)
         if session is None:
             return

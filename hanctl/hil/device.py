@@ -10,6 +10,7 @@ import pytest
 from hanctl.cli.options import duration
 from hanctl.hil.api_client import RemoteError, now
 from hanctl.hil.trial import Event, Expired, Trial, in_words, matching
+from hanctl.hil.under_test import ImageFile
 
 ON_THE_HAN = ("joined", "interviewed")
 OFF_S = "10s"
@@ -40,6 +41,14 @@ class Device:
         found = self.record.get("current_version")
         self._trial.saw(f"the device runs version {'unknown' if found is None else f'0x{found:08x}'}")
         return found
+
+    def check_runs(self, image: ImageFile) -> None:
+        """Fail unless it runs this image."""
+        __tracebackhide__ = True
+        running = self.version
+        if running != image.version:
+            told = "no version that it tells" if running is None else f"version 0x{running:08x}"
+            pytest.fail(f"the device runs {told}, and not 0x{image.version:08x}")
 
     def facts(self) -> dict[str, str]:
         """What was tested, for the head of a report."""

@@ -41,7 +41,7 @@ def in_words(seconds: float) -> str:
     """A length of time for a sentence."""
     for length, unit in ((86400, "d"), (3600, "h"), (60, "min")):
         if seconds >= length:
-            return f"{seconds / length:g} {unit}"
+            return f"{seconds / length:.3g} {unit}"
     return f"{seconds:g} s"
 
 

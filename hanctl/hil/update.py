@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -169,12 +170,10 @@ class Update:
         """Leave no update open: cancel it, or see it out where it is too late for that."""
         if not self.number or self.state in OVER:
             return
-        try:
+        with suppress(RemoteError):
             self.cancel()
-        except RemoteError:
-            self.wait_over()
         if self.state not in OVER:
-            self.wait_over()
+            self.wait_over(within=f"{self._trial.device.answer_s:.0f}s")
 
     def _post(self, what: str, body: dict[str, Any] | None = None) -> None:
         self._trial.driver.run(self._trial.api.post(f"/updates/{self.number}/{what}", body))

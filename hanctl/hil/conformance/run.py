@@ -126,7 +126,8 @@ class _Collector:
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         scenario = self.scenarios[report.nodeid]
         scenario.seconds += report.duration
-        if report.failed:
+        if report.failed and scenario.ended != "failed":
+            # What comes after a failure, as a test is cleared up, most often follows from it.
             scenario.ended, scenario.reason = "failed", _reason(report)
         elif report.skipped:
             scenario.ended, scenario.reason = "left out", _reason(report)

@@ -1,4 +1,4 @@
-"""The plugin: the example of the documents on both radios, what a failure shows, and what it costs who does not use it."""
+"""The plugin: the documents' example on both radios, what a failure shows, and what it costs who does not use it."""
 
 from __future__ import annotations
 

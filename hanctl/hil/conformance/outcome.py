@@ -78,9 +78,7 @@ def _row(name: str, requirement: str, tried: list[tuple[Scenario, Trying]]) -> R
     ends = {each.ended for each, _ in tried}
     if "failed" in ends:
         status: Status = "fail"
-        remarks = [
-            f"failed: {trying.covers}: {_first(each.reason)}" for each, trying in tried if each.ended == "failed"
-        ]
+        remarks = [f"{trying.covers}: {_first(each.reason)}" for each, trying in tried if each.ended == "failed"]
     elif ends <= {"not run"}:
         status, remarks = "not run", []
     elif ends <= {"left out", "not run"}:

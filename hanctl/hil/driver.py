@@ -16,7 +16,8 @@ T = TypeVar("T")
 class Driver(ABC):
     """One bench. ``device``: the device under test; ``description``: what it is, for a report.
 
-    ``switches_power``, ``switches_mains``: whether it can do so.
+    ``switches_power``, ``switches_mains``: whether it can do so. ``lasting``: the next test finds
+    what one leaves behind.
     """
 
     device: DeviceUnderTest
@@ -24,6 +25,7 @@ class Driver(ABC):
     description: str
     switches_power = False
     switches_mains = False
+    lasting = True
 
     @abstractmethod
     def run(self, work: Coroutine[Any, Any, T]) -> T:

@@ -16,7 +16,7 @@ class Hub:
 
     def __init__(self, trial: Trial) -> None:
         self._trial = trial
-        self._place = trial.began
+        self._place = 0
 
     def get(self, path: str, **query: Any) -> Any:
         """An answer of the HTTP API, for what has no method here (docs/api.md)."""
@@ -54,7 +54,10 @@ class Hub:
         within_s = self._trial.device.answer_s if within is None else duration(within)
         with_fields = "".join(f" {name}={value}" for name, value in fields.items())
         event = self._trial.wait_for(
-            " or ".join(types) + with_fields, matching(types, fields), within_s, after=self._place
+            " or ".join(types) + with_fields,
+            matching(types, fields),
+            within_s,
+            after=max(self._place, self._trial.began),
         )
         self._place = event["id"]
         return event

@@ -57,6 +57,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_configure(config: pytest.Config) -> None:
     for marker in (
         "requirement(row, covers, not_covered): the requirement that the test tries, what of it, and what not",
+        "takes(length): the test lets so much time pass, such as '70m'; it is left out where the bench allows less",
         "device_unjoined: the test begins with the device under test off the HAN",
     ):
         config.addinivalue_line("markers", marker)
@@ -110,6 +111,7 @@ def _hanctl_trial(request: pytest.FixtureRequest, _hanctl_bench: SimLab | Driver
         driver, owned = _hanctl_bench.bench(joined=not unjoined), True
     try:
         with Recording(driver, request.config.getoption("--hanctl-artifacts"), _safe(node.nodeid)) as recording:
+            _check_time(node, driver.device.longest_s)
             trial = Trial(driver)
             trial.files = recording.directory
             node.stash[TRIAL] = trial
@@ -142,6 +144,7 @@ def device(
         found.begin_unjoined()
     elif not found.joined:
         found.join()
+    _hanctl_trial.begin_here()
     yield found
     if FACTS not in request.config.stash:
         request.config.stash[FACTS] = facts = found.facts()
@@ -156,6 +159,7 @@ def update(_hanctl_trial: Trial, device: Device) -> Iterator[Update]:
 
     found = Update(_hanctl_trial, device)
     found.begin_at_base()
+    _hanctl_trial.begin_here()
     yield found
     found.finish()
 
@@ -172,6 +176,16 @@ def tenancy(_hanctl_trial: Trial, device: Device) -> Tenancy:
 def evidence(_hanctl_trial: Trial) -> Trial:
     """``evidence.saw("…")`` adds a line of evidence, ``evidence.gaps.append("…")`` what could not be found out."""
     return _hanctl_trial
+
+
+def _check_time(node: pytest.Item, most: float) -> None:
+    marker = node.get_closest_marker("takes")
+    if marker is None:
+        return
+    from hanctl.cli.options import duration
+
+    if duration(marker.args[0]) > most:
+        pytest.skip(f"it lets {marker.args[0]} pass; [hil] longest_s allows {most:g} s")
 
 
 # --- reports

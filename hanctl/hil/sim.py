@@ -138,6 +138,7 @@ class SimDriver(Driver):
     """One simulated bench, running."""
 
     switches_power = True
+    lasting = False
 
     def __init__(self, lab: SimLab, directory: Path, begin: datetime) -> None:
         certificate = lab.certificate

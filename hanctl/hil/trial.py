@@ -68,6 +68,10 @@ class Trial:
         """The number of the last event that there is."""
         return int(self.driver.run(self.api.get("/status"))["last_event"])
 
+    def begin_here(self) -> None:
+        """What came before this was to get ready."""
+        self.began = self.mark()
+
     def saw(self, what: str) -> None:
         """Take something to the evidence, once."""
         if what not in self.evidence:

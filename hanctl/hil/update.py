@@ -165,15 +165,23 @@ class Update:
         self.wait("holding")
         self.activate(base.parsed.manufacturer_image_sha256)
         self.wait("confirmed")
+        self.number = 0
 
     def finish(self) -> None:
-        """Leave no update open: cancel it, or see it out where it is too late for that."""
-        if not self.number or self.state in OVER:
+        """Leave no update open: cancel it, or see it out where it is too late for that.
+
+        A device that holds the image hears of that at its next poll, in an hour perhaps; or at once, if it starts anew.
+        """
+        if not self.number or not self._trial.driver.lasting:
             return
-        with suppress(RemoteError):
-            self.cancel()
+        if self.state not in OVER:
+            with suppress(RemoteError):
+                self.cancel()
         if self.state not in OVER:
             self.wait_over(within=f"{self._trial.device.answer_s:.0f}s")
+        record = self.record
+        if record["state"] == "cancelled" and record["transferred_at"] and self._trial.driver.switches_power:
+            self._device.power_cycle()
 
     def _post(self, what: str, body: dict[str, Any] | None = None) -> None:
         self._trial.driver.run(self._trial.api.post(f"/updates/{self.number}/{what}", body))

@@ -44,6 +44,7 @@ def test_it_is_not_let_in_with_another_install_code(hub: Hub, device: Device) ->
 
 
 @pytest.mark.requirement("J3", covers="a power cut of ten seconds, and one of ten minutes")
+@pytest.mark.takes("10m")
 def test_it_comes_back_after_a_power_cut(hub: Hub, device: Device) -> None:
     """The device's power is cut for ten seconds, and for ten minutes. Each time the hub hears it again, without
     another install code, and it is still the device that it was."""

@@ -35,6 +35,7 @@ def test_the_publication_is_taken(hub: Hub, device: Device, tenancy: Tenancy, ki
 
 
 @pytest.mark.requirement("T2", covers="a device that was off during the change is told when it is back")
+@pytest.mark.takes("10m")
 def test_it_is_told_after_having_been_off(hub: Hub, device: Device, tenancy: Tenancy) -> None:
     """The device has no power when the tenant changes. When it is back it gets the publication."""
     device.power_off()

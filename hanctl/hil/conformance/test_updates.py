@@ -94,6 +94,7 @@ def test_an_image_of_another_type_is_not_offered(hub: Hub, device: Device, updat
 
 
 @pytest.mark.requirement("F2", covers="the device waits until the hub activates; the notice of the activation")
+@pytest.mark.takes("10m")
 def test_it_is_held_until_it_is_released(hub: Hub, device: Device, update: Update) -> None:
     """An update is ordered, to be held. Once it has the image the device goes on with its old version, for ten
     minutes, until it is released. Then it comes back with the new one, which is read from it, and the service user
@@ -109,6 +110,7 @@ def test_it_is_held_until_it_is_released(hub: Hub, device: Device, update: Updat
 
 
 @pytest.mark.requirement("F2", covers="an update that is held and cancelled is not activated")
+@pytest.mark.takes("12m")
 def test_a_cancelled_update_is_not_activated(hub: Hub, device: Device, update: Update) -> None:
     """An update is ordered, to be held, and cancelled once the device has the image. The device goes on with its old
     version, also after its power was cut."""
@@ -142,6 +144,7 @@ def test_one_request_distributes_and_activates(device: Device, update: Update) -
 
 
 @pytest.mark.requirement("F4", covers="activation by a command of its own, with the right hash alone")
+@pytest.mark.takes("10m")
 def test_activation_is_a_command_of_its_own_with_the_right_hash(
     hub: Hub, device: Device, update: Update, evidence: Trial
 ) -> None:
@@ -242,6 +245,7 @@ def test_a_lost_activation_answer_is_reconciled(device: Device, update: Update) 
 
 
 @pytest.mark.requirement("F7", covers="a device that is away for more than an hour after the activation command")
+@pytest.mark.takes("70m")
 def test_a_long_absence_after_the_command_is_reconciled(hub: Hub, device: Device, update: Update) -> None:
     """As before, but the device stays without power until the hub says that it does not know any more what it runs.
     The doubt ends by reading its version."""

@@ -82,6 +82,8 @@ def conformance(
     from rich.console import Console
 
     console = Console(highlight=False, stderr=as_json)
+    if not console.is_terminal:
+        console.width = 160
     rows = tuple(each.strip().upper() for each in only.split(",") if each.strip())
     wish = run.Wish(sim, sim_device, config, rows, junit, artifacts)
     report: Report = run.run(wish, _audience(console))
@@ -161,8 +163,6 @@ def _print(console: Console, report: Report) -> None:
     for row in report.rows:
         status = Text(row.status, COLOURS.get(row.status, "dim"), no_wrap=True)
         table.add_row(row.row, status, Text(row.requirement), Text("\n".join(f"– {each}" for each in row.remarks)))
-    if not console.is_terminal:
-        console.width = 160
     console.print(table)
 
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import shutil
+from contextlib import suppress
 from pathlib import Path
 
+from hanctl.errors import HanctlError
 from hanctl.hil.driver import Driver
 from hanctl.hil.trial import Trial, sentence
 
@@ -15,7 +17,10 @@ LAST_LINES = 200
 
 def sections(trial: Trial) -> list[tuple[str, str]]:
     """The sections of a failing test's report: titles and texts."""
-    events = [sentence(event) for event in trial.events()][-LAST_EVENTS:]
+    try:
+        events = [sentence(event) for event in trial.events()][-LAST_EVENTS:]
+    except HanctlError as error:
+        events = [f"they cannot be had: {error}"]
     files = "none: name a directory with --hanctl-artifacts" if trial.files is None else str(trial.files)
     lines = trial.driver.console_lines()[-LAST_LINES:]
     return [
@@ -44,8 +49,8 @@ class Recording:
         """The test is over."""
         self._keep = failed
         if self.directory is not None and failed:
-            events = "".join(json.dumps(event) + "\n" for event in trial.events())
-            (self.directory / "events.jsonl").write_text(events)
+            with suppress(HanctlError), (self.directory / "events.jsonl").open("w") as file:
+                file.writelines(json.dumps(event) + "\n" for event in trial.events())
             console = "".join(f"{line}\n" for line in self._driver.console_lines())
             (self.directory / "console.txt").write_text(console)
 

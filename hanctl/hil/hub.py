@@ -53,12 +53,8 @@ class Hub:
         __tracebackhide__ = True
         within_s = self._trial.device.answer_s if within is None else duration(within)
         with_fields = "".join(f" {name}={value}" for name, value in fields.items())
-        event = self._trial.wait_for(
-            " or ".join(types) + with_fields,
-            matching(types, fields),
-            within_s,
-            after=max(self._place, self._trial.began),
-        )
+        after = max(self._place, self._trial.began)
+        event = self._trial.wait_for(" or ".join(types) + with_fields, matching(types, fields), within_s, after=after)
         self._place = event["id"]
         return event
 

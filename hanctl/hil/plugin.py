@@ -63,6 +63,8 @@ def pytest_configure(config: pytest.Config) -> None:
         config.addinivalue_line("markers", marker)
     if config.getoption("--hanctl-sim") and config.getoption("--hanctl-config"):
         raise pytest.UsageError("give --hanctl-sim or --hanctl-config, not both")
+    if config.getoption("--hanctl-config") and config.getoption("numprocesses", None):
+        raise pytest.UsageError("a rig has one device: give --hanctl-config without -n")
 
 
 # --- fixtures
@@ -145,9 +147,10 @@ def device(
     elif not found.joined:
         found.join()
     _hanctl_trial.begin_here()
+    facts = found.facts() if found.joined else {}
     yield found
     if FACTS not in request.config.stash:
-        request.config.stash[FACTS] = facts = found.facts()
+        request.config.stash[FACTS] = facts = facts or found.facts()
         for name, value in facts.items():
             record_testsuite_property(name, value)
 
@@ -198,13 +201,14 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[Any]) -> 
     item.stash.setdefault(_FAILED, False)
     item.stash[_FAILED] = item.stash[_FAILED] or report.failed
     trial = item.stash.get(TRIAL, None)
-    if trial is None or call.when == "setup":
+    if trial is None:
         return
-    if call.when == "call":
-        if report.failed:
-            from hanctl.hil.artifacts import sections
+    if report.failed and call.when != "teardown":
+        # In a teardown the bench may be gone.
+        from hanctl.hil.artifacts import sections
 
-            report.sections += sections(trial)
+        report.sections += sections(trial)
+    if call.when == "call":
         told = _properties(item, trial)
         if report.failed and trial.files is not None:
             told.append((FILES, str(trial.files)))

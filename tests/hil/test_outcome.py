@@ -18,8 +18,8 @@ def scenario(ended: Ended, reason: str = "", not_covered: str = "", gaps: tuple[
     ("scenarios", "status", "remarks"),
     [
         ([scenario("passed")], "pass", ()),
-        ([scenario("passed"), scenario("failed", "it did not\nmore")], "fail", ("part: it did not",)),
-        ([scenario("failed", "no"), scenario("left out", "no plug")], "fail", ("part: no",)),
+        ([scenario("passed"), scenario("failed", "it did not\nmore")], "fail", ("it did not (tried: part)",)),
+        ([scenario("failed", "no"), scenario("left out", "no plug")], "fail", ("no (tried: part)",)),
         ([scenario("left out", "no plug"), scenario("left out", "no plug")], "not applicable", ("no plug",)),
         ([scenario("passed"), scenario("left out", "no plug")], "partly", ("not tried: part; no plug",)),
         ([scenario("passed", not_covered="the rest")], "partly", ("not tried: the rest",)),

@@ -78,7 +78,9 @@ def _row(name: str, requirement: str, tried: list[tuple[Scenario, Trying]]) -> R
     ends = {each.ended for each, _ in tried}
     if "failed" in ends:
         status: Status = "fail"
-        remarks = [f"{trying.covers}: {_first(each.reason)}" for each, trying in tried if each.ended == "failed"]
+        remarks = [
+            f"{_first(each.reason)} (tried: {trying.covers})" for each, trying in tried if each.ended == "failed"
+        ]
     elif ends <= {"not run"}:
         status, remarks = "not run", []
     elif ends <= {"left out", "not run"}:

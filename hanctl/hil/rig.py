@@ -11,13 +11,13 @@ import socket
 import sys
 from collections.abc import Coroutine
 from pathlib import Path
-from tempfile import TemporaryDirectory
+from tempfile import TemporaryDirectory, TemporaryFile
 from typing import Any, TypeVar
 
 import httpx
 
 from hanctl.config import load_config
-from hanctl.errors import ConfigError, DaemonUnreachable, DongleError, HanctlError
+from hanctl.errors import ConfigError, DaemonUnreachable, ExitCode, HanctlError
 from hanctl.hil.api_client import ApiClient
 from hanctl.hil.driver import Driver
 from hanctl.hil.under_test import DeviceUnderTest
@@ -26,6 +26,21 @@ T = TypeVar("T")
 START_S = 60
 STOP_S = 30
 COMMAND_S = 60
+
+
+class HubNotStarted(HanctlError):
+    """The hub of the rig did not come up; in its own words, and with its own exit code."""
+
+    code = "hub-not-started"
+    exit_code = ExitCode.DAEMON_UNREACHABLE
+
+    @classmethod
+    def of(cls, said: str, code: int | None) -> HubNotStarted:
+        found = {name: text for name, _, text in (line.partition(": ") for line in said.splitlines())}
+        error = cls(found.get("error", "the hub of the rig did not start in time"), found.get("hint", "see its log"))
+        if code is not None and code in set(ExitCode):
+            error.exit_code = ExitCode(code)
+        return error
 
 
 class PlugError(HanctlError):
@@ -91,28 +106,27 @@ class RigDriver(Driver):
 
     async def _start(self) -> None:
         """Start the daemon, and wait until it says, as to a service manager, that it is ready."""
-        with TemporaryDirectory(prefix="hanctl-hil-") as directory, _notify_socket(directory) as told:
-            self._daemon = await asyncio.create_subprocess_exec(
+        with (
+            TemporaryDirectory(prefix="hanctl-hil-") as directory,
+            _notify_socket(directory) as told,
+            TemporaryFile() as said,
+        ):
+            daemon = self._daemon = await asyncio.create_subprocess_exec(
                 *(sys.executable, "-m", "hanctl", "run", "-c", str(self._config)),
                 env=os.environ | {"NOTIFY_SOCKET": str(Path(directory) / "notify")},
-                stderr=asyncio.subprocess.PIPE,
+                stderr=said,
                 stdout=asyncio.subprocess.DEVNULL,
+                # Ctrl-C is for the tests: they stop it.
                 start_new_session=True,
             )
-            assert self._daemon.stderr is not None
-            reading = asyncio.create_task(self._daemon.stderr.read())
-            ready = asyncio.create_task(_ready(told))
-            await asyncio.wait({reading, ready}, timeout=START_S, return_when=asyncio.FIRST_COMPLETED)
-            if ready.done():
-                self._reading = reading
+            ready, ended = asyncio.create_task(_ready(told)), asyncio.create_task(daemon.wait())
+            done, pending = await asyncio.wait({ready, ended}, timeout=START_S, return_when=asyncio.FIRST_COMPLETED)
+            for task in pending:
+                task.cancel()
+            if ready in done:
                 return
-            ready.cancel()
-            said = (await reading).decode(errors="replace") if reading.done() else ""
-        lines = [line for line in said.splitlines() if line.startswith(("error:", "hint:"))]
-        raise DongleError(
-            (lines or ["error: the hub did not start in time"])[0].removeprefix("error: "),
-            (lines[1:] or [f"hint: see: hanctl run -c {self._config}"])[0].removeprefix("hint: "),
-        )
+            said.seek(0)
+            raise HubNotStarted.of(said.read().decode(errors="replace"), daemon.returncode)
 
     async def _end(self) -> None:
         await self.api.close()

@@ -58,6 +58,22 @@ def _places(value: Any, info: ValidationInfo) -> Any:
     return () if value == [] else _files(value, info)
 
 
+def _command(value: Any) -> Any:
+    """A command and its arguments, as a tuple; or none."""
+    if not isinstance(value, list) or not all(isinstance(each, str) and each for each in value):
+        raise ValueError
+    return tuple(value)
+
+
+def _eui64(value: Any) -> Any:
+    if not isinstance(value, str):
+        raise ValueError  # noqa: TRY004
+    try:
+        return parse_eui64(value)
+    except InvalidInput as error:
+        raise ValueError from error
+
+
 def _eui64s(value: Any) -> Any:
     """A list of addresses, as a set."""
     if not isinstance(value, list) or not value or not all(isinstance(each, str) for each in value):
@@ -69,6 +85,7 @@ def _eui64s(value: Any) -> Any:
 
 
 FilePath = Annotated[Path, BeforeValidator(_from_file)]
+Command = Annotated[tuple[str, ...], BeforeValidator(_command)]
 FilePaths = Annotated[tuple[Path, ...], BeforeValidator(_files)]
 
 
@@ -249,6 +266,41 @@ class WebhookSection(Section):
     secret_file: FilePath = Field(description="a file of mode 0600 with the signing secret")
 
 
+class HilSection(Section):
+    """``[hil]``: the device under test, for tests on this rig. The hub itself takes no notice of it."""
+
+    live = True
+
+    eui64: Annotated[Eui64, BeforeValidator(_eui64)] = Field(description="the EUI64 of the device under test")
+    install_code_file: FilePath = Field(description="a file with the device's install code in hex")
+    device_type: Literal["ppmid", "ihd", "hcalcs"] = Field(description='"ppmid", "ihd" or "hcalcs"')
+    base_image: FilePath | None = Field(
+        None, description="the image file of the version that each test of an update begins with"
+    )
+    image: FilePath | None = Field(
+        None, description="the image file of a higher version, that the device is updated to"
+    )
+    next_image: FilePath | None = Field(None, description="the image file of a version higher than that of image")
+    damaged_image: bool = Field(
+        False,
+        description="true or false: whether a damaged copy of image may be offered to the device, which is to refuse "
+        "it and would not be told to activate it",
+    )
+    leaves_and_joins: bool = Field(
+        False, description="true or false: whether the device, told to leave, looks for a network to join by itself"
+    )
+    power_off: Command = Field((), description="a list: the command, and its arguments, that takes the device's power")
+    power_on: Command = Field((), description="a list: the command, and its arguments, that gives the device power")
+    mains_off: Command = Field((), description="a list: the command that unplugs a battery device from the mains")
+    mains_on: Command = Field((), description="a list: the command that plugs a battery device into the mains")
+    join_s: int = Field(600, ge=1, description="how long joining may take, a number of seconds")
+    transfer_s: int = Field(3600, ge=1, description="how long the transfer of an image may take, a number of seconds")
+    answer_s: int = Field(600, ge=1, description="how long anything else may take, a number of seconds")
+    longest_s: int = Field(
+        1800, ge=0, description="tests that let more time than this pass are left out, a number of seconds"
+    )
+
+
 class Config(Section):
     """The whole configuration."""
 
@@ -263,3 +315,4 @@ class Config(Section):
     trust: TrustSection | None = None
     tenancy: TenancySection = Field(default_factory=lambda: TenancySection.model_validate({}))
     webhook: WebhookSection | None = None
+    hil: HilSection | None = None

@@ -310,7 +310,7 @@ class Daemon:
         if life in (Life.FRAME, Life.SECURED):
             self.updates.heard(eui64)
         else:
-            self.updates.returned(eui64)
+            self.updates.returned(eui64, anew=life in (Life.JOINED, Life.ANNOUNCED))
 
     def _work(self, part: Coroutine[Any, Any, None]) -> None:
         self._tasks.append(asyncio.create_task(part))

@@ -113,7 +113,7 @@ class Reloads:
         match section:
             case "hub":
                 return partial(set_up_logging, config.hub.log)
-            case "join":
+            case "join" | "hil":
                 return _read_when_needed
             case "firmware":
                 return partial(daemon.store.believe, settings.signature_checker(config.firmware))

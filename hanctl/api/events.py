@@ -11,6 +11,7 @@ from fastapi import APIRouter, Query
 from fastapi.responses import StreamingResponse
 
 from hanctl.api.models import MAX_ID
+from hanctl.api.waiting import WaitS, until
 from hanctl.errors import InvalidInput
 from hanctl.eui64 import Eui64, parse_eui64
 from hanctl.ledger.event import EVENT_TYPES
@@ -51,9 +52,15 @@ def router(daemon: Daemon) -> APIRouter:
         device: str | None = None,
         update: UpdateId | None = None,
         type: str | None = None,  # noqa: A002
+        wait_s: WaitS = 0,
     ) -> list[dict[str, Any]]:
-        """Events with an id above ``after``, oldest first; ask again with the last id for more."""
+        """Events with an id above ``after``, oldest first; ask again with the last id for more.
+
+        Where there is none yet, the answer waits ``wait_s`` seconds for the first.
+        """
         selection = _Selection(daemon.ledger, device, update, type)
+        if wait_s:
+            await until(daemon, lambda: bool(selection.after(after, 1)), wait_s)
         return [recorded.as_dict() for recorded in selection.after(after, limit)]
 
     @routes.get("/events/stream", response_class=StreamingResponse)

@@ -7,6 +7,7 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING
 
 from fastapi import APIRouter
+from pydantic import AwareDatetime
 
 import hanctl
 from hanctl.api.models import (
@@ -22,6 +23,7 @@ from hanctl.api.models import (
     StatusView,
     TrustView,
 )
+from hanctl.api.waiting import WaitS, until
 from hanctl.errors import NotFound
 from hanctl.eui64 import parse_eui64
 from hanctl.ledger.records import Device
@@ -48,12 +50,23 @@ def router(daemon: Daemon) -> APIRouter:
         """The devices, without those that were removed unless asked for."""
         return [device for device in daemon.ledger.devices.all() if all or device.state != "removed"]
 
-    @routes.get("/devices/{eui64}")
-    async def device(eui64: str) -> Device:
-        found = daemon.ledger.devices.get(parse_eui64(eui64))
-        if found is None:
+    def found(eui64: str) -> Device:
+        device = daemon.ledger.devices.get(parse_eui64(eui64))
+        if device is None:
             raise NotFound(f"device {eui64} is not known", "see: hanctl device list --all")
-        return found
+        return device
+
+    @routes.get("/devices/{eui64}")
+    async def device(eui64: str, seen_after: AwareDatetime | None = None, wait_s: WaitS = 0) -> Device:
+        """One device; the answer waits ``wait_s`` seconds for it to be heard at all, or after ``seen_after``."""
+
+        def heard() -> bool:
+            seen = found(eui64).last_seen
+            return seen is not None and (seen_after is None or seen > seen_after)
+
+        if wait_s:
+            await until(daemon, heard, wait_s, daemon.han.on_life)
+        return found(eui64)
 
     @routes.delete("/devices/{eui64}", status_code=HTTPStatus.NO_CONTENT)
     async def remove(eui64: str) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Annotated
 
-from fastapi import APIRouter, Path
+from fastapi import APIRouter, Path, Query
 
 from hanctl.api.models import (
     MAX_ID,
@@ -18,6 +18,7 @@ from hanctl.api.models import (
     UpdateView,
     update_view,
 )
+from hanctl.api.waiting import WaitS, until
 from hanctl.errors import InvalidInput, NotFound
 from hanctl.eui64 import parse_eui64
 from hanctl.firmware.service import Outcome
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from hanctl.daemon import Daemon
 
 UpdateId = Annotated[int, Path(ge=1, le=MAX_ID)]
+Offset = Annotated[int, Query(ge=0, le=MAX_ID)]
 
 
 def router(daemon: Daemon) -> APIRouter:
@@ -78,7 +80,15 @@ def router(daemon: Daemon) -> APIRouter:
         return [outcome(one) for one in daemon.updates.order(devices, order.order(), dry_run=order.dry_run)]
 
     @routes.get("/updates/{number}")
-    async def update(number: UpdateId) -> UpdateView:
+    async def update(number: UpdateId, offset: Offset = 0, wait_s: WaitS = 0) -> UpdateView:
+        """One update; the answer waits ``wait_s`` seconds for it to be served up to ``offset``, or to be over."""
+
+        def far_enough() -> bool:
+            current = view(found(number))
+            return current.offset >= offset or current.ended_at is not None
+
+        if wait_s:
+            await until(daemon, far_enough, wait_s, daemon.updates.server.on_served)
         return view(found(number))
 
     @routes.get("/updates/{number}/report")

@@ -42,7 +42,7 @@ class Client:
         """An answer that is not JSON."""
         with self._http() as http:
             response = http.get(path)
-        _check(response)
+        check(response)
         return response.text
 
     def put(self, path: str, body: dict[str, Any]) -> Any:
@@ -59,14 +59,14 @@ class Client:
         with self._http(endless=True) as http, http.stream("GET", path, params=_given(query)) as response:
             if not response.is_success:
                 response.read()
-                _check(response)
+                check(response)
             for line in response.iter_lines():
                 yield json.loads(line)
 
     def _request(self, method: str, path: str, query: dict[str, Any], **content: Any) -> Any:
         with self._http() as http:
             response = http.request(method, path, params=_given(query), **content)
-        _check(response)
+        check(response)
         return response.json() if response.content else None
 
     @contextmanager
@@ -97,7 +97,8 @@ def _given(query: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in query.items() if value is not None}
 
 
-def _check(response: httpx.Response) -> None:
+def check(response: httpx.Response) -> None:
+    """Raise RemoteError for an error of the daemon, HanctlError for an answer that is none of its."""
     if response.is_success:
         return
     try:

@@ -12,6 +12,7 @@ from hanctl.cli import (
     authority,
     backups,
     certificates,
+    conformance,
     data,
     demo,
     devices,
@@ -51,6 +52,7 @@ app.add_typer(data.app, name="data")
 app.command("events", epilog=events.EPILOG)(events.events)
 app.command("install-service", epilog=service.INSTALL_EPILOG)(service.install_service)
 app.command("uninstall-service", epilog=service.UNINSTALL_EPILOG)(service.uninstall_service)
+app.command("conformance", epilog=conformance.EPILOG)(conformance.conformance)
 app.command("demo", epilog=demo.EPILOG)(demo.demo)
 app.command("simulate", epilog=simulate.EPILOG)(simulate.simulate)
 

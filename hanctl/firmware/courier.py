@@ -95,11 +95,14 @@ class Courier:
         if gap is not None and self._clock.monotonic() - errand.last_try >= gap:
             self._hurry(errand)
 
-    def returned(self, device: Eui64) -> None:
-        """The device joined, announced itself or was interviewed: perhaps it has just started anew."""
+    def returned(self, device: Eui64, *, anew: bool = False) -> None:
+        """The device joined, announced itself or was interviewed: it may have just started; ``anew``: it seems so."""
         session = self._updates.of(device)
         if session is None:
             return
+        if anew and session.update.state == "transferring":
+            # Its next request says where it goes on, or that it begins anew.
+            session.started = False
         errand = self._errands[session.update.id]
         if session.update.state in READ_BACK_STATES:
             self.check_version(session)

@@ -45,6 +45,8 @@ class OtaServer:
         self._clock = clock
         self._on_query = on_query
         self._refused: dict[tuple[Eui64, str], float] = {}
+        self.on_served: list[Callable[[Eui64], None]] = []
+        """Called after each block, with the device that it is for."""
 
     def attributes(self) -> Mapping[int, Attribute]:
         """All attributes of the cluster are the client's, but for the cluster revision."""
@@ -132,6 +134,8 @@ class OtaServer:
         # In holding or activating, stray blocks are answered; the transfer is over all the same.
         if session.update.state == "transferring":
             self._updates.save_offset(session)
+        for told in self.on_served:
+            told(session.update.device)
 
     def _end(self, frame: ota.UpgradeEndRequest, request: Request) -> Reply | DefaultReply:
         session = self._updates.of(request.device)

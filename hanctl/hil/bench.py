@@ -43,6 +43,7 @@ class Bench:
     """One dongle, its devices, and one hub at a time over the same state in ``directory``.
 
     ``sections``: more of the hub's configuration, section by section. ``air`` and ``baud``: as ``World.build``.
+    ``begin``: what the clock shows when it is built.
     """
 
     def __init__(
@@ -56,6 +57,7 @@ class Bench:
         sections: Mapping[str, Any] | None = None,
         air: Air = "ideal",
         baud: int = BAUD,
+        begin: datetime = datetime(2026, 1, 1, tzinfo=UTC),
     ) -> None:
         self.name = f"bench-{next(_NUMBERS)}"
         self.world = World.build(
@@ -72,7 +74,7 @@ class Bench:
         self._capture: Capture | None = None
         loop = asyncio.get_running_loop()
         loop.set_task_factory(_task_factory)  # type: ignore[arg-type]
-        self.clock = LoopClock(loop, datetime(2026, 1, 1, tzinfo=UTC))
+        self.clock = LoopClock(loop, begin)
         self._sections: dict[str, Any] = {
             "hub": {"state_dir": str(directory / "hub"), "socket": str(directory / "socket")},
             "dongle": {"path": memory.plug(self.name, self.world.dongle), "radio": radio},

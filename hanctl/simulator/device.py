@@ -74,7 +74,7 @@ class SimulatedDevice:
         self._joiner = Joiner(
             self, spec, self.storage, stack, medium, self._timers, self._on_network, self._off_network
         )
-        self._has_power = False
+        self._has_power = self._dead = False
         self._wake: asyncio.TimerHandle | None = None
         self._cuts = list(spec.power_cut)
         self._busy_until = 0.0
@@ -121,7 +121,7 @@ class SimulatedDevice:
 
     def power_on(self) -> None:
         """Give it power: it boots, and looks for its network."""
-        if self._has_power:
+        if self._has_power or self._dead:
             return
         self._has_power = True
         self._tell("power", "powered on")
@@ -135,6 +135,7 @@ class SimulatedDevice:
         if not self._has_power:
             return
         self._has_power = False
+        self._dead = self.spec.dies_of_power_cut
         self._stop_radio()
         self._tell("power", "power cut")
 

@@ -179,6 +179,12 @@ class Behaviour(Section):
     bootload_returns: bool = False
     """Activation does nothing: the boot loader refuses and returns."""
     ignore_notify: bool = False
+    ignores_hold: bool = False
+    """Told to wait with the activation, it activates."""
+    forgets_download: bool = False
+    """A download that a power cut interrupts begins anew."""
+    checks_image: bool = True
+    """Whether it looks at the file that it received, before it says that it is good."""
     write_error_at: U32 | None = None
 
 
@@ -293,6 +299,8 @@ class DeviceSpec(Section):
     announce_delay_s: Seconds = 0.1
     link: LinkSpec = LinkSpec()
     power_cut: Annotated[tuple[PowerCut, ...], Field(strict=False)] = ()
+    dies_of_power_cut: bool = False
+    """Once it had power and lost it, it does not start again."""
     tenancy: TenancySpec = TenancySpec()
     trust: TrustSpec = TrustSpec()
     """Without a certificate in it, the device works with the key that it joined with."""

@@ -120,6 +120,8 @@ class OtaClient(OtaDownload):
         """Go on where flash says: an image half here, one to be verified, or none."""
         storage = self.storage
         if storage.phase is Phase.PARTIAL:
+            if self.behaviour.forgets_download:
+                storage.begin(self._image, storage.image_size)
             self._download(now)
         elif storage.phase is Phase.COMPLETE and storage.image and storage.image.version != storage.running_version:
             self._verify(now)
@@ -207,18 +209,22 @@ class OtaClient(OtaDownload):
         try:
             if self.behaviour.reject_image:
                 raise ota_image.BadImage("this device rejects every image")
-            ota_image.verify(
-                self.storage.slot(),
-                expected=self._image,
-                eui64=self.identity.eui64,
-                hardware_version=self._hardware,
-                body=self.behaviour.image_body,
-            )
+            if self.behaviour.checks_image:
+                self._look_at_image()
         except ota_image.BadImage as error:
             self._abort(now, zcl.INVALID_IMAGE, str(error))
             return
         self._enter(OtaState.WAITING_FOR_UPGRADE)
         self._ask_end(now)
+
+    def _look_at_image(self) -> None:
+        ota_image.verify(
+            self.storage.slot(),
+            expected=self._image,
+            eui64=self.identity.eui64,
+            hardware_version=self._hardware,
+            body=self.behaviour.image_body,
+        )
 
     # --- WAITING_FOR_UPGRADE, COUNTDOWN, OUT_OF_BAND
 
@@ -248,6 +254,8 @@ class OtaClient(OtaDownload):
             return
         named = ota.read_image_id(payload)
         current, upgrade = struct.unpack_from("<II", payload, 8)
+        if self.behaviour.ignores_hold and upgrade == ota.HOLD:
+            upgrade = current
         if not self._image.matches(named):
             self._refuse(zcl.INVALID_VALUE)
             return

@@ -5,6 +5,7 @@ from __future__ import annotations
 import struct
 from typing import Literal
 
+from hanctl.crypto.mmo import mmo_hash
 from hanctl.eui64 import Eui64, from_bytes
 from hanctl.simulator.ota_frames import ImageId
 
@@ -12,7 +13,7 @@ Body = Literal["zigbee", "gb", "any"]
 
 MAGIC = b"\x1e\xf1\xee\x0b"
 MIN_HEADER = 56
-UPGRADE_IMAGE = 0x0000
+UPGRADE_IMAGE, INTEGRITY_CODE = 0x0000, 0x0003
 
 
 class BadImage(ValueError):
@@ -69,15 +70,17 @@ def _walks(data: bytes, start: int) -> bool:
     return True
 
 
-def _check_elements(data: bytes, start: int) -> None:
-    at, tags = start, set()
+def _check_elements(data: bytes, header_length: int) -> None:
+    at, tags = header_length, set()
     while at < len(data):
         if len(data) - at < 6:
             raise BadImage(f"no element fits at offset {at}")
         tag, length = struct.unpack_from("<HI", data, at)
-        at += 6 + length
+        start, at = at, at + 6 + length
         if at > len(data):
             raise BadImage(f"element 0x{tag:04x} reaches beyond the end of the file")
+        if tag == INTEGRITY_CODE and data[start + 6 : at] != mmo_hash(data[: start + 6] + data[at:]):
+            raise BadImage("the image integrity code is not that of the file")
         tags.add(tag)
     if UPGRADE_IMAGE not in tags:
         raise BadImage("no upgrade image element")

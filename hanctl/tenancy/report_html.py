@@ -8,7 +8,7 @@ from html import escape
 
 from hanctl.tenancy.report import MEANINGS, DeviceReport, Report
 
-_STYLE = """
+STYLE = """
 body { font: 11pt/1.4 system-ui, sans-serif; margin: 2em auto; max-width: 60em; padding: 0 1em; color: #111; }
 h1 { font-size: 1.5em; } h2 { font-size: 1.15em; margin-top: 1.6em; } h3 { font-size: 1em; margin-bottom: .2em; }
 table { border-collapse: collapse; width: 100%; } th, td { text-align: left; vertical-align: top;
@@ -35,18 +35,18 @@ def page(report: Report) -> str:
     return "".join(
         (
             f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>{escape(title)}</title>',
-            f"<style>{_STYLE}</style></head><body><h1>{escape(title)}</h1>",
+            f"<style>{STYLE}</style></head><body><h1>{escape(title)}</h1>",
             f'<p class="small">As known at {_time(report.made_at)}. Names and numbers; values are nowhere kept.</p>',
-            _table((), facts),
+            table((), facts),
             "<h2>What the hub cleared</h2>",
-            _table(("what", "how many"), [(name, str(count)) for name, count in change.cleared], "nothing"),
+            table(("what", "how many"), [(name, str(count)) for name, count in change.cleared], "nothing"),
             "<h2>What the hub still holds, and gives to no device</h2>",
-            _table(("what", "how many"), [(name, str(count)) for name, count in change.held], "nothing"),
+            table(("what", "how many"), [(name, str(count)) for name, count in change.held], "nothing"),
             f"<h2>Devices: {report.outstanding} outstanding of {len(report.devices)}</h2>",
             *(_device(device) for device in report.devices),
             "<h2>Captures and logs that a person has to deal with</h2>",
             f'<p class="small">Written to since {_time(report.period_from)}. The hub deletes none of them.</p>',
-            _table(
+            table(
                 ("kind", "where", "bytes", "last written"),
                 [
                     (each.kind, each.path, "" if each.size is None else str(each.size), _time(each.changed_at))
@@ -55,7 +55,7 @@ def page(report: Report) -> str:
                 "none was found",
             ),
             "<h2>What stays, and why</h2>",
-            _table(
+            table(
                 ("what", "how many", "why"), [(each.what, str(each.count), each.why) for each in report.kept], "nothing"
             ),
             "</body></html>\n",
@@ -70,11 +70,11 @@ def _device(device: DeviceReport) -> str:
         f"<h3>{escape(device.eui64)} ({escape(device.device_type)} {escape(device.model or '')})</h3>"
         f"<p><span{mark}>{escape(device.verdict)}</span>: {escape(MEANINGS[device.verdict])}; {escape(device.basis)}."
         f' <span class="small">{escape(state)}</span></p>'
-        + _table((), [(_time(line.at), line.what) for line in device.lines])
+        + table((), [(_time(line.at), line.what) for line in device.lines])
     )
 
 
-def _table(head: Sequence[str], rows: Iterable[Sequence[str]], empty: str = "") -> str:
+def table(head: Sequence[str], rows: Iterable[Sequence[str]], empty: str = "") -> str:
     lines = [f"<tr>{''.join(f'<td>{escape(cell)}</td>' for cell in row)}</tr>" for row in rows]
     if not lines:
         return f"<p>{escape(empty)}</p>"

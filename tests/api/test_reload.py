@@ -129,6 +129,8 @@ def test_every_section_says_what_a_reload_applies() -> None:
 
 def test_every_key_that_names_a_file_is_read_again_with_what_is_in_it() -> None:
     places = {"hub.state_dir", "hub.firmware_store", "hub.socket", "tenancy.places"}
+    # The hub does not read them.
+    places |= {f"hil.{key}" for key in ("install_code_file", "base_image", "image", "next_image")}
     paths = {
         f"{name}.{key}"
         for name, (model, _) in sections().items()

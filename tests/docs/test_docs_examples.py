@@ -12,7 +12,7 @@ import pytest
 
 from hanctl.api.app import make_app
 from hanctl.config import load_config
-from hanctl.config_sections import Config, TrustSection
+from hanctl.config_sections import Config, HilSection, TrustSection
 from hanctl.daemon import Daemon
 from hanctl.notices import sign
 
@@ -80,7 +80,11 @@ def test_what_is_commented_out_in_a_bench_configuration_is_the_default(
     assert full.trust is not None
     trust = TrustSection.model_validate({"certificate": "hub-certificate.json"}, context={"directory": tmp_path})
     assert full.trust == trust
-    assert full.model_copy(update={"webhook": None, "trust": None}) == load_config(given)
+    hil = {"eui64": "00:0d:6f:00:0b:00:00:01", "install_code_file": "display.code", "device_type": "ppmid"}
+    images = {"base_image": "display-1.0.ota", "image": "display-1.1.ota", "next_image": "display-1.2.ota"}
+    assert full.hil == HilSection.model_validate(hil | images, context={"directory": tmp_path})
+    without = {"webhook": None, "trust": None, "hil": None}
+    assert full.model_copy(update=without) == load_config(given)
     assert set(full.model_dump()) == set(Config.model_fields)
 
 

@@ -173,6 +173,8 @@ def test_power_cut_in_mid_transfer(play: Play) -> None:
         await rig.check_confirmed(number)
         assert rig.told("device.left") == []
         assert rig.bytes_served_twice() < decisions.MAX_BLOCK
+        (resumed,) = rig.told("update.resumed")
+        assert HALF <= resumed["offset"] < HALF + decisions.MAX_BLOCK
 
     play(scenario, make_spec("display", power_cut=[{"offset": HALF, "off_s": 30}]))
 

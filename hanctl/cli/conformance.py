@@ -1,0 +1,175 @@
+"""``hanctl conformance``: the example suite, pointed at a product, and its report."""
+
+from __future__ import annotations
+
+import json
+import sys
+from dataclasses import asdict
+from pathlib import Path
+from types import ModuleType
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+from hanctl.cli.options import Json, examples
+from hanctl.errors import ConfigError, ExitCode, HanctlError, InvalidInput
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from hanctl.hil.conformance.outcome import Report, Scenario
+    from hanctl.hil.conformance.run import Audience
+
+EPILOG = examples(
+    "hanctl conformance --sim ezsp",
+    "hanctl conformance --sim znp --sim-device display.toml --only F1,F2",
+    "hanctl conformance -c /etc/hanctl/rig.toml --junit conformance.xml --html conformance.html --artifacts failed/",
+)
+COLOURS = {"pass": "green", "passed": "green", "partly": "yellow", "fail": "bold red", "failed": "bold red"}
+
+
+class NotConformant(HanctlError):
+    """A requirement failed."""
+
+    code = "not-conformant"
+    exit_code = ExitCode.UPDATE_FAILED
+
+
+def conformance(
+    sim: Annotated[
+        Literal["ezsp", "znp"] | None,
+        typer.Option(help="Test a simulated display behind a simulated dongle of this kind.", show_default=False),
+    ] = None,
+    sim_device: Annotated[
+        Path | None,
+        typer.Option(help="The simulated display: a devices file with one device.", metavar="FILE", show_default=False),
+    ] = None,
+    config: Annotated[
+        Path | None,
+        typer.Option(
+            "--config",
+            "-c",
+            help="Test the device of this rig: the hub's configuration, with a section \\[hil].",
+            metavar="FILE",
+            readable=False,
+            show_default=False,
+        ),
+    ] = None,
+    only: Annotated[str, typer.Option(help="Only these requirements.", metavar="F6,T2", show_default=False)] = "",
+    junit: Annotated[Path | None, typer.Option(help="Write JUnit XML.", metavar="FILE", show_default=False)] = None,
+    html: Annotated[
+        Path | None, typer.Option(help="Write the report as a page to print.", metavar="FILE", show_default=False)
+    ] = None,
+    artifacts: Annotated[
+        Path | None,
+        typer.Option(
+            help="Keep events, console and a capture of the air of scenarios that failed.",
+            metavar="DIR",
+            show_default=False,
+        ),
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Try a product against each requirement: joining, updates (F1 to F8), changes of tenancy and supplier (T1 to T4).
+
+    Exit code 0: no requirement failed; 9: at least one did. Ctrl-C ends it with a partial report.
+    """
+    if (sim is None) == (config is None):
+        raise InvalidInput("it is not said what is to be tested", "give --sim ezsp, --sim znp, or -c FILE of a rig")
+    if sim_device is not None and sim is None:
+        raise InvalidInput("--sim-device is of a simulation", "give --sim ezsp or --sim znp too")
+    run = _suite()
+    from rich.console import Console
+
+    console = Console(highlight=False, stderr=as_json)
+    if not console.is_terminal:
+        console.width = 160
+    rows = tuple(each.strip().upper() for each in only.split(",") if each.strip())
+    wish = run.Wish(sim, sim_device, config, rows, junit, artifacts)
+    report: Report = run.run(wish, _audience(console))
+    if html is not None:
+        _write(html, report)
+    if as_json:
+        print(json.dumps(asdict(report), indent=2, default=str))
+    else:
+        _print(console, report)
+    for what, path in (("JUnit XML", junit), ("the page", html)):
+        if path is not None:
+            console.print(f"{what}: {path}", markup=False)
+    if report.interrupted:
+        raise typer.Exit(ExitCode.INTERRUPTED)
+    if report.failed:
+        raise NotConformant(
+            f"{len(report.failed)} requirements failed: {', '.join(report.failed)}"
+            if len(report.failed) > 1
+            else f"requirement {report.failed[0]} failed",
+            "the report says by what; --artifacts DIR keeps what was seen of it",
+        )
+
+
+def _suite() -> ModuleType:
+    try:
+        from hanctl.hil.conformance import run
+    except ModuleNotFoundError as error:
+        if error.name != "pytest":
+            raise
+        raise ConfigError("pytest is not installed", "install it: pip install 'hanctl[hil]'") from error
+    return run
+
+
+def _audience(console: Console) -> Audience:
+    from hanctl.hil.conformance.run import Audience
+
+    class Lines(Audience):
+        """One line for each scenario; on a terminal also while it runs."""
+
+        def begins(self, scenario: Scenario) -> None:
+            if console.is_terminal:
+                console.print(f"         {_rows_of(scenario):<4} {scenario.name} …", end="\r", overflow="ellipsis")
+
+        def over(self, scenario: Scenario) -> None:
+            from rich.text import Text
+
+            line = Text(f"{scenario.ended:<8} ", COLOURS.get(scenario.ended, "dim"))
+            line.append(f"{_rows_of(scenario):<4} {scenario.name}  ", "default")
+            line.append(f"{scenario.seconds:.1f} s  ", "dim")
+            console.print(line)
+
+    return Lines()
+
+
+def _rows_of(scenario: Scenario) -> str:
+    return ",".join(dict.fromkeys(trying.row for trying in scenario.tries))
+
+
+def _print(console: Console, report: Report) -> None:
+    from rich import box
+    from rich.table import Table
+    from rich.text import Text
+
+    for scenario in report.scenarios:
+        if scenario.ended == "failed":
+            console.print(Text(f"\n{_rows_of(scenario)} failed: {scenario.name}", "bold red"))
+            console.print(Text(f"tested: {scenario.tested}", "dim"))
+            console.print(Text(scenario.reason))
+            if scenario.files:
+                console.print(Text(f"files: {scenario.files}", "dim"))
+    console.print()
+    for name, value in report.facts.items():
+        console.print(Text(f"{name:<8} {value}"))
+    if report.interrupted:
+        console.print(Text("PARTIAL: the run was interrupted", "bold yellow"))
+    table = Table("", "", "requirement", "remarks", box=box.SIMPLE_HEAD, pad_edge=False)
+    for row in report.rows:
+        status = Text(row.status, COLOURS.get(row.status, "dim"), no_wrap=True)
+        table.add_row(row.row, status, Text(row.requirement), Text("\n".join(f"– {each}" for each in row.remarks)))
+    console.print(table)
+
+
+def _write(path: Path, report: Report) -> None:
+    from hanctl.hil.conformance.html import page
+
+    try:
+        path.write_text(page(report), encoding="utf-8")
+    except OSError as error:
+        print(f"the page {path} could not be written: {error.strerror}", file=sys.stderr)

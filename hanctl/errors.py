@@ -20,6 +20,7 @@ class ExitCode(IntEnum):
     UPDATE_FAILED = 9
     TIMED_OUT = 10
     STATE = 11
+    UNHEALTHY = 12
     INTERRUPTED = 130
 
 

@@ -13,7 +13,20 @@ import pytest
 import hanctl
 
 PACKAGE = Path(hanctl.__file__).parent
-INSIDE = ("crypto", "trust", "simulator", "ledger", "radio", "han", "firmware", "data", "hil", "tenancy", "api")
+INSIDE = (
+    "crypto",
+    "trust",
+    "simulator",
+    "ledger",
+    "radio",
+    "han",
+    "firmware",
+    "data",
+    "hil",
+    "tenancy",
+    "api",
+    "doctor",
+)
 """Rooms whose code must run in virtual time, with the modules beside them but for those of the command line."""
 
 OWN_CLOCK = {"clock.py"}

@@ -16,6 +16,7 @@ from hanctl.cli import (
     data,
     demo,
     devices,
+    doctor,
     events,
     firmware,
     reload,
@@ -53,6 +54,7 @@ app.command("events", epilog=events.EPILOG)(events.events)
 app.command("install-service", epilog=service.INSTALL_EPILOG)(service.install_service)
 app.command("uninstall-service", epilog=service.UNINSTALL_EPILOG)(service.uninstall_service)
 app.command("conformance", epilog=conformance.EPILOG)(conformance.conformance)
+app.command("doctor", epilog=doctor.EPILOG)(doctor.doctor)
 app.command("demo", epilog=demo.EPILOG)(demo.demo)
 app.command("simulate", epilog=simulate.EPILOG)(simulate.simulate)
 

@@ -274,6 +274,10 @@ class HubApplication(zigpy.application.ControllerApplication):
         """The dongle's firmware, for people."""
         raise NotImplementedError
 
+    async def ask_firmware(self) -> str:
+        """The same, asked of a dongle that is connected and whose network was not loaded."""
+        raise NotImplementedError
+
 
 def key_table_full() -> KeyTableFull:
     """The error for a link key that has no room."""

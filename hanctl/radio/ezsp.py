@@ -156,7 +156,13 @@ class EzspApplication(Unicasts, LongMessages):
             self._sink.partner_key_asked(t.EUI64(requester), given, PARTNER_KEY_REFUSALS.get(status, ""))
 
     def firmware(self) -> str:
-        version = self.state.node_info.version
+        return self._firmware(self.state.node_info.version)
+
+    async def ask_firmware(self) -> str:
+        _, _, version = await self._ezsp.get_board_info()
+        return self._firmware(version)
+
+    def _firmware(self, version: str | None) -> str:
         return f"EmberZNet {version or '(unknown version)'}, EZSP {self._ezsp.ezsp_version}"
 
     async def _set_trust_center_policy(self, decision: int) -> None:

@@ -158,6 +158,12 @@ class ZnpApplication(Unicasts, LongMessages):
     def firmware(self) -> str:
         return str(self.state.node_info.version or "Z-Stack")
 
+    async def ask_firmware(self) -> str:
+        # In the words of the library, which asks only where there is a network.
+        version = await self._znp.request(c.SYS.Version.Req())
+        kind = {1.2: "Z-Stack Home 1.2", 3.0: "Z-Stack 3.0.x"}.get(self._znp.version, "Z-Stack")
+        return f"{kind} {version.CodeRevision or 0}"
+
     async def _close_for_good(self) -> None:
         """Policies for always, not only while the network is open.
 

@@ -109,6 +109,7 @@ ARROWS: dict[str, set[str]] = {
     "firmware": {"han", "radio", "ledger", "trust", "crypto"} | BASE,
     "data": {"han", "radio", "ledger"} | BASE,
     "tenancy": {"data", "han", "radio", "ledger"} | BASE,
+    "doctor": {"radio", "ledger", "trust", "config_sections", "notices"} | BASE,
 }
 ABOVE_THE_SIMULATOR = {"cli", "demo", "hil", "simulator"}
 

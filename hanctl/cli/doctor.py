@@ -1,0 +1,150 @@
+"""``hanctl doctor``."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+from hanctl.cli.client import Client
+from hanctl.cli.options import Json, examples
+from hanctl.cli.output import print_json
+from hanctl.errors import ConfigError, DaemonUnreachable, ExitCode, InvalidInput
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from hanctl.config_sections import Config
+    from hanctl.doctor.examination import Examination, Hub
+    from hanctl.doctor.finding import Finding, Status
+
+EPILOG = examples(
+    "hanctl doctor -c /etc/hanctl/hanctl.toml",
+    "hanctl doctor --port /dev/serial/by-id/usb-EXAMPLE-if00-port0 --radio znp",
+    "hanctl doctor -c configs/sim-ezsp.toml --json | jq '.findings[] | select(.status != \"ok\")'",
+)
+_STYLES: dict[Status, str] = {"ok": "green", "warn": "bold yellow", "fail": "bold red"}
+_NAME_WIDTH = 12
+
+
+def doctor(
+    config: Annotated[
+        Path | None,
+        typer.Option("--config", "-c", help="The hub's configuration file.", metavar="FILE", readable=False),
+    ] = None,
+    port: Annotated[str | None, typer.Option("--port", help="Look at the dongle on this port.", metavar="PATH")] = None,
+    radio: Annotated[
+        Literal["ezsp", "znp"] | None, typer.Option("--radio", help="What is on that port.", show_default=False)
+    ] = None,
+    json: Json = False,
+) -> None:
+    """Say what is well and what is not: machine, files, service and dongle, each line with what to do about it.
+
+    No port is opened but the one that is named, here or in the configuration; and not that one while a hub or another
+    program has it open: a running hub is asked instead. Opening a port may reset what is behind it. Exit code 0 where
+    nothing fails, warnings or not; else 12.
+    """
+    examination = _examination(config, port, radio)
+    findings = asyncio.run(_examine(examination, quiet=json))
+    worst = any(finding.status == "fail" for finding in findings)
+    if json:
+        print_json({"healthy": not worst, "findings": [asdict(finding) for finding in findings]})
+    else:
+        _print_sum(findings)
+    if worst:
+        raise typer.Exit(ExitCode.UNHEALTHY)
+
+
+def _examination(config: Path | None, port: str | None, radio: Literal["ezsp", "znp"] | None) -> Examination:
+    from hanctl.clock import SystemClock
+    from hanctl.config import load_config
+    from hanctl.doctor.examination import Examination, default_config
+    from hanctl.doctor.finding import failed, ok
+    from hanctl.radio.settings import DongleSettings
+
+    if (port is None) != (radio is None):
+        raise InvalidInput("--port and --radio go together", "for example --port /dev/serial/by-id/... --radio ezsp")
+    if port is not None and config is not None:
+        raise InvalidInput("-c names a dongle too", "give either -c FILE, or --port and --radio")
+    if port is not None and radio is not None:
+        return Examination(SystemClock(), DongleSettings(radio, port), hub=_hub(None))
+    config = config or default_config()
+    if config is None:
+        raise InvalidInput(
+            "which hub is meant is not known",
+            "give its configuration with -c FILE, or a dongle with --port and --radio",
+        )
+    try:
+        loaded = load_config(config)
+    except ConfigError as error:
+        return Examination(SystemClock(), None, known=(failed("config", error),))
+    given = loaded.dongle
+    dongle = DongleSettings(
+        given.radio, given.path, loaded.network.channel, given.baudrate, flow_control=given.flow_control
+    )
+    known = (ok("config", f"{config} can be used"),)
+    return Examination(SystemClock(), dongle, loaded, _hub(loaded), known)
+
+
+def _hub(config: Config | None) -> Hub | None:
+    """The hub of this configuration, or else of this user, where one runs."""
+    from hanctl.doctor.examination import Hub
+    from hanctl.paths import client_socket
+
+    socket = client_socket() if config is None else config.hub.socket
+    try:
+        return Hub.from_status(Client(socket).get("/status"))
+    except DaemonUnreachable:
+        return None
+
+
+async def _examine(examination: Examination, *, quiet: bool) -> list[Finding]:
+    import logging
+
+    # What the radio libraries have to say of a dongle that does not answer is said below, in one line.
+    for name in ("bellows", "zigpy", "zigpy_znp", "serialx"):
+        logging.getLogger(name).addHandler(logging.NullHandler())
+        logging.getLogger(name).propagate = False
+    if quiet:
+        return [finding async for finding in examination.findings()]
+
+    from rich.console import Console
+
+    console, findings = Console(highlight=False), []
+    # A dongle that does not answer is asked in several ways, which takes half a minute.
+    with console.status("looking"):
+        async for finding in examination.findings():
+            findings.append(finding)
+            _print(finding, console)
+    return findings
+
+
+def _print(finding: Finding, console: Console) -> None:
+    from rich.table import Table
+    from rich.text import Text
+
+    if not console.is_terminal:
+        print(f"{finding.status:<4}  {finding.check:<{_NAME_WIDTH}}  {finding.message}")
+        if finding.hint:
+            print(f"{'':{_NAME_WIDTH + 8}}→ {finding.hint}")
+        return
+    table = Table.grid(padding=(0, 2))
+    table.add_column(width=4)
+    table.add_column(width=_NAME_WIDTH)
+    table.add_column()
+    text = Text(finding.message)
+    if finding.hint:
+        text.append(f"\n→ {finding.hint}", style="dim")
+    table.add_row(Text(finding.status, style=_STYLES[finding.status]), finding.check, text)
+    console.print(table)
+
+
+def _print_sum(findings: list[Finding]) -> None:
+    count = {status: sum(finding.status == status for finding in findings) for status in _STYLES}
+    if count["fail"] or count["warn"]:
+        print(f"\n{count['fail']} to mend, {count['warn']} to look at, {count['ok']} well")
+    else:
+        print(f"\nall {count['ok']} well")

@@ -1,0 +1,98 @@
+"""A ledger looked at from outside, while a hub may have it open: nothing is written, migrated or locked."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sqlite3
+from contextlib import closing
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from hanctl.eui64 import Eui64
+from hanctl.ledger.database import APPLICATION_ID, SCHEMA
+from hanctl.ledger.events import DongleOpened, NetworkFormed, NetworkResumed
+
+_STEPS = 100_000
+"""SQLite asks every so many of its instructions whether to go on."""
+
+
+@dataclass(frozen=True, slots=True)
+class LedgerFacts:
+    """What a ledger tells. ``damage``: why it cannot be used; the rest then means nothing."""
+
+    damage: str | None = None
+    checked: bool = True
+    """False: the check took too long and was given up."""
+    foreign: bool = False
+    newer: bool = False
+    """Its schema is none that this version knows."""
+    behind: bool = False
+    """Its schema is an earlier one, which the hub migrates when it starts."""
+    last_event_at: datetime | None = None
+    dongle: Eui64 | None = None
+    """The dongle that was opened last."""
+    extended_pan_id: str | None = None
+
+
+def inspect_ledger(path: Path, timeout_s: float) -> LedgerFacts:
+    """Look at a ledger, for so long at most. Raises FileNotFoundError."""
+    if not path.exists():
+        raise FileNotFoundError(path)
+    # Without a log beside it nobody has it open; and a reader's own files, which would be this user's, are not made.
+    log = path.with_name(path.name + "-wal")
+    mode = "mode=ro" if log.exists() else "immutable=1"
+    try:
+        with closing(sqlite3.connect(f"{path.absolute().as_uri()}?{mode}", uri=True)) as connection:
+            return _inspect(connection, timeout_s)
+    except sqlite3.Error as error:
+        return LedgerFacts(damage=str(error))
+
+
+def _inspect(connection: sqlite3.Connection, timeout_s: float) -> LedgerFacts:
+    tables = {name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+    if tables and connection.execute("PRAGMA application_id").fetchone()[0] != APPLICATION_ID:
+        return LedgerFacts(foreign=True)
+    verdict = _quick_check(connection, timeout_s)
+    if verdict not in (None, "ok"):
+        return LedgerFacts(damage=verdict)
+    if "events" not in tables:
+        return LedgerFacts(behind=True)
+    (revision,) = connection.execute("SELECT version_num FROM alembic_version").fetchone()
+    row = connection.execute("SELECT time FROM events ORDER BY id DESC LIMIT 1").fetchone()
+    dongle = _last(connection, DongleOpened.type)
+    network = _last(connection, NetworkFormed.type, NetworkResumed.type)
+    return LedgerFacts(
+        checked=verdict is not None,
+        newer=revision > SCHEMA,
+        behind=revision < SCHEMA,
+        last_event_at=None if row is None else datetime.fromisoformat(row[0]),
+        dongle=None if dongle is None else Eui64(dongle["dongle_eui64"]),
+        extended_pan_id=None if network is None else str(network["extended_pan_id"]),
+    )
+
+
+def _quick_check(connection: sqlite3.Connection, timeout_s: float) -> str | None:
+    """SQLite's verdict; None where it took too long."""
+    now = asyncio.get_running_loop().time
+    deadline = now() + timeout_s
+    connection.set_progress_handler(lambda: now() > deadline, _STEPS)
+    try:
+        return str(connection.execute("PRAGMA quick_check(1)").fetchone()[0])
+    except sqlite3.OperationalError as error:
+        if "interrupted" in str(error):
+            return None
+        raise
+    finally:
+        connection.set_progress_handler(None, 0)
+
+
+def _last(connection: sqlite3.Connection, *types: str) -> dict[str, Any] | None:
+    places = ", ".join("?" * len(types))
+    row = connection.execute(
+        f"SELECT body FROM events WHERE type IN ({places}) ORDER BY id DESC LIMIT 1",  # noqa: S608
+        types,
+    ).fetchone()
+    return None if row is None else json.loads(row[0])

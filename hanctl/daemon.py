@@ -36,6 +36,7 @@ from hanctl.radio.endpoints import hub_endpoints
 from hanctl.radio.frames import NetworkState, Radio
 from hanctl.radio.port import Port
 from hanctl.reload import Reloads
+from hanctl.radio.tap import FrameTap
 from hanctl.service_manager import ServiceManager
 from hanctl.state import StateDirectory
 from hanctl.supervisor import Supervisor
@@ -99,6 +100,7 @@ class Daemon:
     ) -> None:
         self.config = config
         self.clock = clock
+        self.tap = FrameTap()
         self.started_at: datetime | None = None
         self.closing = asyncio.Event()
         """Set once the last event is recorded and all is about to be closed: long answers of the API end then."""
@@ -268,7 +270,8 @@ class Daemon:
     def _new_radio(self, port: str, subject: Eui64 | None) -> Radio:
         if self._radio_factory is not None:
             return self._radio_factory(self.config)
-        return open_radio(dongle_settings(self.config, port=port, eui64=subject, network=known_network(self.ledger)))
+        settings = dongle_settings(self.config, port=port, eui64=subject, network=known_network(self.ledger))
+        return open_radio(settings, self.tap)
 
     def _opened(self) -> None:
         self.trust.resume()

@@ -15,6 +15,7 @@ import hanctl
 PACKAGE = Path(hanctl.__file__).parent
 INSIDE = (
     "crypto",
+    "wireshark",
     "trust",
     "simulator",
     "ledger",

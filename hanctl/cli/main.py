@@ -11,6 +11,7 @@ from typer.exceptions import TyperException
 from hanctl.cli import (
     authority,
     backups,
+    capture,
     certificates,
     conformance,
     data,
@@ -54,6 +55,7 @@ app.command("events", epilog=events.EPILOG)(events.events)
 app.command("install-service", epilog=service.INSTALL_EPILOG)(service.install_service)
 app.command("uninstall-service", epilog=service.UNINSTALL_EPILOG)(service.uninstall_service)
 app.command("conformance", epilog=conformance.EPILOG)(conformance.conformance)
+app.command("capture", epilog=capture.EPILOG)(capture.capture)
 app.command("doctor", epilog=doctor.EPILOG)(doctor.doctor)
 app.command("demo", epilog=demo.EPILOG)(demo.demo)
 app.command("simulate", epilog=simulate.EPILOG)(simulate.simulate)

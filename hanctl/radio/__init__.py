@@ -8,13 +8,17 @@ from hanctl.radio.application import HubApplication, Sink
 from hanctl.radio.dongle import ZigpyRadio
 from hanctl.radio.frames import Radio
 from hanctl.radio.settings import DongleSettings
+from hanctl.radio.tap import FrameTap
 
 __all__ = ["DongleSettings", "make_application", "open_radio"]
 
 
-def open_radio(settings: DongleSettings) -> Radio:
-    """The radio for these settings, not started. Only the library in use is imported."""
-    return ZigpyRadio(settings, make_application)
+def open_radio(settings: DongleSettings, tap: FrameTap | None = None) -> Radio:
+    """The radio for these settings, not started; ``tap``: where its frames can be listened to.
+
+    Only the library in use is imported.
+    """
+    return ZigpyRadio(settings, make_application, tap)
 
 
 def make_application(settings: DongleSettings, sink: Sink) -> HubApplication:

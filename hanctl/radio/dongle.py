@@ -24,6 +24,7 @@ from hanctl.radio.numbers import Numbers
 from hanctl.radio.opening import opening_error
 from hanctl.radio.sender import BUSY, Sender
 from hanctl.radio.settings import DongleSettings
+from hanctl.radio.tap import FrameTap
 
 log = structlog.get_logger()
 z: Any = t
@@ -46,8 +47,14 @@ class ZigpyRadio:
     One object is one opening: after ``stop``, or after the dongle was lost, make another.
     """
 
-    def __init__(self, settings: DongleSettings, application: Callable[[DongleSettings, Sink], HubApplication]) -> None:
+    def __init__(
+        self,
+        settings: DongleSettings,
+        application: Callable[[DongleSettings, Sink], HubApplication],
+        tap: FrameTap | None = None,
+    ) -> None:
         self._settings = settings
+        self._tap = tap or FrameTap()
         self._application = application(settings, self)
         self._listener: RadioListener | None = None
         self._lost: str | None = None
@@ -114,10 +121,14 @@ class ZigpyRadio:
                 await self._application.shutdown(db=False)
 
     async def send(self, frame: OutgoingFrame) -> None:
-        short = self._goes_short(frame)
-        await self._guarded(lambda: self._sender.send(frame) if short else self._send(frame))
+        if self._tap.listeners:
+            await self._send_heard(frame)
+        else:
+            await self._send_now(frame)
 
     def post(self, frame: OutgoingFrame) -> None:
+        if self._tap.listeners:
+            frame = self._tap.posted(frame)
         if self._lost is not None or self._stopped or self._goes_short(frame):
             self._sender.post(frame)
         else:
@@ -166,6 +177,8 @@ class ZigpyRadio:
     # --- Sink
 
     def frame_received(self, frame: IncomingFrame) -> None:
+        if self._tap.listeners:
+            self._tap.received(frame)
         if self._listener is not None:
             self._listener.frame_received(frame)
 
@@ -208,6 +221,19 @@ class ZigpyRadio:
             formed=self._application.formed,
             key_capacity=capacity,
         )
+
+    async def _send_heard(self, frame: OutgoingFrame) -> None:
+        ended = self._tap.sent(frame)
+        try:
+            await self._send_now(frame)
+        except BaseException:
+            ended("failed")
+            raise
+        ended("delivered")
+
+    async def _send_now(self, frame: OutgoingFrame) -> None:
+        short = self._goes_short(frame)
+        await self._guarded(lambda: self._sender.send(frame) if short else self._send(frame))
 
     def _goes_short(self, frame: OutgoingFrame) -> bool:
         return frame.destination_nwk < FIRST_BROADCAST and self._application.takes(frame)

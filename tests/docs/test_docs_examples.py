@@ -101,7 +101,8 @@ def test_every_module_the_architecture_names_is_there() -> None:
 BASE = {"errors", "eui64", "clock"}
 ARROWS: dict[str, set[str]] = {
     "crypto": {"errors"},
-    "simulator": {"crypto", "errors", "eui64"},
+    "wireshark": {"crypto", "errors", "eui64"},
+    "simulator": {"wireshark", "crypto", "errors", "eui64"},
     "ledger": BASE,
     "radio": {"ledger", "errors", "eui64"},
     "han": {"radio", "ledger"} | BASE,

@@ -16,6 +16,7 @@ import pytest
 from tshark_peer import Dissection, require_tshark
 
 from hanctl import virtual
+from hanctl.daemon import Daemon
 from hanctl.eui64 import Eui64, parse_eui64
 from hanctl.firmware.build import Fields, build
 from hanctl.han.security import RULES
@@ -150,9 +151,12 @@ class Rig:
 
     async def play(self) -> None:
         """Everybody gets a key; two are updated; one loses power, and later the network key; two leave."""
-        devices = self.bench.world.devices
         self.bench.world.plug()
-        hub = await self.bench.start()
+        await self.play_on(await self.bench.start())
+
+    async def play_on(self, hub: Daemon) -> None:
+        """The same, with a hub that runs."""
+        devices = self.bench.world.devices
         for device in devices:
             await hub.join(device.eui64, CODES[device.spec.name])
             device.power_on()

@@ -1,13 +1,8 @@
-"""The two files of a capture: frames as pcap, and their keys as a Wireshark table. Both are for their owner alone.
-
-Each record is one write, so what is there when the simulator is killed can be read.
-"""
+"""The two files of a capture: frames as pcap, and their keys as a Wireshark table. Both are for their owner alone."""
 
 from __future__ import annotations
 
 import logging
-import os
-import stat
 import struct
 from collections.abc import Callable
 from pathlib import Path
@@ -16,10 +11,10 @@ from typing import IO
 from hanctl.simulator.dongle import SimulatorError
 from hanctl.simulator.sniffer.sniffer import Sniffer
 from hanctl.simulator.stack import Stack
+from hanctl.wireshark.files import LINKTYPE_IEEE802_15_4_WITHFCS, create_private, key_line
 
 LOGGER = logging.getLogger(__name__)
 
-LINKTYPE_IEEE802_15_4_WITHFCS = 195
 _MAGIC, _VERSION, _SNAP_LENGTH = 0xA1B2C3D4, (2, 4), 0xFFFF
 _TICK_US = 1
 
@@ -65,7 +60,7 @@ class Capture:
     def _reveal(self, key: bytes, name: str) -> None:
         if key not in self._revealed:
             self._revealed.add(key)
-            self._record(self._keys, f'"{key.hex(":")}","Normal","{name}"\n'.encode())
+            self._record(self._keys, key_line(key, name))
 
     def _record(self, file: IO[bytes], record: bytes) -> None:
         if file.closed:
@@ -80,14 +75,6 @@ class Capture:
 
 def _create(path: Path) -> IO[bytes]:
     try:
-        return open(path, "wb", buffering=0, opener=_open_private)
+        return create_private(path)
     except OSError as error:
         raise SimulatorError(f"{path} cannot be written: {error.strerror}", "name another file") from error
-
-
-def _open_private(path: str, flags: int) -> int:
-    descriptor = os.open(path, flags, 0o600)
-    # A file that was there keeps its mode; a pipe to Wireshark is left as it is.
-    if stat.S_ISREG(os.fstat(descriptor).st_mode):
-        os.fchmod(descriptor, 0o600)
-    return descriptor

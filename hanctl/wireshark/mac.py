@@ -38,10 +38,10 @@ def frame_check_sequence(frame: bytes) -> bytes:
     return binascii.crc_hqx(frame.translate(_REVERSED), 0).to_bytes(2, "big").translate(_REVERSED)
 
 
-def data(pan: int, destination: int, source: int, sequence: int, payload: bytes) -> bytes:
-    """A data frame; unless it is a broadcast it asks for an acknowledgement."""
+def data(pan: int, destination: int, source: int, sequence: int, payload: bytes, *, acknowledged: bool = True) -> bytes:
+    """A data frame; unless it is a broadcast, or not to be ``acknowledged``, it asks for an acknowledgement."""
     control = _DATA | _SAME_PAN | _TO_SHORT | _FROM_SHORT
-    if destination != BROADCAST:
+    if destination != BROADCAST and acknowledged:
         control |= _ACK_REQUEST
     return _framed(struct.pack("<HBHHH", control, sequence, pan, destination, source) + payload)
 

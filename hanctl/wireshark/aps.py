@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import struct
+from typing import Protocol
 
 from hanctl.eui64 import Eui64, to_bytes
-from hanctl.simulator.medium import ApsFrame, Block
 
 _DATA, _COMMAND, _ACK = 0, 1, 2
 _BROADCAST, _GROUP = 0x08, 0x0C
@@ -21,7 +21,48 @@ _APPLICATION_LINK_KEY_REQUESTED = 0x02
 _APPLICATION_LINK_KEY = 0x03
 
 
-def data_header(frame: ApsFrame, *, secure: bool) -> bytes:
+class Block(Protocol):
+    """The extended header of one block of a fragmented message; only the first tells the ``total``."""
+
+    @property
+    def index(self) -> int: ...
+
+    @property
+    def total(self) -> int: ...
+
+
+class DataFrame(Protocol):
+    """What the header of a data frame says. ``group`` and ``block`` None: it has none."""
+
+    @property
+    def profile(self) -> int: ...
+
+    @property
+    def cluster(self) -> int: ...
+
+    @property
+    def source_endpoint(self) -> int: ...
+
+    @property
+    def destination_endpoint(self) -> int: ...
+
+    @property
+    def counter(self) -> int: ...
+
+    @property
+    def broadcast(self) -> bool: ...
+
+    @property
+    def ack_request(self) -> bool: ...
+
+    @property
+    def group(self) -> int | None: ...
+
+    @property
+    def block(self) -> Block | None: ...
+
+
+def data_header(frame: DataFrame, *, secure: bool) -> bytes:
     """The header of a data frame. ``secure``: an auxiliary header and an encrypted payload follow."""
     control = _DATA
     if frame.group is not None:
@@ -37,7 +78,7 @@ def data_header(frame: ApsFrame, *, secure: bool) -> bytes:
     return bytes([control]) + to + ends + bytes([frame.counter]) + _block(frame.block)
 
 
-def acknowledgement_header(frame: ApsFrame, *, secure: bool) -> bytes:
+def acknowledgement_header(frame: DataFrame, *, secure: bool) -> bytes:
     """The acknowledgement of a data frame, as its receiver sends it; it has no payload."""
     control = _ACK | (_SECURITY if secure else 0) | (_EXTENDED if frame.block is not None else 0)
     ends = struct.pack("<BHHB", frame.source_endpoint, frame.cluster, frame.profile, frame.destination_endpoint)

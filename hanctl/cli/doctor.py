@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from hanctl.config_sections import Config
     from hanctl.doctor.examination import Examination, Hub
     from hanctl.doctor.finding import Finding, Status
+    from hanctl.radio.settings import DongleSettings
 
 EPILOG = examples(
     "hanctl doctor -c /etc/hanctl/hanctl.toml",
@@ -43,9 +44,9 @@ def doctor(
 ) -> None:
     """Say what is well and what is not: machine, files, service and dongle, each line with what to do about it.
 
-    No port is opened but the one that is named, here or in the configuration; and not that one while a hub or another
-    program has it open: a running hub is asked instead. Opening a port may reset what is behind it. Exit code 0 where
-    nothing fails, warnings or not; else 12.
+    Without options it looks at the system's hub (/etc/hanctl/hanctl.toml), or else at the sticks that are known by
+    their USB strings. No other port is opened, as that may reset what is behind it; nor one that a hub or another
+    program has open: a running hub is asked instead. Exit code 0 where nothing fails, warnings or not; else 12.
     """
     examination = _examination(config, port, radio)
     findings = asyncio.run(_examine(examination, quiet=json))
@@ -70,23 +71,33 @@ def _examination(config: Path | None, port: str | None, radio: Literal["ezsp", "
     if port is not None and config is not None:
         raise InvalidInput("-c names a dongle too", "give either -c FILE, or --port and --radio")
     if port is not None and radio is not None:
-        return Examination(SystemClock(), DongleSettings(radio, port), hub=_hub(None))
+        return Examination(SystemClock(), (DongleSettings(radio, port),), hub=_hub(None))
     config = config or default_config()
     if config is None:
-        raise InvalidInput(
-            "which hub is meant is not known",
-            "give its configuration with -c FILE, or a dongle with --port and --radio",
-        )
+        return Examination(SystemClock(), _known_sticks(), hub=_hub(None))
     try:
         loaded = load_config(config)
     except ConfigError as error:
-        return Examination(SystemClock(), None, known=(failed("config", error),))
+        return Examination(SystemClock(), (), known=(failed("config", error),))
     given = loaded.dongle
     dongle = DongleSettings(
         given.radio, given.path, loaded.network.channel, given.baudrate, flow_control=given.flow_control
     )
     known = (ok("config", f"{config} can be used"),)
-    return Examination(SystemClock(), dongle, loaded, _hub(loaded), known)
+    return Examination(SystemClock(), (dongle,), loaded, _hub(loaded), known)
+
+
+def _known_sticks() -> tuple[DongleSettings, ...]:
+    from hanctl.doctor.machine import Machine
+    from hanctl.doctor.plugged_in import plugged_in
+
+    found = tuple(plugged_in(Machine()))
+    if not found:
+        raise InvalidInput(
+            "no configuration is given, and no stick that is known is plugged in",
+            "give the hub's configuration with -c FILE, or a dongle with --port and --radio",
+        )
+    return found
 
 
 def _hub(config: Config | None) -> Hub | None:

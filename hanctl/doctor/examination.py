@@ -48,10 +48,10 @@ class Hub:
 
 @dataclass(frozen=True, slots=True)
 class Examination:
-    """``dongle``: the one to look at, if any; ``config``: the whole hub, where its configuration can be read."""
+    """``dongles``: those to look at; ``config``: the whole hub, where its configuration can be read."""
 
     clock: Clock
-    dongle: DongleSettings | None
+    dongles: tuple[DongleSettings, ...]
     config: Config | None = None
     hub: Hub | None = None
     known: tuple[Finding, ...] = ()
@@ -73,8 +73,8 @@ class Examination:
             if host.systemd_runs() and (unit := await host.service_unit()) is not None:
                 yield host.judge_service(unit, self._pid)
         yield state.judge_clock(self.clock.now(), host.clock_synchronised(), ledger)
-        if self.dongle is not None:
-            async for finding in self._dongle(self.dongle, ledger):
+        for dongle in self.dongles:
+            async for finding in self._dongle(dongle, ledger):
                 yield finding
 
     @property

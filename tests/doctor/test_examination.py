@@ -49,7 +49,7 @@ async def test_a_port_that_is_absent_or_in_use_is_not_opened(tmp_path: Path) -> 
     (tmp_path / "proc" / "812" / "fd" / "5").symlink_to("/dev/null")
     for path, check in ((str(tmp_path / "none"), "port"), ("/dev/null", "in use")):
         dongle = DongleSettings("ezsp", path)
-        found = await by_check(Examination(SystemClock(), dongle, machine=Machine(tmp_path), look=never))
+        found = await by_check(Examination(SystemClock(), (dongle,), machine=Machine(tmp_path), look=never))
         assert found[check].status == "fail"
         assert found["dongle"].status == "warn" and "not asked" in found["dongle"].message
 
@@ -59,12 +59,12 @@ async def test_a_running_hub_is_asked_and_its_port_not_opened(tmp_path: Path) ->
     (tmp_path / "link").symlink_to("/dev/null")
     # By whatever name: it is the same port.
     hub = Hub(os.getppid(), str(tmp_path / "link"), "ezsp", LOOK)
-    found = await by_check(Examination(SystemClock(), DongleSettings("ezsp", "/dev/null"), config, hub, look=never))
+    found = await by_check(Examination(SystemClock(), (DongleSettings("ezsp", "/dev/null"),), config, hub, look=never))
     assert found["dongle"].status == "ok" and f"process {hub.pid}" in found["dongle"].message
     assert found["firmware"].status == "ok"
     assert found["socket"].status == "ok"
     lost = Hub(hub.pid, hub.dongle_path, "ezsp", None)
-    found = await by_check(Examination(SystemClock(), DongleSettings("ezsp", "/dev/null"), config, lost, look=never))
+    found = await by_check(Examination(SystemClock(), (DongleSettings("ezsp", "/dev/null"),), config, lost, look=never))
     assert found["dongle"].status == "fail" and "has lost it" in found["dongle"].message
     assert "firmware" not in found
 
@@ -78,7 +78,7 @@ async def test_a_hub_that_holds_the_state_directory_and_does_not_answer_keeps_it
     inode = (state / "lock").stat().st_ino
     (tmp_path / "proc" / "locks").write_text(f"1: FLOCK  ADVISORY  WRITE 708 00:2c:{inode} 0 EOF\n")
     dongle = DongleSettings("ezsp", config.dongle.path)
-    found = await by_check(Examination(SystemClock(), dongle, config, machine=Machine(tmp_path), look=never))
+    found = await by_check(Examination(SystemClock(), (dongle,), config, machine=Machine(tmp_path), look=never))
     assert found["state"].status == "warn" and "708" in found["state"].message
     assert found["dongle"].status == "warn"
 
@@ -87,7 +87,7 @@ async def test_with_a_port_alone_nothing_is_said_of_a_hub(tmp_path: Path) -> Non
     async def look(settings: DongleSettings, timeout_s: float) -> Look:
         return LOOK
 
-    found = await by_check(Examination(SystemClock(), DongleSettings("ezsp", "tcp://10.0.0.2:1"), look=look))
+    found = await by_check(Examination(SystemClock(), (DongleSettings("ezsp", "tcp://10.0.0.2:1"),), look=look))
     assert set(found) == {"python", "libraries", "clock", "dongle", "firmware"}
 
 

@@ -26,11 +26,21 @@ def load_config(path: Path) -> Config:
     except tomllib.TOMLDecodeError as error:
         raise ConfigError(f"{path}: {error}", "correct the TOML syntax there") from error
     try:
-        return Config.model_validate(data, context={"directory": path.absolute().parent.resolve()})
+        config = Config.model_validate(data, context={"directory": path.absolute().parent.resolve()})
     except ValidationError as error:
         # An unknown key comes first: the "missing" one beside it is most often the same mistake.
         details = sorted(error.errors(), key=lambda detail: detail["type"] != "extra_forbidden")
         raise _explain(path, details[0]["type"], details[0]["loc"], details[0]["input"]) from error
+    if config.console is not None and _same_port(config.console.port, config.dongle.path):
+        raise ConfigError(
+            f"{path}: port in [console] is the dongle's",
+            "give the port that the display's console is on; 'ls -l /dev/serial/by-id/' shows what is there",
+        )
+    return config
+
+
+def _same_port(one: str, other: str) -> bool:
+    return one == other or ("://" not in one + other and Path(one).resolve() == Path(other).resolve())
 
 
 def _explain(path: Path, kind: str, loc: tuple[int | str, ...], value: Any) -> ConfigError:

@@ -74,6 +74,18 @@ def _eui64(value: Any) -> Any:
         raise ValueError from error
 
 
+def _patterns(value: Any) -> Any:
+    """A list of regular expressions, as a tuple."""
+    if not isinstance(value, list) or not all(isinstance(each, str) and each for each in value):
+        raise ValueError
+    try:
+        for each in value:
+            re.compile(each)
+    except re.error as error:
+        raise ValueError from error
+    return tuple(value)
+
+
 def _eui64s(value: Any) -> Any:
     """A list of addresses, as a set."""
     if not isinstance(value, list) or not value or not all(isinstance(each, str) for each in value):
@@ -257,6 +269,25 @@ class DataSection(Section):
     )
 
 
+class ConsoleSection(Section):
+    """``[console]``: the debug console of a display, recorded beside the events."""
+
+    live = False
+
+    port: Annotated[str, BeforeValidator(_port)] = Field(
+        description="a serial port such as /dev/serial/by-id/..., which is not the dongle's"
+    )
+    baudrate: int = Field(115200, ge=300, le=3_000_000, description="a number from 300 to 3000000")
+    name: str = Field(
+        "display", pattern=r"^[A-Za-z0-9_-]{1,32}$", description="a name of letters, digits, - and _, up to 32"
+    )
+    redact: Annotated[tuple[str, ...], BeforeValidator(_patterns)] = Field(
+        (), description="a list of regular expressions of what is not kept, beside long hex strings"
+    )
+    file_mb: int = Field(5, ge=1, le=1000, description="how large a file of lines becomes, megabytes from 1 to 1000")
+    files: int = Field(4, ge=1, le=100, description="how many such files are kept, from 1 to 100")
+
+
 class WebhookSection(Section):
     """``[webhook]``: who is told of activations."""
 
@@ -314,5 +345,6 @@ class Config(Section):
     data: DataSection = Field(default_factory=lambda: DataSection.model_validate({}))
     trust: TrustSection | None = None
     tenancy: TenancySection = Field(default_factory=lambda: TenancySection.model_validate({}))
+    console: ConsoleSection | None = None
     webhook: WebhookSection | None = None
     hil: HilSection | None = None

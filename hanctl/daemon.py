@@ -16,6 +16,8 @@ import hanctl
 from hanctl import settings
 from hanctl.clock import Clock
 from hanctl.config_sections import Config
+from hanctl.console.configured import configured_console
+from hanctl.console.console import DeviceConsole
 from hanctl.crypto.install_code import parse_install_code
 from hanctl.data.service import DataService
 from hanctl.data.snapshots import take_snapshot
@@ -75,7 +77,7 @@ class Daemon:
     ``await run()`` is its whole life; ``start`` and ``stop`` are for those who embed it. ``serve`` False leaves out
     the control socket, as a virtual-time loop has no sockets. ``manager`` is told of its life. ``reread`` gives the
     configuration anew, for ``reloads``. After ``start``: ``ledger``, ``store``, ``han``, ``updates``, ``data``,
-    ``trust``, ``tenancy``, ``webhook``.
+    ``trust``, ``tenancy``, ``webhook``, ``console`` (None: not configured).
     """
 
     state: StateDirectory
@@ -87,6 +89,7 @@ class Daemon:
     trust: TrustService
     tenancy: Tenancy
     webhook: WebhookKeeper
+    console: DeviceConsole | None
 
     def __init__(
         self,
@@ -235,6 +238,7 @@ class Daemon:
         self.tenancy = self._new_tenancy()
         self.webhook = WebhookKeeper(self.ledger, self.clock)
         self.webhook.use(self.config.webhook, webhook_secret)
+        self.console = configured_console(self.config, self.ledger, self.clock)
         self.han.on_life.append(self._alive)
         control = self._bind() if self._serve else None
         self._supervisor = Supervisor(
@@ -261,6 +265,8 @@ class Daemon:
         self._work(self.tenancy.run())
         self._work(self.webhook.run())
         self._work(self.reloads.run())
+        if self.console is not None:
+            self._work(self.console.run())
         if control is not None:
             from hanctl.api.server import serve
 

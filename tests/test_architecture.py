@@ -16,6 +16,7 @@ PACKAGE = Path(hanctl.__file__).parent
 INSIDE = (
     "crypto",
     "wireshark",
+    "console",
     "trust",
     "simulator",
     "ledger",

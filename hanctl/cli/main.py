@@ -14,6 +14,7 @@ from hanctl.cli import (
     capture,
     certificates,
     conformance,
+    console,
     data,
     demo,
     devices,
@@ -55,6 +56,7 @@ app.command("events", epilog=events.EPILOG)(events.events)
 app.command("install-service", epilog=service.INSTALL_EPILOG)(service.install_service)
 app.command("uninstall-service", epilog=service.UNINSTALL_EPILOG)(service.uninstall_service)
 app.command("conformance", epilog=conformance.EPILOG)(conformance.conformance)
+app.command("console", epilog=console.EPILOG)(console.console)
 app.command("capture", epilog=capture.EPILOG)(capture.capture)
 app.command("doctor", epilog=doctor.EPILOG)(doctor.doctor)
 app.command("demo", epilog=demo.EPILOG)(demo.demo)

@@ -293,6 +293,26 @@ class NoticeDelayed(Event):
 
 
 @event
+class ConsoleOpened(Event):
+    """The console of a display is being recorded; its lines are no events."""
+
+    type = "console.opened"
+    console: str
+    port: str
+
+
+@event
+class ConsoleLost(Event):
+    """The console's port went away, or cannot be opened; it is tried again until it is back."""
+
+    type = "console.lost"
+    level = "warning"
+    console: str
+    port: str
+    reason: str
+
+
+@event
 class LedgerStalled(Event):
     """The ledger could not be written for so many seconds, as its disk was full. Nothing was written by halves."""
 

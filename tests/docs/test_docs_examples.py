@@ -12,7 +12,7 @@ import pytest
 
 from hanctl.api.app import make_app
 from hanctl.config import load_config
-from hanctl.config_sections import Config, HilSection, TrustSection
+from hanctl.config_sections import Config, ConsoleSection, HilSection, TrustSection
 from hanctl.daemon import Daemon
 from hanctl.notices import sign
 
@@ -83,7 +83,9 @@ def test_what_is_commented_out_in_a_bench_configuration_is_the_default(
     hil = {"eui64": "00:0d:6f:00:0b:00:00:01", "install_code_file": "display.code", "device_type": "ppmid"}
     images = {"base_image": "display-1.0.ota", "image": "display-1.1.ota", "next_image": "display-1.2.ota"}
     assert full.hil == HilSection.model_validate(hil | images, context={"directory": tmp_path})
-    without = {"webhook": None, "trust": None, "hil": None}
+    assert full.console is not None
+    assert full.console == ConsoleSection.model_validate({"port": full.console.port})
+    without = {"webhook": None, "trust": None, "hil": None, "console": None}
     assert full.model_copy(update=without) == load_config(given)
     assert set(full.model_dump()) == set(Config.model_fields)
 
@@ -110,6 +112,7 @@ ARROWS: dict[str, set[str]] = {
     "firmware": {"han", "radio", "ledger", "trust", "crypto"} | BASE,
     "data": {"han", "radio", "ledger"} | BASE,
     "tenancy": {"data", "han", "radio", "ledger"} | BASE,
+    "console": {"config_sections", "ledger"} | BASE,
     "doctor": {"radio", "ledger", "trust", "config_sections", "notices"} | BASE,
 }
 ABOVE_THE_SIMULATOR = {"cli", "demo", "hil", "simulator"}

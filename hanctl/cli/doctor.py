@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import asdict
+import os
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -17,8 +18,7 @@ from hanctl.errors import ConfigError, DaemonUnreachable, ExitCode, InvalidInput
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from hanctl.config_sections import Config
-    from hanctl.doctor.examination import Examination, Hub
+    from hanctl.doctor.examination import Examination
     from hanctl.doctor.finding import Finding, Status
     from hanctl.radio.settings import DongleSettings
 
@@ -71,10 +71,10 @@ def _examination(config: Path | None, port: str | None, radio: Literal["ezsp", "
     if port is not None and config is not None:
         raise InvalidInput("-c names a dongle too", "give either -c FILE, or --port and --radio")
     if port is not None and radio is not None:
-        return Examination(SystemClock(), (DongleSettings(radio, port),), hub=_hub(None))
+        return _with_hub(Examination(SystemClock(), (DongleSettings(radio, port),)))
     config = config or default_config()
     if config is None:
-        return Examination(SystemClock(), _known_sticks(), hub=_hub(None))
+        return _with_hub(Examination(SystemClock(), _known_sticks()))
     try:
         loaded = load_config(config)
     except ConfigError as error:
@@ -84,7 +84,7 @@ def _examination(config: Path | None, port: str | None, radio: Literal["ezsp", "
         given.radio, given.path, loaded.network.channel, given.baudrate, flow_control=given.flow_control
     )
     known = (ok("config", f"{config} can be used"),)
-    return Examination(SystemClock(), (dongle,), loaded, _hub(loaded), known)
+    return _with_hub(Examination(SystemClock(), (dongle,), loaded, known=known))
 
 
 def _known_sticks() -> tuple[DongleSettings, ...]:
@@ -100,16 +100,20 @@ def _known_sticks() -> tuple[DongleSettings, ...]:
     return found
 
 
-def _hub(config: Config | None) -> Hub | None:
-    """The hub of this configuration, or else of this user, where one runs."""
+def _with_hub(examination: Examination) -> Examination:
+    """The same, with the hub of its configuration, or else of this user or the system, where one runs."""
     from hanctl.doctor.examination import Hub
+    from hanctl.doctor.finding import failed
     from hanctl.paths import client_socket
 
+    config = examination.config
     socket = client_socket() if config is None else config.hub.socket
     try:
-        return Hub.from_status(Client(socket).get("/status"))
-    except DaemonUnreachable:
-        return None
+        return replace(examination, hub=Hub.from_status(Client(socket).get("/status")))
+    except DaemonUnreachable as error:
+        if socket.exists() and not os.access(socket, os.R_OK | os.W_OK):
+            return replace(examination, out_of_reach=True, known=(*examination.known, failed("socket", error)))
+        return examination
 
 
 async def _examine(examination: Examination, *, quiet: bool) -> list[Finding]:

@@ -54,6 +54,8 @@ class Examination:
     dongles: tuple[DongleSettings, ...]
     config: Config | None = None
     hub: Hub | None = None
+    out_of_reach: bool = False
+    """A hub may run that this user may not ask: its dongle, and so any, is left alone."""
     known: tuple[Finding, ...] = ()
     """What was found before, and is told first."""
     machine: Machine = field(default_factory=Machine)
@@ -86,11 +88,10 @@ class Examination:
             return inspect_ledger(config.hub.state_dir / "ledger.sqlite", LEDGER_S)
         except FileNotFoundError:
             return None
-        except PermissionError as error:
-            return LedgerFacts(damage=f"{error.strerror} (it belongs to another user)")
 
     def _files(self, config: Config, ledger: LedgerFacts | None) -> Iterator[Finding]:
-        yield configuration.judge_socket(config.hub.socket, self.hub is not None)
+        if not self.out_of_reach:
+            yield configuration.judge_socket(config.hub.socket, self.hub is not None)
         yield from configuration.judge_webhook(config)
         directory = state.directory_facts(config.hub.state_dir)
         yield state.judge_state_directory(directory, self.machine.lock_holder(config.hub.state_dir / "lock"), self._pid)
@@ -110,7 +111,7 @@ class Examination:
         if ours is not None:
             look = ours.look
             yield self._as_the_hub_says(ours)
-        elif free and not self._held_by_another_hub():
+        elif free and not self.out_of_reach and not self._held_by_another_hub():
             answer = await ask(dongle, self.look)
             look = answer.look
             yield judge_answer(answer)

@@ -33,8 +33,8 @@ class DirectoryFacts:
 
 
 def directory_facts(path: Path) -> DirectoryFacts:
-    """Look at a directory, or at the nearest one above that exists."""
-    there = next(each for each in (path, *path.parents) if each.exists())
+    """Look at a directory, or at the nearest one above that exists and may be looked at."""
+    there = next(each for each in (path, *path.parents) if _is_there(each))
     status, system = there.stat(), os.statvfs(there)
     try:
         owner = pwd.getpwuid(status.st_uid).pw_name
@@ -52,14 +52,21 @@ def directory_facts(path: Path) -> DirectoryFacts:
     )
 
 
+def _is_there(path: Path) -> bool:
+    try:
+        return path.exists()
+    except PermissionError:
+        return False
+
+
 def judge_state_directory(facts: DirectoryFacts, holder: int | None, hub: int | None) -> Finding:
     """``holder``: the process that holds its lock; ``hub``: that of the hub which answers, where one does."""
     path = facts.path
-    if not facts.writable and not facts.read_only:
+    if not facts.writable and not facts.read_only and hub is None:
         return fail(
             "state",
-            f"{path} cannot be written: it belongs to {facts.owner}",
-            "run the hub as its owner, or give another ([hub] state_dir)",
+            f"you may not write to {path}: it belongs to {facts.owner}",
+            f"look again as its owner (sudo -u {facts.owner} hanctl doctor ...), or give another ([hub] state_dir)",
         )
     if not facts.exists:
         return ok("state", f"{path} is made when the hub starts")
@@ -71,7 +78,7 @@ def judge_state_directory(facts: DirectoryFacts, holder: int | None, hub: int | 
         )
     if facts.mode & (stat.S_IRWXG | stat.S_IRWXO):
         return warn("state", f"others may look into {path}, which holds household data", f"chmod 700 {path}")
-    if not facts.mine:
+    if not facts.mine and hub is None:
         return warn(
             "state",
             f"{path} belongs to {facts.owner}, and you are not {facts.owner}",
@@ -99,6 +106,8 @@ def judge_ledger(facts: LedgerFacts | None) -> Finding:
     """``facts`` None: there is no ledger yet."""
     if facts is None:
         return ok("ledger", "none yet: it is made when the hub starts")
+    if facts.unreadable:
+        return warn("ledger", "you may not read it", "look again as its owner, or as root")
     if facts.foreign:
         return fail(
             "ledger", "ledger.sqlite is a database of another program", "give hanctl a state directory of its own"

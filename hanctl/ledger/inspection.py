@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import sqlite3
 from contextlib import closing
 from dataclasses import dataclass
@@ -21,11 +22,13 @@ _STEPS = 100_000
 
 @dataclass(frozen=True, slots=True)
 class LedgerFacts:
-    """What a ledger tells. ``damage``: why it cannot be used; the rest then means nothing."""
+    """What a ledger tells. ``damage``: why it cannot be used; then, or where it was not read, no more is known."""
 
     damage: str | None = None
     checked: bool = True
     """False: the check took too long and was given up."""
+    unreadable: bool = False
+    """This user may not read it."""
     foreign: bool = False
     newer: bool = False
     """Its schema is none that this version knows."""
@@ -39,8 +42,12 @@ class LedgerFacts:
 
 def inspect_ledger(path: Path, timeout_s: float) -> LedgerFacts:
     """Look at a ledger, for so long at most. Raises FileNotFoundError."""
-    if not path.exists():
-        raise FileNotFoundError(path)
+    try:
+        path.stat()
+    except PermissionError:
+        return LedgerFacts(unreadable=True)
+    if not os.access(path, os.R_OK):
+        return LedgerFacts(unreadable=True)
     # Without a log beside it nobody has it open; and a reader's own files, which would be this user's, are not made.
     log = path.with_name(path.name + "-wal")
     mode = "mode=ro" if log.exists() else "immutable=1"

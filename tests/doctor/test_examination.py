@@ -83,6 +83,25 @@ async def test_a_hub_that_holds_the_state_directory_and_does_not_answer_keeps_it
     assert found["dongle"].status == "warn"
 
 
+async def test_a_hub_that_may_not_be_asked_keeps_its_dongle() -> None:
+    dongle = DongleSettings("ezsp", "tcp://10.0.0.2:1")
+    found = await by_check(Examination(SystemClock(), (dongle,), out_of_reach=True, look=never))
+    assert found["dongle"].status == "warn"
+
+
+def test_a_socket_that_may_not_be_used_is_told(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = write_config(tmp_path, "tcp://127.0.0.1:1")
+    (tmp_path / "hub.sock").touch(0o600)
+    monkeypatch.setattr("hanctl.cli.doctor.os.access", lambda path, mode: False)
+    with pytest.raises(SystemExit) as caught:
+        main(["doctor", "-c", str(config), "--json"])
+    assert caught.value.code == ExitCode.UNHEALTHY
+    lines = {each["check"]: each for each in json.loads(capsys.readouterr().out)["findings"]}
+    assert lines["socket"]["status"] == "fail" and lines["dongle"]["message"] == "it was not asked"
+
+
 async def test_with_a_port_alone_nothing_is_said_of_a_hub(tmp_path: Path) -> None:
     async def look(settings: DongleSettings, timeout_s: float) -> Look:
         return LOOK

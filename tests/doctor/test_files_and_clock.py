@@ -55,7 +55,10 @@ def test_the_state_directory() -> None:
     open_to_all = judge_state_directory(replace(WELL, mode=0o755), None, None)
     assert open_to_all.status == "warn" and open_to_all.hint == "chmod 700 /var/lib/hanctl"
     assert judge_state_directory(replace(WELL, mine=False), None, None).status == "warn"
-    assert judge_state_directory(replace(WELL, writable=False), None, None).status == "fail"
+    closed = judge_state_directory(replace(WELL, writable=False, mine=False), None, None)
+    assert closed.status == "fail" and "sudo -u hanctl" in closed.hint
+    # Whose it is, is no matter to a person who only looks at a hub that runs.
+    assert judge_state_directory(replace(WELL, writable=False, mine=False), None, 7).status == "ok"
 
 
 def test_a_directory_is_looked_at_or_the_one_above_it(tmp_path: Path) -> None:
@@ -126,6 +129,26 @@ async def test_ledgers_that_cannot_be_used(ledger: Path) -> None:
     assert "newer hanctl" in judge_ledger(inspect_ledger(ledger, 10)).message
     change(ledger, "PRAGMA application_id = 1")
     assert "another program" in judge_ledger(inspect_ledger(ledger, 10)).message
+
+
+async def test_a_ledger_of_another_user(ledger: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("os.access", lambda path, mode: False)
+    found = judge_ledger(inspect_ledger(ledger, 10))
+    assert found.status == "warn" and "owner" in found.hint
+
+
+def test_a_directory_in_one_that_may_not_be_entered(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    exists = Path.exists
+
+    def refused(path: Path) -> bool:
+        if path.is_relative_to(tmp_path / "closed" / "store"):
+            raise PermissionError
+        return exists(path)
+
+    (tmp_path / "closed").mkdir()
+    monkeypatch.setattr(Path, "exists", refused)
+    facts = directory_facts(tmp_path / "closed" / "store")
+    assert not facts.exists and facts.free > 0
 
 
 async def test_ledgers_that_are_not_there_old_or_too_large(ledger: Path) -> None:

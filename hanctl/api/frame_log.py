@@ -10,12 +10,10 @@ from typing import Any, NamedTuple
 from hanctl.clock import Clock
 from hanctl.eui64 import Eui64
 from hanctl.ledger.rows import time_text
-from hanctl.radio.frames import IncomingFrame, Outcome, OutgoingFrame
+from hanctl.radio.frames import FIRST_BROADCAST, IncomingFrame, Outcome, OutgoingFrame
 
 MOST_WAITING = 2000
 """Records that wait for a slow reader; a transfer makes some hundred a second."""
-
-FIRST_BROADCAST = 0xFFF8
 
 
 class Peer(NamedTuple):

@@ -17,7 +17,15 @@ from hanctl.errors import DongleError, HanctlError
 from hanctl.eui64 import Eui64, from_bytes, to_bytes
 from hanctl.radio.application import HubApplication, Sink
 from hanctl.radio.errors import DeliveryFailed, DongleGone, NetworkStartFailed
-from hanctl.radio.frames import ZDO_PROFILE, IncomingFrame, NetworkState, Outcome, OutgoingFrame, RadioListener
+from hanctl.radio.frames import (
+    FIRST_BROADCAST,
+    ZDO_PROFILE,
+    IncomingFrame,
+    NetworkState,
+    Outcome,
+    OutgoingFrame,
+    RadioListener,
+)
 from hanctl.radio.heartbeat import heartbeat
 from hanctl.radio.network_backup import summary
 from hanctl.radio.numbers import Numbers
@@ -36,7 +44,6 @@ HUNG_UP_WITHIN_S = 3.0
 START_TIMEOUT_S = 180.0
 """Forming writes some two thousand NVRAM items on a real ZNP dongle."""
 STOP_TIMEOUT_S = 5.0
-FIRST_BROADCAST = 0xFFF8
 LONGEST_PERMIT_S = 254
 BUSY_RETRIES_S = (0.02, 0.05, 0.1, 0.2, 0.4)
 

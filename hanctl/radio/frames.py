@@ -10,6 +10,7 @@ from hanctl.eui64 import Eui64
 
 SMART_ENERGY = 0x0109
 ZDO_PROFILE = 0x0000
+FIRST_BROADCAST = 0xFFF8
 
 Outcome = Literal["delivered", "failed", "dropped"]
 """What became of a frame; "dropped": another took its place, or nobody wanted it any more."""
@@ -34,7 +35,7 @@ class IncomingFrame:
 
 @dataclass(frozen=True, slots=True)
 class OutgoingFrame:
-    """One APS data frame to be sent; ``destination_nwk`` 0xFFF8 and above is a broadcast."""
+    """One APS data frame to be sent; ``destination_nwk`` from ``FIRST_BROADCAST`` on is a broadcast."""
 
     destination_nwk: int
     destination_endpoint: int

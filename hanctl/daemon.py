@@ -37,8 +37,8 @@ from hanctl.radio import DongleSettings, open_radio
 from hanctl.radio.endpoints import hub_endpoints
 from hanctl.radio.frames import NetworkState, Radio
 from hanctl.radio.port import Port
-from hanctl.reload import Reloads
 from hanctl.radio.tap import FrameTap
+from hanctl.reload import Reloads
 from hanctl.service_manager import ServiceManager
 from hanctl.state import StateDirectory
 from hanctl.supervisor import Supervisor

@@ -62,8 +62,10 @@ def doctor(
 def _examination(config: Path | None, port: str | None, radio: Literal["ezsp", "znp"] | None) -> Examination:
     from hanctl.clock import SystemClock
     from hanctl.config import load_config
+    from hanctl.daemon import dongle_settings
     from hanctl.doctor.examination import Examination, default_config
     from hanctl.doctor.finding import failed, ok
+    from hanctl.doctor.host import service_of
     from hanctl.radio.settings import DongleSettings
 
     if (port is None) != (radio is None):
@@ -79,12 +81,8 @@ def _examination(config: Path | None, port: str | None, radio: Literal["ezsp", "
         loaded = load_config(config)
     except ConfigError as error:
         return Examination(SystemClock(), (), known=(failed("config", error),))
-    given = loaded.dongle
-    dongle = DongleSettings(
-        given.radio, given.path, loaded.network.channel, given.baudrate, flow_control=given.flow_control
-    )
     known = (ok("config", f"{config} can be used"),)
-    return _with_hub(Examination(SystemClock(), (dongle,), loaded, known=known))
+    return _with_hub(Examination(SystemClock(), (dongle_settings(loaded),), loaded, service_of(config), known=known))
 
 
 def _known_sticks() -> tuple[DongleSettings, ...]:

@@ -85,7 +85,7 @@ def judge_network(look: Look, ledger: LedgerFacts | None, channel: int) -> Findi
         return fail(
             "network",
             f"the ledger tells of the dongle {ledger.dongle}, and this one is {look.eui64}",
-            f"plug in {ledger.dongle}, restore its backup to this one, or begin anew with another state directory",
+            f"plug in {ledger.dongle}, or give this one its network: hanctl backup restore",
         )
     if look.foreign:
         return fail(
@@ -98,7 +98,7 @@ def judge_network(look: Look, ledger: LedgerFacts | None, channel: int) -> Findi
             return fail(
                 "network",
                 "the dongle holds no network any more, though the ledger tells of one",
-                "restore a backup ('backups' in the state directory), or let every device join again",
+                "give it back: hanctl backup restore",
             )
         return ok("network", f"none yet: the hub will form one on channel {channel}")
     held = look.network
@@ -106,7 +106,7 @@ def judge_network(look: Look, ledger: LedgerFacts | None, channel: int) -> Findi
         return fail(
             "network",
             f"the dongle holds the network {held.extended_pan_id}, and the ledger tells of {ledger.extended_pan_id}",
-            "restore the dongle's backup, or begin anew with another state directory",
+            "give it the ledger's back: hanctl backup restore; or begin anew with another state directory",
         )
     told = f"channel {held.channel}, PAN 0x{held.pan_id:04x}"
     if held.channel != channel:

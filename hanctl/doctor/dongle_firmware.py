@@ -41,7 +41,7 @@ _EMBERZNET = re.compile(r"EmberZNet (\d+)\.(\d+)\.(\d+)")
 _EZSP = re.compile(r"EZSP (\d+)")
 _ZSTACK = re.compile(r"Z-Stack(?P<old> Home 1\.2| 3\.0\.x)? (?P<revision>\d+)")
 
-_NEWER = "see what its maker offers, and make a backup of the network before you flash it"
+_NEWER = "see what its maker offers, and save the network before you flash it: hanctl backup create -o FILE"
 
 
 def judge_firmware(firmware: str, now: datetime) -> Finding:

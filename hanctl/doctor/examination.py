@@ -53,6 +53,7 @@ class Examination:
     clock: Clock
     dongles: tuple[DongleSettings, ...]
     config: Config | None = None
+    service: str | None = None
     hub: Hub | None = None
     out_of_reach: bool = False
     """A hub may run that this user may not ask: its dongle, and so any, is left alone."""
@@ -72,8 +73,10 @@ class Examination:
             ledger = self._ledger(self.config)
             for finding in self._files(self.config, ledger):
                 yield finding
-            if host.systemd_runs() and (unit := await host.service_unit()) is not None:
-                yield host.judge_service(unit, self._pid)
+            if self.service is not None and host.systemd_runs():
+                unit = await host.service_unit(self.service)
+                if unit is not None:
+                    yield host.judge_service(self.service, unit, self._pid)
         yield state.judge_clock(self.clock.now(), host.clock_synchronised(), ledger)
         for dongle in self.dongles:
             async for finding in self._dongle(dongle, ledger):

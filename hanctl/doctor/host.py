@@ -14,7 +14,7 @@ from pathlib import Path
 from hanctl.doctor.finding import Finding, fail, ok, warn
 
 PYTHONS = ((3, 11), (3, 14))
-SERVICE = "hanctl.service"
+CONFIGURATIONS = Path("/etc/hanctl")
 SYSTEMCTL_S = 3.0
 SYSTEMD = Path("/run/systemd/system")
 
@@ -80,37 +80,45 @@ def clock_synchronised() -> bool | None:
     return None if state < 0 else state != _TIME_ERROR
 
 
-def judge_service(unit: Mapping[str, str], hub: int | None) -> Finding:
+def service_of(config: Path) -> str | None:
+    """The service that runs the hub of this configuration, where one would."""
+    config = config.absolute()
+    if config.parent != CONFIGURATIONS or config.suffix != ".toml":
+        return None
+    return "hanctl.service" if config.stem == "hanctl" else f"hanctl@{config.stem}.service"
+
+
+def judge_service(service: str, unit: Mapping[str, str], hub: int | None) -> Finding:
     """``unit``: the properties that systemd shows; ``hub``: the process of the hub that answers, where one does."""
-    log = f"journalctl -u {SERVICE} -n 50 says why"
+    log = f"journalctl -u {service} -n 50 says why"
     runs = f"the hub runs (process {hub})" if hub is not None else "no hub runs"
     if unit.get("LoadState", "not-found") == "not-found":
         return ok("service", f"not installed; {runs}")
     active, enabled = unit.get("ActiveState"), unit.get("UnitFileState")
     if active == "failed":
-        return fail("service", f"{SERVICE} has failed", log)
+        return fail("service", f"{service} has failed", log)
     if active == "activating":
-        return warn("service", f"{SERVICE} is starting, or is started again and again", log)
+        return warn("service", f"{service} is starting, or is started again and again", log)
     if enabled != "enabled":
         return warn(
-            "service", f"{SERVICE} is installed, but does not start with the machine", f"systemctl enable {SERVICE}"
+            "service", f"{service} is installed, but does not start with the machine", f"systemctl enable {service}"
         )
     if active != "active":
-        return warn("service", f"{SERVICE} does not run; {runs}", f"systemctl start {SERVICE}")
-    return ok("service", f"{SERVICE} is enabled and runs")
+        return warn("service", f"{service} does not run; {runs}", f"systemctl start {service}")
+    return ok("service", f"{service} is enabled and runs")
 
 
 def systemd_runs() -> bool:
     return SYSTEMD.is_dir()
 
 
-async def service_unit() -> dict[str, str] | None:
+async def service_unit(service: str) -> dict[str, str] | None:
     """What systemd says of the service; None where it does not answer."""
     process = None
     try:
         async with asyncio.timeout(SYSTEMCTL_S):
             process = await asyncio.create_subprocess_exec(
-                "systemctl", "show", SERVICE, "--property=LoadState,ActiveState,UnitFileState",
+                "systemctl", "show", service, "--property=LoadState,ActiveState,UnitFileState",
                 stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.DEVNULL,
             )  # fmt: skip
             out, _ = await process.communicate()

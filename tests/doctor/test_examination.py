@@ -59,12 +59,16 @@ async def test_a_running_hub_is_asked_and_its_port_not_opened(tmp_path: Path) ->
     (tmp_path / "link").symlink_to("/dev/null")
     # By whatever name: it is the same port.
     hub = Hub(os.getppid(), str(tmp_path / "link"), "ezsp", LOOK)
-    found = await by_check(Examination(SystemClock(), (DongleSettings("ezsp", "/dev/null"),), config, hub, look=never))
+    found = await by_check(
+        Examination(SystemClock(), (DongleSettings("ezsp", "/dev/null"),), config, hub=hub, look=never)
+    )
     assert found["dongle"].status == "ok" and f"process {hub.pid}" in found["dongle"].message
     assert found["firmware"].status == "ok"
     assert found["socket"].status == "ok"
     lost = Hub(hub.pid, hub.dongle_path, "ezsp", None)
-    found = await by_check(Examination(SystemClock(), (DongleSettings("ezsp", "/dev/null"),), config, lost, look=never))
+    found = await by_check(
+        Examination(SystemClock(), (DongleSettings("ezsp", "/dev/null"),), config, hub=lost, look=never)
+    )
     assert found["dongle"].status == "fail" and "has lost it" in found["dongle"].message
     assert "firmware" not in found
 

@@ -28,9 +28,12 @@ from hanctl.firmware.store import FirmwareStore
 from hanctl.han.han import Han
 from hanctl.han.life import Life
 from hanctl.ledger.change_records import Evidence
+from hanctl.ledger.clock_watch import ClockWatch
+from hanctl.ledger.copying import LedgerCopies
 from hanctl.ledger.events import HubStarted, HubStopped
 from hanctl.ledger.ledger import Ledger
 from hanctl.ledger.records import DeviceType
+from hanctl.ledger.room import as_there_is_room
 from hanctl.logs import log_event
 from hanctl.radio import DongleSettings, open_radio
 from hanctl.radio.endpoints import hub_endpoints
@@ -71,11 +74,12 @@ class Daemon:
 
     ``await run()`` is its whole life; ``start`` and ``stop`` are for those who embed it. ``serve`` False leaves out
     the control socket, as a virtual-time loop has no sockets. ``manager`` is told of its life. After ``start``:
-    ``ledger``, ``store``, ``han``, ``updates``, ``data``, ``trust``, ``tenancy``.
+    ``ledger``, ``copies``, ``store``, ``han``, ``updates``, ``data``, ``trust``, ``tenancy``.
     """
 
     state: StateDirectory
     ledger: Ledger
+    copies: LedgerCopies
     store: FirmwareStore
     han: Han
     updates: UpdateService
@@ -207,11 +211,13 @@ class Daemon:
         self.state = StateDirectory(hub.state_dir)
         self._undo.append(self.state.close)
         self.ledger = self.state.open(self.clock)
+        self.copies = LedgerCopies(self.ledger, self.clock)
+        watch = ClockWatch(self.ledger, self.clock)
         self.store = FirmwareStore(hub.firmware_store, self.clock, signatures)
         self.han = Han(self.ledger, self.clock, hub_endpoints(meter_stand_in=self.config.data.meter_stand_in))
         ota = self.config.ota
         delivery = DeliverySettings(block_period_ms=ota.block_period_ms, busy_ms=ota.busy_ms)
-        rules = Rules(battery_percent=self.config.updates.battery_percent)
+        rules = Rules(battery_percent=self.config.updates.battery_percent, clock_doubtful=watch.doubtful)
         self.updates = UpdateService(self.ledger, self.han, self.store, self.clock, rules, delivery)
         self.han.register(self.updates.server)
         self.han.on_default_response.append(self.updates.answered)
@@ -229,6 +235,7 @@ class Daemon:
             give_up=self._give_up,
         )
         self.tenancy = self._new_tenancy()
+        watch.on_set += [self.updates.clock_set, self.tenancy.clock_set]
         self.han.on_life.append(self._alive)
         control = self._bind() if self._serve else None
         self._supervisor = Supervisor(
@@ -245,14 +252,14 @@ class Daemon:
         self.ledger.subscribe(log_event)
         self.started_at = self.clock.now()
         self.ledger.record(HubStarted(version=hanctl.__version__))
+        watch.tell()
         self._supervisor.announce(network)
         self._work(self._manager.feed())
         self._work(self._supervisor.run())
-        self._work(self.store.run())
-        self._work(self.updates.run())
-        self._work(self.data.run())
-        self._work(self.trust.run())
-        self._work(self.tenancy.run())
+        self._work(watch.run())
+        self._work(as_there_is_room(self.copies.run))
+        for part in (self.store, self.updates, self.data, self.trust, self.tenancy):
+            self._work(part.run())
         if self.config.webhook is not None:
             from hanctl.notices import Webhook
 

@@ -284,7 +284,9 @@ class Household:
             return
         try:
             self._execute("VACUUM")
-            self._execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+            if self._execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]:
+                log.warning("deleted data stays in the ledger's log for now: somebody else is reading it")
+                return
             self._execute("UPDATE data_writes SET unwiped = 0")
         except LedgerError as error:
             log.error("deleted data may still be in the ledger's files", reason=str(error), hint=error.hint)

@@ -56,6 +56,12 @@ def newest_copy(directory: Path) -> Copy | None:
     return next((copy for copy in found if copy.damage is None), None)
 
 
+def last_written(directory: Path) -> datetime | None:
+    """When the newest copy was written, by its name and the clock of then. Raises CopyError."""
+    paths = _paths(directory)
+    return _moment(paths[-1]) if paths else None
+
+
 def check_copy(path: Path) -> Copy:
     """Open a copy, without writing anything, and see whether it is a sound ledger that this version can read."""
     try:
@@ -71,7 +77,7 @@ def check_copy(path: Path) -> Copy:
             until = None if row is None else parse_time(row[0])
     except (OSError, sqlite3.Error, TypeError, ValueError) as error:
         return Copy(path, path.stat().st_size if path.exists() else 0, damage=str(error))
-    damage = None if verdict == "ok" else str(verdict)
+    damage = None if verdict == "ok" else " ".join(verdict.split())
     if damage is None and schema > SCHEMA:
         damage = f"it was written by a newer hanctl (schema {schema})"
     return Copy(path, size, until, schema, damage)
@@ -173,13 +179,13 @@ def _paths(directory: Path) -> list[Path]:
 def _stamp(directory: Path, now: datetime) -> str:
     """The moment as part of a name, and later than in any name there: their order is that of writing, whatever
     clocks do."""
-    stamp = now.astimezone(UTC).strftime(_STAMP)
-    paths = _paths(directory)
-    newest = paths[-1].stem.removeprefix("ledger-") if paths else ""
-    if stamp > newest:
-        return stamp
-    following = datetime.strptime(newest, _STAMP).replace(tzinfo=UTC) + timedelta(microseconds=1)
-    return following.strftime(_STAMP)
+    newest = last_written(directory)
+    following = now if newest is None else max(now, newest + timedelta(microseconds=1))
+    return following.astimezone(UTC).strftime(_STAMP)
+
+
+def _moment(path: Path) -> datetime:
+    return datetime.strptime(path.stem.removeprefix("ledger-"), _STAMP).replace(tzinfo=UTC)
 
 
 def _size(ledger: Path) -> int:

@@ -7,7 +7,7 @@ from contextlib import suppress
 from datetime import timedelta
 
 from hanctl.clock import Clock
-from hanctl.ledger.copies import Copy, copies_of, newest_copy, write_copy
+from hanctl.ledger.copies import Copy, copies_of, last_written, write_copy
 from hanctl.ledger.errors import CopyError
 from hanctl.ledger.events import BackupFailed, BackupWritten, DeviceInterviewed, DeviceLeft, KeyEstablished
 from hanctl.ledger.ledger import Ledger, Recorded
@@ -73,10 +73,10 @@ class LedgerCopies:
             unsubscribe()
 
     def _first_wait(self) -> float:
-        newest = newest_copy(copies_of(self._ledger.path))
-        if newest is None or newest.until is None:
+        newest = last_written(copies_of(self._ledger.path))
+        if newest is None:
             return SOON_S
-        age = (self._clock.now() - newest.until) / timedelta(seconds=1)
+        age = (self._clock.now() - newest) / timedelta(seconds=1)
         # A copy of a time to come says nothing: a clock was wrong.
         return max(SOON_S, APART_S - age) if age >= 0 else SOON_S
 

@@ -36,8 +36,7 @@ class LedgerDamaged(LedgerError):
         """The damage of the ledger at ``path``, in SQLite's words."""
         return cls(
             f"the ledger {path} cannot be used: {' '.join(reason.split())}",
-            "start hanctl again: it puts its last good backup in place, where there is one; without one, move the"
-            " ledger away to begin a new one (devices then have to join again)",
+            "start hanctl again: the last good backup takes its place",
         )
 
 

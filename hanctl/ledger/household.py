@@ -292,7 +292,7 @@ class Household:
             log.error("deleted data may still be in the ledger's files", reason=str(error), hint=error.hint)
 
     def _empty_log(self) -> bool:
-        """Move all of the log into the database, where nobody reads it; readers, such as a backup, are not waited for."""
+        """Move all of the log into the database, unless somebody reads it: a backup may take its time."""
         (patience_ms,) = self._execute("PRAGMA busy_timeout").fetchone()
         self._execute("PRAGMA busy_timeout = 0")
         try:

@@ -46,8 +46,11 @@ def open_ledger(path: Path, clock: Clock) -> Ledger:
     except LedgerDamaged as damage:
         copy = newest_copy(copies_of(path))
         if copy is None:
-            raise
-        log.error("the ledger is damaged: its last good backup takes its place", reason=str(damage), backup=copy.path)
+            raise LedgerDamaged(
+                str(damage),
+                "there is no good backup of it; move it away to begin a new one (devices then have to join again)",
+            ) from damage
+        log.error("the ledger is damaged: a backup takes its place", reason=str(damage), backup=str(copy.path))
         stage(path, copy, str(damage), clock)
     finish(path)
     return Ledger.open(path, clock)

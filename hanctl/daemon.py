@@ -28,10 +28,13 @@ from hanctl.firmware.store import FirmwareStore
 from hanctl.han.han import Han
 from hanctl.han.life import Life
 from hanctl.ledger.change_records import Evidence
+from hanctl.ledger.clock_watch import ClockWatch
+from hanctl.ledger.copying import LedgerCopies
 from hanctl.ledger.events import HubStarted, HubStopped
 from hanctl.ledger.last_dongle import known_network
 from hanctl.ledger.ledger import Ledger
 from hanctl.ledger.records import DeviceType
+from hanctl.ledger.room import as_there_is_room
 from hanctl.logs import log_event
 from hanctl.radio import DongleSettings, open_radio
 from hanctl.radio.endpoints import hub_endpoints
@@ -76,12 +79,13 @@ class Daemon:
 
     ``await run()`` is its whole life; ``start`` and ``stop`` are for those who embed it. ``serve`` False leaves out
     the control socket, as a virtual-time loop has no sockets. ``manager`` is told of its life. ``reread`` gives the
-    configuration anew, for ``reloads``. After ``start``: ``ledger``, ``store``, ``han``, ``updates``, ``data``,
-    ``trust``, ``tenancy``, ``webhook``, ``console`` (None: not configured).
+    configuration anew, for ``reloads``. After ``start``: ``ledger``, ``copies``, ``clock_watch``, ``store``, ``han``,
+    ``updates``, ``data``, ``trust``, ``tenancy``, ``webhook``, ``console`` (None: not configured).
     """
 
     state: StateDirectory
     ledger: Ledger
+    copies: LedgerCopies
     store: FirmwareStore
     han: Han
     updates: UpdateService
@@ -216,9 +220,12 @@ class Daemon:
         self.state = StateDirectory(hub.state_dir)
         self._undo.append(self.state.close)
         self.ledger = self.state.open(self.clock)
+        self.copies = LedgerCopies(self.ledger, self.clock)
+        self.clock_watch = ClockWatch(self.ledger, self.clock)
         self.store = FirmwareStore(hub.firmware_store, self.clock, signatures)
         self.han = Han(self.ledger, self.clock, hub_endpoints(meter_stand_in=self.config.data.meter_stand_in))
-        rules, delivery = settings.rules(self.config.updates), settings.delivery(self.config.ota)
+        rules = settings.rules(self.config.updates, self.clock_watch)
+        delivery = settings.delivery(self.config.ota)
         self.updates = UpdateService(self.ledger, self.han, self.store, self.clock, rules, delivery)
         self.han.register(self.updates.server)
         self.han.on_default_response.append(self.updates.answered)
@@ -239,6 +246,7 @@ class Daemon:
         self.webhook = WebhookKeeper(self.ledger, self.clock)
         self.webhook.use(self.config.webhook, webhook_secret)
         self.console = configured_console(self.config, self.ledger, self.clock)
+        self.clock_watch.on_set += [self.updates.clock_set, self.tenancy.clock_set]
         self.han.on_life.append(self._alive)
         control = self._bind() if self._serve else None
         self._supervisor = Supervisor(
@@ -255,16 +263,14 @@ class Daemon:
         self.ledger.subscribe(log_event)
         self.started_at = self.clock.now()
         self.ledger.record(HubStarted(version=hanctl.__version__))
+        self.clock_watch.tell()
         self._supervisor.announce(network)
         self._work(self._manager.feed())
         self._work(self._supervisor.run())
-        self._work(self.store.run())
-        self._work(self.updates.run())
-        self._work(self.data.run())
-        self._work(self.trust.run())
-        self._work(self.tenancy.run())
-        self._work(self.webhook.run())
-        self._work(self.reloads.run())
+        self._work(self.clock_watch.run())
+        self._work(as_there_is_room(self.copies.run))
+        for part in (self.store, self.updates, self.data, self.trust, self.tenancy, self.webhook, self.reloads):
+            self._work(part.run())
         if self.console is not None:
             self._work(self.console.run())
         if control is not None:

@@ -118,7 +118,7 @@ class Reloads:
             case "firmware":
                 return partial(daemon.store.believe, settings.signature_checker(config.firmware))
             case "updates":
-                return partial(daemon.updates.keep_to, settings.rules(config.updates))
+                return partial(daemon.updates.keep_to, settings.rules(config.updates, daemon.clock_watch))
             case "ota":
                 return partial(daemon.updates.delivery.keep_to, settings.delivery(config.ota))
             case "tenancy":

@@ -6,6 +6,7 @@ from hanctl.config_sections import FirmwareSection, OtaSection, UpdatesSection, 
 from hanctl.firmware.delivery import DeliverySettings
 from hanctl.firmware.gates import Rules
 from hanctl.firmware.image_check import SignatureChecker
+from hanctl.ledger.clock_watch import ClockWatch
 
 
 def signature_checker(firmware: FirmwareSection) -> SignatureChecker:
@@ -19,8 +20,8 @@ def delivery(ota: OtaSection) -> DeliverySettings:
     return DeliverySettings(block_period_ms=ota.block_period_ms, busy_ms=ota.busy_ms)
 
 
-def rules(updates: UpdatesSection) -> Rules:
-    return Rules(battery_percent=updates.battery_percent)
+def rules(updates: UpdatesSection, watch: ClockWatch) -> Rules:
+    return Rules(battery_percent=updates.battery_percent, clock_doubtful=watch.doubtful)
 
 
 def webhook_secret(webhook: WebhookSection | None) -> bytes:

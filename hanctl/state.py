@@ -1,4 +1,7 @@
-"""The state directory: made, locked, and its ledger opened; what a failing first start made is removed again."""
+"""The state directory: made, locked, and its ledger opened, from its last good copy where it is damaged.
+
+What a failing first start made is removed again.
+"""
 
 from __future__ import annotations
 
@@ -6,9 +9,45 @@ import shutil
 from pathlib import Path
 
 from hanctl.clock import Clock
-from hanctl.errors import ConfigError
+from hanctl.errors import ConfigError, NotFound
+from hanctl.ledger.copies import Copy, check_copy, copies_of, list_copies
+from hanctl.ledger.errors import CopyError
 from hanctl.ledger.ledger import Ledger
+from hanctl.ledger.restoring import finish, open_ledger, stage
 from hanctl.lock import StateLock
+
+LEDGER = "ledger.sqlite"
+
+
+def ledger_backups(directory: Path) -> list[Copy]:
+    """The backups of the ledger of a state directory, oldest first, each checked; whether a hub runs or not.
+
+    Raises LedgerError.
+    """
+    return list_copies(copies_of(directory / LEDGER))
+
+
+def restore_ledger(directory: Path, name: str, clock: Clock) -> Copy:
+    """Put the ledger's backup of this file name in place, while no hub runs. The ledger that is there is put aside.
+
+    It says so itself, with the event ``ledger.restored``. Raises Refused (a hub runs), ConfigError (no such
+    directory), NotFound, LedgerError (the backup is damaged, or the disk full).
+    """
+    lock = StateLock(directory)
+    lock.acquire()
+    try:
+        path = directory / LEDGER
+        finish(path)
+        copy = check_copy(copies_of(path) / Path(name).name)
+        if not copy.path.exists():
+            raise NotFound(f"there is no backup {name} of the ledger", "see: hanctl backup list")
+        if copy.damage is not None:
+            raise CopyError(f"the backup {copy.path} cannot be used: {copy.damage}", "take another: hanctl backup list")
+        stage(path, copy, "asked for", clock)
+        finish(path)
+    finally:
+        lock.release()
+    return copy
 
 
 class StateDirectory:
@@ -35,10 +74,11 @@ class StateDirectory:
                 "check its parent's owner, or give another ([hub] state_dir)",
             ) from error
         self.lock.acquire()
-        path = directory / "ledger.sqlite"
+        path = directory / LEDGER
+        finish(path)
         if not path.exists():
             self._fresh += [directory / (path.name + tail) for tail in ("", "-wal", "-shm")]
-        self.ledger = Ledger.open(path, clock)
+        self.ledger = open_ledger(path, clock)
         self._ledger_open = True
         return self.ledger
 

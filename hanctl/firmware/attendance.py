@@ -46,12 +46,14 @@ class Attendance:
             return None
         away = (self._clock.now() - since).total_seconds()
         patient = device.timeout_policy == DOES_NOT_APPLY or device.activation_policy == OUT_OF_BAND
-        if away < PATIENCE_S or patient or update.activation == "by-device":
+        if abs(away) < PATIENCE_S or patient or update.activation == "by-device":
             return None
+        # A clock that is behind does not tell for how long.
+        length = f"{away:.0f} s" if away > 0 else "an unknown time"
         return lifecycle.move(
             update,
             "in_doubt",
-            f"the hub was away for {away:.0f} s: the device may have missed ten answers, and activated by itself",
+            f"the hub was away for {length}: the device may have missed ten answers, and activated by itself",
         )
 
     def _since(self, update: Update) -> datetime | None:

@@ -115,6 +115,13 @@ class Courier:
         errand.tries, errand.check = 0, CHECKS
         self._hurry(errand)
 
+    def clock_set(self) -> None:
+        """The clock was put to another time: what waits for a date or a window may be due, or no longer."""
+        for session in self._updates:
+            errand = self._errands[session.update.id]
+            if session.update.state in {"ordered", "holding"} and errand.due is not None:
+                self._hurry(errand)
+
     async def run(self) -> None:
         """Run errands as they fall due, until cancelled. Raises LedgerError."""
         try:

@@ -70,7 +70,7 @@ class Errands:
     async def begin(self, session: Session) -> None:
         """Notify the device of its image, once it has power enough and its window is open. Raises Unreachable."""
         wait = self._updates.transfer_wait(session)
-        if self._asked_lately(session) or (session.prepared and wait is not None and wait.kind == "window"):
+        if self._asked_lately(session) or (session.prepared and wait is not None and wait.kind in {"window", "clock"}):
             return
         if not session.prepared or self._on_battery(session):
             await self._read_power(session)

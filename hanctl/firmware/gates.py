@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime, tzinfo
 from typing import Literal
@@ -18,17 +19,21 @@ OUT_OF_BAND = 1
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """What is configured: local time, and the battery level from which a device may be updated without mains."""
+    """What is configured: local time, and the battery level from which a device may be updated without mains.
+
+    ``clock_doubtful``: whether the clock is not to be believed for now, and no window can be known to be open.
+    """
 
     zone: tzinfo = field(default_factory=lambda: ZoneInfo(LOCAL_ZONE))
     battery_percent: float = 50.0
+    clock_doubtful: Callable[[], bool] = lambda: False
 
 
 @dataclass(frozen=True, slots=True)
 class Wait:
     """Why not now, for a sentence that begins "waits for"; ``until``: when that ends by itself."""
 
-    kind: Literal["window", "date", "command", "device", "power", "doubt"]
+    kind: Literal["window", "date", "clock", "command", "device", "power", "doubt"]
     text: str
     until: datetime | None = None
 
@@ -73,9 +78,11 @@ def _closed(window: str | None, what: str, now: datetime, rules: Rules) -> Wait 
     if window is None:
         return None
     opens = parse_window(window).opens(now, rules.zone)
-    if opens <= now:
-        return None
-    return Wait("window", f"its {what} window, {window}: it opens {local_text(opens, rules.zone)}", opens)
+    if opens > now:
+        return Wait("window", f"its {what} window, {window}: it opens {local_text(opens, rules.zone)}", opens)
+    if rules.clock_doubtful():
+        return Wait("clock", f"the clock to be set: whether its {what} window, {window}, is open cannot be known")
+    return None
 
 
 def _low(device: Device | None, rules: Rules) -> Wait | None:

@@ -65,7 +65,8 @@ class UpdateService:
 
     ``server`` is to be registered with the HAN; ``message_for`` gives the message that a device should show; ``heard``
     and ``returned`` are to be called at signs of life, ``answered`` at Default Responses, ``messages_cancelled`` where
-    a display was told to cancel all messages, and ``resume`` whenever the dongle was opened.
+    a display was told to cancel all messages, ``resume`` whenever the dongle was opened, and ``clock_set`` when the
+    clock was.
     """
 
     def __init__(
@@ -94,6 +95,7 @@ class UpdateService:
         self.heard = self._courier.heard
         self.returned = self._courier.returned
         self.resume = self._courier.resume
+        self.clock_set = self._courier.clock_set
         self.run = self._courier.run
 
     def keep_to(self, rules: Rules) -> None:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import os
 import sqlite3
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
-from hanctl.ledger.errors import LedgerError
+from hanctl.ledger.errors import LedgerDamaged, LedgerError
 
 APPLICATION_ID = 0x68616E63
 """SQLite's application_id of a ledger ("hanc"), so that another program's database is never migrated."""
@@ -16,8 +17,24 @@ SCHEMA = "0005"
 """The revision of a ledger of this version: the last of migrations/versions."""
 
 
-def open_database(path: Path) -> sqlite3.Connection:
-    """A connection in autocommit mode to the migrated ledger. Raises LedgerError; then the file is as it was."""
+_DAMAGE = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
+
+
+def is_damage(error: sqlite3.Error) -> bool:
+    """Whether SQLite says that the file's content is wrong, and not that it cannot be reached or has no room."""
+    return getattr(error, "sqlite_errorcode", 0) & 0xFF in _DAMAGE
+
+
+def open_database(path: Path, before_migrating: Callable[[], object] = lambda: None) -> sqlite3.Connection:
+    """A connection in autocommit mode to the migrated ledger.
+
+    ``before_migrating`` is called where a ledger of an older version is about to be changed. Raises LedgerError,
+    LedgerDamaged where the file's content is wrong; then the file is as it was.
+    """
+    wal = path.with_name(path.name + "-wal")
+    if path.exists() and path.stat().st_size == 0 and wal.exists() and wal.stat().st_size > 0:
+        # SQLite would take it for a new database, and delete what is left of the old one.
+        raise LedgerDamaged.found(path, "it is empty, and its log is not")
     try:
         with suppress(FileExistsError):
             os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
@@ -27,17 +44,17 @@ def open_database(path: Path) -> sqlite3.Connection:
             f"cannot open the ledger {path}: {error}", "check that the state directory exists and may be written"
         ) from error
     try:
-        _prepare(connection, path)
+        _prepare(connection, path, before_migrating)
     except sqlite3.Error as error:
         connection.close()
-        raise _unusable(path, str(error)) from error
+        raise (LedgerDamaged.found if is_damage(error) else _unusable)(path, str(error)) from error
     except BaseException:
         connection.close()
         raise
     return connection
 
 
-def _prepare(connection: sqlite3.Connection, path: Path) -> None:
+def _prepare(connection: sqlite3.Connection, path: Path, before_migrating: Callable[[], object]) -> None:
     application = connection.execute("PRAGMA application_id").fetchone()[0]
     tables = {name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
     if tables and application != APPLICATION_ID:
@@ -47,7 +64,7 @@ def _prepare(connection: sqlite3.Connection, path: Path) -> None:
         )
     verdict = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
     if verdict != "ok":
-        raise _unusable(path, verdict)
+        raise LedgerDamaged.found(path, verdict)
     connection.execute("PRAGMA journal_mode = WAL")
     connection.execute("PRAGMA synchronous = FULL")
     connection.execute("PRAGMA foreign_keys = ON")
@@ -58,7 +75,7 @@ def _prepare(connection: sqlite3.Connection, path: Path) -> None:
         # Its libraries take a third of a second and 20 MB, which a hub that runs for weeks does without.
         from hanctl.ledger.migrating import migrate
 
-        migrate(path, revision, APPLICATION_ID)
+        migrate(path, revision, APPLICATION_ID, before_migrating)
 
 
 def _revision(connection: sqlite3.Connection) -> str | None:
@@ -69,5 +86,5 @@ def _revision(connection: sqlite3.Connection) -> str | None:
 def _unusable(path: Path, reason: str) -> LedgerError:
     return LedgerError(
         f"the ledger {path} cannot be used: {reason}",
-        "restore it from a backup, or move it away to begin a new one (devices then have to join again)",
+        "check its disk and its owner",
     )

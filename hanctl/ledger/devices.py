@@ -75,7 +75,7 @@ class Devices:
         """Note a sign of life; kept in memory and written at most every 60 s for each device."""
         self._seen[eui64] = now
         written = self._written.get(eui64)
-        if written is None or now - written >= LAST_SEEN_INTERVAL:
+        if written is None or abs(now - written) >= LAST_SEEN_INTERVAL:
             self._write_seen(eui64)
 
     def flush(self) -> None:

@@ -224,21 +224,42 @@ class CertificateLoaded(Event):
     issuer: str
 
 
+BackupKind = Literal["network", "ledger"]
+
+
 @event
 class BackupWritten(Event):
-    """The network with its keys was saved, to be restored to another dongle; the file is secret."""
+    """A backup was written: of the network with its keys, to be restored to another dongle (the file is secret), or of
+    the ledger without the household."""
 
     type = "backup.written"
+    kind: BackupKind = "network"
     path: str
-    link_keys: int
+    link_keys: int | None = None
 
 
 @event
 class BackupFailed(Event):
-    """The network could not be saved; it is tried again after the next change of a key, or when the dongle is back."""
+    """No backup could be written. The network's is tried again after the next change of a key, or when the dongle is
+    back; the ledger's within an hour."""
 
     type = "backup.failed"
     level = "warning"
+    kind: BackupKind = "network"
+    reason: str
+
+
+@event
+class LedgerRestored(Event):
+    """A backup took the ledger's place, which is kept as ``kept``. What happened after ``until`` is not known any more:
+    household data has to be loaded again, and updates and changes of tenancy that were ordered since then have to be
+    ordered again, even if they were done."""
+
+    type = "ledger.restored"
+    level = "warning"
+    backup: str
+    until: str | None
+    kept: str | None
     reason: str
 
 
@@ -318,4 +339,22 @@ class LedgerStalled(Event):
 
     type = "ledger.stalled"
     level = "error"
+    seconds: float
+
+
+@event
+class ClockBehind(Event):
+    """The hub started at ``now`` by its clock, before its last event: the clock is not set yet, or was ahead then."""
+
+    type = "clock.behind"
+    level = "warning"
+    now: str
+    last_event: str
+
+
+@event
+class ClockSet(Event):
+    """The clock was put forward, or back (below 0), by so many seconds while the hub ran."""
+
+    type = "clock.set"
     seconds: float

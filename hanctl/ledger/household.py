@@ -284,10 +284,21 @@ class Household:
             return
         try:
             self._execute("VACUUM")
-            self._execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+            if not self._empty_log():
+                log.warning("deleted data stays in the ledger's log for now: somebody else is reading it")
+                return
             self._execute("UPDATE data_writes SET unwiped = 0")
         except LedgerError as error:
             log.error("deleted data may still be in the ledger's files", reason=str(error), hint=error.hint)
+
+    def _empty_log(self) -> bool:
+        """Move all of the log into the database, unless somebody reads it: a backup may take its time."""
+        (patience_ms,) = self._execute("PRAGMA busy_timeout").fetchone()
+        self._execute("PRAGMA busy_timeout = 0")
+        try:
+            return not self._execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]
+        finally:
+            self._execute(f"PRAGMA busy_timeout = {patience_ms}")
 
     def committed(self) -> None:
         """A transaction is durable."""

@@ -19,9 +19,10 @@ from hanctl.clock import Clock
 from hanctl.eui64 import Eui64
 from hanctl.ledger import change_events, data_events, image_events, update_events  # noqa: F401 - so that all are known
 from hanctl.ledger.changes import Changes
-from hanctl.ledger.database import open_database
+from hanctl.ledger.copies import write_copy
+from hanctl.ledger.database import is_damage, open_database
 from hanctl.ledger.devices import Devices
-from hanctl.ledger.errors import LedgerError, LedgerFull
+from hanctl.ledger.errors import LedgerDamaged, LedgerError, LedgerFull
 from hanctl.ledger.event import EVENT_TYPES, Event
 from hanctl.ledger.events import LedgerStalled
 from hanctl.ledger.household import Household
@@ -64,7 +65,8 @@ class Ledger:
     A method that writes is durable when it returns, unless it was called inside ``transaction()``.
     """
 
-    def __init__(self, connection: sqlite3.Connection, clock: Clock) -> None:
+    def __init__(self, connection: sqlite3.Connection, clock: Clock, path: Path) -> None:
+        self.path = path
         self._connection = connection
         self._clock = clock
         self._depth = 0
@@ -84,8 +86,11 @@ class Ledger:
 
     @classmethod
     def open(cls, path: Path, clock: Clock) -> Ledger:
-        """Open the ledger, making (mode 0600) or migrating it where needed. Raises LedgerError."""
-        ledger = cls(open_database(path), clock)
+        """Open the ledger, making (mode 0600) or migrating it where needed; a copy is made before it is migrated.
+
+        Raises LedgerError, LedgerDamaged.
+        """
+        ledger = cls(open_database(path, lambda: write_copy(path, clock.now())), clock, path)
         ledger.household.wipe()
         return ledger
 
@@ -192,6 +197,11 @@ class Ledger:
         """The id of the newest event; 0 where there is none."""
         return int(self._execute("SELECT coalesce(max(id), 0) FROM events").fetchone()[0])
 
+    def last_event_time(self) -> datetime | None:
+        """The time of the newest event; None where there is none."""
+        row = self._execute("SELECT time FROM events ORDER BY id DESC LIMIT 1").fetchone()
+        return None if row is None else parse_time(row[0])
+
     def subscribe(self, callback: Subscriber) -> Callable[[], None]:
         """Call back for each event after it is durable, in order. Returns the function that unsubscribes."""
         self._subscribers.append(callback)
@@ -272,6 +282,8 @@ class Ledger:
         except sqlite3.Error as error:
             if getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_FULL:
                 raise self._full() from error
+            if is_damage(error):
+                raise LedgerDamaged.found(self.path, str(error)) from error
             raise LedgerError(
                 f"the ledger cannot be used: {error}",
                 "check the disk of the state directory: is it full, or read-only?",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import sqlite3
+from collections.abc import Callable
 from pathlib import Path
 
 import sqlalchemy
@@ -16,10 +17,11 @@ from hanctl.ledger.errors import LedgerTooNew
 MIGRATIONS = Path(__file__).parent / "migrations"
 
 
-def migrate(path: Path, revision: str | None, application_id: int) -> None:
+def migrate(path: Path, revision: str | None, application_id: int, before: Callable[[], object]) -> None:
     """Migrate the ledger at ``path`` from ``revision`` (None: it is empty) to the last, and mark it as ours.
 
-    Raises LedgerTooNew, sqlite3.Error; then the file is as it was.
+    ``before`` is called where there is something to lose. Raises LedgerTooNew, sqlite3.Error, and what ``before``
+    raises; then the file is as it was.
     """
     config = Config()
     config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
@@ -29,6 +31,8 @@ def migrate(path: Path, revision: str | None, application_id: int) -> None:
             f"the ledger {path} was written by a newer hanctl (schema {revision})",
             "install that version again, or start with another state directory",
         )
+    if revision is not None:
+        before()
     logging.getLogger("alembic").setLevel(logging.WARNING)
     engine = sqlalchemy.create_engine(
         "sqlite://", creator=lambda: sqlite3.connect(path, isolation_level=None), poolclass=sqlalchemy.pool.NullPool

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
+from hanctl.ledger.restoring import ASIDE
+
 CAPTURES = frozenset({".pcap", ".pcapng", ".cap", ".zlf", ".psd", ".isd"})
 LOGS = frozenset({".log", ".txt", ".jsonl", ".ndjson", ".out", ".err"})
 DATA = frozenset({".csv"})
@@ -29,7 +31,8 @@ class Leftover:
 def find_leftovers(
     places: Iterable[Path], since: datetime, environment: Mapping[str, str] = os.environ
 ) -> list[Leftover]:
-    """Captures, logs and tables below these places that were written to since then, and logs that are no files."""
+    """Captures, logs, tables and ledgers that were put aside below these places, of those written to since then, and
+    logs that are no files."""
     found = []
     if "JOURNAL_STREAM" in environment or "INVOCATION_ID" in environment:
         found.append(Leftover("console log", "the system's journal: journalctl _SYSTEMD_UNIT=hanctl.service"))
@@ -59,6 +62,8 @@ def _below(place: Path, since: datetime) -> list[Leftover]:
 
 
 def _kind(path: Path) -> str | None:
+    if path.name.startswith(ASIDE):
+        return "ledger put aside"
     # A rotated log has its number or compression behind: hub.log.1, hub.log.2.gz.
     endings = {suffix.lower() for suffix in path.suffixes}
     if endings & CAPTURES:

@@ -16,7 +16,7 @@ from hanctl.tenancy.records import Records
 
 DAILY = timedelta(days=1)
 LOOK_S = 3600.0
-"""It is looked at least so often: the clock may be put forward."""
+"""It is looked at least so often."""
 
 
 class Overdue:
@@ -31,7 +31,7 @@ class Overdue:
         self._wake = asyncio.Event()
 
     def wake(self) -> None:
-        """There is a change to watch over."""
+        """There is a change to watch over, or another time."""
         self._wake.set()
 
     async def run(self) -> None:

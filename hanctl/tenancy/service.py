@@ -32,7 +32,7 @@ log = structlog.get_logger()
 
 FUELS: tuple[Fuel, ...] = ("electricity", "gas")
 LOOK_S = 10.0
-"""A scheduled moment is compared with the clock at least so often: the clock may be put forward."""
+"""A scheduled moment is compared with the clock at least so often."""
 PAST_NOTE = "the date of the message has passed: the change is made now"
 RENUMBERED_NOTE = (
     "the message's issuer event is not newer than what was published, or too high: the hub numbers the change"
@@ -155,6 +155,10 @@ class TenancyService:
             done = self._moment.carry_out(change)
             for callback in tuple(self.on_done):
                 callback(done)
+
+    def wake(self) -> None:
+        """Look at the clock again."""
+        self._wake.set()
 
     async def run(self) -> None:
         """Carry out changes at their moments, until cancelled. Raises LedgerError."""

@@ -71,6 +71,11 @@ class Tenancy:
         """Carry out what fell due while the hub was not there; before anybody is answered."""
         self.orders.catch_up()
 
+    def clock_set(self) -> None:
+        """The clock was put to another time; what is due by it is seen to."""
+        self.orders.wake()
+        self._overdue.wake()
+
     def resume(self) -> None:
         """The dongle was opened."""
         self.messenger.resume()

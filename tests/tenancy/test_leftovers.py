@@ -32,6 +32,8 @@ def test_captures_logs_and_tables_of_the_period_are_found_below_their_places(tmp
         make(tmp_path / "a" / "hub.log.2", at=now): "console log",
         make(tmp_path / "minicom.txt", at=now): "console log",
         make(tmp_path / "a" / "half hours.csv", at=now): "table of data",
+        make(tmp_path / "hub" / "ledger-aside-20260301T000000.000000Z.sqlite", at=now): "ledger put aside",
+        make(tmp_path / "hub" / "ledger-aside-20260301T000000.000000Z.sqlite-wal", at=now): "ledger put aside",
     }
     make(tmp_path / "old.pcap", at=OLD)
     make(tmp_path / "readme.md", at=now)

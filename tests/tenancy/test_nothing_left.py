@@ -264,6 +264,9 @@ def test_nothing_of_the_last_consumer_is_anywhere(
         wide = [marker for marker in planter.gone if marker.size != 3]
         assert len(wide) > 300 and len(planter.gone) > 500
         assert len(found(wide, on_disk(tmp_path / "hub"))) == len(wide)
+        backups = tmp_path / "hub" / "backups"
+        assert list(backups.glob("ledger-*.sqlite"))
+        assert found([*planter.gone, *planter.stay], on_disk(backups)) == []
         unseen = {marker.place for marker in planter.gone} - set(found(planter.gone, before, short=True))
         assert len(unseen) < 0.05 * len(planter.gone), unseen
         assert len(found(planter.gone, await ask_the_api(rig.daemon), short=True)) == len(planter.gone)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import re
+from dataclasses import dataclass
+from ipaddress import IPv4Address, IPv6Address
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -15,6 +17,9 @@ from hanctl.paths import default_socket, default_state_dir
 
 MAX_SOCKET_PATH = 107
 _TCP = re.compile(r"tcp://(?:[^\s:/\[\]]+|\[[0-9a-fA-F:.]+\]):(?P<port>\d{1,5})/?")
+
+
+_HOST_AND_PORT = re.compile(r"(?:\[(?P<v6>[^\[\]]+)\]|(?P<v4>[\d.]+)):(?P<port>\d{1,5})")
 
 
 def _from_file(value: Any, info: ValidationInfo) -> Any:
@@ -66,6 +71,24 @@ def _eui64s(value: Any) -> Any:
         return frozenset(parse_eui64(each) for each in value)
     except InvalidInput as error:
         raise ValueError from error
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """Where to listen."""
+
+    host: IPv4Address | IPv6Address
+    port: int
+
+    def __str__(self) -> str:
+        return f"[{self.host}]:{self.port}" if self.host.version == 6 else f"{self.host}:{self.port}"
+
+
+def _address(value: Any) -> Any:
+    found = _HOST_AND_PORT.fullmatch(value) if isinstance(value, str) else None
+    if found is None or not 0 < int(found["port"]) < 65536:
+        raise ValueError
+    return Address(IPv6Address(found["v6"]) if found["v6"] else IPv4Address(found["v4"]), int(found["port"]))
 
 
 FilePath = Annotated[Path, BeforeValidator(_from_file)]
@@ -217,6 +240,19 @@ class WebhookSection(Section):
     secret_file: FilePath = Field(description="a file of mode 0600 with the signing secret")
 
 
+class ListenerSection(Section):
+    """``[listener]``: the API over the network, for those who have a token."""
+
+    address: Annotated[Address, BeforeValidator(_address)] = Field(
+        Address(IPv4Address("127.0.0.1"), 9455),
+        description="an IP address of this machine and a port, such as 127.0.0.1:9455 or [::1]:9455",
+    )
+    token_file: FilePath = Field(description="a file of mode 0600 with the token that opens everything")
+    metrics_token_file: FilePath | None = Field(
+        None, description="a file of mode 0600 with a token that opens /metrics alone"
+    )
+
+
 class Config(Section):
     """The whole configuration."""
 
@@ -231,3 +267,4 @@ class Config(Section):
     trust: TrustSection | None = None
     tenancy: TenancySection = Field(default_factory=lambda: TenancySection.model_validate({}))
     webhook: WebhookSection | None = None
+    listener: ListenerSection | None = None

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import socket
 from collections.abc import Callable, Coroutine
 from contextlib import AsyncExitStack, suppress
 from datetime import datetime, timedelta
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import structlog
 
@@ -32,6 +31,7 @@ from hanctl.ledger.events import HubStarted, HubStopped
 from hanctl.ledger.ledger import Ledger
 from hanctl.ledger.records import DeviceType
 from hanctl.logs import log_event
+from hanctl.metrics.metrics import Metrics
 from hanctl.radio import DongleSettings, open_radio
 from hanctl.radio.endpoints import hub_endpoints
 from hanctl.radio.frames import NetworkState, Radio
@@ -42,6 +42,9 @@ from hanctl.tenancy.steps import CANCEL_ALL_MESSAGES
 from hanctl.tenancy.tenancy import Tenancy
 from hanctl.trust.hub_certificate import load_hub_credentials
 from hanctl.trust.service import TrustService
+
+if TYPE_CHECKING:
+    from hanctl.api.server import ApiServer
 
 log = structlog.get_logger()
 
@@ -67,7 +70,7 @@ class Daemon:
 
     ``await run()`` is its whole life; ``start`` and ``stop`` are for those who embed it. ``serve`` False leaves out
     the control socket, as a virtual-time loop has no sockets. ``manager`` is told of its life. After ``start``:
-    ``ledger``, ``store``, ``han``, ``updates``, ``data``, ``trust``, ``tenancy``.
+    ``ledger``, ``store``, ``han``, ``updates``, ``data``, ``trust``, ``tenancy``, ``metrics``.
     """
 
     state: StateDirectory
@@ -78,6 +81,7 @@ class Daemon:
     data: DataService
     trust: TrustService
     tenancy: Tenancy
+    metrics: Metrics
 
     def __init__(
         self,
@@ -226,7 +230,7 @@ class Daemon:
         )
         self.tenancy = self._new_tenancy()
         self.han.on_life.append(self._alive)
-        control = self._bind() if self._serve else None
+        api = self._bind() if self._serve else None
         self._supervisor = Supervisor(
             self.ledger,
             self.han,
@@ -239,6 +243,7 @@ class Daemon:
         network = await self._supervisor.open()
         self.state.keep()
         self.ledger.subscribe(log_event)
+        self.metrics = Metrics(self)
         self.started_at = self.clock.now()
         self.ledger.record(HubStarted(version=hanctl.__version__))
         self._supervisor.announce(network)
@@ -253,10 +258,8 @@ class Daemon:
             from hanctl.notices import Webhook
 
             self._work(Webhook(self.ledger, self.clock, self.config.webhook.url, webhook_secret).run())
-        if control is not None:
-            from hanctl.api.server import serve
-
-            self._api = asyncio.create_task(serve(self, control))
+        if api is not None:
+            self._api = asyncio.create_task(api.serve())
         self._manager.ready(f"{network.radio} dongle {network.dongle_eui64} on channel {network.channel}")
 
     def _new_radio(self, subject: Eui64 | None) -> Radio:
@@ -301,12 +304,12 @@ class Daemon:
 
         return read_secret(self.config.webhook.secret_file)
 
-    def _bind(self) -> socket.socket:
-        from hanctl.api.control_socket import bind, remove
+    def _bind(self) -> ApiServer:
+        from hanctl.api.server import ApiServer
 
-        control = bind(self.config.hub.socket)
-        self._undo.append(lambda: remove(control, self.config.hub.socket))
-        return control
+        api = ApiServer(self)
+        self._undo.append(api.close)
+        return api
 
     def _alive(self, eui64: Eui64, life: Life) -> None:
         if life in (Life.FRAME, Life.SECURED):

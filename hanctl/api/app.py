@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from fastapi import FastAPI
 
 import hanctl
-from hanctl.api import changes, data, events, firmware, hub, updates
+from hanctl.api import changes, data, events, firmware, hub, metrics, updates
 from hanctl.api.errors import handle_errors
 from hanctl.api.models import ErrorAnswer
 
@@ -32,4 +32,5 @@ def make_app(daemon: Daemon) -> FastAPI:
     app.include_router(changes.router(daemon))
     app.include_router(data.router(daemon))
     app.include_router(events.router(daemon))
+    app.include_router(metrics.router(daemon))
     return app

@@ -168,10 +168,14 @@ class DeviceEvicted(DeviceEvent):
 
 @event
 class KeyEstablished(DeviceEvent):
-    """A link key was established with the device, and the dongle has it: Smart Energy clusters are open to it."""
+    """A link key was established with the device, and the dongle has it: Smart Energy clusters are open to it.
+
+    ``seconds``: from the first message until both sides had proved that they have the key.
+    """
 
     type = "key.established"
     suite: int
+    seconds: float
 
 
 @event

@@ -12,7 +12,7 @@ import pytest
 
 from hanctl.api.app import make_app
 from hanctl.config import load_config
-from hanctl.config_sections import Config, TrustSection
+from hanctl.config_sections import Config, ListenerSection, TrustSection
 from hanctl.daemon import Daemon
 from hanctl.notices import sign
 
@@ -80,7 +80,12 @@ def test_what_is_commented_out_in_a_bench_configuration_is_the_default(
     assert full.trust is not None
     trust = TrustSection.model_validate({"certificate": "hub-certificate.json"}, context={"directory": tmp_path})
     assert full.trust == trust
-    assert full.model_copy(update={"webhook": None, "trust": None}) == load_config(given)
+    assert full.listener is not None
+    listener = {"token_file": "token", "metrics_token_file": "metrics-token"}
+    assert full.listener == ListenerSection.model_validate(
+        listener, context={"directory": full.listener.token_file.parent}
+    )
+    assert full.model_copy(update={"webhook": None, "trust": None, "listener": None}) == load_config(given)
     assert set(full.model_dump()) == set(Config.model_fields)
 
 

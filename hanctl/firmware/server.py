@@ -94,6 +94,8 @@ class OtaServer:
 
     def _block(self, frame: ota.BlockRequest, request: Request) -> Reply | DefaultReply:
         asked_at = self._clock.monotonic()
+        known = self._updates.of(request.device)
+        served_before = known.offset if known is not None else 0
         session, decision = self._decide_block("image block", frame, request)
         if session is None or decision.served_to is None or not isinstance(decision.reply, Reply):
             return decision.reply
@@ -101,7 +103,7 @@ class OtaServer:
         wait = self._delivery.wait(request, offset, frame.minimum_block_period)
         if wait is not None:
             return wait
-        if offset < session.offset:
+        if offset < served_before:
             self._delivery.asked_again()
         self._served(session, decision.served_to)
         return self._delivery.block(decision.reply, request, offset, decision.served_to - offset, asked_at)

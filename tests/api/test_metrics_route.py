@@ -36,7 +36,7 @@ async def test_it_is_prometheus_text_and_openmetrics_where_that_is_asked_for(tmp
     assert plain.headers["content-type"].startswith("text/plain; version=")
     assert open_metrics.headers["content-type"].startswith("application/openmetrics-text")
     names = {family.name for family in parse(plain.text)}
-    assert names == {family.name for family in parse_openmetrics(open_metrics.text)}
+    assert names == {family.name for family in parse_openmetrics(open_metrics.text)}  # type: ignore[no-untyped-call]
     assert {"hanctl_dongle_open", "hanctl_updates", "process_resident_memory_bytes"} <= names
 
 

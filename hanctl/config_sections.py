@@ -240,6 +240,18 @@ class WebhookSection(Section):
     secret_file: FilePath = Field(description="a file of mode 0600 with the signing secret")
 
 
+class RetentionSection(Section):
+    """``[retention]``: how long the ledger keeps events."""
+
+    days: int = Field(365, ge=1, le=36500, description="for how many days events are kept, a number from 1 to 36500")
+    events: int = Field(
+        250_000,
+        ge=1000,
+        le=100_000_000,
+        description="how many events are kept at most, a number from 1000 to 100000000",
+    )
+
+
 class ListenerSection(Section):
     """``[listener]``: the API over the network, for those who have a token."""
 
@@ -266,5 +278,6 @@ class Config(Section):
     data: DataSection = Field(default_factory=lambda: DataSection.model_validate({}))
     trust: TrustSection | None = None
     tenancy: TenancySection = Field(default_factory=lambda: TenancySection.model_validate({}))
+    retention: RetentionSection = Field(default_factory=lambda: RetentionSection.model_validate({}))
     webhook: WebhookSection | None = None
     listener: ListenerSection | None = None

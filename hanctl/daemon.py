@@ -30,6 +30,7 @@ from hanctl.ledger.change_records import Evidence
 from hanctl.ledger.events import HubStarted, HubStopped
 from hanctl.ledger.ledger import Ledger
 from hanctl.ledger.records import DeviceType
+from hanctl.ledger.retention import Limits, Retention
 from hanctl.logs import log_event
 from hanctl.metrics.metrics import Metrics
 from hanctl.radio import DongleSettings, open_radio
@@ -254,6 +255,8 @@ class Daemon:
         self._work(self.data.run())
         self._work(self.trust.run())
         self._work(self.tenancy.run())
+        limits = Limits(self.config.retention.days, self.config.retention.events)
+        self._work(Retention(self.ledger, self.clock, limits).run())
         if self.config.webhook is not None:
             from hanctl.notices import Webhook
 

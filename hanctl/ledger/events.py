@@ -285,3 +285,12 @@ class LedgerStalled(Event):
     type = "ledger.stalled"
     level = "error"
     seconds: float
+
+
+@event
+class LedgerPruned(Event):
+    """So many events that need not be kept any longer ([retention]) were removed, all before the event ``below``."""
+
+    type = "ledger.pruned"
+    events: int
+    below: int

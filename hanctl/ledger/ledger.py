@@ -27,6 +27,7 @@ from hanctl.ledger.events import LedgerStalled
 from hanctl.ledger.household import Household
 from hanctl.ledger.images import Images
 from hanctl.ledger.outbox import Outbox
+from hanctl.ledger.pruning import Pruning
 from hanctl.ledger.reporting import ReportingTable
 from hanctl.ledger.rows import parse_time, time_text
 from hanctl.ledger.updates import Updates
@@ -80,6 +81,7 @@ class Ledger:
         self.changes = Changes(self._execute, self.transaction)
         self.outbox = Outbox(self._execute, self.transaction)
         self.household = Household(self._execute, self.transaction)
+        self.pruning = Pruning(self._execute, self.transaction)
         self.reporting = ReportingTable(self._execute, self.transaction)
 
     @classmethod
@@ -164,10 +166,19 @@ class Ledger:
         device: Eui64 | None = None,
         update: int | None = None,
         type: str | None = None,  # noqa: A002
+        since: datetime | None = None,
+        until: datetime | None = None,
     ) -> list[Recorded]:
-        """Events with an id above ``after``, oldest first, of one device, update or type where given."""
+        """Events with an id above ``after``, oldest first, of one device, update or type where given.
+
+        ``since`` and ``until``: recorded then or later, and before.
+        """
         conditions = ["id > ?"]
         parameters: list[Any] = [after]
+        for comparison, moment in (("time >= ?", since), ("time < ?", until)):
+            if moment is not None:
+                conditions.append(comparison)
+                parameters.append(time_text(moment))
         for column, value in (("device", device), ("update_id", update), ("type", type)):
             if value is not None:
                 conditions.append(f"{column} = ?")

@@ -16,7 +16,7 @@ from hanctl.ledger.ledger import Recorded
 _QUIET = ("uvicorn", "uvicorn.error", "httpx", "httpcore", "asyncio", "zigpy", "bellows", "zigpy_znp", "serialx")
 
 _LONG_BYTES = re.compile(
-    r"""b(?:'(?:[^'\\]|\\.){16,}'|"(?:[^"\\]|\\.){16,}")"""  # bytes as Python shows them
+    r"""\bb(?:'(?:[^'\\]|\\.){16,}'|"(?:[^"\\]|\\.){16,}")"""  # bytes as Python shows them
     r"|(?:[0-9A-Fa-f]{2}[:, -]? ?){15,}[0-9A-Fa-f]{2}"  # pairs of hex digits
     r"|(?:(?:0x)?[0-9A-Fa-f]{1,3}, ?){15,}(?:0x)?[0-9A-Fa-f]{1,3}"  # a list of numbers
 )

@@ -43,7 +43,7 @@ app.add_typer(updates.app, name="update")
 app.add_typer(tenancy.app, name="tenancy")
 app.add_typer(tenancy.supplier_app, name="supplier")
 app.add_typer(data.app, name="data")
-app.command("events", epilog=events.EPILOG)(events.events)
+app.add_typer(events.app, name="events")
 app.command("demo", epilog=demo.EPILOG)(demo.demo)
 app.command("simulate", epilog=simulate.EPILOG)(simulate.simulate)
 

@@ -42,14 +42,26 @@ def open_database(path: Path) -> sqlite3.Connection:
     return connection
 
 
+def open_to_read(path: Path) -> sqlite3.Connection:
+    """A connection that can only read a ledger, which must be there, and does not migrate it. Raises LedgerError."""
+    connection = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, isolation_level=None)
+    try:
+        if connection.execute("PRAGMA application_id").fetchone()[0] != APPLICATION_ID:
+            raise _foreign(path)
+    except sqlite3.Error as error:
+        connection.close()
+        raise _unusable(path, str(error)) from error
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
 def _prepare(connection: sqlite3.Connection, path: Path) -> None:
     application = connection.execute("PRAGMA application_id").fetchone()[0]
     tables = {name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
     if tables and application != APPLICATION_ID:
-        raise LedgerError(
-            f"{path} is a database of another program, not a hanctl ledger",
-            "give hanctl a state directory of its own ([hub] state_dir)",
-        )
+        raise _foreign(path)
     verdict = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
     if verdict != "ok":
         raise _unusable(path, verdict)
@@ -92,6 +104,13 @@ def _migrate(path: Path, revision: str | None) -> None:
             connection.exec_driver_sql("COMMIT")
     except sqlalchemy.exc.SQLAlchemyError as error:
         raise _unusable(path, str(error).splitlines()[0]) from error
+
+
+def _foreign(path: Path) -> LedgerError:
+    return LedgerError(
+        f"{path} is a database of another program, not a hanctl ledger",
+        "give hanctl a state directory of its own ([hub] state_dir)",
+    )
 
 
 def _unusable(path: Path, reason: str) -> LedgerError:

@@ -15,11 +15,11 @@ from typing import Any
 
 import structlog
 
-from hanctl.clock import Clock
+from hanctl.clock import Clock, SystemClock
 from hanctl.eui64 import Eui64
 from hanctl.ledger import change_events, data_events, image_events, update_events  # noqa: F401 - so that all are known
 from hanctl.ledger.changes import Changes
-from hanctl.ledger.database import open_database
+from hanctl.ledger.database import open_database, open_to_read
 from hanctl.ledger.devices import Devices
 from hanctl.ledger.errors import LedgerError, LedgerFull
 from hanctl.ledger.event import EVENT_TYPES, Event
@@ -90,6 +90,11 @@ class Ledger:
         ledger = cls(open_database(path), clock)
         ledger.household.wipe()
         return ledger
+
+    @classmethod
+    def open_to_read(cls, path: Path) -> Ledger:
+        """Open the ledger of a hub that need not run, as it is; whatever would write fails. Raises LedgerError."""
+        return cls(open_to_read(path), SystemClock())
 
     def close(self) -> None:
         """Write what is only in memory, and close the file. Safe to call twice."""

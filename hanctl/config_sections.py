@@ -17,8 +17,6 @@ from hanctl.paths import default_socket, default_state_dir
 
 MAX_SOCKET_PATH = 107
 _TCP = re.compile(r"tcp://(?:[^\s:/\[\]]+|\[[0-9a-fA-F:.]+\]):(?P<port>\d{1,5})/?")
-
-
 _HOST_AND_PORT = re.compile(r"(?:\[(?P<v6>[^\[\]]+)\]|(?P<v4>[\d.]+)):(?P<port>\d{1,5})")
 
 

@@ -86,16 +86,15 @@ class BearerGate:
         if hmac.compare_digest(token, self._tokens.everything):
             return None
         if self._tokens.metrics is None or not hmac.compare_digest(token, self._tokens.metrics):
-            return _refuse(HTTPStatus.UNAUTHORIZED, "unauthorized", "this needs the hub's token", "Bearer")
+            hint = "send it as Authorization: Bearer …; hanctl reads it from the file that HANCTL_TOKEN_FILE names"
+            return _refuse(HTTPStatus.UNAUTHORIZED, "unauthorized", "this needs the hub's token", hint, "Bearer")
         if (scope["method"], scope["path"]) == ("GET", METRICS):
             return None
-        return _refuse(
-            HTTPStatus.FORBIDDEN, "forbidden", f"this token opens {METRICS} alone", 'Bearer error="insufficient_scope"'
-        )
+        message, hint = f"this token opens {METRICS} alone", "use the one of [listener] token_file"
+        return _refuse(HTTPStatus.FORBIDDEN, "forbidden", message, hint, 'Bearer error="insufficient_scope"')
 
 
-def _refuse(status: HTTPStatus, code: str, message: str, challenge: str) -> Response:
-    hint = "send it as Authorization: Bearer …; hanctl reads it from the file that HANCTL_TOKEN_FILE names"
+def _refuse(status: HTTPStatus, code: str, message: str, hint: str, challenge: str) -> Response:
     refusal = answer(status, code, message, hint, ExitCode.DAEMON_UNREACHABLE)
     refusal.headers["www-authenticate"] = challenge
     return refusal

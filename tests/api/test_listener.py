@@ -138,6 +138,16 @@ async def test_it_speaks_ipv6_too(tmp_path: Path) -> None:
 # --- what keeps a hub from starting
 
 
+@pytest.mark.parametrize(
+    "address",
+    ["9455", "localhost:9455", "127.0.0.1", "127.0.0.1:0", "127.0.0.1:65536", "300.0.0.1:1", "::1:9455", "[1]:1"],
+)
+def test_an_address_that_is_none_is_named(tmp_path: Path, address: str) -> None:
+    with pytest.raises(ConfigError, match=r"address = .* in \[listener\] is not allowed") as caught:
+        listening(tmp_path, address)
+    assert "127.0.0.1:9455" in caught.value.hint
+
+
 @pytest.fixture
 def taken() -> Iterator[int]:
     with socket.socket() as other:

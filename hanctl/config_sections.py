@@ -2,103 +2,16 @@
 
 from __future__ import annotations
 
-import os
-import re
+from ipaddress import IPv4Address
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, ClassVar, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationInfo
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
-from hanctl.errors import InvalidInput
-from hanctl.eui64 import Eui64, parse_eui64
+from hanctl import config_values as values
+from hanctl.config_values import MAX_SOCKET_PATH, Address, Command, FilePath, FilePaths
+from hanctl.eui64 import Eui64
 from hanctl.paths import default_socket, default_state_dir
-
-MAX_SOCKET_PATH = 107
-_TCP = re.compile(r"tcp://(?:[^\s:/\[\]]+|\[[0-9a-fA-F:.]+\]):(?P<port>\d{1,5})/?")
-
-
-def _from_file(value: Any, info: ValidationInfo) -> Any:
-    """A path as written: ~ expanded, relative to the directory of the configuration file."""
-    if not isinstance(value, str) or not value:
-        raise ValueError
-    base: Path = (info.context or {}).get("directory", Path())
-    # Without "..": paths are shown, and a socket's must be short.
-    return Path(os.path.normpath(base / Path(value).expanduser()))
-
-
-def _port(value: Any, info: ValidationInfo) -> Any:
-    if not isinstance(value, str) or not value:
-        raise ValueError
-    if "://" not in value:
-        return str(_from_file(value, info))
-    if value.startswith("tcp://"):
-        address = _TCP.fullmatch(value)
-        if address is None or not 0 < int(address["port"]) < 65536:
-            raise ValueError
-    return value
-
-
-def _socket(value: Any, info: ValidationInfo) -> Any:
-    path = _from_file(value, info)
-    if len(os.fsencode(path)) > MAX_SOCKET_PATH:
-        raise ValueError
-    return path
-
-
-def _files(value: Any, info: ValidationInfo) -> Any:
-    """One file or a list of files, as a tuple."""
-    given = value if isinstance(value, list) else [value]
-    if not given:
-        raise ValueError
-    return tuple(_from_file(each, info) for each in given)
-
-
-def _places(value: Any, info: ValidationInfo) -> Any:
-    """Like files; there may be none."""
-    return () if value == [] else _files(value, info)
-
-
-def _command(value: Any) -> Any:
-    """A command and its arguments, as a tuple; or none."""
-    if not isinstance(value, list) or not all(isinstance(each, str) and each for each in value):
-        raise ValueError
-    return tuple(value)
-
-
-def _eui64(value: Any) -> Any:
-    if not isinstance(value, str):
-        raise ValueError  # noqa: TRY004
-    try:
-        return parse_eui64(value)
-    except InvalidInput as error:
-        raise ValueError from error
-
-
-def _patterns(value: Any) -> Any:
-    """A list of regular expressions, as a tuple."""
-    if not isinstance(value, list) or not all(isinstance(each, str) and each for each in value):
-        raise ValueError
-    try:
-        for each in value:
-            re.compile(each)
-    except re.error as error:
-        raise ValueError from error
-    return tuple(value)
-
-
-def _eui64s(value: Any) -> Any:
-    """A list of addresses, as a set."""
-    if not isinstance(value, list) or not value or not all(isinstance(each, str) for each in value):
-        raise ValueError
-    try:
-        return frozenset(parse_eui64(each) for each in value)
-    except InvalidInput as error:
-        raise ValueError from error
-
-
-FilePath = Annotated[Path, BeforeValidator(_from_file)]
-Command = Annotated[tuple[str, ...], BeforeValidator(_command)]
-FilePaths = Annotated[tuple[Path, ...], BeforeValidator(_files)]
 
 
 class Section(BaseModel):
@@ -127,7 +40,7 @@ class HubSection(Section):
         default_factory=lambda data: data["state_dir"] / "firmware_store",
         description="a directory for firmware images",
     )
-    socket: Annotated[Path, BeforeValidator(_socket)] = Field(
+    socket: Annotated[Path, BeforeValidator(values.socket_path)] = Field(
         default_factory=default_socket,
         description=f"the path of the control socket, at most {MAX_SOCKET_PATH} bytes long",
     )
@@ -139,7 +52,7 @@ class DongleSection(Section):
 
     live = False
 
-    path: Annotated[str, BeforeValidator(_port)] = Field(
+    path: Annotated[str, BeforeValidator(values.port)] = Field(
         description="a serial port such as /dev/serial/by-id/..., or tcp://host:port"
     )
     radio: Literal["ezsp", "znp"] = Field(description='"ezsp" (Silicon Labs) or "znp" (Texas Instruments)')
@@ -218,7 +131,7 @@ class TenancySection(Section):
         le=8760,
         description="after how many hours a device that did not clear for all one knows is flagged, from 1 to 8760",
     )
-    places: Annotated[tuple[Path, ...], BeforeValidator(_places)] = Field(
+    places: Annotated[tuple[Path, ...], BeforeValidator(values.places)] = Field(
         (), description="a directory, or a list of them, where packet captures and logs of the bench lie"
     )
 
@@ -237,7 +150,7 @@ class FirmwareSection(Section):
         description="the file of an authority that certifies who signs images, as hanctl ca show --json writes it; "
         "or a list of files",
     )
-    signers: Annotated[frozenset[Eui64], BeforeValidator(_eui64s)] = Field(
+    signers: Annotated[frozenset[Eui64], BeforeValidator(values.eui64s)] = Field(
         frozenset(), description="a list of the EUI64s of those who may sign, of all that the roots certify"
     )
     supplier_certificates: FilePaths = Field(
@@ -274,14 +187,14 @@ class ConsoleSection(Section):
 
     live = False
 
-    port: Annotated[str, BeforeValidator(_port)] = Field(
+    port: Annotated[str, BeforeValidator(values.port)] = Field(
         description="a serial port such as /dev/serial/by-id/..., which is not the dongle's"
     )
     baudrate: int = Field(115200, ge=300, le=3_000_000, description="a number from 300 to 3000000")
     name: str = Field(
         "display", pattern=r"^[A-Za-z0-9_-]{1,32}$", description="a name of letters, digits, - and _, up to 32"
     )
-    redact: Annotated[tuple[str, ...], BeforeValidator(_patterns)] = Field(
+    redact: Annotated[tuple[str, ...], BeforeValidator(values.patterns)] = Field(
         (), description="a list of regular expressions of what is not kept, beside long hex strings"
     )
     file_mb: int = Field(5, ge=1, le=1000, description="how large a file of lines becomes, megabytes from 1 to 1000")
@@ -302,7 +215,7 @@ class HilSection(Section):
 
     live = True
 
-    eui64: Annotated[Eui64, BeforeValidator(_eui64)] = Field(description="the EUI64 of the device under test")
+    eui64: Annotated[Eui64, BeforeValidator(values.eui64)] = Field(description="the EUI64 of the device under test")
     install_code_file: FilePath = Field(description="a file with the device's install code in hex")
     device_type: Literal["ppmid", "ihd", "hcalcs"] = Field(description='"ppmid", "ihd" or "hcalcs"')
     base_image: FilePath | None = Field(
@@ -332,6 +245,35 @@ class HilSection(Section):
     )
 
 
+class RetentionSection(Section):
+    """``[retention]``: how long the ledger keeps events."""
+
+    live = False
+
+    days: int = Field(365, ge=1, le=36500, description="for how many days events are kept, a number from 1 to 36500")
+    events: int = Field(
+        250_000,
+        ge=1000,
+        le=100_000_000,
+        description="how many events are kept at most, a number from 1000 to 100000000",
+    )
+
+
+class ListenerSection(Section):
+    """``[listener]``: the API over the network, for those who have a token."""
+
+    live = False
+
+    address: Annotated[Address, BeforeValidator(values.address)] = Field(
+        Address(IPv4Address("127.0.0.1"), 9455),
+        description="an IP address of this machine and a port, such as 127.0.0.1:9455 or [::1]:9455",
+    )
+    token_file: FilePath = Field(description="a file of mode 0600 with the token that opens everything")
+    metrics_token_file: FilePath | None = Field(
+        None, description="a file of mode 0600 with a token that opens /metrics alone"
+    )
+
+
 class Config(Section):
     """The whole configuration."""
 
@@ -346,5 +288,7 @@ class Config(Section):
     trust: TrustSection | None = None
     tenancy: TenancySection = Field(default_factory=lambda: TenancySection.model_validate({}))
     console: ConsoleSection | None = None
+    retention: RetentionSection = Field(default_factory=lambda: RetentionSection.model_validate({}))
     webhook: WebhookSection | None = None
+    listener: ListenerSection | None = None
     hil: HilSection | None = None

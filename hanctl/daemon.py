@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import socket
 from collections.abc import Callable, Coroutine
 from contextlib import AsyncExitStack, suppress
 from datetime import datetime, timedelta
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import structlog
 
@@ -34,8 +33,10 @@ from hanctl.ledger.events import HubStarted, HubStopped
 from hanctl.ledger.last_dongle import known_network
 from hanctl.ledger.ledger import Ledger
 from hanctl.ledger.records import DeviceType
+from hanctl.ledger.retention import Limits, Retention
 from hanctl.ledger.room import as_there_is_room
 from hanctl.logs import log_event
+from hanctl.metrics.metrics import Metrics
 from hanctl.radio import DongleSettings, open_radio
 from hanctl.radio.endpoints import hub_endpoints
 from hanctl.radio.frames import NetworkState, Radio
@@ -50,6 +51,9 @@ from hanctl.tenancy.tenancy import Tenancy
 from hanctl.trust.hub_certificate import load_hub_credentials
 from hanctl.trust.service import TrustService
 from hanctl.webhook_keeper import WebhookKeeper
+
+if TYPE_CHECKING:
+    from hanctl.api.server import ApiServer
 
 log = structlog.get_logger()
 
@@ -80,7 +84,7 @@ class Daemon:
     ``await run()`` is its whole life; ``start`` and ``stop`` are for those who embed it. ``serve`` False leaves out
     the control socket, as a virtual-time loop has no sockets. ``manager`` is told of its life. ``reread`` gives the
     configuration anew, for ``reloads``. After ``start``: ``ledger``, ``copies``, ``clock_watch``, ``store``, ``han``,
-    ``updates``, ``data``, ``trust``, ``tenancy``, ``webhook``, ``console`` (None: not configured).
+    ``updates``, ``data``, ``trust``, ``tenancy``, ``webhook``, ``metrics``, ``console`` (None: not configured).
     """
 
     state: StateDirectory
@@ -94,6 +98,7 @@ class Daemon:
     tenancy: Tenancy
     webhook: WebhookKeeper
     console: DeviceConsole | None
+    metrics: Metrics
 
     def __init__(
         self,
@@ -248,7 +253,7 @@ class Daemon:
         self.console = configured_console(self.config, self.ledger, self.clock)
         self.clock_watch.on_set += [self.updates.clock_set, self.tenancy.clock_set]
         self.han.on_life.append(self._alive)
-        control = self._bind() if self._serve else None
+        api = self._bind() if self._serve else None
         self._supervisor = Supervisor(
             self.ledger,
             self.han,
@@ -261,6 +266,7 @@ class Daemon:
         network = await self._supervisor.open()
         self.state.keep()
         self.ledger.subscribe(log_event)
+        self.metrics = Metrics(self)
         self.started_at = self.clock.now()
         self.ledger.record(HubStarted(version=hanctl.__version__))
         self.clock_watch.tell()
@@ -269,14 +275,14 @@ class Daemon:
         self._work(self._supervisor.run())
         self._work(self.clock_watch.run())
         self._work(as_there_is_room(self.copies.run))
+        limits = Limits(self.config.retention.days, self.config.retention.events)
+        self._work(Retention(self.ledger, self.clock, limits).run())
         for part in (self.store, self.updates, self.data, self.trust, self.tenancy, self.webhook, self.reloads):
             self._work(part.run())
         if self.console is not None:
             self._work(self.console.run())
-        if control is not None:
-            from hanctl.api.server import serve
-
-            self._api = asyncio.create_task(serve(self, control))
+        if api is not None:
+            self._api = asyncio.create_task(api.serve())
         self._manager.ready(f"{network.radio} dongle {network.dongle_eui64} on channel {network.channel}")
 
     def _new_radio(self, port: str, subject: Eui64 | None) -> Radio:
@@ -314,12 +320,12 @@ class Daemon:
         """A device is evicted: no update can be delivered to it."""
         self.updates.end(eui64, "the device was removed, as it established no key in time")
 
-    def _bind(self) -> socket.socket:
-        from hanctl.api.control_socket import bind, remove
+    def _bind(self) -> ApiServer:
+        from hanctl.api.server import ApiServer
 
-        control = bind(self.config.hub.socket)
-        self._undo.append(lambda: remove(control, self.config.hub.socket))
-        return control
+        api = ApiServer(self)
+        self._undo.append(api.close)
+        return api
 
     def _alive(self, eui64: Eui64, life: Life) -> None:
         if life in (Life.FRAME, Life.SECURED):

@@ -10,12 +10,13 @@ from typing import Any, Literal, TextIO
 import structlog
 from structlog.typing import EventDict, Processor
 
+from hanctl.journal import EVENTS, JournalHandler, leads_to_journal
 from hanctl.ledger.ledger import Recorded
 
 _QUIET = ("uvicorn", "uvicorn.error", "httpx", "httpcore", "asyncio", "zigpy", "bellows", "zigpy_znp", "serialx")
 
 _LONG_BYTES = re.compile(
-    r"""b(?:'(?:[^'\\]|\\.){16,}'|"(?:[^"\\]|\\.){16,}")"""  # bytes as Python shows them
+    r"""\bb(?:'(?:[^'\\]|\\.){16,}'|"(?:[^"\\]|\\.){16,}")"""  # bytes as Python shows them
     r"|(?:[0-9A-Fa-f]{2}[:, -]? ?){15,}[0-9A-Fa-f]{2}"  # pairs of hex digits
     r"|(?:(?:0x)?[0-9A-Fa-f]{1,3}, ?){15,}(?:0x)?[0-9A-Fa-f]{1,3}"  # a list of numbers
 )
@@ -23,7 +24,10 @@ _LONG_BYTES = re.compile(
 
 
 def set_up_logging(mode: Literal["auto", "pretty", "json"], stream: TextIO = sys.stderr) -> None:
-    """Send all logging of the process to ``stream``; "auto" is pretty on a terminal and JSON otherwise."""
+    """Send all logging of the process to ``stream``.
+
+    "auto": pretty on a terminal, entries of the journal where ``stream`` leads there, and JSON otherwise.
+    """
     pretty = mode == "pretty" or (mode == "auto" and stream.isatty())
     shared: list[Processor] = [
         structlog.stdlib.add_log_level,
@@ -43,13 +47,15 @@ def set_up_logging(mode: Literal["auto", "pretty", "json"], stream: TextIO = sys
         ]
     else:
         final = [structlog.processors.format_exc_info, structlog.processors.JSONRenderer()]
-    handler = logging.StreamHandler(stream)
-    handler.setFormatter(
-        structlog.stdlib.ProcessorFormatter(
-            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *final],
-            foreign_pre_chain=[*shared, structlog.processors.format_exc_info, _leave_out_bytes],
-        )
+    formatter = structlog.stdlib.ProcessorFormatter(
+        processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *final],
+        foreign_pre_chain=[*shared, structlog.processors.format_exc_info, _leave_out_bytes],
     )
+    handler: logging.Handler = logging.StreamHandler(stream)
+    handler.setFormatter(formatter)
+    if mode == "auto" and not pretty and leads_to_journal(stream):
+        handler = JournalHandler(fallback=handler)
+        handler.setFormatter(formatter)
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(logging.INFO)
@@ -67,7 +73,7 @@ def log_event(recorded: Recorded) -> None:
     """Log one event of the ledger, at its level and with the time it was recorded."""
     fields = recorded.as_dict()
     level = logging.getLevelNamesMapping()[fields.pop("level").upper()]
-    structlog.get_logger("hanctl").log(level, fields.pop("type"), **fields)
+    structlog.get_logger(EVENTS).log(level, fields.pop("type"), **fields)
 
 
 def _leave_out_bytes(logger: Any, method: str, line: EventDict) -> EventDict:

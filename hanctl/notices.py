@@ -12,7 +12,6 @@ import base64
 import binascii
 import hashlib
 import hmac
-import stat
 from dataclasses import replace
 from pathlib import Path
 
@@ -26,6 +25,7 @@ from hanctl.ledger.errors import LedgerFull
 from hanctl.ledger.events import NoticeDelayed, NoticeDelivered
 from hanctl.ledger.ledger import Ledger, Recorded
 from hanctl.ledger.outbox import Notice
+from hanctl.secret_files import how_to_make, read_secret_file
 
 NOTICE_TYPES = frozenset({"delivery.notice", "transfer.notice", "activation.notice"})
 TIMEOUT_S = 15
@@ -37,16 +37,7 @@ _ENCODED_SECRET = "whsec_"  # noqa: S105
 
 def read_secret(path: Path) -> bytes:
     """The signing secret: the file's text, or the bytes behind ``whsec_`` in Base64. Raises ConfigError."""
-    try:
-        mode = path.stat().st_mode
-        text = path.read_text(encoding="utf-8").strip()
-    except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "not a text file"
-        raise ConfigError(
-            f"the webhook's secret file {path} cannot be read: {reason}", "check [webhook] secret_file"
-        ) from error
-    if mode & (stat.S_IRWXG | stat.S_IRWXO):
-        raise ConfigError(f"others may read the webhook's secret file {path}", f"run: chmod 600 {path}")
+    text = read_secret_file(path, "the webhook's secret", "[webhook] secret_file")
     try:
         encoded = text.startswith(_ENCODED_SECRET)
         secret = base64.b64decode(text.removeprefix(_ENCODED_SECRET), validate=True) if encoded else text.encode()
@@ -57,7 +48,7 @@ def read_secret(path: Path) -> bytes:
     if len(secret) < SHORTEST_SECRET:
         raise ConfigError(
             f"the webhook's secret in {path} has fewer than {SHORTEST_SECRET} bytes",
-            f"make one: (umask 077; openssl rand -hex 32 > {path})",
+            how_to_make(path),
         )
     return secret
 

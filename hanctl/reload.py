@@ -33,7 +33,14 @@ if TYPE_CHECKING:
 log = structlog.get_logger()
 
 FILES = frozenset(
-    {"trust.certificate", "firmware.signature_roots", "firmware.supplier_certificates", "webhook.secret_file"}
+    {
+        "trust.certificate",
+        "firmware.signature_roots",
+        "firmware.supplier_certificates",
+        "webhook.secret_file",
+        "listener.token_file",
+        "listener.metrics_token_file",
+    }
 )
 """Keys that name files which the hub reads: another content is another value."""
 

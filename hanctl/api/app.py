@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from fastapi import FastAPI
 
 import hanctl
-from hanctl.api import changes, console, data, events, firmware, frames, hub, updates
+from hanctl.api import changes, console, data, events, firmware, frames, hub, metrics, updates
 from hanctl.api.errors import handle_errors
 from hanctl.api.models import ErrorAnswer
 
@@ -34,4 +34,5 @@ def make_app(daemon: Daemon) -> FastAPI:
     app.include_router(events.router(daemon))
     app.include_router(frames.router(daemon))
     app.include_router(console.router(daemon))
+    app.include_router(metrics.router(daemon))
     return app

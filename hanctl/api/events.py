@@ -5,13 +5,16 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import AsyncIterator
+from datetime import datetime
 from typing import TYPE_CHECKING, Annotated, Any
 
 from fastapi import APIRouter, Query
 from fastapi.responses import StreamingResponse
+from pydantic import AwareDatetime
 
 from hanctl.api.models import MAX_ID
-from hanctl.api.waiting import WaitS, until
+from hanctl.api.waiting import WaitS
+from hanctl.api.waiting import until as holds
 from hanctl.errors import InvalidInput
 from hanctl.eui64 import Eui64, parse_eui64
 from hanctl.ledger.event import EVENT_TYPES
@@ -30,16 +33,34 @@ UpdateId = Annotated[int, Query(ge=1, le=MAX_ID)]
 class _Selection:
     """Which events are asked for."""
 
-    def __init__(self, ledger: Ledger, device: str | None, update: int | None, type: str | None) -> None:  # noqa: A002
+    def __init__(
+        self,
+        ledger: Ledger,
+        device: str | None,
+        update: int | None,
+        type: str | None,  # noqa: A002
+        since: datetime | None = None,
+        until: datetime | None = None,
+    ) -> None:
         if type is not None and type not in EVENT_TYPES:
             raise InvalidInput(f"there is no event type '{type}'", "docs/events.md lists them")
         self._ledger = ledger
         self._device: Eui64 | None = None if device is None else parse_eui64(device)
         self._update = update
         self._type = type
+        self._since = since
+        self._until = until
 
     def after(self, place: int, limit: int) -> list[Recorded]:
-        return self._ledger.events(after=place, limit=limit, device=self._device, update=self._update, type=self._type)
+        return self._ledger.events(
+            after=place,
+            limit=limit,
+            device=self._device,
+            update=self._update,
+            type=self._type,
+            since=self._since,
+            until=self._until,
+        )
 
 
 def router(daemon: Daemon) -> APIRouter:
@@ -52,15 +73,18 @@ def router(daemon: Daemon) -> APIRouter:
         device: str | None = None,
         update: UpdateId | None = None,
         type: str | None = None,  # noqa: A002
+        since: AwareDatetime | None = None,
+        until: AwareDatetime | None = None,
         wait_s: WaitS = 0,
     ) -> list[dict[str, Any]]:
         """Events with an id above ``after``, oldest first; ask again with the last id for more.
 
-        Where there is none yet, the answer waits ``wait_s`` seconds for the first.
+        ``since`` and ``until``: recorded then or later, and before. Where there is none yet, the answer waits
+        ``wait_s`` seconds for the first.
         """
-        selection = _Selection(daemon.ledger, device, update, type)
+        selection = _Selection(daemon.ledger, device, update, type, since, until)
         if wait_s:
-            await until(daemon, lambda: bool(selection.after(after, 1)), wait_s)
+            await holds(daemon, lambda: bool(selection.after(after, 1)), wait_s)
         return [recorded.as_dict() for recorded in selection.after(after, limit)]
 
     @routes.get("/events/stream", response_class=StreamingResponse)

@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
-from hanctl.errors import DaemonUnreachable, ExitCode, HanctlError
+from hanctl.errors import DaemonUnreachable, ExitCode, HanctlError, InvalidInput
 
 if TYPE_CHECKING:
     import httpx
@@ -26,11 +27,65 @@ class RemoteError(HanctlError):
         self.exit_code = ExitCode(error["exit_code"])
 
 
-class Client:
-    """Talks to the daemon on one socket. Every method raises DaemonUnreachable and RemoteError."""
+@dataclass(frozen=True, slots=True)
+class ControlSocket:
+    """The daemon on this machine."""
 
-    def __init__(self, socket: Path) -> None:
-        self._socket = socket
+    path: Path
+    base_url = "http://hanctl"
+    headers: ClassVar[dict[str, str]] = {}
+
+    def transport(self) -> httpx.HTTPTransport:
+        import httpx
+
+        return httpx.HTTPTransport(uds=str(self.path))
+
+    def unreachable(self, reason: str) -> DaemonUnreachable:
+        if "Permission" in reason:
+            return DaemonUnreachable(
+                f"no permission to use the socket {self.path}", "join the group that owns it (often 'hanctl')"
+            )
+        return DaemonUnreachable(
+            f"no daemon answers on {self.path}", "start it: hanctl run -c FILE; or name another: --socket PATH"
+        )
+
+    def __str__(self) -> str:
+        return str(self.path)
+
+
+class Listener:
+    """A daemon's listener, on another machine as a rule; ``token`` opens it."""
+
+    def __init__(self, url: str, token: str) -> None:
+        if not url.startswith(("http://", "https://")):
+            raise InvalidInput(f"HANCTL_URL={url} is not the address of a hub", "give it as http://HOST:9455")
+        self.base_url = url
+        self.headers = {"authorization": f"Bearer {token}"}
+
+    def transport(self) -> httpx.HTTPTransport:
+        import httpx
+
+        # Given, so that no proxy of the environment gets to see the token.
+        return httpx.HTTPTransport()
+
+    def unreachable(self, reason: str) -> DaemonUnreachable:
+        return DaemonUnreachable(
+            f"no hub answers at {self.base_url}: {reason}",
+            "check HANCTL_URL, and that the hub's configuration has a [listener]",
+        )
+
+    def __str__(self) -> str:
+        return self.base_url
+
+
+class Client:
+    """Talks to one daemon, on its control socket or its listener.
+
+    Every method raises DaemonUnreachable and RemoteError.
+    """
+
+    def __init__(self, hub: Path | Listener) -> None:
+        self._hub = ControlSocket(hub) if isinstance(hub, Path) else hub
 
     def get(self, path: str, **query: Any) -> Any:
         return self._request("GET", path, query)
@@ -76,20 +131,17 @@ class Client:
         timeout = httpx.Timeout(None if endless else TIMEOUT_S, connect=CONNECT_TIMEOUT_S)
         try:
             with httpx.Client(
-                transport=httpx.HTTPTransport(uds=str(self._socket)), base_url="http://hanctl", timeout=timeout
+                transport=self._hub.transport(),
+                base_url=self._hub.base_url,
+                headers=self._hub.headers,
+                timeout=timeout,
             ) as http:
                 yield http
-        except httpx.ConnectError as error:
-            if "Permission" in str(error):
-                raise DaemonUnreachable(
-                    f"no permission to use the socket {self._socket}", "join the group that owns it (often 'hanctl')"
-                ) from error
-            raise DaemonUnreachable(
-                f"no daemon answers on {self._socket}", "start it: hanctl run -c FILE; or name another: --socket PATH"
-            ) from error
+        except (httpx.ConnectError, httpx.ConnectTimeout, httpx.InvalidURL) as error:
+            raise self._hub.unreachable(str(error)) from error
         except httpx.TransportError as error:
             raise DaemonUnreachable(
-                f"the daemon on {self._socket} stopped answering", "see its log, and try again"
+                f"the daemon on {self._hub} stopped answering", "see its log, and try again"
             ) from error
 
 
@@ -107,6 +159,6 @@ def check(response: httpx.Response) -> None:
     except (ValueError, KeyError, TypeError) as failure:
         raise HanctlError(
             f"the daemon gave an answer that is not hanctl's (status {response.status_code})",
-            "is it another program's socket?",
+            "is it another program's socket or port?",
         ) from failure
     raise remote

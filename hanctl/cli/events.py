@@ -1,4 +1,4 @@
-"""``hanctl events``."""
+"""``hanctl events``: what happened, for people and machines."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
+from hanctl.cli import event_export
 from hanctl.cli.options import ConfigFile, Json, Socket, connect, eui64, examples
 from hanctl.cli.output import field, moment
 
@@ -19,7 +20,13 @@ PAGE = 1000
 _HEAD = ("id", "time", "type", "level")
 
 
+app = typer.Typer(invoke_without_command=True)
+app.command("export", epilog=event_export.EPILOG)(event_export.export)
+
+
+@app.callback(epilog=EPILOG)
 def events(
+    context: typer.Context,
     follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on with events as they happen.")] = False,
     after: Annotated[
         int | None,
@@ -33,6 +40,8 @@ def events(
     json: Json = False,
 ) -> None:
     """Show what happened, oldest first; with --json, one JSON object on each line."""
+    if context.invoked_subcommand is not None:
+        return
     client = connect(socket, config)
     address = None if device is None else eui64(device)
     query: dict[str, Any] = {"device": address, "update": update, "type": type_}

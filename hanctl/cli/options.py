@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from datetime import datetime
 from pathlib import Path
@@ -9,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from hanctl.cli.client import Client
+from hanctl.cli.client import Client, Listener
 from hanctl.errors import InvalidInput
 from hanctl.eui64 import Eui64, parse_eui64
 from hanctl.paths import client_socket, instance_socket
@@ -32,14 +33,27 @@ _DURATION = re.compile(r"(?:(\d+)h)?(?:(\d+)m)?(?:(\d+)s?)?")
 
 
 def connect(socket: Path | None, config: Path | None) -> Client:
-    """The daemon that is meant: --socket, then -c, then where a daemon of this user or of the system would be."""
+    """The daemon that is meant: --socket, then -c, then HANCTL_URL, then the one of this user or of the system."""
     if socket is None and config is not None:
         from hanctl.config import load_config
 
         hub = load_config(config).hub
         by_name = None if "socket" in hub.model_fields_set else instance_socket(config.absolute())
         socket = by_name or hub.socket
+    url = os.environ.get("HANCTL_URL")
+    if socket is None and url:
+        return Client(_listener(url))
     return Client(socket or client_socket())
+
+
+def _listener(url: str) -> Listener:
+    # The token is never an argument or a variable: others on the machine can read those.
+    file = os.environ.get("HANCTL_TOKEN_FILE")
+    if not file:
+        raise InvalidInput(f"there is no token for {url}", "name its file: HANCTL_TOKEN_FILE=FILE")
+    from hanctl.tokens import read_token
+
+    return Listener(url, read_token(Path(file), "HANCTL_TOKEN_FILE"))
 
 
 def duration(text: str) -> float:

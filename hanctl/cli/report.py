@@ -65,6 +65,8 @@ def print_report(report: dict[str, Any]) -> None:
             ]
         )
     print("\nwhat happened")
+    if not any(event["type"] == "update.ordered" for event in report["events"]):
+        print("  it is so long ago that the ledger keeps no more of it ([retention])")
     _print_events(report["events"])
     print("\nnotices")
     _print_notices(report["notices"])

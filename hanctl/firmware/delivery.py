@@ -45,6 +45,22 @@ class DeliveryLink(Protocol):
     ) -> dict[int, int | str | bytes | None]: ...
 
 
+class BlockWatch(Protocol):
+    """Who counts blocks. Called for each, so it must take next to no time."""
+
+    def asked_again(self) -> None:
+        """A block that was served is asked for once more."""
+
+    def taken(self, seconds: float) -> None:
+        """The dongle has taken the answer to a request, so long after it came."""
+
+    def confirmed(self, seconds: float) -> None:
+        """The delivery of that answer was confirmed, so long after the request."""
+
+    def ended(self, outcome: Outcome, size: int) -> None:
+        """What became of a block of ``size`` bytes, be it one of a page or asked for alone."""
+
+
 @dataclass(frozen=True, slots=True)
 class DeliverySettings:
     """``[ota]`` of the configuration."""
@@ -63,16 +79,27 @@ class Delivery:
         self._tasks = Tasks()
         self.sizes = BlockSizes()
         self.pacing = Pacing(settings.block_period_ms, settings.busy_ms / 1000)
-        self.pages = Pages(han.bulk)
+        self.pages = Pages(han.bulk, self._ended)
+        self.watch: BlockWatch | None = None
 
     def keep_to(self, settings: DeliverySettings) -> None:
         """From the next request on."""
         self.pacing.keep_to(settings.block_period_ms, settings.busy_ms / 1000)
 
-    def block(self, reply: Reply, request: Request, offset: int, size: int) -> Reply:
-        """The reply with a block of ``size`` bytes, as one of many."""
-        device = request.device
-        return Reply(reply.command, reply.payload, bulk=offset, outcome=partial(self._told, device, size))
+    def block(self, reply: Reply, request: Request, offset: int, size: int, asked_at: float) -> Reply:
+        """The reply with a block of ``size`` bytes, as one of many, asked for at ``asked_at`` (monotonic)."""
+        return Reply(
+            reply.command,
+            reply.payload,
+            bulk=offset,
+            outcome=partial(self._told, request.device, size, asked_at),
+            taken=partial(self._taken, asked_at),
+        )
+
+    def asked_again(self) -> None:
+        """A device asks for a block that it was served before."""
+        if self.watch is not None:
+            self.watch.asked_again()
 
     def wait(self, request: Request, offset: int, period: int | None) -> Reply | None:
         """The answer for a device that should ask for this block later; None: it gets the block now."""
@@ -120,8 +147,19 @@ class Delivery:
         """End what runs in the background."""
         await self._tasks.cancel()
 
-    def _told(self, device: Eui64, size: int, outcome: Outcome) -> None:
+    def _taken(self, asked_at: float) -> None:
+        if self.watch is not None:
+            self.watch.taken(self._clock.monotonic() - asked_at)
+
+    def _ended(self, outcome: Outcome, size: int) -> None:
+        if self.watch is not None:
+            self.watch.ended(outcome, size)
+
+    def _told(self, device: Eui64, size: int, asked_at: float, outcome: Outcome) -> None:
+        self._ended(outcome, size)
         if outcome == "delivered":
+            if self.watch is not None:
+                self.watch.confirmed(self._clock.monotonic() - asked_at)
             self.sizes.delivered(device)
         elif outcome == "failed" and not self._han.bulk.is_sleepy(device):
             # A device that sleeps too long misses blocks of any size.

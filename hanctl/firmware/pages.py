@@ -60,10 +60,11 @@ class Page:
 
 
 class Pages:
-    """The pages that are being sent."""
+    """The pages that are being sent. ``told``: what became of each block, and its size."""
 
-    def __init__(self, bulk: BulkLink) -> None:
+    def __init__(self, bulk: BulkLink, told: Callable[[Outcome, int], None]) -> None:
         self._bulk = bulk
+        self._told = told
         self._pages: dict[Eui64, Page] = {}
 
     def of(self, device: Eui64) -> Page | None:
@@ -96,6 +97,7 @@ class Pages:
             self._pages.pop(page.device, None)
 
         def told(outcome: Outcome) -> None:
+            self._told(outcome, len(data))
             if outcome == "dropped":
                 self._stop(page)
                 return

@@ -95,6 +95,9 @@ class OtaServer:
         return self._carry_out("query next image", request, session, decision)
 
     def _block(self, frame: ota.BlockRequest, request: Request) -> Reply | DefaultReply:
+        asked_at = self._clock.monotonic()
+        known = self._updates.of(request.device)
+        served_before = known.offset if known is not None else 0
         session, decision = self._decide_block("image block", frame, request)
         if session is None or decision.served_to is None or not isinstance(decision.reply, Reply):
             return decision.reply
@@ -102,8 +105,10 @@ class OtaServer:
         wait = self._delivery.wait(request, offset, frame.minimum_block_period)
         if wait is not None:
             return wait
+        if offset < served_before:
+            self._delivery.asked_again()
         self._served(session, decision.served_to)
-        return self._delivery.block(decision.reply, request, offset, decision.served_to - offset)
+        return self._delivery.block(decision.reply, request, offset, decision.served_to - offset, asked_at)
 
     def _page(self, frame: ota.ImagePageRequest, request: Request) -> Reply | DefaultReply | LaterReply:
         session, decision = self._decide_block("image page", frame, request)

@@ -57,8 +57,8 @@ class Request:
 class Reply:
     """A cluster-specific answer, sent with the request's transaction sequence number, and so is what comes ``then``.
 
-    ``bulk`` and ``outcome``: see ``OutgoingFrame``. A bulk answer is not kept for repeats of its request: the server is
-    asked again.
+    ``bulk``, ``outcome`` and ``taken``: see ``OutgoingFrame``. A bulk answer is not kept for repeats of its request:
+    the server is asked again.
     """
 
     command: int
@@ -66,6 +66,7 @@ class Reply:
     then: tuple[Reply, ...] = ()
     bulk: int | None = None
     outcome: Callable[[Outcome], None] | None = field(default=None, compare=False, repr=False)
+    taken: Callable[[], None] | None = field(default=None, compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)

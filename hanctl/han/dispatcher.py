@@ -168,9 +168,9 @@ class Dispatcher:
 
 def _outgoing(frame: IncomingFrame, request: ZclFrame, endpoint: int, answer: ZclFrame | Reply) -> OutgoingFrame:
     """The frame that carries an answer to ``frame``."""
-    bulk, outcome = None, None
+    bulk, outcome, taken = None, None, None
     if isinstance(answer, Reply):
-        bulk, outcome = answer.bulk, answer.outcome
+        bulk, outcome, taken = answer.bulk, answer.outcome, answer.taken
         answer = request.answer(answer.command, answer.payload, cluster_specific=True)
     return OutgoingFrame(
         destination_nwk=frame.source_nwk,
@@ -182,4 +182,5 @@ def _outgoing(frame: IncomingFrame, request: ZclFrame, endpoint: int, answer: Zc
         aps_encrypted=frame.aps_encrypted,
         bulk=bulk,
         outcome=outcome,
+        taken=taken,
     )

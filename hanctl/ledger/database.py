@@ -13,7 +13,7 @@ from hanctl.ledger.errors import LedgerDamaged, LedgerError
 APPLICATION_ID = 0x68616E63
 """SQLite's application_id of a ledger ("hanc"), so that another program's database is never migrated."""
 
-SCHEMA = "0005"
+SCHEMA = "0006"
 """The revision of a ledger of this version: the last of migrations/versions."""
 
 
@@ -54,14 +54,26 @@ def open_database(path: Path, before_migrating: Callable[[], object] = lambda: N
     return connection
 
 
+def open_to_read(path: Path) -> sqlite3.Connection:
+    """A connection that can only read a ledger, which must be there, and does not migrate it. Raises LedgerError."""
+    connection = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, isolation_level=None)
+    try:
+        if connection.execute("PRAGMA application_id").fetchone()[0] != APPLICATION_ID:
+            raise _foreign(path)
+    except sqlite3.Error as error:
+        connection.close()
+        raise _unusable(path, str(error)) from error
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
 def _prepare(connection: sqlite3.Connection, path: Path, before_migrating: Callable[[], object]) -> None:
     application = connection.execute("PRAGMA application_id").fetchone()[0]
     tables = {name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
     if tables and application != APPLICATION_ID:
-        raise LedgerError(
-            f"{path} is a database of another program, not a hanctl ledger",
-            "give hanctl a state directory of its own ([hub] state_dir)",
-        )
+        raise _foreign(path)
     verdict = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
     if verdict != "ok":
         raise LedgerDamaged.found(path, verdict)
@@ -81,6 +93,13 @@ def _prepare(connection: sqlite3.Connection, path: Path, before_migrating: Calla
 def _revision(connection: sqlite3.Connection) -> str | None:
     row = connection.execute("SELECT version_num FROM alembic_version").fetchone()
     return None if row is None else str(row[0])
+
+
+def _foreign(path: Path) -> LedgerError:
+    return LedgerError(
+        f"{path} is a database of another program, not a hanctl ledger",
+        "give hanctl a state directory of its own ([hub] state_dir)",
+    )
 
 
 def _unusable(path: Path, reason: str) -> LedgerError:

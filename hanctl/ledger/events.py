@@ -186,10 +186,14 @@ class DeviceEvicted(DeviceEvent):
 
 @event
 class KeyEstablished(DeviceEvent):
-    """A link key was established with the device, and the dongle has it: Smart Energy clusters are open to it."""
+    """A link key was established with the device, and the dongle has it: Smart Energy clusters are open to it.
+
+    ``seconds``: from the first message until both sides had proved that they have the key.
+    """
 
     type = "key.established"
     suite: int
+    seconds: float
 
 
 @event
@@ -358,3 +362,12 @@ class ClockSet(Event):
 
     type = "clock.set"
     seconds: float
+
+
+@event
+class LedgerPruned(Event):
+    """So many events that need not be kept any longer ([retention]) were removed, all before the event ``below``."""
+
+    type = "ledger.pruned"
+    events: int
+    below: int

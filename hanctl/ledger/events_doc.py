@@ -13,7 +13,12 @@ HEAD = """# Events
 Whatever happens is one event: written to the ledger first, then logged, streamed (`hanctl events --follow`,
 `GET /events/stream`) and, where it is one of the three notices, sent to the webhook. Names and fields are an
 interface. As JSON, every event has `id` (only grows), `time` (ISO 8601, UTC), `type` and `level`, and then its own
-fields (a line of the hub's own log names the type `event`):
+fields. A line of the hub's own log names the type `event`; in the journal each field is `HANCTL_` and its name:
+`journalctl -u hanctl HANCTL_EVENT=update.failed`.
+
+The ledger keeps events for a year, and the last 250 000 (`[retention]`); ids are never given twice. For good it keeps
+the first event, activation notices, what happened in changes of tenancy and supplier, and notices that the webhook has
+not accepted; and the story of an update until a year after its end.
 
 | type | level | meaning | fields |
 |---|---|---|---|

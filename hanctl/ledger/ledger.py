@@ -15,12 +15,12 @@ from typing import Any
 
 import structlog
 
-from hanctl.clock import Clock
+from hanctl.clock import Clock, SystemClock
 from hanctl.eui64 import Eui64
 from hanctl.ledger import change_events, data_events, image_events, update_events  # noqa: F401 - so that all are known
 from hanctl.ledger.changes import Changes
 from hanctl.ledger.copies import write_copy
-from hanctl.ledger.database import is_damage, open_database
+from hanctl.ledger.database import is_damage, open_database, open_to_read
 from hanctl.ledger.devices import Devices
 from hanctl.ledger.errors import LedgerDamaged, LedgerError, LedgerFull
 from hanctl.ledger.event import EVENT_TYPES, Event
@@ -28,6 +28,7 @@ from hanctl.ledger.events import LedgerStalled
 from hanctl.ledger.household import Household
 from hanctl.ledger.images import Images
 from hanctl.ledger.outbox import Outbox
+from hanctl.ledger.pruning import Pruning
 from hanctl.ledger.reporting import ReportingTable
 from hanctl.ledger.rows import parse_time, time_text
 from hanctl.ledger.updates import Updates
@@ -82,6 +83,7 @@ class Ledger:
         self.changes = Changes(self._execute, self.transaction)
         self.outbox = Outbox(self._execute, self.transaction)
         self.household = Household(self._execute, self.transaction)
+        self.pruning = Pruning(self._execute, self.transaction)
         self.reporting = ReportingTable(self._execute, self.transaction)
 
     @classmethod
@@ -93,6 +95,11 @@ class Ledger:
         ledger = cls(open_database(path, lambda: write_copy(path, clock.now())), clock, path)
         ledger.household.wipe()
         return ledger
+
+    @classmethod
+    def open_to_read(cls, path: Path) -> Ledger:
+        """Open the ledger of a hub that need not run, as it is; whatever would write fails. Raises LedgerError."""
+        return cls(open_to_read(path), SystemClock(), path)
 
     def close(self) -> None:
         """Write what is only in memory, and close the file. Safe to call twice."""
@@ -169,10 +176,19 @@ class Ledger:
         device: Eui64 | None = None,
         update: int | None = None,
         type: str | None = None,  # noqa: A002
+        since: datetime | None = None,
+        until: datetime | None = None,
     ) -> list[Recorded]:
-        """Events with an id above ``after``, oldest first, of one device, update or type where given."""
+        """Events with an id above ``after``, oldest first, of one device, update or type where given.
+
+        ``since`` and ``until``: recorded then or later, and before.
+        """
         conditions = ["id > ?"]
         parameters: list[Any] = [after]
+        for comparison, moment in (("time >= ?", since), ("time < ?", until)):
+            if moment is not None:
+                conditions.append(comparison)
+                parameters.append(time_text(moment))
         for column, value in (("device", device), ("update_id", update), ("type", type)):
             if value is not None:
                 conditions.append(f"{column} = ?")

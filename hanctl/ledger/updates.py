@@ -39,6 +39,10 @@ class Updates:
             conditions.append(f"state IN ({_OPEN})")
         return self._rows.select(f"WHERE {' AND '.join(conditions)} ORDER BY id", parameters)
 
+    def counts(self) -> dict[str, int]:
+        """How many updates are in each state that any is in."""
+        return dict(self._execute("SELECT state, count(*) FROM updates GROUP BY state").fetchall())
+
     def open_for(self, eui64: Eui64) -> Update | None:
         """The device's open update, or None."""
         found = self.all(device=eui64, open_only=True)

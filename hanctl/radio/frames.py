@@ -53,6 +53,8 @@ class OutgoingFrame:
     on its way already goes only where that fails."""
     outcome: Callable[[Outcome], None] | None = field(default=None, compare=False, repr=False)
     """Told what became of the frame, where it was posted."""
+    taken: Callable[[], None] | None = field(default=None, compare=False, repr=False)
+    """Called when the dongle has taken the frame; once more where it is sent again."""
 
 
 @dataclass(frozen=True, slots=True)

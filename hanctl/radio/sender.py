@@ -131,6 +131,8 @@ class Sender:
         try:
             number = parcel.number = self._numbers.take()
             status = await self._transmitter.transmit(parcel.frame, number, confirmed)
+            if status is None and parcel.frame.taken is not None:
+                parcel.frame.taken()
         except Exception as error:
             # The line may be lost, which others notice; or the dongle did not answer in time.
             status = " ".join(str(error).split()) or type(error).__name__

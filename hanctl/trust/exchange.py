@@ -102,11 +102,15 @@ class Run:
 
 @dataclass(frozen=True, slots=True)
 class Established:
-    """Both sides have shown that they have ``key``: it is the partner's link key from now on."""
+    """Both sides have shown that they have ``key``: it is the partner's link key from now on.
+
+    ``seconds``: for how long the exchange went.
+    """
 
     partner: Eui64
     suite: Suite
     role: Role
+    seconds: float
     key: bytes = field(repr=False)
 
 
@@ -185,6 +189,7 @@ class Exchange:
         """When to call ``tick``, on the clock of ``now``."""
         self.over = False
         """There is nothing left to do or to remember."""
+        self._begun_at: float | None = None
         self.refused = False
         """It failed through what the partner sent."""
         self._credentials = credentials
@@ -289,7 +294,8 @@ class Exchange:
     def _established(self, key: bytes, now: float) -> list[Output]:
         self.stage = Stage.ESTABLISHED
         self.deadline = now + self._settings.linger
-        return [Established(self.partner, self._credentials.suite, self.role, key)]
+        assert self._begun_at is not None
+        return [Established(self.partner, self._credentials.suite, self.role, now - self._begun_at, key)]
 
     def _send(self, message: Message, tsn: int | None) -> Send:
         send = Send(next(self._tickets), self.partner, message, self.role is Role.RESPONDER, tsn)
@@ -306,4 +312,6 @@ class Exchange:
         return Run(self._job_ticket, self.partner, job)
 
     def _wait(self, advertised: int, now: float) -> None:
+        if self._begun_at is None:
+            self._begun_at = now
         self.deadline = now + self._settings.base + advertised

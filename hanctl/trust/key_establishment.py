@@ -253,7 +253,8 @@ class KeyEstablishmentServer:
             return
         with self._ledger.transaction():
             self._ledger.devices.put(replace(device, keyed_at=self._clock.now()))
-            self._ledger.record(KeyEstablished(device=device.eui64, suite=established.suite.number))
+            suite, seconds = established.suite.number, round(established.seconds, 3)
+            self._ledger.record(KeyEstablished(device=device.eui64, suite=suite, seconds=seconds))
         self._progress.pop(device.eui64, None)
         for callback in tuple(self.on_keyed):
             callback(device.eui64)

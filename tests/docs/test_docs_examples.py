@@ -12,7 +12,7 @@ import pytest
 
 from hanctl.api.app import make_app
 from hanctl.config import load_config
-from hanctl.config_sections import Config, ConsoleSection, HilSection, TrustSection
+from hanctl.config_sections import Config, ConsoleSection, HilSection, ListenerSection, TrustSection
 from hanctl.daemon import Daemon
 from hanctl.notices import sign
 
@@ -85,7 +85,12 @@ def test_what_is_commented_out_in_a_bench_configuration_is_the_default(
     assert full.hil == HilSection.model_validate(hil | images, context={"directory": tmp_path})
     assert full.console is not None
     assert full.console == ConsoleSection.model_validate({"port": full.console.port})
-    without = {"webhook": None, "trust": None, "hil": None, "console": None}
+    assert full.listener is not None
+    listener = {"token_file": "token", "metrics_token_file": "metrics-token"}
+    assert full.listener == ListenerSection.model_validate(
+        listener, context={"directory": full.listener.token_file.parent}
+    )
+    without = {"webhook": None, "trust": None, "hil": None, "console": None, "listener": None}
     assert full.model_copy(update=without) == load_config(given)
     assert set(full.model_dump()) == set(Config.model_fields)
 

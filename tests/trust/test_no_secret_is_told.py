@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import io
 import json
 import logging
 import stat
@@ -10,10 +11,12 @@ from pathlib import Path
 
 import httpx
 import pytest
+import structlog
 from dongle_lab import CODE, VARIANTS, Kind, Lab, address
+from logging_journald import JournaldTransport
 from trust_bench import authority, issued
 
-from hanctl import virtual
+from hanctl import logs, virtual
 from hanctl.api.app import make_app
 from hanctl.crypto.install_code import parse_install_code
 
@@ -67,6 +70,31 @@ def test_no_secret_is_told(
         assert stat.S_IMODE(path.stat().st_mode) == 0o600, path
 
 
+def test_no_secret_is_in_the_journal(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    entries: list[bytes] = []
+    monkeypatch.setattr(JournaldTransport, "_send", lambda transport, entry: entries.append(entry))
+    monkeypatch.setattr(logs, "leads_to_journal", lambda stream: True)
+    root = logging.getLogger()
+    monkeypatch.setattr(root, "handlers", [])
+    try:
+        logs.set_up_logging("auto", io.StringIO())
+        # What the libraries say beside it goes the same way.
+        root.setLevel(logging.DEBUG)
+        secrets, _ = virtual.run(_a_whole_life(tmp_path, *VARIANTS[0]))
+        for name, secret in secrets.items():
+            logging.getLogger("bellows.ezsp.protocol").warning("Failed to parse frame %s: %s", name, secret)
+    finally:
+        structlog.reset_defaults()
+        root.setLevel(logging.WARNING)
+    text = b"".join(entries).decode()
+    assert told(secrets, text) == []
+    assert "HANCTL_EVENT=key.established\n" in text
+    assert text.count("MESSAGE=Failed to parse frame") == len(secrets)
+    assert capfd.readouterr().err == ""
+
+
 async def _a_whole_life(directory: Path, kind: Kind, version: int | None) -> tuple[dict[str, bytes], str]:
     silence = {2: {"trust": {"silent_after": "join"}}}
     lab = Lab(directory, kind, version, devices=2, different=silence, trust={"cbke_timeout_s": 60})
@@ -95,6 +123,9 @@ async def _a_whole_life(directory: Path, kind: Kind, version: int | None) -> tup
             await client.post("/join", json={"install_code": CODE}),
         ):
             answers.append(json.dumps(response.json()))
+        answers.append((await client.get("/metrics")).text)
     assert "key.established" in answers[3]
+    assert 'hanctl_key_establishments_total{outcome="established"} 1.0' in answers[-1]
+    assert not any(str(device.eui64) in answers[-1] for device in lab.world.devices)
     await lab.close()
     return secrets, "\n".join(answers)

@@ -1,0 +1,139 @@
+"""``hanctl events export``: the events as a file, from a hub that runs or from the ledger of one that does not."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from pathlib import Path
+from typing import Annotated, Any, TextIO
+
+import typer
+
+from hanctl.cli.client import Client
+from hanctl.cli.options import ConfigFile, Socket, connect, eui64, examples, moment
+from hanctl.errors import ConfigError, DaemonUnreachable, InvalidInput, NotFound
+
+EPILOG = examples(
+    "hanctl events export -o events.jsonl",
+    "hanctl events export --since 2026-03-01 --until 2026-04-01 --device 00:0d:6f:00:0a:90:69:e7",
+    "hanctl events export -c /etc/hanctl/hanctl.toml -o events.jsonl      (the hub need not run)",
+)
+PAGE = 2000
+
+Page = list[dict[str, Any]]
+
+
+def export(
+    output: Annotated[
+        Path | None,
+        typer.Option("--output", "-o", help="Write this file, wholly or not at all. Default: standard output."),
+    ] = None,
+    since: Annotated[str | None, typer.Option("--since", help="Only from this time on.", metavar="TIME")] = None,
+    until: Annotated[str | None, typer.Option("--until", help="Only before this time.", metavar="TIME")] = None,
+    device: Annotated[str | None, typer.Option("--device", help="Only this device's.", metavar="EUI64")] = None,
+    update: Annotated[int | None, typer.Option("--update", help="Only this update's.", metavar="ID")] = None,
+    type_: Annotated[str | None, typer.Option("--type", help="Only this type, as in docs/events.md.")] = None,
+    socket: Socket = None,
+    config: ConfigFile = None,
+) -> None:
+    """Write the events as JSON Lines, oldest first, each as the API gives it."""
+    query = {
+        "since": None if since is None else moment(since),
+        "until": None if until is None else moment(until),
+        "device": None if device is None else eui64(device),
+        "update": update,
+        "type": type_,
+    }
+    newest, pages = _from_hub_or_ledger(socket, config, query)
+    if output is None:
+        _write(pages, sys.stdout)
+        return
+    with _whole_file(output) as file:
+        written = _write(_with_progress(pages, newest) if sys.stderr.isatty() else pages, file)
+    print(f"{written} events in {output}")
+
+
+def _from_hub_or_ledger(socket: Path | None, config: Path | None, query: dict[str, Any]) -> tuple[int, Iterator[Page]]:
+    """The id of the newest event, and the events by pages."""
+    client = connect(socket, config)
+    try:
+        return client.get("/status")["last_event"], _from_hub(client, query)
+    except DaemonUnreachable:
+        if socket is not None or config is None:
+            raise
+    return _from_ledger(config, query)
+
+
+def _from_hub(client: Client, query: dict[str, Any]) -> Iterator[Page]:
+    place = 0
+    while page := client.get("/events", after=place, limit=PAGE, **query):
+        yield page
+        place = page[-1]["id"]
+
+
+def _from_ledger(config: Path, query: dict[str, Any]) -> tuple[int, Iterator[Page]]:
+    from hanctl.config import load_config
+    from hanctl.ledger.event import EVENT_TYPES
+    from hanctl.ledger.ledger import Ledger
+
+    path = load_config(config).hub.state_dir / "ledger.sqlite"
+    if not path.exists():
+        raise NotFound(f"no hub runs, and there is no ledger {path}", "check [hub] state_dir")
+    if query["type"] is not None and query["type"] not in EVENT_TYPES:
+        raise InvalidInput(f"there is no event type '{query['type']}'", "docs/events.md lists them")
+    ledger = Ledger.open_to_read(path)
+    times = {name: None if query[name] is None else datetime.fromisoformat(query[name]) for name in ("since", "until")}
+
+    def pages() -> Iterator[Page]:
+        place = 0
+        while page := ledger.events(after=place, limit=PAGE, **query | times):
+            yield [recorded.as_dict() for recorded in page]
+            place = page[-1].id
+        ledger.close()
+
+    return ledger.last_event_id(), pages()
+
+
+def _write(pages: Iterator[Page], file: TextIO) -> int:
+    written = 0
+    for page in pages:
+        file.writelines(json.dumps(event) + "\n" for event in page)
+        written += len(page)
+    file.flush()
+    return written
+
+
+def _with_progress(pages: Iterator[Page], newest: int) -> Iterator[Page]:
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
+
+    columns = (TextColumn("events"), BarColumn(), TaskProgressColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
+        bar = progress.add_task("events", total=newest)
+        for page in pages:
+            yield page
+            progress.update(bar, completed=page[-1]["id"])
+
+
+@contextmanager
+def _whole_file(path: Path) -> Iterator[TextIO]:
+    """A file that appears under its name once it is complete, and else leaves what was there. Raises ConfigError."""
+    try:
+        descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    except OSError as error:
+        raise ConfigError(f"cannot write {path}: {error.strerror}", "give another file with -o") from error
+    try:
+        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+            yield file
+            file.flush()
+            os.fsync(descriptor)
+        Path(name).replace(path)
+    except OSError as error:
+        raise ConfigError(f"cannot write {path}: {error.strerror}", "give another file with -o") from error
+    finally:
+        Path(name).unlink(missing_ok=True)

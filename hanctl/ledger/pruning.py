@@ -1,0 +1,69 @@
+"""Which events may go, and removing them.
+
+What stays however old it is, as it is evidence: the first event, which says since when there is a hub; activation
+notices; what happened in changes of tenancy and supplier; notices that no webhook has accepted yet; and the last that
+names the hub's network and dongle. And the story of an update, from its order on, stays whole until long after its end.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from datetime import datetime
+
+from hanctl.ledger.rows import Execute, time_text
+from hanctl.ledger.update_states import OPEN_STATES
+
+_OPEN = ", ".join(f"'{state}'" for state in sorted(OPEN_STATES))
+
+# Not of the story: a device that asks for what is not ordered may do so every minute; a change is overdue every day.
+_REMOVABLE = f"""
+    SELECT id FROM events
+    WHERE id > ? AND id < ? AND id > (SELECT min(id) FROM events)
+    AND type <> 'activation.notice'
+    AND (type NOT GLOB 'change.*' OR type = 'change.overdue')
+    AND id NOT IN (SELECT event FROM outbox WHERE delivered_at IS NULL)
+    AND id <> (SELECT coalesce(max(id), 0) FROM events WHERE type IN ('network.formed', 'network.resumed'))
+    AND id <> (SELECT coalesce(max(id), 0) FROM events WHERE type = 'dongle.opened')
+    AND (update_id IS NULL OR type = 'ota.request_refused' OR update_id NOT IN (
+        SELECT id FROM updates WHERE state IN ({_OPEN}) OR message IS NOT NULL OR ended_at >= ?
+    ))
+    ORDER BY id LIMIT ?
+"""  # noqa: S608
+
+
+class Pruning:
+    """The ledger's events as the retention sees them."""
+
+    def __init__(self, execute: Execute, transaction: Callable[[], AbstractContextManager[None]]) -> None:
+        self._execute = execute
+        self._transaction = transaction
+
+    def first_since(self, moment: datetime) -> int | None:
+        """The id of the first event that is not older; None where all are."""
+        found = self._execute(
+            "SELECT id FROM events WHERE time >= ? ORDER BY id LIMIT 1", (time_text(moment),)
+        ).fetchone()
+        return None if found is None else int(found[0])
+
+    def remove(self, after: int, below: int, ended_since: datetime, most: int) -> list[int]:
+        """Remove the first ``most`` events between these ids that may go, with their notices; their ids.
+
+        ``ended_since``: the stories of updates that ended before then may go.
+        """
+        with self._transaction():
+            ids = [
+                int(row[0])
+                for row in self._execute(_REMOVABLE, (after, below, time_text(ended_since), most)).fetchall()
+            ]
+            if ids:
+                # But within this transaction, the ledger itself refuses to delete an event.
+                self._execute("UPDATE retention SET events_below = ?", (below,))
+                for table, key in (("outbox", "event"), ("events", "id")):
+                    self._execute(
+                        f"DELETE FROM {table} WHERE {key} IN (SELECT value FROM json_each(?))",  # noqa: S608
+                        (json.dumps(ids),),
+                    )
+                self._execute("UPDATE retention SET events_below = 0")
+        return ids

@@ -1,0 +1,57 @@
+"""How long the ledger keeps events. It is pruned once a day: its file does not shrink by that, and does not grow."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from datetime import timedelta
+
+from hanctl.clock import Clock
+from hanctl.ledger.events import LedgerPruned
+from hanctl.ledger.ledger import Ledger
+from hanctl.ledger.room import as_there_is_room
+
+FIRST_S = 600.0
+"""A clock that was wrong at the start is right by then."""
+PERIOD_S = 86400.0
+BATCH = 500
+PAUSE_S = 0.2
+"""Between two transactions, so that devices are answered meanwhile."""
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Events that are older than ``days`` go, and the oldest of those above the number ``events``."""
+
+    days: int = 365
+    events: int = 250_000
+
+
+class Retention:
+    """Keeps the ledger within its limits. ``run`` does the work."""
+
+    def __init__(self, ledger: Ledger, clock: Clock, limits: Limits) -> None:
+        self._ledger = ledger
+        self._clock = clock
+        self._limits = limits
+
+    async def run(self) -> None:
+        """Prune until cancelled."""
+        await asyncio.sleep(FIRST_S)
+        while True:
+            await as_there_is_room(self.prune)
+            await asyncio.sleep(PERIOD_S)
+
+    async def prune(self) -> None:
+        """Remove what may go, some at a time; what evidence is among it stays (``Pruning``)."""
+        oldest_wanted = self._clock.now() - timedelta(days=self._limits.days)
+        newest = self._ledger.last_event_id()
+        by_age = self._ledger.pruning.first_since(oldest_wanted)
+        below = max(newest if by_age is None else by_age, newest + 1 - self._limits.events)
+        place, removed = 0, 0
+        while ids := self._ledger.pruning.remove(place, below, oldest_wanted, BATCH):
+            place = ids[-1]
+            removed += len(ids)
+            await asyncio.sleep(PAUSE_S)
+        if removed:
+            self._ledger.record(LedgerPruned(events=removed, below=below))

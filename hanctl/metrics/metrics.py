@@ -1,0 +1,33 @@
+"""All metrics of one hub, in a registry of its own."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from prometheus_client import CollectorRegistry, disable_created_metrics
+from prometheus_client.exposition import choose_encoder
+
+from hanctl.metrics.counters import BlockCounters, EventCounters
+from hanctl.metrics.gauges import ProcessGauges, StateGauges
+
+if TYPE_CHECKING:
+    from hanctl.daemon import Daemon
+
+# A series more for each, that says when the hub started: process_start_time_seconds says that once.
+disable_created_metrics()  # type: ignore[no-untyped-call]
+
+
+class Metrics:
+    """Counts from here on, and reads the rest of ``daemon`` when it is asked. As usual, counters begin at 0."""
+
+    def __init__(self, daemon: Daemon) -> None:
+        self.registry = CollectorRegistry()
+        daemon.ledger.subscribe(EventCounters(self.registry).count)
+        daemon.updates.delivery.watch = BlockCounters(self.registry)
+        self.registry.register(StateGauges(daemon))
+        self.registry.register(ProcessGauges(daemon.clock.now().timestamp()))
+
+    def exposition(self, accept: str) -> tuple[bytes, str]:
+        """All metrics, in Prometheus' text format or in OpenMetrics as the Accept header has it; and its type."""
+        encode, content_type = choose_encoder(accept)
+        return encode(self.registry), content_type

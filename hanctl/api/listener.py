@@ -14,7 +14,8 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from hanctl.api.errors import answer
 from hanctl.api.metrics import PATH as METRICS
-from hanctl.config_values import Address, ListenerSection
+from hanctl.config_sections import ListenerSection
+from hanctl.config_values import Address
 from hanctl.errors import ConfigError, ExitCode
 from hanctl.tokens import read_token
 

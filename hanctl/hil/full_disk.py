@@ -16,6 +16,8 @@ def fill(ledger: Ledger) -> None:
         try:
             ledger.record(HubStarted(version="x" * size))
         except LedgerFull:
+            # It is not full yet: what is smaller still fits, and would be told as the end of a stall.
+            ledger._full_since = None
             size //= 2
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -23,6 +23,7 @@ from hanctl.radio.frames import Outcome
 T = TypeVar("T")
 
 START = datetime(2026, 3, 1, tzinfo=UTC)
+"""The time where virtual time begins."""
 DISPLAY = Eui64("00:0d:6f:00:0a:90:69:e7")
 OTHER = Eui64("00:0d:6f:00:0a:90:69:e8")
 MANUFACTURER, IMAGE_TYPE, OLD, NEW = 0x1234, 0x0001, 0x0001, 0x0002
@@ -170,7 +171,9 @@ class Bench:
     """A hub's firmware part over a real ledger and store. Made again on the same path: a restart after a kill."""
 
     def __init__(self, path: Path, han: FakeHan | None = None) -> None:
-        self.clock = LoopClock(asyncio.get_running_loop(), START)
+        loop = asyncio.get_running_loop()
+        # The clock of a hub that is started again goes on; virtual time begins at 1000 s.
+        self.clock = LoopClock(loop, START + timedelta(seconds=loop.time() - 1000))
         self.ledger = Ledger.open(path / "ledger.db", self.clock)
         self.store = FirmwareStore(path / "store", self.clock)
         self.han = han or FakeHan()

@@ -86,8 +86,9 @@ def router(daemon: Daemon) -> APIRouter:
 
     @routes.post("/backups", status_code=HTTPStatus.CREATED)
     async def back_up() -> BackupAnswer:
-        """Save the dongle's network now. The file holds its keys, the answer none."""
-        return BackupAnswer(network=str(await daemon.trust.backups.make()))
+        """Save the dongle's network and the ledger now. The network's file holds its keys, the answer none."""
+        network = await daemon.trust.backups.make()
+        return BackupAnswer(network=str(network), ledger=str((await daemon.copies.create()).path))
 
     @routes.post("/join", status_code=HTTPStatus.ACCEPTED)
     async def join(order: JoinOrder) -> JoinAnswer:

@@ -38,6 +38,7 @@ class BackupAnswer(BaseModel):
     """Where the backups are."""
 
     network: str
+    ledger: str
 
 
 class JoinAnswer(BaseModel):

@@ -17,6 +17,7 @@ from hanctl.errors import ConfigError, Refused
 
 if TYPE_CHECKING:
     from hanctl.config_sections import Config
+    from hanctl.ledger.copies import Copy
     from hanctl.radio.network_backup import NetworkSummary
 
 app = typer.Typer(help="Backups: of the dongle's network, and of the ledger.", no_args_is_help=True)
@@ -38,7 +39,7 @@ def create(
     config: ConfigFile = None,
     as_json_: Json = False,
 ) -> None:
-    """Save the dongle's network now, beside the backups that are made by themselves."""
+    """Save the dongle's network and the ledger now, beside the backups that are made by themselves."""
     made = connect(socket, config).post("/backups")
     if output is not None:
         _copy(Path(made["network"]), output)
@@ -51,37 +52,20 @@ def create(
 
 @app.command("list", epilog=examples("hanctl backup list", "sudo hanctl backup list -c /etc/hanctl/hanctl.toml"))
 def list_(config: ConfigFile = None, as_json_: Json = False) -> None:
-    """The backups of a hub, whether it runs or not. Keys are not shown."""
-    from hanctl.radio.network_backup import BadBackup, read, summary
+    """The backups of a hub, whether it runs or not, oldest first. Keys are not shown."""
+    state_dir = _state_dir(config)
+    rows = [_network(path) for path in _files(state_dir / "backups", "network-*.json")]
+    if _files(state_dir / "backups", "ledger-*.sqlite"):
+        from hanctl.state import ledger_backups
 
-    rows: list[dict[str, Any]] = []
-    for path in _files(_directory(config)):
-        row: dict[str, Any] = {"path": str(path), "size": path.stat().st_size}
-        try:
-            row |= {"state": "whole", **as_json(summary(read(path)))}
-        except BadBackup as error:
-            row |= {"state": "damaged", "reason": str(error)}
-        rows.append(row)
+        rows += [_ledger(copy) for copy in ledger_backups(state_dir)]
     if as_json_:
         print_json(rows)
         return
     print_table(
-        ("file", "made", "size", "dongle", "channel", "PAN id", "extended PAN id", "keys", "state"),
-        [
-            (
-                row["path"],
-                moment(row.get("made_at")),
-                size(row["size"]),
-                row.get("eui64", "-"),
-                str(row.get("channel", "-")),
-                hexadecimal(row.get("pan_id")),
-                row.get("extended_pan_id", "-"),
-                str(row.get("link_keys", "-")),
-                row["state"],
-            )
-            for row in rows
-        ],
-        "no backups yet: one is made when a device has joined, after each new key, and once a day",
+        ("file", "of", "size", "content", "state"),
+        [(row["path"], moment(row.get("made_at")), size(row["size"]), _content(row), row["state"]) for row in rows],
+        "no backups yet: they are made when a device has joined, after each new key, and once a day",
     )
 
 
@@ -90,10 +74,16 @@ def list_(config: ConfigFile = None, as_json_: Json = False) -> None:
     epilog=examples(
         "hanctl backup restore /var/lib/hanctl/backups/network-20261126T021500.000000Z.json -c /etc/hanctl/hanctl.toml",
         "hanctl backup restore network.json -c bench.toml --yes  (asks nothing)",
+        "hanctl backup restore ledger-20260301T020000Z.sqlite -c /etc/hanctl/hanctl.toml",
     ),
 )
 def restore(
-    file: Annotated[Path, typer.Argument(help="A backup of a network.", metavar="FILE", show_default=False)],
+    file: Annotated[
+        Path,
+        typer.Argument(
+            help="A backup of a network (.json) or of the ledger (.sqlite).", metavar="FILE", show_default=False
+        ),
+    ],
     config: RestoreConfig,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
     overwrite: Annotated[
@@ -107,16 +97,37 @@ def restore(
         ),
     ] = False,
 ) -> None:
-    """Give the configured dongle a network from a backup: its keys, its address, and counters above the old ones.
+    """Restore a backup, while the hub does not run. What was there before is saved first, or put aside.
 
-    The hub must not run. What the dongle holds is saved first, beside the other backups.
+    Of a network: the configured dongle gets its keys, its address, and counters above the old ones. Of the ledger: it
+    takes the ledger's place.
     """
     from hanctl.config import load_config
+
+    loaded = load_config(config)
+    if file.suffix == ".sqlite":
+        _restore_ledger(loaded, file, yes)
+    else:
+        _restore_network(loaded, file, yes, overwrite, burn_address)
+
+
+def _restore_ledger(loaded: Config, file: Path, yes: bool) -> None:
+    from hanctl.clock import SystemClock
+    from hanctl.state import restore_ledger
+
+    print_facts([("state directory", str(loaded.hub.state_dir)), ("it will hold", f"the ledger of {file.name}")])
+    if not yes and not _agreed():
+        raise Refused("it was not restored, and nothing was changed", "agree, or say --yes")
+    copy = restore_ledger(loaded.hub.state_dir, file.name, SystemClock())
+    until = "-" if copy.until is None else moment(copy.until.isoformat())
+    print(f"restored, as of {until}; the ledger that was there is kept beside it")
+
+
+def _restore_network(loaded: Config, file: Path, yes: bool, overwrite: bool, burn_address: bool) -> None:
     from hanctl.lock import StateLock
     from hanctl.radio.network_backup import read, summary
 
     content = read(file)
-    loaded = load_config(config)
     lock = StateLock(loaded.hub.state_dir)
     loaded.hub.state_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
     lock.acquire()
@@ -173,19 +184,45 @@ def _said(network: NetworkSummary) -> str:
     )
 
 
-def _directory(config: Path | None) -> Path:
+def _network(path: Path) -> dict[str, Any]:
+    from hanctl.radio.network_backup import BadBackup, read, summary
+
+    row = {"kind": "network", "path": str(path), "size": path.stat().st_size}
+    try:
+        return row | {"state": "whole", **as_json(summary(read(path)))}
+    except BadBackup as error:
+        return row | {"state": "damaged", "reason": str(error)}
+
+
+def _ledger(copy: Copy) -> dict[str, Any]:
+    made = None if copy.until is None else copy.until.isoformat().replace("+00:00", "Z")
+    row = {"kind": "ledger", "path": str(copy.path), "size": copy.size, "made_at": made, "schema": copy.schema}
+    return row | ({"state": "whole"} if copy.damage is None else {"state": "damaged", "reason": copy.damage})
+
+
+def _content(row: dict[str, Any]) -> str:
+    if row["state"] != "whole":
+        return str(row["reason"])
+    if row["kind"] == "ledger":
+        return f"ledger, schema {row['schema']}"
+    return (
+        f"network {row['extended_pan_id']} on channel {row['channel']}, dongle {row['eui64']}, keys {row['link_keys']}"
+    )
+
+
+def _state_dir(config: Path | None) -> Path:
     from hanctl.paths import default_state_dir
 
     if config is None:
-        return default_state_dir() / "backups"
+        return default_state_dir()
     from hanctl.config import load_config
 
-    return load_config(config).hub.state_dir / "backups"
+    return load_config(config).hub.state_dir
 
 
-def _files(directory: Path) -> list[Path]:
+def _files(directory: Path, pattern: str) -> list[Path]:
     try:
-        return sorted(each for each in directory.iterdir() if each.match("network-*.json"))
+        return sorted(each for each in directory.iterdir() if each.match(pattern))
     except FileNotFoundError:
         return []
     except OSError as error:

@@ -113,6 +113,7 @@ def _counter() -> Iterator[Any]:
 
     console = Console(stderr=True)
     if not console.is_terminal:
+        print("capturing; Ctrl-C ends", file=sys.stderr, flush=True)
         yield lambda file: None
         return
     with console.status("waiting for frames; Ctrl-C ends") as status:

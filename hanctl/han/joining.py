@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import ceil
 from typing import Literal
 
@@ -64,9 +64,18 @@ class JoinWindows:
             return
         if window.keeper is not asyncio.current_task():
             window.keeper.cancel()
-        self._ledger.record(JoinClosed(device=eui64, reason=reason))
+        with self._ledger.transaction():
+            if reason == "timed out":
+                self._never_spoke(eui64)
+            self._ledger.record(JoinClosed(device=eui64, reason=reason))
         if not self._open and reason != "dongle lost":
             self._tasks.start(self._close_network())
+
+    def _never_spoke(self, eui64: Eui64) -> None:
+        # A dongle may tell of a device that cannot read the network's key, as it joins with another install code.
+        device = self._ledger.devices.get(eui64)
+        if device is not None and device.state == "joined":
+            self._ledger.devices.put(replace(device, state="expected", nwk=None))
 
     def close_all(self, reason: CloseReason) -> None:
         """Close every window."""

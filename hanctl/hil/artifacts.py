@@ -39,6 +39,7 @@ class Recording:
         self._keep = False
 
     def __enter__(self) -> Recording:
+        self._driver.begin()
         if self.directory is not None:
             shutil.rmtree(self.directory, ignore_errors=True)
             self.directory.mkdir(parents=True)

@@ -40,12 +40,16 @@ class Driver(ABC):
         """Plug a battery device into the mains, or unplug it."""
 
     @abstractmethod
+    def begin(self) -> None:
+        """A test begins."""
+
+    @abstractmethod
     def console_lines(self) -> list[str]:
         """What the device said on its console since the test began, oldest first; empty where none is attached."""
 
     @abstractmethod
     def start_capture(self, path: Path) -> bool:
-        """Record the air to this file from now on; False where this bench cannot."""
+        """Record to this file from now on what is on the air, or what the hub hears of it; False where that fails."""
 
     @abstractmethod
     def stop_capture(self) -> None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import signal
 import socket
 import sys
 from collections.abc import Coroutine
@@ -18,7 +19,7 @@ import httpx
 
 from hanctl.config import load_config
 from hanctl.errors import ConfigError, DaemonUnreachable, ExitCode, HanctlError
-from hanctl.hil.api_client import ApiClient
+from hanctl.hil.api_client import ApiClient, RemoteError
 from hanctl.hil.driver import Driver
 from hanctl.hil.under_test import DeviceUnderTest
 
@@ -26,6 +27,9 @@ T = TypeVar("T")
 START_S = 60
 STOP_S = 30
 COMMAND_S = 60
+CAPTURE_S = 15
+LAST_LINE = 2**62
+"""A number that no line of a console has yet."""
 
 
 class HubNotStarted(HanctlError):
@@ -64,10 +68,14 @@ class RigDriver(Driver):
         self.description = f"rig {config.name}: {loaded.dongle.radio.upper()} dongle at {loaded.dongle.path}"
         self.switches_power = bool(loaded.hil.power_off and loaded.hil.power_on)
         self.switches_mains = bool(loaded.hil.mains_off and loaded.hil.mains_on)
+        self._socket = loaded.hub.socket
         self._daemon: asyncio.subprocess.Process | None = None
+        self._capturing: asyncio.subprocess.Process | None = None
+        self._heard = 0
+        """The last line of the console before the test."""
         self._runner = asyncio.Runner()
         self._runner.get_loop()
-        self.api = ApiClient(httpx.AsyncHTTPTransport(uds=str(loaded.hub.socket)))
+        self.api = ApiClient(httpx.AsyncHTTPTransport(uds=str(self._socket)))
         try:
             self.run(self._reach())
         except BaseException:
@@ -83,14 +91,18 @@ class RigDriver(Driver):
     async def mains(self, *, on: bool) -> None:
         await self._command(self._hil.mains_on if on else self._hil.mains_off)
 
+    def begin(self) -> None:
+        console = self.run(self._console(LAST_LINE))
+        self._heard = 0 if console is None else int(console["last"])
+
     def console_lines(self) -> list[str]:
-        return []
+        return self.run(self._lines())
 
     def start_capture(self, path: Path) -> bool:
-        return False
+        return self.run(self._capture(path.with_suffix(".pcapng")))
 
     def stop_capture(self) -> None:
-        """A rig records nothing."""
+        self.run(self._end_capture())
 
     def close(self) -> None:
         try:
@@ -128,7 +140,49 @@ class RigDriver(Driver):
             said.seek(0)
             raise HubNotStarted.of(said.read().decode(errors="replace"), daemon.returncode)
 
+    async def _console(self, after: int) -> Any:
+        """A page of the console's lines; None where no console is attached."""
+        try:
+            return await self.api.get("/console/lines", after=after)
+        except RemoteError:
+            return None
+
+    async def _lines(self) -> list[str]:
+        lines: list[str] = []
+        after = self._heard
+        while (page := await self._console(after)) is not None and page["lines"]:
+            lines += [f"{line['time']} {line['text']}" for line in page["lines"]]
+            after = page["lines"][-1]["number"]
+        return lines
+
+    async def _capture(self, path: Path) -> bool:
+        """Start ``hanctl capture``, and wait until it hears the hub."""
+        self._capturing = capturing = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "hanctl", "capture", "-o", str(path), "--socket", str(self._socket)),
+            stdout=asyncio.subprocess.DEVNULL,
+            stderr=asyncio.subprocess.PIPE,
+            start_new_session=True,
+        )
+        assert capturing.stderr is not None
+        try:
+            said = await asyncio.wait_for(capturing.stderr.readline(), CAPTURE_S)
+        except TimeoutError:
+            return False
+        return said.startswith(b"capturing")
+
+    async def _end_capture(self) -> None:
+        capturing, self._capturing = self._capturing, None
+        if capturing is None or capturing.returncode is not None:
+            return
+        capturing.send_signal(signal.SIGINT)
+        try:
+            await asyncio.wait_for(capturing.wait(), CAPTURE_S)
+        except TimeoutError:
+            capturing.kill()
+            await capturing.wait()
+
     async def _end(self) -> None:
+        await self._end_capture()
         await self.api.close()
         daemon, self._daemon = self._daemon, None
         if daemon is None or daemon.returncode is not None:

@@ -194,6 +194,9 @@ class SimDriver(Driver):
         assert battery is not None  # switches_mains says so
         battery.plugged_in = on
 
+    def begin(self) -> None:
+        """Each test has a bench of its own."""
+
     def console_lines(self) -> list[str]:
         return list(self._lines)
 

@@ -47,6 +47,11 @@ class Pruning:
         ).fetchone()
         return None if found is None else int(found[0])
 
+    def first_of_last(self, number: int) -> int:
+        """The id of the first of so many newest events; 0 where there are not so many. Numbers have gaps."""
+        found = self._execute("SELECT id FROM events ORDER BY id DESC LIMIT 1 OFFSET ?", (number - 1,)).fetchone()
+        return 0 if found is None else int(found[0])
+
     def remove(self, after: int, below: int, ended_since: datetime, most: int) -> list[int]:
         """Remove the first ``most`` events between these ids that may go, with their notices; their ids.
 

@@ -45,9 +45,11 @@ class Retention:
     async def prune(self) -> None:
         """Remove what may go, some at a time; what evidence is among it stays (``Pruning``)."""
         oldest_wanted = self._clock.now() - timedelta(days=self._limits.days)
-        newest = self._ledger.last_event_id()
         by_age = self._ledger.pruning.first_since(oldest_wanted)
-        below = max(newest if by_age is None else by_age, newest + 1 - self._limits.events)
+        below = max(
+            self._ledger.last_event_id() if by_age is None else by_age,
+            self._ledger.pruning.first_of_last(self._limits.events),
+        )
         place, removed = 0, 0
         while ids := self._ledger.pruning.remove(place, below, oldest_wanted, BATCH):
             place = ids[-1]

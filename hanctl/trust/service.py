@@ -116,10 +116,13 @@ class TrustService:
             self.backups.request()
 
     async def run(self) -> None:
-        """Work until cancelled."""
-        async with asyncio.TaskGroup() as group:
-            for part in (self.backups, self.evictions):
-                group.create_task(as_there_is_room(part.run))
+        """Work until cancelled. Raises LedgerError."""
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                for part in (self.backups, self.evictions):
+                    tasks.create_task(as_there_is_room(part.run))
+        except ExceptionGroup as group:
+            raise group.exceptions[0] from None
 
     async def stop(self) -> None:
         """End everything that runs; before the HAN is stopped."""

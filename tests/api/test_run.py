@@ -20,7 +20,7 @@ import sys
 import hanctl.daemon
 from hub_fakes import FakeRadio
 import hanctl.radio.ezsp
-hanctl.daemon.open_radio = lambda settings: FakeRadio()
+hanctl.daemon.open_radio = lambda settings, tap: FakeRadio()
 from hanctl.cli.main import main
 main(["run", "-c", sys.argv[1]])
 """

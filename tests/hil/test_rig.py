@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import subprocess
 import sys
+import threading
+import tty
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -84,6 +87,43 @@ def test_the_suite_starts_the_hub_of_a_rig_and_leaves_out_what_it_cannot_do(rig:
     assert report["facts"]["bench"].startswith("rig rig.toml: EZSP dongle at ")
     # The hub that was started is stopped again.
     assert not (rig.parent / "hub.sock").exists()
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+def test_what_a_failure_keeps_on_a_rig(rig: Path, tmp_path: Path) -> None:
+    display, console = os.openpty()
+    tty.setraw(console)
+    rig.write_text(RIG + f'[console]\nport = "{os.ttyname(console)}"\n')
+    (tmp_path / "test_product.py").write_text(
+        "def test_it(device):\n    device.check_runs(device.version())\n    assert False, 'on purpose'\n"
+    )
+    talking = threading.Event()
+
+    def talk() -> None:
+        while not talking.wait(0.2):
+            os.write(display, b"display: all is well\r\n")
+
+    speaker = threading.Thread(target=talk)
+    speaker.start()
+    try:
+        command = [sys.executable, "-m", "pytest", "-q", str(tmp_path / "test_product.py"), "--rootdir", str(tmp_path)]
+        options = ["--hanctl-config", str(rig), "--hanctl-artifacts", str(tmp_path / "kept")]
+        done = subprocess.run([*command, *options], capture_output=True, text=True, check=False)
+    finally:
+        talking.set()
+        speaker.join()
+    assert done.returncode == pytest.ExitCode.TESTS_FAILED, done.stdout + done.stderr
+    assert "on purpose" in done.stdout and "display: all is well" in done.stdout
+    (kept,) = (tmp_path / "kept").iterdir()
+    assert {each.name for each in kept.iterdir()} == {
+        "air.pcapng",
+        "air.pcapng.keys",
+        "console.txt",
+        "events.jsonl",
+    }
+    assert (kept / "air.pcapng").read_bytes()[:4] == bytes.fromhex("0a0d0d0a")
+    assert "display: all is well" in (kept / "console.txt").read_text()
 
 
 def test_what_keeps_the_hub_of_a_rig_from_starting_ends_the_run(tmp_path: Path) -> None:

@@ -168,6 +168,19 @@ def test_of_too_many_the_oldest_go(ledger: Ledger, clock: HandClock) -> None:
     assert [recorded.id for recorded in ledger.events()] == [1, *range(2002, 3003)]
 
 
+def test_what_counts_is_how_many_there_are_and_not_their_numbers(ledger: Ledger, clock: HandClock) -> None:
+    for _ in range(1500):
+        ledger.record(LEFT)
+    # As after a backup of the ledger has taken its place.
+    with ledger.transaction():
+        ledger._execute("UPDATE sqlite_sequence SET seq = seq + 1000000 WHERE name = 'events'")
+    ledger.record(LEFT)
+    prune(ledger, clock, events=2000)
+    assert len(ledger.events()) == 1502
+    prune(ledger, clock, events=1000)
+    assert len(ledger.events()) == 1000 + 2
+
+
 def test_the_story_of_an_update_stays_until_long_after_its_end_and_its_notice_for_good(
     ledger: Ledger, clock: HandClock
 ) -> None:

@@ -42,7 +42,9 @@ def test_a_network_is_saved_shown_and_restored(radio: str, tmp_path: Path) -> No
 
         listed = json.loads(backup(rig, "list", "--json").stdout)
         assert {row["state"] for row in listed} == {"whole"}
+        assert {row["kind"] for row in listed} == {"network", "ledger"}
         assert kept.read_bytes() in [Path(row["path"]).read_bytes() for row in listed]
+        ledger = Path(next(row["path"] for row in listed if row["kind"] == "ledger"))
         damaged = Path(listed[0]["path"])
         damaged.write_bytes(damaged.read_bytes()[:200])
         shown = backup(rig, "list")
@@ -55,7 +57,10 @@ def test_a_network_is_saved_shown_and_restored(radio: str, tmp_path: Path) -> No
         assert restored.returncode == 0, restored.stderr
         assert key not in restored.stdout
         assert "saved first" in restored.stdout
+        again = backup(rig, "restore", ledger.name, "--yes")
+        assert again.returncode == 0, again.stderr
         hub = rig.hub()
+        assert [each["backup"] for each in rig.events("ledger.restored")] == [str(ledger)]
         wait_for(lambda: bool(rig.cli("device", "list")))
         assert [device["eui64"] for device in rig.cli("device", "list")] == [DISPLAY]
         assert len(rig.events("network.formed")) == 1

@@ -201,7 +201,8 @@ async def ask_the_api(daemon: Daemon) -> bytes:
     got = bytearray()
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://hanctl") as http:
         for path, methods in app.openapi()["paths"].items():
-            if "get" not in methods or path == "/events/stream":
+            # Streams have no end; what they tell comes from elsewhere.
+            if "get" not in methods or path in {"/events/stream", "/frames"}:
                 continue
             filled = path.replace("{number}", "1").replace("{file_sha256}", "00" * 32)
             filled = filled.replace("{eui64}", daemon.ledger.devices.all()[0].eui64)

@@ -168,6 +168,19 @@ async def test_the_wrong_install_code_gets_nobody_in_and_is_guessed_at(lab: Lab)
     assert {event.device for event in evicted} <= {address(2)}
 
 
+@in_a_lab(different={1: {"install_code": OTHER_CODE}}, required=False)
+async def test_who_came_with_the_wrong_install_code_is_expected_still_and_may_be_added_anew(lab: Lab) -> None:
+    hub = await lab.start()
+    await hub.join(address(1), CODE, seconds=60)
+    lab.device(1).power_on()
+    await asyncio.sleep(70)
+    found = hub.ledger.devices.get(address(1))
+    assert found is not None
+    assert (found.state, found.nwk) == ("expected", None)
+    await hub.join(address(1), CODE)
+    assert list(hub.han.join_windows()) == [address(1)]
+
+
 @in_a_lab(devices=2)
 async def test_a_stranger_that_knocks_while_the_network_is_open_is_named(lab: Lab) -> None:
     hub = await lab.start()

@@ -96,7 +96,7 @@ def test_what_a_failure_keeps_on_a_rig(rig: Path, tmp_path: Path) -> None:
     tty.setraw(console)
     rig.write_text(RIG + f'[console]\nport = "{os.ttyname(console)}"\n')
     (tmp_path / "test_product.py").write_text(
-        "def test_it(device):\n    device.check_runs(device.version())\n    assert False, 'on purpose'\n"
+        "def test_it(device):\n    assert device.version\n    assert False, 'on purpose'\n"
     )
     talking = threading.Event()
 

@@ -39,7 +39,7 @@ pytestmark = pytest.mark.slow
 Radio = Literal["ezsp", "znp"]
 Trouble = Literal["killed", "unplugged"]
 ACTIVATIONS: tuple[Activation, ...] = ("now", "hold", "at")
-SEEDS = 2
+SEEDS = 1
 """For each cell of the matrix."""
 
 DISPLAY = parse_eui64("00:0d:6f:00:0b:00:00:01")

@@ -124,7 +124,7 @@ async def test_the_command_writes_frames_and_keys_for_their_owner_alone_and_ends
                 await asyncio.sleep(0.01)
         process.send_signal(2)
         out, err = await process.communicate()
-        assert (process.returncode, err) == (ExitCode.INTERRUPTED, b"")
+        assert (process.returncode, err) == (ExitCode.INTERRUPTED, b"capturing; Ctrl-C ends\n")
         assert out.decode() == f"2 frames in {file}, keys in {keys}\n"
         async with asyncio.timeout(10):
             while daemon.tap.listeners:

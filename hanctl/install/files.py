@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import os
-import tempfile
-from contextlib import suppress
 from importlib.resources import files
 from pathlib import Path
 from typing import Literal
 
 import hanctl
 from hanctl.errors import ExitCode, HanctlError
+from hanctl.whole_file import write_whole
 
 MARK = "# Written by hanctl install-service, and its own as long as it is unchanged: "
 
@@ -54,20 +53,10 @@ def is_there(path: Path) -> bool:
 
 def write(path: Path, text: str, mode: int) -> None:
     """Replace the file at once or not at all, making its directory where there is none. Raises NotInstalled."""
-    temporary = None
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        descriptor, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-            file.write(text)
-            file.flush()
-            os.fchmod(file.fileno(), mode)
-            os.fsync(file.fileno())
-        Path(temporary).replace(path)
+        write_whole(path, text, mode)
     except OSError as error:
-        if temporary is not None:
-            with suppress(OSError):
-                Path(temporary).unlink()
         raise NotInstalled(f"{path} cannot be written: {error.strerror}", "check the directory's owner") from error
 
 

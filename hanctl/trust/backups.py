@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
-import tempfile
 from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
@@ -21,6 +19,7 @@ from hanctl.han.han import Han
 from hanctl.ledger.errors import LedgerFull
 from hanctl.ledger.events import BackupFailed, BackupWritten
 from hanctl.ledger.ledger import Ledger
+from hanctl.whole_file import write_whole
 
 PAUSE_S = 2.0
 """Between a change and its backup: devices that establish keys together are saved together."""
@@ -92,20 +91,8 @@ def write_backup(directory: Path, content: dict[str, Any], now: datetime) -> Pat
     # The radio library writes the machine's time.
     content.setdefault("metadata", {}).setdefault("internal", {})["creation_time"] = now.isoformat()
     path = directory / f"network-{now.strftime('%Y%m%dT%H%M%S.%fZ')}.json"
-    temporary = None
-    try:
-        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-        # mkstemp makes the file with mode 0600: at no time can others read it.
-        descriptor, temporary = tempfile.mkstemp(prefix=".network-", dir=directory)
-        with os.fdopen(descriptor, "w", encoding="ascii") as file:
-            json.dump(content, file, indent=2)
-            file.flush()
-            os.fsync(file.fileno())
-        Path(temporary).replace(path)
-    except OSError:
-        if temporary is not None:
-            Path(temporary).unlink(missing_ok=True)
-        raise
+    directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+    write_whole(path, json.dumps(content, indent=2))
     # The clock may have gone back: whatever its name, the one just written stays.
     for old in sorted(each for each in directory.glob("network-*.json") if each != path)[: 1 - KEPT]:
         old.unlink()

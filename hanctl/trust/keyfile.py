@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import json
-import os
 import stat
-import tempfile
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from hanctl.errors import ExitCode, HanctlError, NotFound
+from hanctl.whole_file import write_whole
 
 
 class KeyFileError(HanctlError):
@@ -23,19 +21,9 @@ class KeyFileError(HanctlError):
 def write_key_file(path: Path, kind: str, fields: dict[str, str | int]) -> None:
     """Write ``fields`` as JSON with mode 0600, replacing the file at once or not at all. Raises KeyFileError."""
     text = json.dumps({"kind": kind, **fields}, indent=2) + "\n"
-    temporary = None
     try:
-        # mkstemp makes the file with mode 0600: it is at no time readable by others.
-        descriptor, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-        with os.fdopen(descriptor, "w", encoding="ascii") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        Path(temporary).replace(path)
+        write_whole(path, text)
     except OSError as error:
-        if temporary is not None:
-            with suppress(OSError):
-                Path(temporary).unlink()
         raise KeyFileError(f"{path} cannot be written: {error.strerror}", "check the directory's owner") from error
 
 

@@ -113,7 +113,7 @@ ARROWS: dict[str, set[str]] = {
     "ledger": BASE,
     "radio": {"ledger", "errors", "eui64"},
     "han": {"radio", "ledger"} | BASE,
-    "trust": {"han", "radio", "ledger", "crypto"} | BASE,
+    "trust": {"han", "radio", "ledger", "crypto", "whole_file"} | BASE,
     "firmware": {"han", "radio", "ledger", "trust", "crypto"} | BASE,
     "data": {"han", "radio", "ledger"} | BASE,
     "tenancy": {"data", "han", "radio", "ledger"} | BASE,

@@ -52,6 +52,13 @@ class Sink(Protocol):
         """The serial line or the dongle's stack is gone; may be called more than once."""
 
 
+class Deaf:
+    """A sink for nobody: what is heard of a dongle that is only looked at, or written to, is nobody's."""
+
+    def __getattr__(self, name: str) -> Any:
+        return lambda *_, **__: None
+
+
 def base_config(settings: DongleSettings) -> dict[str, Any]:
     """The configuration common to both radio libraries: no database, no internet, no background work."""
     return {

@@ -5,14 +5,13 @@ from __future__ import annotations
 import asyncio
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any
 
 import zigpy.exceptions
 import zigpy.zdo.types as zdo_t
 
 from hanctl.eui64 import Eui64, from_bytes
 from hanctl.radio import make_application
-from hanctl.radio.application import HubApplication
+from hanctl.radio.application import Deaf, HubApplication
 from hanctl.radio.errors import ForeignNetwork
 from hanctl.radio.opening import opening_error
 from hanctl.radio.settings import DongleSettings
@@ -39,16 +38,9 @@ class Look:
     foreign: bool = False
 
 
-class _Deaf:
-    """Nobody listens to what a dongle hears while it is looked at."""
-
-    def __getattr__(self, name: str) -> Any:
-        return lambda *_, **__: None
-
-
 async def look_at(settings: DongleSettings, timeout_s: float) -> Look:
     """Open the dongle, ask, and close it again. Raises DongleError, the one that opening the hub would meet."""
-    app = make_application(settings, _Deaf())
+    app = make_application(settings, Deaf())
     try:
         async with asyncio.timeout(timeout_s):
             await app.connect()

@@ -12,13 +12,11 @@ from typing import Any
 
 import zigpy.backups
 import zigpy.exceptions
-import zigpy.types as t
 
 from hanctl.eui64 import Eui64, from_bytes
 from hanctl.radio import make_application
-from hanctl.radio.application import HubApplication, z
+from hanctl.radio.application import Deaf, HubApplication, z
 from hanctl.radio.errors import NetworkStartFailed
-from hanctl.radio.frames import IncomingFrame
 from hanctl.radio.network_backup import made_at, parse
 from hanctl.radio.opening import opening_error
 from hanctl.radio.settings import DongleSettings
@@ -86,7 +84,7 @@ class OfflineDongle:
 @asynccontextmanager
 async def offline(settings: DongleSettings) -> AsyncIterator[OfflineDongle]:
     """A dongle, opened without starting its network. Raises DongleError."""
-    application = make_application(settings, _NobodyListens())
+    application = make_application(settings, Deaf())
     try:
         try:
             await application.connect()
@@ -96,19 +94,3 @@ async def offline(settings: DongleSettings) -> AsyncIterator[OfflineDongle]:
     finally:
         with suppress(Exception):
             await application.shutdown(db=False)
-
-
-class _NobodyListens:
-    """A sink for what an offline dongle may say."""
-
-    def frame_received(self, frame: IncomingFrame) -> None: ...
-
-    def node_joined(self, ieee: t.EUI64, nwk: int) -> None: ...
-
-    def node_left(self, ieee: t.EUI64, nwk: int) -> None: ...
-
-    def node_denied(self, ieee: t.EUI64, how: str) -> None: ...
-
-    def partner_key_asked(self, ieee: t.EUI64, given: bool, detail: str) -> None: ...
-
-    def line_lost(self, reason: str) -> None: ...

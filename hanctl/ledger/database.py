@@ -56,7 +56,10 @@ def open_database(path: Path, before_migrating: Callable[[], object] = lambda: N
 
 def open_to_read(path: Path) -> sqlite3.Connection:
     """A connection that can only read a ledger, which must be there, and does not migrate it. Raises LedgerError."""
-    connection = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, isolation_level=None)
+    try:
+        connection = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, isolation_level=None)
+    except sqlite3.Error as error:
+        raise _unusable(path, str(error)) from error
     try:
         if connection.execute("PRAGMA application_id").fetchone()[0] != APPLICATION_ID:
             raise _foreign(path)

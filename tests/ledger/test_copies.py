@@ -8,11 +8,12 @@ import sqlite3
 import stat
 from collections.abc import Iterator
 from contextlib import closing
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+from hand_clock import START, HandClock
 from test_migrations import DEVICE, old_ledger
 
 from hanctl.errors import NotFound, Refused
@@ -24,19 +25,6 @@ from hanctl.ledger.ledger import Ledger
 from hanctl.ledger.records import Device
 from hanctl.lock import StateLock
 from hanctl.state import StateDirectory, ledger_backups, restore_ledger
-
-START = datetime(2026, 3, 1, 12, tzinfo=UTC)
-
-
-class HandClock:
-    def __init__(self) -> None:
-        self.time = START
-
-    def now(self) -> datetime:
-        return self.time
-
-    def monotonic(self) -> float:
-        return (self.time - START).total_seconds()
 
 
 @pytest.fixture

@@ -10,10 +10,11 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from hand_clock import START, HandClock
 
 from hanctl.errors import Refused
 from hanctl.eui64 import Eui64
@@ -26,18 +27,6 @@ from hanctl.ledger.update_states import IllegalTransition, UpdateState
 
 PPMID = Eui64("00:0d:6f:00:0a:90:69:e7")
 IHD = Eui64("00:0d:6f:00:0a:90:69:e8")
-START = datetime(2026, 3, 1, 12, tzinfo=UTC)
-
-
-class HandClock:
-    def __init__(self) -> None:
-        self.time = START
-
-    def now(self) -> datetime:
-        return self.time
-
-    def monotonic(self) -> float:
-        return (self.time - START).total_seconds()
 
 
 @pytest.fixture
@@ -438,3 +427,9 @@ def test_kill_9_loses_nothing_that_was_reported_and_keeps_rows_and_events_togeth
     assert device.nwk >= last
     assert [item.as_dict()["nwk"] for item in ledger.events()] == list(range(1, device.nwk + 1))
     ledger.close()
+
+
+def test_a_ledger_that_is_not_there_cannot_be_read_and_is_not_made(path: Path) -> None:
+    with pytest.raises(LedgerError, match="cannot be used"):
+        Ledger.open_to_read(path)
+    assert not path.exists()

@@ -6,11 +6,11 @@ import asyncio
 import sqlite3
 from collections.abc import Iterator
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
+from hand_clock import START, HandClock
 
 from hanctl import virtual
 from hanctl.clock import Clock, LoopClock
@@ -33,22 +33,7 @@ from hanctl.ledger.retention import Limits, Retention
 from hanctl.ledger.update_events import ActivationNotice, UpdateOrdered, UpdateResumed, UpdateVerifying
 
 DEVICE = Eui64("00:0d:6f:00:0a:90:69:e7")
-START = datetime(2026, 3, 1, 12, tzinfo=UTC)
 LEFT = DeviceLeft(device=DEVICE)
-
-
-class HandClock:
-    def __init__(self) -> None:
-        self.time = START
-
-    def now(self) -> datetime:
-        return self.time
-
-    def monotonic(self) -> float:
-        return (self.time - START).total_seconds()
-
-    def pass_days(self, days: float) -> None:
-        self.time += timedelta(days=days)
 
 
 @pytest.fixture

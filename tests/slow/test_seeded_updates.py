@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 import random
 import shutil
-import tempfile
 from collections.abc import Callable, Coroutine, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -20,6 +19,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import pytest
+from seeded_runs import in_memory
 
 from hanctl import virtual
 from hanctl.daemon import Daemon
@@ -357,11 +357,8 @@ def check_story(events: list[Any], update: Update) -> None:
 
 @pytest.fixture(scope="session")
 def memory() -> Iterator[Path]:
-    """A directory that costs no disk: what is written is synced, and much is written."""
-    shared = Path("/dev/shm")
-    directory = Path(tempfile.mkdtemp(prefix="hanctl-", dir=shared if shared.is_dir() else None))
-    yield directory
-    shutil.rmtree(directory)
+    with in_memory() as directory:
+        yield directory
 
 
 @pytest.fixture(scope="session")

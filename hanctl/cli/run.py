@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import os
 import signal
 import sys
@@ -24,6 +25,9 @@ SWITCH_INTERVAL_S = 0.0005
 """How long key establishment's arithmetic, on a thread of its own, may keep the event loop waiting each time that it
 wants to run. Python's own 5 ms add up to 20 for an answer to a display."""
 
+STARTED_AFTER_S = 10.0
+"""Garbage is looked for only from then on: a start makes what stays, and looking took a sixth of its time."""
+
 EPILOG = examples("hanctl run -c configs/sim-ezsp.toml", "hanctl run -c /etc/hanctl/hanctl.toml")
 
 
@@ -36,6 +40,7 @@ def run(
 
     SIGHUP makes it read its configuration again.
     """
+    gc.disable()
     from hanctl.config import load_config
     from hanctl.logs import set_up_logging
 
@@ -68,6 +73,7 @@ async def _run(config: Config, reread: Callable[[], Config]) -> signal.Signals |
             daemon.reloads.ask()
 
     loop = asyncio.get_running_loop()
+    loop.call_later(STARTED_AFTER_S, _look_for_garbage)
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop, number)
     loop.add_signal_handler(signal.SIGHUP, hang_up)
@@ -77,6 +83,11 @@ async def _run(config: Config, reread: Callable[[], Config]) -> signal.Signals |
     finally:
         signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGHUP})
     return received[0] if received else None
+
+
+def _look_for_garbage() -> None:
+    gc.freeze()
+    gc.enable()
 
 
 def _has_terminal() -> bool:

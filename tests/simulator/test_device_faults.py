@@ -33,6 +33,13 @@ def test_an_image_is_held_against_its_integrity_code() -> None:
             look(bytes(damaged))
 
 
+def test_makers_differ_on_whether_the_code_covers_its_own_tag_and_length() -> None:
+    without = UNSEALED[:-16] + mmo_hash(UNSEALED[:-22])
+    look(without)
+    with pytest.raises(ota_image.BadImage, match="integrity code"):
+        look(without[:80] + bytes([without[80] ^ 1]) + without[81:])
+
+
 @in_virtual_time
 async def test_one_that_ignores_hold_activates() -> None:
     hub = FakeHub(spec(ota={"ignores_hold": True}))

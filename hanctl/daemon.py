@@ -7,12 +7,13 @@ from collections.abc import Callable, Coroutine
 from contextlib import AsyncExitStack, suppress
 from datetime import datetime, timedelta
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import structlog
 
 import hanctl
 from hanctl import settings
+from hanctl.api.server import ApiServer
 from hanctl.clock import Clock
 from hanctl.config_sections import Config
 from hanctl.console.configured import configured_console
@@ -51,9 +52,6 @@ from hanctl.tenancy.tenancy import Tenancy
 from hanctl.trust.hub_certificate import load_hub_credentials
 from hanctl.trust.service import TrustService
 from hanctl.webhook_keeper import WebhookKeeper
-
-if TYPE_CHECKING:
-    from hanctl.api.server import ApiServer
 
 log = structlog.get_logger()
 
@@ -217,17 +215,16 @@ class Daemon:
         await self.trust.remove(eui64, "asked for")
 
     async def _start(self) -> None:
-        hub = self.config.hub
         signatures = settings.signature_checker(self.config.firmware)
         webhook_secret = settings.webhook_secret(self.config.webhook)
         credentials = load_hub_credentials(self.config.trust.certificate) if self.config.trust is not None else []
         subject = credentials[0].subject if credentials else None
-        self.state = StateDirectory(hub.state_dir)
+        self.state = StateDirectory(self.config.hub.state_dir)
         self._undo.append(self.state.close)
         self.ledger = self.state.open(self.clock)
         self.copies = LedgerCopies(self.ledger, self.clock)
         self.clock_watch = ClockWatch(self.ledger, self.clock)
-        self.store = FirmwareStore(hub.firmware_store, self.clock, signatures)
+        self.store = FirmwareStore(self.config.hub.firmware_store, self.clock, signatures)
         self.han = Han(self.ledger, self.clock, hub_endpoints(meter_stand_in=self.config.data.meter_stand_in))
         rules = settings.rules(self.config.updates, self.clock_watch)
         delivery = settings.delivery(self.config.ota)
@@ -244,7 +241,7 @@ class Daemon:
             credentials,
             required=trust is not None and trust.required,
             timeout_s=trust.cbke_timeout_s if trust is not None else 0,
-            backups=hub.state_dir / "backups",
+            backups=self.config.hub.state_dir / "backups",
             give_up=self._give_up,
         )
         self.tenancy = self._new_tenancy()
@@ -263,7 +260,7 @@ class Daemon:
         )
         # What fell due while the hub was not there is done before anybody can ask for it.
         self.tenancy.catch_up()
-        network = await self._supervisor.open()
+        network = await self._open(self._supervisor, api)
         self.state.keep()
         self.ledger.subscribe(log_event)
         self.metrics = Metrics(self)
@@ -284,6 +281,16 @@ class Daemon:
         if api is not None:
             self._api = asyncio.create_task(api.serve())
         self._manager.ready(f"{network.radio} dongle {network.dongle_eui64} on channel {network.channel}")
+
+    async def _open(self, supervisor: Supervisor, api: ApiServer | None) -> NetworkState:
+        if api is None:
+            return await supervisor.open()
+        # A dongle keeps the hub waiting for parts of a second: the API is loaded meanwhile.
+        loading = asyncio.create_task(asyncio.to_thread(api.load))
+        try:
+            return await supervisor.open()
+        finally:
+            await loading
 
     def _new_radio(self, port: str, subject: Eui64 | None) -> Radio:
         if self._radio_factory is not None:
@@ -321,8 +328,6 @@ class Daemon:
         self.updates.end(eui64, "the device was removed, as it established no key in time")
 
     def _bind(self) -> ApiServer:
-        from hanctl.api.server import ApiServer
-
         api = ApiServer(self)
         self._undo.append(api.close)
         return api

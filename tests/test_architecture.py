@@ -103,3 +103,12 @@ def test_a_ledger_that_needs_no_migration_is_opened_without_the_libraries_for_it
     )
     assert loaded(opening) & {"alembic", "sqlalchemy"}
     assert loaded(opening) & {"alembic", "sqlalchemy"} == set()
+
+
+def test_what_zigpy_imports_for_the_internet_is_read_only_when_it_is_used() -> None:
+    starting = "from hanctl.cli.run import NEVER_USED\nfrom hanctl.imports import put_off\nput_off(*NEVER_USED)"
+    heavy = {"aiohttp.client", "jsonschema.validators"}
+    assert loaded("import hanctl.daemon, hanctl.api.web") >= heavy
+    assert loaded(f"{starting}\nimport hanctl.daemon, hanctl.api.web") & heavy == set()
+    using = "import zigpy.ota.providers\nassert zigpy.ota.providers.aiohttp.ClientSession"
+    assert "aiohttp.client" in loaded(f"{starting}\nimport hanctl.daemon\n{using}")

@@ -1,27 +1,18 @@
-"""The TCP listener: the API for those who are not on this machine, each request with a bearer token (RFC 6750)."""
+"""The TCP listener: its socket, and the tokens that open the API to those who are not on this machine."""
 
 from __future__ import annotations
 
-import hmac
 import socket
 from dataclasses import dataclass, field
-from http import HTTPStatus
 
 import structlog
-from starlette.datastructures import Headers
-from starlette.responses import Response
-from starlette.types import ASGIApp, Receive, Scope, Send
 
-from hanctl.api.errors import answer
-from hanctl.api.metrics import PATH as METRICS
 from hanctl.config_sections import ListenerSection
 from hanctl.config_values import Address
-from hanctl.errors import ConfigError, ExitCode
+from hanctl.errors import ConfigError
 from hanctl.tokens import read_token
 
 log = structlog.get_logger()
-
-_SCHEME = "bearer"
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,34 +59,3 @@ def listen(address: Address) -> socket.socket:
             "the listener can be reached over the network, and what passes is not encrypted", address=str(address)
         )
     return listener
-
-
-class BearerGate:
-    """Lets requests with a token through to the application, and tells everybody else nothing."""
-
-    def __init__(self, app: ASGIApp, tokens: Tokens) -> None:
-        self._app = app
-        self._tokens = tokens
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        refusal = self._refusal(scope)
-        await (refusal or self._app)(scope, receive, send)
-
-    def _refusal(self, scope: Scope) -> Response | None:
-        scheme, _, given = Headers(scope=scope).get("authorization", "").partition(" ")
-        token = given.strip().encode() if scheme.lower() == _SCHEME else b""
-        if hmac.compare_digest(token, self._tokens.everything):
-            return None
-        if self._tokens.metrics is None or not hmac.compare_digest(token, self._tokens.metrics):
-            hint = "send it as Authorization: Bearer …; hanctl reads it from the file that HANCTL_TOKEN_FILE names"
-            return _refuse(HTTPStatus.UNAUTHORIZED, "unauthorized", "this needs the hub's token", hint, "Bearer")
-        if (scope["method"], scope["path"]) == ("GET", METRICS):
-            return None
-        message, hint = f"this token opens {METRICS} alone", "use the one of [listener] token_file"
-        return _refuse(HTTPStatus.FORBIDDEN, "forbidden", message, hint, 'Bearer error="insufficient_scope"')
-
-
-def _refuse(status: HTTPStatus, code: str, message: str, hint: str, challenge: str) -> Response:
-    refusal = answer(status, code, message, hint, ExitCode.DAEMON_UNREACHABLE)
-    refusal.headers["www-authenticate"] = challenge
-    return refusal

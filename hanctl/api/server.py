@@ -1,35 +1,21 @@
-"""Serving the API on the control socket, and on the listener where one is configured."""
+"""The API's sockets: the control socket, and the listener where one is configured."""
 
 from __future__ import annotations
 
 import asyncio
-import socket
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-import uvicorn
-from starlette.types import ASGIApp
-
 from hanctl.api import control_socket
-from hanctl.api.app import make_app
-from hanctl.api.listener import BearerGate, Tokens, listen
+from hanctl.api.listener import Tokens, listen
 
 if TYPE_CHECKING:
+    from fastapi import FastAPI
+
     from hanctl.daemon import Daemon
-
-GRACE_S = 2
-
-
-class _Server(uvicorn.Server):
-    @contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        # Signals are the daemon's.
-        yield
 
 
 class ApiServer:
-    """The API's sockets: bound as it is made, so that who connects waits, and served by ``serve``.
+    """The API's sockets: bound as it is made, so that who connects waits, and served by ``serve`` after ``load``.
 
     Raises Refused and ConfigError; then nothing is left bound.
     """
@@ -47,41 +33,24 @@ class ApiServer:
             control_socket.remove(self._control, self._path)
             raise
 
+    def load(self) -> None:
+        """Import and build what answers: a good part of a start. May run on a thread."""
+        from hanctl.api import web
+
+        self._app: FastAPI = web.make_app(self._daemon)
+
     async def serve(self) -> None:
         """Serve until ``daemon.closing``; then answers on their way get a moment, and the sockets are closed."""
-        app = make_app(self._daemon)
+        from hanctl.api import web
+
+        closing = self._daemon.closing
         async with asyncio.TaskGroup() as servers:
-            servers.create_task(self._serve(app, self._control))
+            servers.create_task(web.serve(self._app, self._control, closing))
             if self._listener is not None and self._tokens is not None:
-                servers.create_task(self._serve(BearerGate(app, self._tokens), self._listener))
+                servers.create_task(web.serve(web.BearerGate(self._app, self._tokens), self._listener, closing))
 
     def close(self) -> None:
         """Close the sockets, served or not. Safe to call twice."""
         control_socket.remove(self._control, self._path)
         if self._listener is not None:
             self._listener.close()
-
-    async def _serve(self, app: ASGIApp, listening: socket.socket) -> None:
-        server = _Server(
-            uvicorn.Config(
-                app,
-                loop="none",
-                http="h11",
-                ws="none",
-                lifespan="off",
-                log_config=None,
-                access_log=False,
-                server_header=False,
-                timeout_graceful_shutdown=GRACE_S,
-            )
-        )
-        serving = asyncio.create_task(server.serve(sockets=[listening]))
-        closing = asyncio.create_task(self._daemon.closing.wait())
-        try:
-            await asyncio.wait({serving, closing}, return_when=asyncio.FIRST_COMPLETED)
-            server.should_exit = True
-            await serving
-        finally:
-            serving.cancel()
-            closing.cancel()
-            await asyncio.gather(serving, closing, return_exceptions=True)

@@ -15,6 +15,7 @@ import typer
 
 from hanctl.cli.options import examples
 from hanctl.errors import ExitCode
+from hanctl.imports import put_off
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -27,6 +28,9 @@ wants to run. Python's own 5 ms add up to 20 for an answer to a display."""
 
 STARTED_AFTER_S = 10.0
 """Garbage is looked for only from then on: a start makes what stays, and looking took a sixth of its time."""
+
+NEVER_USED = ("aiohttp", "jsonschema", "zigpy.ota.providers")
+"""What zigpy imports to look for firmware on the internet."""
 
 EPILOG = examples("hanctl run -c configs/sim-ezsp.toml", "hanctl run -c /etc/hanctl/hanctl.toml")
 
@@ -41,6 +45,7 @@ def run(
     SIGHUP makes it read its configuration again.
     """
     gc.disable()
+    put_off(*NEVER_USED)
     from hanctl.config import load_config
     from hanctl.logs import set_up_logging
 

@@ -16,7 +16,6 @@ from typing import Any
 from hanctl.clock import Clock
 from hanctl.errors import ExitCode, HanctlError
 from hanctl.han.han import Han
-from hanctl.ledger.errors import LedgerFull
 from hanctl.ledger.events import BackupFailed, BackupWritten
 from hanctl.ledger.ledger import Ledger
 from hanctl.whole_file import write_whole
@@ -44,34 +43,40 @@ class Backups:
         self._ledger = ledger
         self._clock = clock
         self._requested = asyncio.Event()
+        self._untold: BackupWritten | BackupFailed | None = None
+        """What came of the last one, where the ledger had no room for it."""
 
     def request(self) -> None:
         """A key was installed or removed, or the dongle was opened."""
         self._requested.set()
 
     async def run(self) -> None:
-        """Write what is requested, and one a day, until cancelled."""
+        """Write what is requested, and one a day, until cancelled. Raises LedgerError; to go on after LedgerFull."""
         while True:
-            with suppress(TimeoutError):
-                async with asyncio.timeout(DAILY_S):
-                    await self._requested.wait()
-            await asyncio.sleep(PAUSE_S)
-            self._requested.clear()
-            try:
-                await self.make()
-            except LedgerFull:
-                self.request()
-                raise
-            except HanctlError as error:
-                self._ledger.record(BackupFailed(reason=str(error)))
+            if self._untold is None:
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(DAILY_S):
+                        await self._requested.wait()
+                await asyncio.sleep(PAUSE_S)
+                self._requested.clear()
+                try:
+                    self._untold = await self._save()
+                except HanctlError as error:
+                    self._untold = BackupFailed(reason=str(error))
+            self._ledger.record(self._untold)
+            self._untold = None
 
     async def make(self) -> Path:
         """Write a backup now, and say so. Raises BackupError, DeliveryFailed, DongleGone, LedgerError."""
+        written = await self._save()
+        self._ledger.record(written)
+        return Path(written.path)
+
+    async def _save(self) -> BackupWritten:
         content = await self._han.keys.backup()
         path = self._write(content)
         keys = sum("link_key" in device for device in content.get("devices", ()))
-        self._ledger.record(BackupWritten(path=str(path), link_keys=keys))
-        return path
+        return BackupWritten(path=str(path), link_keys=keys)
 
     def _write(self, content: dict[str, Any]) -> Path:
         try:

@@ -10,6 +10,7 @@ from update_rig import Play, Radio, Rig, Scenario, join_all, make_spec
 
 from hanctl import virtual
 from hanctl.firmware import decisions, ota
+from hanctl.radio import heartbeat
 from hanctl.simulator.device_spec import DeviceSpec
 
 
@@ -20,6 +21,12 @@ def joined(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
     directory = tmp_path_factory.mktemp(radio)
     virtual.run(join_all(directory, radio))
     return radio, directory
+
+
+@pytest.fixture
+def seldom_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The hub asks its dongle every five minutes whether it lives: that is most of the work of days in virtual time."""
+    monkeypatch.setattr(heartbeat, "PERIOD_S", 300.0)
 
 
 @pytest.fixture

@@ -95,6 +95,7 @@ def test_damage_that_is_met_at_work_ends_the_hub_and_the_next_start_heals_it(pla
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("seldom_asked")
 def test_backups_are_written_by_themselves(play: Play) -> None:
     async def scenario(rig: Rig) -> None:
         def written() -> int:

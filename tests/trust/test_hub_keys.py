@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import stat
+from pathlib import Path
 
 from hub_bench import HubBench, on_a_hub
 from trust_bench import DISPLAY, HUB, issued, stranger_authority
@@ -219,6 +220,19 @@ async def test_a_full_disk_puts_an_eviction_off(bench: HubBench) -> None:
     assert bench.device(display.eui64).state == "removed"
     (event,) = bench.events("device.evicted")
     assert "never asked" in event.reason
+
+
+@on_a_hub()
+async def test_on_a_full_disk_a_backup_is_made_once_and_told_when_there_is_room(bench: HubBench) -> None:
+    fill(bench.hub.ledger)
+    bench.hub.trust.backups.request()
+    await asyncio.sleep(600)
+    assert bench.radio.backups == 1
+    make_room(bench.hub.ledger)
+    await asyncio.sleep(20)
+    (event,) = bench.events("backup.written")
+    assert Path(event.path).is_file()
+    assert bench.radio.backups == 1
 
 
 @on_a_hub(cbke_timeout_s=60)

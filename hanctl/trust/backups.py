@@ -24,6 +24,8 @@ PAUSE_S = 2.0
 """Between a change and its backup: devices that establish keys together are saved together."""
 DAILY_S = 86400.0
 """A backup is made so often in any case: its counters must not be too old."""
+AGAIN_S = 3600.0
+"""After one that failed."""
 KEPT = 10
 
 
@@ -52,17 +54,18 @@ class Backups:
 
     async def run(self) -> None:
         """Write what is requested, and one a day, until cancelled. Raises LedgerError; to go on after LedgerFull."""
+        pause = DAILY_S
         while True:
             if self._untold is None:
                 with suppress(TimeoutError):
-                    async with asyncio.timeout(DAILY_S):
+                    async with asyncio.timeout(pause):
                         await self._requested.wait()
                 await asyncio.sleep(PAUSE_S)
                 self._requested.clear()
                 try:
-                    self._untold = await self._save()
+                    self._untold, pause = await self._save(), DAILY_S
                 except HanctlError as error:
-                    self._untold = BackupFailed(reason=str(error))
+                    self._untold, pause = BackupFailed(reason=str(error)), AGAIN_S
             self._ledger.record(self._untold)
             self._untold = None
 

@@ -235,6 +235,18 @@ async def test_on_a_full_disk_a_backup_is_made_once_and_told_when_there_is_room(
     assert bench.radio.backups == 1
 
 
+@on_a_hub()
+async def test_a_backup_that_cannot_be_written_is_tried_again_within_hours(bench: HubBench) -> None:
+    in_the_way = bench.directory / "state" / "backups"
+    in_the_way.touch()
+    bench.hub.trust.backups.request()
+    await asyncio.sleep(60)
+    assert [event.reason for event in bench.events("backup.failed") if event.kind == "network"]
+    in_the_way.unlink()
+    await asyncio.sleep(2 * 3600)
+    assert len([event for event in bench.events("backup.written") if event.kind == "network"]) == 1
+
+
 @on_a_hub(cbke_timeout_s=60)
 async def test_a_device_with_the_wrong_install_code_is_evicted_with_the_guess(bench: HubBench) -> None:
     await bench.hub.join(DISPLAY, "83FED3407A939723A5C639B26916D505C3B5")

@@ -63,10 +63,11 @@ class Backups:
                 await asyncio.sleep(PAUSE_S)
                 self._requested.clear()
                 try:
-                    self._untold, pause = await self._save(), DAILY_S
+                    self._untold = await self._save()
                 except HanctlError as error:
-                    self._untold, pause = BackupFailed(reason=str(error)), AGAIN_S
+                    self._untold = BackupFailed(reason=str(error))
             self._ledger.record(self._untold)
+            pause = DAILY_S if isinstance(self._untold, BackupWritten) else AGAIN_S
             self._untold = None
 
     async def make(self) -> Path:

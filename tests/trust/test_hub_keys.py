@@ -239,7 +239,10 @@ async def test_on_a_full_disk_a_backup_is_made_once_and_told_when_there_is_room(
 async def test_a_backup_that_cannot_be_written_is_tried_again_within_hours(bench: HubBench) -> None:
     in_the_way = bench.directory / "state" / "backups"
     in_the_way.touch()
+    fill(bench.hub.ledger)
     bench.hub.trust.backups.request()
+    await asyncio.sleep(60)
+    make_room(bench.hub.ledger)
     await asyncio.sleep(60)
     assert [event.reason for event in bench.events("backup.failed") if event.kind == "network"]
     in_the_way.unlink()

@@ -79,17 +79,18 @@ def _check_elements(data: bytes, header_length: int) -> None:
         start, at = at, at + 6 + length
         if at > len(data):
             raise BadImage(f"element 0x{tag:04x} reaches beyond the end of the file")
-        if tag == INTEGRITY_CODE and data[start + 6 : at] not in _integrity_codes(data, start, at):
+        if tag == INTEGRITY_CODE and not _is_integrity_code(data, start, at):
             raise BadImage("the image integrity code is not that of the file")
         tags.add(tag)
     if UPGRADE_IMAGE not in tags:
         raise BadImage("no upgrade image element")
 
 
-def _integrity_codes(data: bytes, start: int, end: int) -> tuple[bytes, bytes]:
-    """What the element ``data[start:end]`` may hold: the AES-MMO hash of all but itself.
+def _is_integrity_code(data: bytes, start: int, end: int) -> bool:
+    """Whether the element ``data[start:end]`` holds the AES-MMO hash of all but itself.
 
     Makers read "itself" in two ways, and files of both are in the field: the sixteen bytes, or the whole element
     with its tag and length.
     """
-    return mmo_hash(data[: start + 6] + data[end:]), mmo_hash(data[:start] + data[end:])
+    value = start + 6
+    return any(data[value:end] == mmo_hash(data[:itself] + data[end:]) for itself in (value, start))

@@ -141,6 +141,9 @@ class _Relay:
         with self._told():
             self._han.device_left(eui64, nwk)
 
+    def address_conflict(self, nwk: int) -> None:
+        self._han.address_conflict(nwk)
+
     def partner_key_asked(self, eui64: Eui64, given: bool, detail: str) -> None:
         self._han.partner_key_asked(eui64, given, detail)
 

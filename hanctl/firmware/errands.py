@@ -18,7 +18,7 @@ from hanctl.firmware.displays import Displays
 from hanctl.firmware.ends import upgrade_end_reply
 from hanctl.firmware.link import HanLink
 from hanctl.firmware.open_updates import OpenUpdates, Session
-from hanctl.firmware.reconciliation import NORMAL, Finding, doubt, reconcile
+from hanctl.firmware.reconciliation import NORMAL, QUERY, READ_BACK, Finding, doubt, reconcile
 from hanctl.han.errors import MalformedZcl, TimedOut
 from hanctl.han.interview import (
     BATTERY_PERCENTAGE_REMAINING,
@@ -272,10 +272,10 @@ class Errands:
         if told_status == NORMAL and downloaded == update.file_version:
             told_status = None
         if isinstance(version, int) and version != ota.UNKNOWN_VERSION:
-            self.found(session, Finding(version, told_status, "version read back"))
+            self.found(session, Finding(version, told_status, "version read back", READ_BACK))
         elif session.queried_version == update.file_version and (answered or last):
             # It does not tell the attribute, but says the same in its query.
-            self.found(session, Finding(update.file_version, told_status, "query next image"))
+            self.found(session, Finding(update.file_version, told_status, "query next image", QUERY))
         self.mind_doubt(session)
         return answered
 

@@ -114,19 +114,19 @@ def activating(update: Update, now: datetime, cause: str) -> Step:
     )
 
 
-def confirmed(update: Update, now: datetime, device_type: str, by: str) -> Step:
-    """The device runs the ordered version, as ``by`` shows."""
+def confirmed(update: Update, now: datetime, device_type: str, by: str, rests_on: str) -> Step:
+    """The device runs the ordered version, as ``by`` shows; ``rests_on``: by which frame, under which key."""
     here = move(
         update,
         "confirmed",
         by,
-        extra={"old_version": update.old_version, "new_version": update.file_version},
+        extra={"old_version": update.old_version, "new_version": update.file_version, "rests_on": rests_on},
         offset=update.size,
         ended_at=now,
     )
     # A device may activate what it has before it has said that it is good, for want of answers.
     here = here.noted(stage_notices.transferred(here.update, device_type, why="the device runs the image"))
-    return here.noted(stage_notices.activated(here.update, device_type, now, by))
+    return here.noted(stage_notices.activated(here.update, device_type, now, by, rests_on))
 
 
 def failed(

@@ -16,7 +16,7 @@ import zigpy.types as t
 from hanctl.errors import HanctlError
 
 CLUSTER = 0x0019
-CURRENT_FILE_VERSION = 0x0002
+FILE_OFFSET, CURRENT_FILE_VERSION = 0x0001, 0x0002
 """Attribute of the client: the version it runs (comms_hub.md §1.4)."""
 
 DOWNLOADED_FILE_VERSION, IMAGE_UPGRADE_STATUS, ACTIVATION_POLICY, TIMEOUT_POLICY = 0x0004, 0x0006, 0x000B, 0x000C

@@ -19,6 +19,10 @@ _WAITING = frozenset({WAITING, OUT_OF_BAND})
 DOUBT_AFTER = timedelta(hours=1)
 """A device told to activate does so within seconds, and no client waits longer than an hour (comms_hub.md §1.7)."""
 
+READ_BACK = "its Read Attributes Response under its link key, to a secret that it alone could read"
+QUERY = "its Query Next Image Request under its link key, by the dongle's key counters or its own word to a secret"
+"""What a finding rests on."""
+
 SETTLED_AFTER = timedelta(seconds=60)
 """An activation command still under way is with its device by then, and the grace of three seconds is over (§1.7)."""
 
@@ -27,12 +31,15 @@ SETTLED_AFTER = timedelta(seconds=60)
 class Finding:
     """The running version, ImageUpgradeStatus where it says something, and how it was learnt: "version read back".
 
+    ``rests_on``: which frame shows it, and under which key.
+
     A device that has just started tells NORMAL though it may have an image that it will verify again (§1.7, resume).
     """
 
     version: int
     status: int | None
     how: str
+    rests_on: str
 
 
 def reconcile(update: Update, found: Finding, now: datetime, device_type: str, activations: int) -> Step | None:
@@ -69,7 +76,7 @@ def _runs_it(update: Update, found: Finding, now: datetime, device_type: str) ->
         done = found.status == NORMAL or (found.status is None and told)
         if update.state not in {"activating", "in_doubt"} or not done:
             return None
-    return lifecycle.confirmed(update, now, device_type, found.how)
+    return lifecycle.confirmed(update, now, device_type, found.how, found.rests_on)
 
 
 def _not_activated(

@@ -17,7 +17,8 @@ from hanctl.firmware import decisions, ends, ota
 from hanctl.firmware.decisions import Decision, Refusal, Situation
 from hanctl.firmware.delivery import Delivery
 from hanctl.firmware.open_updates import OpenUpdates, Session
-from hanctl.han.cluster import Attribute, DefaultReply, LaterReply, Reply, Request, Status
+from hanctl.firmware.weighing import Weighing, rest_on
+from hanctl.han.cluster import Attribute, DefaultReply, LaterReply, Proof, Reply, Request, Status, Weight
 from hanctl.ledger.errors import LedgerFull
 from hanctl.ledger.events import OtaRequestRefused
 from hanctl.ledger.ledger import Ledger
@@ -27,7 +28,7 @@ REFUSAL_INTERVAL = 60.0
 
 _CLUSTER_REVISION = Attribute(data_type=0x21, value=(4).to_bytes(2, "little"))
 
-Queried = Callable[[Eui64, ota.QueryNextImageRequest], None]
+Queried = Callable[[Eui64, ota.QueryNextImageRequest, Proof], None]
 
 
 class OtaServer:
@@ -37,12 +38,19 @@ class OtaServer:
     endpoint = 1
 
     def __init__(
-        self, ledger: Ledger, updates: OpenUpdates, clock: Clock, delivery: Delivery, on_query: Queried
+        self,
+        ledger: Ledger,
+        updates: OpenUpdates,
+        clock: Clock,
+        delivery: Delivery,
+        weighing: Weighing,
+        on_query: Queried,
     ) -> None:
         self._ledger = ledger
         self._delivery = delivery
         self._updates = updates
         self._clock = clock
+        self._weighing = weighing
         self._on_query = on_query
         self._refused: dict[tuple[Eui64, str], float] = {}
         self.on_served: list[Callable[[Eui64], None]] = []
@@ -51,6 +59,14 @@ class OtaServer:
     def attributes(self) -> Mapping[int, Attribute]:
         """All attributes of the cluster are the client's, but for the cluster revision."""
         return {0xFFFD: _CLUSTER_REVISION}
+
+    def weight(self, request: Request) -> Weight:
+        """What hangs on whose the request is; see ``Weighs``."""
+        return self._weighing.weight(request)
+
+    async def corroborate(self, request: Request) -> bool | None:
+        """Ask the device itself; see ``Weighs``."""
+        return await self._weighing.corroborate(request)
 
     def handle(self, request: Request) -> Reply | DefaultReply | LaterReply:
         """Answer one request. Answers to a repeated request are repeated, and nothing is told twice."""
@@ -77,7 +93,7 @@ class OtaServer:
         return self._end(cast(ota.UpgradeEndRequest, frame), request)
 
     def _query(self, frame: ota.QueryNextImageRequest, request: Request) -> Reply | DefaultReply:
-        self._on_query(request.device, frame)
+        self._on_query(request.device, frame, request.proof)
         session = self._updates.of(request.device)
         situation = self._situation(request.device, session)
         if session is not None:
@@ -92,7 +108,7 @@ class OtaServer:
                 # The same query once more, perhaps late: it says nothing of blocks asked for since.
                 decision = replace(decision, started=None)
             session.query_tsn = request.tsn
-        return self._carry_out("query next image", request, session, decision)
+        return self._carry_out("query next image", request, session, rest_on(decision, request.proof))
 
     def _block(self, frame: ota.BlockRequest, request: Request) -> Reply | DefaultReply:
         asked_at = self._clock.monotonic()
@@ -157,7 +173,7 @@ class OtaServer:
         if session is not None:
             session.endpoint = request.source_endpoint
         self._delivery.pacing.forget(request.device)
-        return self._carry_out("upgrade end", request, session, decision)
+        return self._carry_out("upgrade end", request, session, rest_on(decision, request.proof))
 
     def _situation(
         self, device: Eui64, session: Session | None, image_id: decisions.Identified | None = None

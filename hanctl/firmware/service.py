@@ -27,9 +27,11 @@ from hanctl.firmware.link import HanLink
 from hanctl.firmware.open_updates import OpenUpdates, Session
 from hanctl.firmware.orders import Match, Order, Verdict
 from hanctl.firmware.outlook import Progress
-from hanctl.firmware.reconciliation import Finding
+from hanctl.firmware.reconciliation import QUERY, Finding
 from hanctl.firmware.server import OtaServer
 from hanctl.firmware.store import FirmwareStore
+from hanctl.firmware.weighing import Weighing
+from hanctl.han.cluster import Proof
 from hanctl.ledger.ledger import Ledger
 from hanctl.ledger.records import Activation, Device, Update
 from hanctl.ledger.rows import time_text
@@ -89,7 +91,8 @@ class UpdateService:
         self.images = Images(ledger, store, self._open)
         self.add_image, self.remove_image = self.images.add, self.images.remove
         self.delivery = Delivery(han, clock, delivery)
-        self.server = OtaServer(ledger, self._open, clock, self.delivery, self._queried)
+        weighing = Weighing(self._open, han, clock)
+        self.server = OtaServer(ledger, self._open, clock, self.delivery, weighing, self._queried)
         self.message_for = displays.active
         self.messages_cancelled = displays.cancelled
         self.heard = self._courier.heard
@@ -280,17 +283,21 @@ class UpdateService:
 
     # --- what devices say
 
-    def answered(self, eui64: Eui64, cluster: int, command: int, status: int) -> None:
-        """A device answered a command with a Default Response."""
+    def answered(self, eui64: Eui64, cluster: int, command: int, status: int, proof: Proof) -> None:
+        """A device answered a command with a Default Response; it counts where it is known to be the device's own."""
         session = self._open.of(eui64)
         evaluate = _ANSWERS.get((cluster, command))
         if session is None or evaluate is None:
+            return
+        if proof == "address":
+            # Nobody can be asked what was meant; what the device runs tells.
+            self._courier.check_version(session)
             return
         answer = evaluate(session.update, self._open.device(session), status, self._clock.now())
         if answer is not None:
             self._open.change(session, answer.step.update, *answer.step.events, device=answer.device)
 
-    def _queried(self, eui64: Eui64, query: ota.QueryNextImageRequest) -> None:
+    def _queried(self, eui64: Eui64, query: ota.QueryNextImageRequest, proof: Proof) -> None:
         session = self._open.of(eui64)
         self._learn(eui64, query)
         if session is None:
@@ -298,16 +305,22 @@ class UpdateService:
         update = session.update
         if (query.manufacturer_code, query.image_type) != (update.manufacturer_code, update.image_type):
             return
-        session.queried_version = running = int(query.current_file_version)
+        running = int(query.current_file_version)
         if running == ota.UNKNOWN_VERSION:
             return
+        if proof == "address":
+            # From its address, under some key: reason enough to ask it, and no more.
+            if update.state not in {"ordered", "notified"}:
+                self._courier.check_version(session)
+            return
+        session.queried_version = running
         if update.state in {"ordered", "notified"}:
-            self._errands.found(session, Finding(running, None, "query next image"))
+            self._errands.found(session, Finding(running, None, "query next image", QUERY))
         elif running == update.file_version:
             self._courier.check_version(session)
         elif update.cancel_asked_at is not None or update.old_version not in (None, running):
             # A client asks for an image only when it has none.
-            self._errands.found(session, Finding(running, 0, "query next image"))
+            self._errands.found(session, Finding(running, 0, "query next image", QUERY))
 
     def _learn(self, eui64: Eui64, query: ota.QueryNextImageRequest) -> None:
         """Note what a query says of the device; of a device with several images, the first one's facts are kept."""

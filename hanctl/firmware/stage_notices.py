@@ -63,9 +63,11 @@ def transferred(update: Update, device_type: str, reason: Reason = "success", wh
     return replace(update, notices=(*update.notices, "transfer")), (notice,)
 
 
-def activated(update: Update, device_type: str, confirmed_at: datetime, confirmed_by: str) -> Told:
+def activated(update: Update, device_type: str, confirmed_at: datetime, confirmed_by: str, rests_on: str) -> Told:
     """The device was seen to run the new version."""
-    return _activation(update, device_type, confirmed_at=time_text(confirmed_at), confirmed_by=confirmed_by)
+    return _activation(
+        update, device_type, confirmed_at=time_text(confirmed_at), confirmed_by=confirmed_by, rests_on=rests_on
+    )
 
 
 def not_activated(update: Update, device_type: str, why: str) -> Told:
@@ -79,6 +81,7 @@ def _activation(
     *,
     confirmed_at: str | None = None,
     confirmed_by: str | None = None,
+    rests_on: str | None = None,
     reason: str | None = None,
 ) -> Told:
     if "activation" in update.notices:
@@ -98,6 +101,7 @@ def _activation(
         activated_at=time_text(update.activated_at) if update.activated_at else None,
         confirmed_at=confirmed_at,
         confirmed_by=confirmed_by,
+        rests_on=rests_on,
         reason=reason,
     )
     return replace(update, notices=(*update.notices, "activation")), (notice,)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 from typing import TypeVar
 
 import structlog
@@ -13,11 +12,13 @@ from hanctl.clock import Clock
 from hanctl.errors import HanctlError
 from hanctl.eui64 import Eui64
 from hanctl.han import zdo
+from hanctl.han.addresses import Addresses, is_device_address
 from hanctl.han.exchange import Exchange
+from hanctl.han.life import Life
 from hanctl.han.tasks import Tasks
-from hanctl.ledger.events import DeviceJoined, JoinRefused
+from hanctl.ledger.events import JoinRefused
 from hanctl.ledger.ledger import Ledger
-from hanctl.ledger.records import Device, DeviceState
+from hanctl.ledger.records import Device
 from hanctl.radio.frames import IncomingFrame
 
 K = TypeVar("K")
@@ -33,8 +34,9 @@ STRANGERS_KEPT = 64
 class Arrivals:
     """Only devices in the ledger, and not removed from the network by a user, belong to the HAN."""
 
-    def __init__(self, ledger: Ledger, clock: Clock, exchange: Exchange, tasks: Tasks) -> None:
+    def __init__(self, ledger: Ledger, clock: Clock, exchange: Exchange, tasks: Tasks, addresses: Addresses) -> None:
         self._ledger = ledger
+        self._addresses = addresses
         self._clock = clock
         self._exchange = exchange
         self._tasks = tasks
@@ -42,32 +44,16 @@ class Arrivals:
         self._refused: dict[Eui64, float] = {}
         self._unidentified: dict[int, float] = {}
 
-    def arrived(self, eui64: Eui64, nwk: int, *, sleepy: bool | None = None) -> Device | None:
-        """Put the device at this address on record; None where it is a stranger, who is told to leave.
+    def arrived(self, eui64: Eui64, nwk: int, life: Life, *, sleepy: bool | None = None) -> Device | None:
+        """Somebody says that the device is at this address; returns its record where it is.
 
-        ``sleepy``: what the device announced, where it did.
+        None: it is a stranger, who is told to leave; or the claim is looked into. ``sleepy``: what was announced.
         """
         device = self._ledger.devices.get(eui64)
         if device is None or device.state == "removed":
             self._refuse(eui64, nwk, _why(device))
             return None
-        state: DeviceState = device.state
-        if state == "expected":
-            state = "joined"
-        elif state == "left":
-            state = "interviewed" if device.endpoints else "joined"
-        if sleepy is None:
-            sleepy = device.sleepy
-        if (device.nwk, device.state, device.sleepy) == (nwk, state, sleepy):
-            return device
-        now_there = replace(
-            device, nwk=nwk, state=state, sleepy=sleepy, joined_at=device.joined_at or self._clock.now()
-        )
-        with self._ledger.transaction():
-            self._ledger.devices.put(now_there)
-            if (device.nwk, device.state) != (nwk, state):
-                self._ledger.record(DeviceJoined(device=eui64, nwk=nwk, rejoin=device.joined_at is not None))
-        return now_there
+        return self._addresses.claim(device, nwk, life, sleepy=sleepy)
 
     def denied(self, eui64: Eui64, how: str, *, expected: bool) -> None:
         """The dongle did not let a device in, which tried ``how``; ``expected``: its join window is open."""
@@ -83,8 +69,9 @@ class Arrivals:
             reason = "it tried to rejoin without the network key, and the dongle has no key of its own for it"
         self._refused_once(eui64, reason)
 
-    def identify(self, frame: IncomingFrame, then: Callable[[Eui64, IncomingFrame], None]) -> None:
-        """Ask the sender of a frame, whose address is on nobody's record, who it is; ``then`` gets both.
+    def identify(self, frame: IncomingFrame, then: Callable[[Device, IncomingFrame], None]) -> None:
+        """Ask the sender of a frame, whose address is on nobody's record, who it is; ``then`` gets both,
+        once the device has shown that it is there.
 
         One frame of each sender, the latest, is held meanwhile: a device that knows the hub asks again anyway.
         """
@@ -102,7 +89,7 @@ class Arrivals:
         except HanctlError as error:
             log.warning("the device did not take the request to leave", device=eui64, reason=str(error))
 
-    async def _identify(self, nwk: int, then: Callable[[Eui64, IncomingFrame], None]) -> None:
+    async def _identify(self, nwk: int, then: Callable[[Device, IncomingFrame], None]) -> None:
         try:
             response = await self._exchange.request_zdo(
                 nwk=nwk,
@@ -110,21 +97,29 @@ class Arrivals:
                 build=lambda tsn: zdo.ieee_addr_req(tsn, nwk),
                 timeout_s=IDENTIFY_TIMEOUT_S,
             )
-            eui64, told = zdo.parse_ieee_addr_rsp(response)
+            eui64, told = zdo.parse_addr_rsp(response)
         except HanctlError as error:
             log.info("an unknown node did not say who it is", nwk=nwk, reason=str(error))
             self._quiet(self._unidentified, nwk)
             del self._held[nwk]
             return
-        frame = self._held.pop(nwk)
         if told != nwk:
             self._quiet(self._unidentified, nwk)
+            del self._held[nwk]
             return
-        self._unidentified.pop(nwk, None)
-        then(eui64, frame)
+        self.arrived(eui64, nwk, Life.FRAME)
+        await self._addresses.settled(eui64)
+        frame = self._held.pop(nwk)
+        device = self._ledger.devices.by_nwk(nwk)
+        if device is not None and device.eui64 == eui64:
+            self._unidentified.pop(nwk, None)
+            then(device, frame)
+        else:
+            self._quiet(self._unidentified, nwk)
 
     def _refuse(self, eui64: Eui64, nwk: int, reason: str) -> None:
-        if self._refused_once(eui64, reason):
+        # Who is on record at the address did not say so, and is not told.
+        if self._refused_once(eui64, reason) and self._ledger.devices.by_nwk(nwk) is None and is_device_address(nwk):
             self._tasks.start(self.tell_to_leave(eui64, nwk))
 
     def _refused_once(self, eui64: Eui64, reason: str) -> bool:

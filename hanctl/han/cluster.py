@@ -5,10 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import IntEnum
-from typing import Protocol, runtime_checkable
+from typing import Literal, Protocol, runtime_checkable
 
 from hanctl.eui64 import Eui64
 from hanctl.radio.frames import Outcome
+
+Proof = Literal["key counters", "secret", "address"]
+"""What shows that a request is its device's: the counters of the dongle's keys; what the device itself said to a
+secret; or no more than that it came from the device's address, under some key."""
+
+Weight = Literal["none", "step", "end"]
+"""What hangs on whose a request is: nothing; a step on a device's way; or the end of it, and a verdict."""
 
 
 class Status(IntEnum):
@@ -51,6 +58,7 @@ class Request:
     broadcast: bool
     from_server: bool = False
     """The command goes from server to client: it is for the hub's client side."""
+    proof: Proof = "address"
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +109,17 @@ class ClusterServer(Protocol):
 
     def handle(self, request: Request) -> Reply | DefaultReply | LaterReply:
         """Answer one command. Must not block; raises nothing for bad payloads (they get a DefaultReply)."""
+
+
+@runtime_checkable
+class Weighs(Protocol):
+    """What a cluster server has whose commands change what is on record of their device."""
+
+    def weight(self, request: Request) -> Weight:
+        """Tell what hangs on whose this request is. Called for every command, so it must take next to no time."""
+
+    async def corroborate(self, request: Request) -> bool | None:
+        """Ask the device itself: whether it says what the request says. None: it does not tell. Raises nothing."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,9 +8,20 @@ from dataclasses import dataclass
 
 from hanctl.eui64 import Eui64
 from hanctl.han import zcl
-from hanctl.han.cluster import ClusterServer, DefaultReply, LaterReply, Reply, Request, Status
+from hanctl.han.cluster import (
+    AttributeStore,
+    ClusterServer,
+    DefaultReply,
+    LaterReply,
+    Proof,
+    Reply,
+    Request,
+    Status,
+    Weighs,
+)
 from hanctl.han.errors import MalformedZcl
 from hanctl.han.foundation import answer_foundation
+from hanctl.han.gate import Weighed
 from hanctl.han.security import Fault, refusal
 from hanctl.han.zcl import Foundation, ZclFrame
 from hanctl.radio.frames import SMART_ENERGY, IncomingFrame, OutgoingFrame
@@ -18,6 +29,15 @@ from hanctl.radio.frames import SMART_ENERGY, IncomingFrame, OutgoingFrame
 ALL_ENDPOINTS = 0xFF
 REPEAT_WINDOW_S = 10.0
 REPEATS_KEPT = 1024
+CHANGING = frozenset(
+    {
+        Foundation.WRITE_ATTRIBUTES,
+        Foundation.WRITE_ATTRIBUTES_UNDIVIDED,
+        Foundation.WRITE_ATTRIBUTES_NO_RESPONSE,
+        Foundation.CONFIGURE_REPORTING,
+    }
+)
+"""Foundation commands by which a device changes what the hub has of it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +59,7 @@ class Dispatcher:
         self._on_refused = on_refused
         self._servers: dict[tuple[int, int], ClusterServer] = {}
         self._both_sides: set[tuple[int, int]] = set()
+        self._weighing: dict[tuple[int, int], Weighs] = {}
         self._answered: OrderedDict[_Key, _Answered] = OrderedDict()
 
     def register(self, server: ClusterServer, *, both_sides: bool = False) -> None:
@@ -52,6 +73,8 @@ class Dispatcher:
         self._servers[key] = server
         if both_sides:
             self._both_sides.add(key)
+        if isinstance(server, Weighs):
+            self._weighing[key] = server
 
     def served(self) -> frozenset[tuple[int, int]]:
         """(endpoint, cluster) of every registered server."""
@@ -62,27 +85,61 @@ class Dispatcher:
         for key in [key for key in self._answered if device is None or key[0] == device]:
             del self._answered[key]
 
+    def weigh(
+        self, frame: IncomingFrame, zcl_frame: ZclFrame, device: Eui64, now: float, *, keyed: bool, contested: bool
+    ) -> Weighed | None:
+        """What has to be known of a request before it is handled; None: it may be handled at once.
+
+        ``contested``: somebody else speaks in the device's name, so even what only costs it its turn is weighed.
+        """
+        if not frame.aps_encrypted or refusal(frame.cluster, encrypted=True, keyed=keyed) is not None:
+            return None
+        endpoint, server = self._find(frame)
+        if endpoint is None or server is None or self._before(frame, device, now) is not None:
+            return None
+        if not zcl_frame.cluster_specific:
+            changes = zcl_frame.command in CHANGING and isinstance(server, AttributeStore)
+            return Weighed(frame, zcl_frame, "end") if changes else None
+        weighing = self._weighing.get((endpoint, frame.cluster))
+        if weighing is None:
+            return None
+        request = _request(frame, zcl_frame, device, endpoint, "address")
+        weight = weighing.weight(request)
+        if weight == "none" and contested:
+            weight = "step"
+        return None if weight == "none" else Weighed(frame, zcl_frame, weight, weighing, request)
+
     def handle(
-        self, frame: IncomingFrame, zcl_frame: ZclFrame, device: Eui64, now: float, *, keyed: bool = True
+        self,
+        frame: IncomingFrame,
+        zcl_frame: ZclFrame,
+        device: Eui64,
+        now: float,
+        *,
+        keyed: bool = True,
+        proof: Proof = "address",
     ) -> tuple[OutgoingFrame, ...]:
         """The frames to send back, in order. ``zcl_frame`` is what ``frame`` carries and is not a response.
 
-        ``keyed``: the device has the key that Smart Energy clusters need.
+        ``keyed``: the device has the key that Smart Energy clusters need. ``proof``: what shows that it is its own.
 
         Source of the rules: comms_hub.md §1.5 (sequence numbers, status codes) and §6 (an answer copies the request's
         APS encryption; what may not be served is not run).
         """
-        ends = (frame.source_endpoint, frame.destination_endpoint)
-        key = (device, *ends, frame.cluster, frame.aps_encrypted, frame.payload)
-        before = self._answered.get(key)
-        if before is not None and now - before.at < REPEAT_WINDOW_S:
-            return before.answer
-        answer = self._run(frame, zcl_frame, device, keyed)
+        before = self._before(frame, device, now)
+        if before is not None:
+            return before
+        answer = self._run(frame, zcl_frame, device, keyed, proof)
         if isinstance(answer, LaterReply):
             return ()
         if all(one.bulk is None for one in answer):
-            self._remember(key, _Answered(now, answer))
+            self._remember(_key(frame, device), _Answered(now, answer))
         return answer
+
+    def _before(self, frame: IncomingFrame, device: Eui64, now: float) -> tuple[OutgoingFrame, ...] | None:
+        """What the same request was answered lately."""
+        before = self._answered.get(_key(frame, device))
+        return before.answer if before is not None and now - before.at < REPEAT_WINDOW_S else None
 
     def _remember(self, key: _Key, answered: _Answered) -> None:
         self._answered[key] = answered
@@ -93,12 +150,12 @@ class Dispatcher:
             oldest = next(iter(self._answered.values()))
 
     def _run(
-        self, frame: IncomingFrame, request: ZclFrame, device: Eui64, keyed: bool
+        self, frame: IncomingFrame, request: ZclFrame, device: Eui64, keyed: bool, proof: Proof
     ) -> tuple[OutgoingFrame, ...] | LaterReply:
         endpoint, server = self._find(frame)
         if endpoint is None:
             return ()
-        answer = self._answer(frame, request, device, endpoint, server, keyed)
+        answer = self._answer(frame, request, device, endpoint, server, keyed, proof)
         if isinstance(answer, LaterReply):
             return answer
         if isinstance(answer, Reply):
@@ -124,6 +181,7 @@ class Dispatcher:
         endpoint: int,
         server: ClusterServer | None,
         keyed: bool,
+        proof: Proof,
     ) -> Sequence[ZclFrame] | Reply | LaterReply:
         def default(status: Status) -> Sequence[ZclFrame]:
             wanted = status is not Status.SUCCESS or not request.no_default_response
@@ -149,21 +207,29 @@ class Dispatcher:
         ours = not request.from_server or (endpoint, frame.cluster) in self._both_sides
         if not ours or request.manufacturer is not None:
             return default(Status.UNSUP_COMMAND)
-        reply = server.handle(
-            Request(
-                device=device,
-                source_endpoint=frame.source_endpoint,
-                destination_endpoint=endpoint,
-                cluster=frame.cluster,
-                command=request.command,
-                tsn=request.tsn,
-                payload=request.payload,
-                aps_encrypted=frame.aps_encrypted,
-                broadcast=frame.broadcast,
-                from_server=request.from_server,
-            )
-        )
+        reply = server.handle(_request(frame, request, device, endpoint, proof))
         return default(reply.status) if isinstance(reply, DefaultReply) else reply
+
+
+def _key(frame: IncomingFrame, device: Eui64) -> _Key:
+    ends = (frame.source_endpoint, frame.destination_endpoint)
+    return (device, *ends, frame.cluster, frame.aps_encrypted, frame.payload)
+
+
+def _request(frame: IncomingFrame, request: ZclFrame, device: Eui64, endpoint: int, proof: Proof) -> Request:
+    return Request(
+        device=device,
+        source_endpoint=frame.source_endpoint,
+        destination_endpoint=endpoint,
+        cluster=frame.cluster,
+        command=request.command,
+        tsn=request.tsn,
+        payload=request.payload,
+        aps_encrypted=frame.aps_encrypted,
+        broadcast=frame.broadcast,
+        from_server=request.from_server,
+        proof=proof,
+    )
 
 
 def _outgoing(frame: IncomingFrame, request: ZclFrame, endpoint: int, answer: ZclFrame | Reply) -> OutgoingFrame:

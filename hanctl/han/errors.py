@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from hanctl.errors import ExitCode, HanctlError
 from hanctl.radio.errors import DeliveryFailed
 
@@ -11,6 +13,19 @@ class TimedOut(HanctlError):
 
     code = "timed-out"
     exit_code = ExitCode.TIMED_OUT
+
+
+class Unproven(TimedOut):
+    """A request was answered from the device's address, but by nobody who could read the request.
+
+    ``response`` is the last such answer.
+    """
+
+    code = "unproven"
+
+    def __init__(self, message: str, hint: str, response: Any) -> None:
+        super().__init__(message, hint)
+        self.response = response
 
 
 class MalformedZcl(HanctlError):

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Hashable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import structlog
 
 from hanctl.errors import HanctlError
-from hanctl.han.errors import TimedOut
+from hanctl.han.errors import TimedOut, Unproven
 from hanctl.han.security import needs_encryption
 from hanctl.han.tasks import Tasks
 from hanctl.han.zcl import ZclFrame
@@ -19,6 +19,17 @@ from hanctl.radio.errors import DeliveryFailed, DongleGone
 from hanctl.radio.frames import SMART_ENERGY, ZDO_PROFILE, IncomingFrame, OutgoingFrame, Radio
 
 log = structlog.get_logger()
+
+Accepts = Callable[[ZclFrame], bool]
+
+
+@dataclass(slots=True)
+class _Waiting:
+    """Who waits for a response. ``accepts``: what is no answer to the request is left aside; None: all are."""
+
+    answered: asyncio.Future[Any]
+    accepts: Accepts | None
+    other: ZclFrame | None = None
 
 
 class Exchange:
@@ -29,7 +40,7 @@ class Exchange:
 
     def __init__(self) -> None:
         self._radio: Radio | None = None
-        self._waiting: dict[Hashable, asyncio.Future[Any]] = {}
+        self._waiting: dict[Hashable, _Waiting] = {}
         self._zcl_tsn = 0
         self._zdo_tsn = 0
 
@@ -47,9 +58,11 @@ class Exchange:
     def detach(self) -> None:
         """No radio: whoever waits for a response gets DongleGone."""
         self._radio = None
-        for future in self._waiting.values():
-            if not future.done():
-                future.set_exception(DongleGone("the dongle was lost", "it is reopened as soon as it is back"))
+        for waiting in self._waiting.values():
+            if not waiting.answered.done():
+                waiting.answered.set_exception(
+                    DongleGone("the dongle was lost", "it is reopened as soon as it is back")
+                )
 
     async def send(self, frame: OutgoingFrame) -> None:
         """Raises DeliveryFailed, DongleGone."""
@@ -95,10 +108,15 @@ class Exchange:
         frame: ZclFrame,
         timeout_s: float,
         sleepy: bool = False,
+        encrypted: bool | None = None,
+        aps_ack: bool = True,
+        accepts: Accepts | None = None,
     ) -> ZclFrame:
         """Send a ZCL frame (under a sequence number given here) and return its response.
 
-        ``timeout_s``: seconds, from the delivery on. Raises DeliveryFailed, DongleGone, TimedOut.
+        ``timeout_s``: seconds, from the delivery on. ``encrypted``: None is as the cluster wants it. ``accepts``: a
+        response that it does not take leaves the request waiting. Raises DeliveryFailed, DongleGone, TimedOut, and
+        Unproven where only such responses came.
         """
 
         def key(tsn: int) -> Hashable:
@@ -112,10 +130,11 @@ class Exchange:
             profile=SMART_ENERGY,
             cluster=cluster,
             payload=replace(frame, tsn=tsn).serialize(),
-            aps_encrypted=needs_encryption(cluster),
+            aps_encrypted=needs_encryption(cluster) if encrypted is None else encrypted,
+            aps_ack=aps_ack,
             sleepy=sleepy,
         )
-        response: ZclFrame = await self._request(key(tsn), outgoing, timeout_s)
+        response: ZclFrame = await self._request(key(tsn), outgoing, timeout_s, accepts)
         return response
 
     async def request_zdo(
@@ -142,6 +161,19 @@ class Exchange:
         response: bytes = await self._request(key(tsn), outgoing, timeout_s)
         return response
 
+    def post_zdo(self, *, nwk: int, cluster: int, build: Callable[[int], bytes]) -> None:
+        """Send a ZDO request whose response, if any, is taken for a claim like any other."""
+        self.post(
+            OutgoingFrame(
+                destination_nwk=nwk,
+                destination_endpoint=0,
+                source_endpoint=0,
+                profile=ZDO_PROFILE,
+                cluster=cluster,
+                payload=build(self._next_zdo_tsn()),
+            )
+        )
+
     def zcl_response(self, frame: IncomingFrame, zcl_frame: ZclFrame) -> bool:
         """Give a response to whoever waits for it; False where nobody does."""
         return self._resolve(("zcl", frame.source_nwk, frame.source_endpoint, frame.cluster, zcl_frame.tsn), zcl_frame)
@@ -161,14 +193,23 @@ class Exchange:
                 return tsn
         raise DeliveryFailed("256 requests to this device wait for their answers already", "try again later")
 
-    async def _request(self, key: Hashable, frame: OutgoingFrame, timeout_s: float) -> Any:
+    async def _request(
+        self, key: Hashable, frame: OutgoingFrame, timeout_s: float, accepts: Accepts | None = None
+    ) -> Any:
         # The response may overtake the confirmation of delivery, so it is awaited from before the sending.
-        future = self._waiting[key] = asyncio.get_running_loop().create_future()
+        future = asyncio.get_running_loop().create_future()
+        waiting = self._waiting[key] = _Waiting(future, accepts)
         try:
             await self.send(frame)
             async with asyncio.timeout(timeout_s):
                 return await future
         except TimeoutError:
+            if waiting.other is not None:
+                raise Unproven(
+                    f"0x{frame.destination_nwk:04x} answered, but not with what only the device itself can know",
+                    "a device that repeats no unknown attribute ids cannot prove itself; see docs/trust.md",
+                    waiting.other,
+                ) from None
             raise TimedOut(
                 f"0x{frame.destination_nwk:04x} did not answer within {timeout_s:g} s",
                 "a sleeping device answers when it wakes; otherwise check that it is powered and in range",
@@ -179,8 +220,12 @@ class Exchange:
                 future.exception()
 
     def _resolve(self, key: Hashable, value: Any) -> bool:
-        future = self._waiting.get(key)
-        if future is None or future.done():
+        waiting = self._waiting.get(key)
+        if waiting is None or waiting.answered.done():
             return False
-        future.set_result(value)
+        if waiting.accepts is not None and not waiting.accepts(value):
+            # Somebody guessed the number; the device's own answer may be still to come.
+            waiting.other = value
+            return True
+        waiting.answered.set_result(value)
         return True

@@ -12,6 +12,7 @@ from hanctl.clock import Clock
 from hanctl.errors import HanctlError, NotFound
 from hanctl.eui64 import Eui64
 from hanctl.han import zcl, zdo
+from hanctl.han.addresses import LOOK_GAP_S, is_device_address
 from hanctl.han.arrivals import Arrivals
 from hanctl.han.bulk import Bulk
 from hanctl.han.cluster import ClusterServer
@@ -19,35 +20,31 @@ from hanctl.han.clusters.basic import BasicServer
 from hanctl.han.clusters.keep_alive import KeepAliveServer
 from hanctl.han.clusters.time import TimeServer
 from hanctl.han.dispatcher import Dispatcher
-from hanctl.han.errors import MalformedZcl, MalformedZdo, NoKey
+from hanctl.han.errors import MalformedZcl, MalformedZdo
 from hanctl.han.exchange import Exchange
-from hanctl.han.interview import endpoint_for
+from hanctl.han.hearing import Hearing
 from hanctl.han.interviews import Interviews
 from hanctl.han.joining import JoinWindows
 from hanctl.han.life import Life
 from hanctl.han.link_keys import LinkKeys
 from hanctl.han.refusals import Refusals
-from hanctl.han.security import needs_encryption
 from hanctl.han.tasks import Tasks
-from hanctl.han.zcl import Foundation, Value, ZclFrame
+from hanctl.han.zcl import Value, ZclFrame
 from hanctl.ledger.events import DeviceLeft, PartnerKeyGiven, PartnerKeyRefused
 from hanctl.ledger.ledger import Ledger
 from hanctl.ledger.records import Device, DeviceType, EndpointRecord
 from hanctl.radio.endpoints import ESI_ENDPOINT, HUB_ENDPOINTS
-from hanctl.radio.errors import DeliveryFailed
-from hanctl.radio.frames import SMART_ENERGY, ZDO_PROFILE, IncomingFrame, NetworkState, OutgoingFrame, Radio
+from hanctl.radio.frames import SMART_ENERGY, ZDO_PROFILE, IncomingFrame, NetworkState, Radio
 
 log = structlog.get_logger()
-
-DefaultResponseCallback = Callable[[Eui64, int, int, int], None]
 
 
 class Han:
     """Implements RadioListener. Serves Basic, Time and Keep-Alive itself; other clusters are registered.
 
     ``on_life`` is called at every sign of life of a device, after its frame was dispatched; ``on_default_response``
-    with (device, cluster, command, status) when a device answers a command of ours with a Default Response nobody
-    waits for; ``on_dongle_lost`` once, with the reason, after the radio was detached. None of them may block.
+    with (device, cluster, command, status, proof) when a device answers a command of ours with a Default Response
+    nobody waits for; ``on_dongle_lost`` once, with the reason, after the radio was detached. None of them may block.
 
     ``keys_required``: Smart Energy clusters are spoken only with devices that have established a key, and a device is
     interviewed only then: its OTA attributes can be read no sooner, and its key must not change under an interview.
@@ -61,13 +58,19 @@ class Han:
         self._exchange = Exchange()
         self._refusals = Refusals(ledger, clock)
         self._dispatcher = Dispatcher(self._refusals.note)
+        self._hearing = Hearing(
+            ledger, clock, self._exchange, self._tasks, self._dispatcher, self.may_serve, self._lives
+        )
+        self.on_default_response = self._hearing.on_default_response
+        self._asking, self.addresses = self._hearing.asking, self._hearing.addresses
+        self.addresses.on_moved = self._moved
         self.bulk = Bulk(ledger, self._exchange)
-        self._joins = JoinWindows(ledger, self._exchange, self._tasks)
+        self._joins = JoinWindows(ledger, self._exchange, self._tasks, self.addresses)
         self._interviews = Interviews(self, ledger, self._exchange, self._tasks)
-        self.keys = LinkKeys(ledger, self._exchange, self._reachable)
-        self._arrivals = Arrivals(ledger, clock, self._exchange, self._tasks)
+        self.keys = LinkKeys(ledger, self._exchange, self._asking.reachable)
+        self._arrivals = Arrivals(ledger, clock, self._exchange, self._tasks, self.addresses)
+        self._lived: dict[tuple[Eui64, Life], float] = {}
         self.on_life: list[Callable[[Eui64, Life], None]] = []
-        self.on_default_response: list[DefaultResponseCallback] = []
         self.on_dongle_lost: list[Callable[[str], None]] = []
         self.network: NetworkState | None = None
         self.keys_required = False
@@ -79,6 +82,7 @@ class Han:
         """Use this radio, which was just started, from now on."""
         self.network = network
         self._exchange.attach(radio)
+        self._hearing.begin()
         registered = {(record.endpoint, cluster) for record in self.endpoints for cluster in record.input_clusters}
         for endpoint, cluster in sorted(registered ^ self._dispatcher.served()):
             log.warning("a cluster is announced but not served, or the reverse", endpoint=endpoint, cluster=cluster)
@@ -128,7 +132,6 @@ class Han:
         one, which comes to ``on_default_response``. Returns when the device acknowledged the command. Raises NotFound
         (device or endpoint unknown), DeliveryFailed, NoKey, DongleGone.
         """
-        device, nwk = self._reachable(eui64, cluster)
         frame = ZclFrame(
             tsn=self._exchange.next_zcl_tsn() if tsn is None else tsn,
             command=command,
@@ -137,17 +140,8 @@ class Han:
             from_server=from_server,
             no_default_response=not default_response,
         )
-        await self._exchange.send(
-            OutgoingFrame(
-                destination_nwk=nwk,
-                destination_endpoint=endpoint_for(device, cluster, endpoint, client_side=from_server),
-                source_endpoint=source_endpoint,
-                profile=SMART_ENERGY,
-                cluster=cluster,
-                payload=frame.serialize(),
-                aps_encrypted=needs_encryption(cluster),
-                sleepy=device.sleepy,
-            )
+        await self._asking.send_command(
+            eui64, cluster=cluster, endpoint=endpoint, source_endpoint=source_endpoint, frame=frame
         )
 
     async def read_attributes(
@@ -159,43 +153,44 @@ class Han:
         client_side: bool = False,
         endpoint: int | None = None,
         timeout: float = 10,  # noqa: ASYNC109
+        lenient: bool = False,
     ) -> dict[int, Value]:
         """Read attributes of the device's server side, or of its client side.
 
-        None stands for an attribute the device does not have. ``timeout``: seconds, from the delivery on. Raises
-        NotFound, DeliveryFailed, NoKey, DongleGone, TimedOut, MalformedZcl.
+        None stands for an attribute the device does not have. ``timeout``: seconds, from the delivery on. What is read
+        under a key is the device's own word; ``lenient``: what came from its address counts where it cannot show that.
+        Raises NotFound, DeliveryFailed, NoKey, DongleGone, TimedOut, MalformedZcl.
         """
-        device, nwk = self._reachable(eui64, cluster)
-        response = await self._exchange.request_zcl(
-            nwk=nwk,
-            endpoint=endpoint_for(device, cluster, endpoint, client_side=client_side),
-            source_endpoint=ESI_ENDPOINT,
+        return await self._asking.read_attributes(
+            eui64,
             cluster=cluster,
-            frame=ZclFrame(
-                tsn=0,
-                command=Foundation.READ_ATTRIBUTES,
-                payload=zcl.read_attributes(attributes),
-                from_server=client_side,
-                no_default_response=True,
-            ),
+            attributes=attributes,
+            client_side=client_side,
+            endpoint=endpoint,
             timeout_s=timeout,
-            sleepy=device.sleepy,
+            lenient=lenient,
         )
-        if response.command == Foundation.DEFAULT_RESPONSE:
-            return dict.fromkeys(attributes)
-        return dict.fromkeys(attributes) | zcl.parse_read_attributes_response(response.payload)
 
     async def interview(self, eui64: Eui64) -> Device:
         """Interview the device now, from the start; returns its new record.
 
         Raises NotFound, DeliveryFailed, NoKey, DongleGone, TimedOut, MalformedZdo, MalformedZcl.
         """
-        self._reachable(eui64)
+        self._asking.reachable(eui64)
         return await self._interviews.now(eui64)
 
     def forget_answers(self) -> None:
         """Give no device the answer again that it already had: the data behind it is gone."""
         self._dispatcher.forget()
+
+    def missed(self, eui64: Eui64) -> None:
+        """The device did not take a frame: it is sought, as it may have moved unheard."""
+        if self.network is not None:
+            self._hearing.missed(eui64)
+
+    def has_time(self, eui64: Eui64) -> bool:
+        """Tell whether the device has read the hub's Time since it last came."""
+        return self._hearing.has_time(eui64)
 
     # --- keys
 
@@ -203,8 +198,7 @@ class Han:
         """The device is keyed now, on record and in the dongle: what waited for that begins."""
         device = self._ledger.devices.get(eui64)
         if device is not None:
-            # What it was answered before, it was answered as a device without a key.
-            self._dispatcher.forget(eui64)
+            self._hearing.keyed(device)
             self._lives(device, Life.KEYED)
 
     # --- membership
@@ -218,18 +212,16 @@ class Han:
         """
         before = self._ledger.devices.get(eui64)
         device = before or Device(eui64=eui64, added_at=self._clock.now())
-        expected = replace(
+        # Whether there is a dongle at all is found out first; and a device may join before the opening is confirmed.
+        await self.keys.remove(eui64)
+        expected = self.addresses.release(
             device,
-            state="expected",
-            nwk=None,
+            "expected",
             device_type=device_type or device.device_type,
             keyed_at=None,
             removed_at=None,
             removed_reason=None,
         )
-        # Whether there is a dongle at all is found out first; and a device may join before the opening is confirmed.
-        await self.keys.remove(eui64)
-        self._ledger.devices.put(expected)
         try:
             await self._joins.open(eui64, link_key, seconds)
         except HanctlError:
@@ -257,9 +249,7 @@ class Han:
         self._joins.close(eui64, "cancelled")
         self._interviews.cancel(eui64)
         with self._ledger.transaction():
-            self._ledger.devices.put(
-                replace(device, state="removed", nwk=None, removed_at=self._clock.now(), removed_reason=reason)
-            )
+            self.addresses.release(device, "removed", removed_at=self._clock.now(), removed_reason=reason)
             if device.nwk is not None:
                 self._ledger.record(DeviceLeft(device=eui64))
         if device.nwk is not None:
@@ -269,17 +259,22 @@ class Han:
     # --- RadioListener
 
     def frame_received(self, frame: IncomingFrame) -> None:
+        if not is_device_address(frame.source_nwk):
+            return
         if frame.profile == ZDO_PROFILE and frame.destination_endpoint == 0:
             self._zdo_received(frame)
         elif frame.profile == SMART_ENERGY:
             device = self._ledger.devices.by_nwk(frame.source_nwk)
-            if device is None:
-                self._arrivals.identify(frame, self._identified)
-            else:
+            if device is not None:
                 self._zcl_received(frame, device)
+            elif not self._hearing.answers_a_secret(frame):
+                self._arrivals.identify(frame, lambda device, held: self._zcl_received(held, device))
 
     def device_joined(self, eui64: Eui64, nwk: int) -> None:
         self._arrived(eui64, nwk, Life.JOINED)
+
+    def address_conflict(self, nwk: int) -> None:
+        self.addresses.conflict(nwk)
 
     def device_left(self, eui64: Eui64, nwk: int) -> None:
         device = self._ledger.devices.get(eui64)
@@ -287,7 +282,7 @@ class Han:
             return
         self._interviews.cancel(eui64)
         with self._ledger.transaction():
-            self._ledger.devices.put(replace(device, state="left", nwk=None))
+            self.addresses.release(device, "left")
             self._ledger.record(DeviceLeft(device=eui64))
 
     def partner_key_asked(self, eui64: Eui64, given: bool, detail: str) -> None:
@@ -308,10 +303,13 @@ class Han:
             return
         try:
             if frame.cluster & zdo.RESPONSE:
-                self._exchange.zdo_response(frame)
+                if not self._exchange.zdo_response(frame) and frame.cluster == ZDOCmd.NWK_addr_rsp:
+                    self._arrived(*zdo.parse_addr_rsp(frame.payload), Life.ANNOUNCED)
             elif frame.cluster == ZDOCmd.Device_annce:
                 told = zdo.parse_device_annce(frame.payload)
-                self._arrived(told.eui64, told.nwk, Life.ANNOUNCED, sleepy=told.sleepy)
+                # A device announces itself, from the address that it announces.
+                if told.nwk == frame.source_nwk:
+                    self._arrived(told.eui64, told.nwk, Life.ANNOUNCED, sleepy=told.sleepy)
             elif frame.cluster == ZDOCmd.Match_Desc_req:
                 self._match_desc(frame)
         except MalformedZdo as error:
@@ -330,50 +328,31 @@ class Han:
             return
         self._ledger.touch(device.eui64, self._clock.now())
         self._joins.close(device.eui64, "joined")
-        if not request.cluster_specific and request.command in zcl.RESPONSES:
-            self._response(frame, request, device.eui64)
-        else:
-            answers = self._dispatcher.handle(
-                frame, request, device.eui64, self._clock.monotonic(), keyed=self.may_serve(device)
-            )
-            if device.sleepy:
-                answers = tuple(replace(answer, sleepy=True) for answer in answers)
-            self._exchange.answer(answers, self._tasks)
-        self._lives(device, Life.SECURED if frame.aps_encrypted else Life.FRAME)
+        self._hearing.received(frame, request, device)
+        self._lives(device, Life.FRAME)
 
-    def _response(self, frame: IncomingFrame, response: ZclFrame, eui64: Eui64) -> None:
-        # A Default Response may come in clear: that is how a device says that it wants to be spoken to in cipher.
-        in_clear = needs_encryption(frame.cluster) and not frame.aps_encrypted
-        if in_clear and response.command != Foundation.DEFAULT_RESPONSE:
-            log.warning("a response in clear was not believed", device=eui64, cluster=frame.cluster)
+    def _arrived(self, eui64: Eui64, nwk: int, life: Life, *, sleepy: bool | None = None) -> None:
+        now = self._clock.monotonic()
+        if now - self._lived.get((eui64, life), -LOOK_GAP_S) < LOOK_GAP_S and self._is_at(eui64, nwk):
             return
-        if self._exchange.zcl_response(frame, response) or response.command != Foundation.DEFAULT_RESPONSE:
-            return
-        try:
-            command, status = zcl.parse_default_response(response.payload)
-        except MalformedZcl as error:
-            log.warning("malformed Default Response", device=eui64, reason=str(error))
-            return
-        for callback in tuple(self.on_default_response):
-            callback(eui64, frame.cluster, command, status)
-
-    def _identified(self, eui64: Eui64, frame: IncomingFrame) -> None:
-        device = self._arrived(eui64, frame.source_nwk, Life.FRAME)
+        device = self._arrivals.arrived(eui64, nwk, life, sleepy=sleepy)
         if device is not None:
-            self._zcl_received(frame, device)
+            self._lived[eui64, life] = now
+            self._moved(device, life)
 
-    def _arrived(self, eui64: Eui64, nwk: int, life: Life, *, sleepy: bool | None = None) -> Device | None:
-        device = self._arrivals.arrived(eui64, nwk, sleepy=sleepy)
-        if device is None:
-            return None
-        self._ledger.touch(eui64, self._clock.now())
+    def _is_at(self, eui64: Eui64, nwk: int) -> bool:
+        device = self._ledger.devices.by_nwk(nwk)
+        return device is not None and device.eui64 == eui64
+
+    def _moved(self, device: Device, life: Life) -> None:
+        """The device is where it was said to be."""
+        self._ledger.touch(device.eui64, self._clock.now())
         if life is not Life.FRAME:
-            self._dispatcher.forget(eui64)
+            self._hearing.came(device.eui64)
             self._lives(device, life)
         if life is not Life.JOINED:
             # The trust centre's word comes before the device has the network key: the window closes when it speaks.
-            self._joins.close(eui64, "joined")
-        return device
+            self._joins.close(device.eui64, "joined")
 
     def _lives(self, device: Device, life: Life) -> None:
         if self.may_serve(device):
@@ -387,13 +366,3 @@ class Han:
                 callback(eui64, life)
             except Exception:
                 log.exception("a service failed at a sign of life", device=eui64)
-
-    def _reachable(self, eui64: Eui64, cluster: int | None = None) -> tuple[Device, int]:
-        device = self._ledger.devices.get(eui64)
-        if device is None or device.state in ("removed", "expected"):
-            raise NotFound(f"{eui64} is not a device of this hub", "'hanctl device list' names the devices")
-        if device.nwk is None:
-            raise DeliveryFailed(f"{eui64} is not on the network", "it is found again at its next sign of life")
-        if cluster is not None and needs_encryption(cluster) and not self.may_serve(device):
-            raise NoKey(f"no key was established with {eui64} yet", "it asks for one when it is ready; see its events")
-        return device, device.nwk

@@ -37,6 +37,7 @@ class Reader(Protocol):
         client_side: bool = False,
         endpoint: int | None = None,
         timeout: float = 10,  # noqa: ASYNC109
+        lenient: bool = False,
     ) -> dict[int, Value]: ...
 
     def tell_life(self, eui64: Eui64, life: Life) -> None: ...
@@ -65,6 +66,7 @@ class _Asker:
             client_side=client_side,
             endpoint=endpoint,
             timeout=STEP_TIMEOUT_S,
+            lenient=True,
         )
 
 

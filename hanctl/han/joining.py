@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from math import ceil
 from typing import Literal
 
@@ -12,6 +12,7 @@ import structlog
 
 from hanctl.errors import HanctlError
 from hanctl.eui64 import Eui64
+from hanctl.han.addresses import Addresses
 from hanctl.han.exchange import Exchange
 from hanctl.han.tasks import Tasks
 from hanctl.ledger.events import JoinClosed, JoinOpened
@@ -34,8 +35,9 @@ class _Window:
 class JoinWindows:
     """Which devices may join now. Each opening and closing is an event."""
 
-    def __init__(self, ledger: Ledger, exchange: Exchange, tasks: Tasks) -> None:
+    def __init__(self, ledger: Ledger, exchange: Exchange, tasks: Tasks, addresses: Addresses) -> None:
         self._ledger = ledger
+        self._addresses = addresses
         self._exchange = exchange
         self._tasks = tasks
         self._open: dict[Eui64, _Window] = {}
@@ -75,7 +77,7 @@ class JoinWindows:
         # A dongle may tell of a device that cannot read the network's key, as it joins with another install code.
         device = self._ledger.devices.get(eui64)
         if device is not None and device.state == "joined":
-            self._ledger.devices.put(replace(device, state="expected", nwk=None))
+            self._addresses.release(device, "expected")
 
     def close_all(self, reason: CloseReason) -> None:
         """Close every window."""

@@ -9,9 +9,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from zigpy.types import EUI64
 from zigpy.zdo.types import CLUSTERS, Status, ZDOCmd
 
-from hanctl.eui64 import Eui64, from_bytes
+from hanctl.eui64 import Eui64, from_bytes, to_bytes
 from hanctl.han.errors import MalformedZdo
 from hanctl.ledger.records import EndpointRecord
 from hanctl.radio.frames import SMART_ENERGY, ZDO_PROFILE, IncomingFrame, OutgoingFrame
@@ -64,6 +65,11 @@ def ieee_addr_req(tsn: int, nwk: int) -> bytes:
     return _serialize(ZDOCmd.IEEE_addr_req, tsn, nwk, 0, 0)
 
 
+def nwk_addr_req(tsn: int, eui64: Eui64) -> bytes:
+    """Payload of NWK_addr_req, for the single device."""
+    return _serialize(ZDOCmd.NWK_addr_req, tsn, EUI64.deserialize(to_bytes(eui64))[0], 0, 0)
+
+
 def _successful(command: ZDOCmd, payload: bytes) -> list[Any]:
     _, (status, *values) = _parse(command, payload)
     if status != Status.SUCCESS:
@@ -110,8 +116,11 @@ def parse_simple_desc_rsp(payload: bytes) -> EndpointRecord:
     )
 
 
-def parse_ieee_addr_rsp(payload: bytes) -> tuple[Eui64, int]:
-    """EUI64 and network address. Raises MalformedZdo, also where the device refused."""
+def parse_addr_rsp(payload: bytes) -> tuple[Eui64, int]:
+    """EUI64 and network address of IEEE_addr_rsp or NWK_addr_rsp, which are alike.
+
+    Raises MalformedZdo, also where the device refused.
+    """
     ieee, nwk, *_ = _successful(ZDOCmd.IEEE_addr_rsp, payload)
     return from_bytes(ieee.serialize()), int(nwk)
 

@@ -74,9 +74,18 @@ class ChangePart:
     withdrawn: tuple[tuple[str, tuple[tuple[int, ...], ...]], ...] = ()
 
 
+EvidenceProof = Literal["key counters", "secret", "address", "hub", "earlier version"]
+"""What shows that evidence is the device's own: the counters of the dongle's link keys; its answer to a secret; no more
+than that a frame came from its address, under some key. "hub": what the hub, or a person, says; "earlier version":
+recorded when nobody asked."""
+
+
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """One thing that is known of a device and a change. ``what``: a command, attributes by name, or who says so."""
+    """One thing that is known of a device and a change. ``what``: a command, attributes by name, or who says so.
+
+    ``proof``: what shows that it is the device's own word.
+    """
 
     id: int
     change: int
@@ -86,3 +95,4 @@ class Evidence:
     fuel: Fuel | None = None
     what: str = ""
     status: int | None = None
+    proof: EvidenceProof = "earlier version"

@@ -146,6 +146,18 @@ class DeviceJoined(DeviceEvent):
 
 
 @event
+class DeviceClaimed(DeviceEvent):
+    """Somebody claims to be the device, and is not: nothing was changed by it. Told at most once an hour.
+
+    ``how``: what was claimed, and what speaks against it.
+    """
+
+    type = "device.claimed"
+    level = "warning"
+    how: str
+
+
+@event
 class DeviceInterviewed(DeviceEvent):
     """The device's descriptors and Basic attributes were read."""
 

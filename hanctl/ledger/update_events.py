@@ -6,6 +6,9 @@ from typing import Literal
 
 from hanctl.ledger.event import UpdateEvent, UpdateTransition, event
 
+RECORDED_EARLIER = "recorded by an earlier version"
+"""What evidence rests on that was recorded when that was not asked."""
+
 
 @event
 class UpdateOrdered(UpdateEvent):
@@ -146,11 +149,12 @@ class UpdateInDoubt(UpdateTransition):
 
 @event
 class UpdateConfirmed(UpdateTransition):
-    """The device was read back and runs the new version."""
+    """The device was read back and runs the new version; ``rests_on``: which frame shows it, and under which key."""
 
     type = "update.confirmed"
     old_version: int | None
     new_version: int
+    rests_on: str = RECORDED_EARLIER
 
 
 @event
@@ -283,7 +287,7 @@ class ActivationNotice(UpdateEvent):
     """Stage notice: the device runs the new version, or did not come to. ``result_code`` as in gbcs.md §1.5, CS09.
 
     ``activated_at``: when it was told to activate; none where it did so by itself. ``confirmed_at``, ``confirmed_by``:
-    the evidence of a success. ``reason``: of a failure.
+    the evidence of a success; ``rests_on``: which frame it is, and under which key. ``reason``: of a failure.
     """
 
     type = "activation.notice"
@@ -299,4 +303,5 @@ class ActivationNotice(UpdateEvent):
     activated_at: str | None
     confirmed_at: str | None
     confirmed_by: str | None
+    rests_on: str | None = RECORDED_EARLIER
     reason: str | None

@@ -45,6 +45,9 @@ class Sink(Protocol):
 
     def node_denied(self, ieee: t.EUI64, how: str) -> None: ...
 
+    def address_conflict(self, nwk: int) -> None:
+        """Two nodes were heard with this network address."""
+
     def partner_key_asked(self, ieee: t.EUI64, given: bool, detail: str) -> None:
         """A device asked for a link key with another; the dongle's firmware answered it by itself."""
 
@@ -257,6 +260,18 @@ class HubApplication(zigpy.application.ControllerApplication):
 
     async def remove_link_key(self, ieee: t.EUI64) -> None:
         """Take the device's link key out of the table; nothing where there is none."""
+        raise NotImplementedError
+
+    async def address_of(self, ieee: t.EUI64) -> int | None:
+        """Where the dongle has the device; None where it knows no address of it."""
+        raise NotImplementedError
+
+    async def repair_address(self, ieee: t.EUI64, nwk: int) -> None:
+        """Have the dongle know the device at this address again."""
+        raise NotImplementedError
+
+    async def key_counter(self, ieee: t.EUI64) -> int | None:
+        """The counter of the last frame under the device's link key; None where the dongle does not tell."""
         raise NotImplementedError
 
     MOST_ON_THE_WAY = 16

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable
-from typing import Any
+from typing import Any, TypeVar
 
 import structlog
 import zigpy.backups
@@ -35,6 +35,7 @@ from hanctl.radio.settings import DongleSettings
 from hanctl.radio.tap import FrameTap
 
 log = structlog.get_logger()
+T = TypeVar("T")
 z: Any = t
 """zigpy's types as constructors: half of them carry no annotations."""
 
@@ -173,6 +174,15 @@ class ZigpyRadio:
     async def remove_link_key(self, eui64: Eui64) -> None:
         await self._guarded(lambda: self._application.remove_link_key(_ieee(eui64)))
 
+    async def address_of(self, eui64: Eui64) -> int | None:
+        return await self._guarded(lambda: self._application.address_of(_ieee(eui64)))
+
+    async def repair_address(self, eui64: Eui64, nwk: int) -> None:
+        await self._guarded(lambda: self._application.repair_address(_ieee(eui64), nwk))
+
+    async def key_counter(self, eui64: Eui64) -> int | None:
+        return await self._guarded(lambda: self._application.key_counter(_ieee(eui64)))
+
     async def backup(self) -> dict[str, Any]:
         app = self._application
         await self._guarded(lambda: app.load_network_info(load_devices=True))
@@ -196,6 +206,10 @@ class ZigpyRadio:
     def node_left(self, ieee: t.EUI64, nwk: int) -> None:
         if self._listener is not None:
             self._listener.device_left(from_bytes(ieee.serialize()), nwk)
+
+    def address_conflict(self, nwk: int) -> None:
+        if self._listener is not None:
+            self._listener.address_conflict(nwk)
 
     def partner_key_asked(self, ieee: t.EUI64, given: bool, detail: str) -> None:
         if self._listener is not None:
@@ -304,12 +318,12 @@ class ZigpyRadio:
         finally:
             self._numbers.give_back(tsn)
 
-    async def _guarded(self, action: Callable[[], Awaitable[None]]) -> None:
+    async def _guarded(self, action: Callable[[], Awaitable[T]]) -> T:
         """Run an action that ends at once where the dongle is lost, and raises only this layer's errors."""
         self._check_open()
         try:
             async with asyncio.timeout(None) as scope, self._ended_by_loss(scope):
-                await action()
+                return await action()
         except (DeliveryFailed, DongleError):
             raise
         except Exception as error:

@@ -22,6 +22,10 @@ INSTALL_CODE_JOINS = CLOSED | bt.EzspDecisionBitmask.ALLOW_JOINS | bt.EzspDecisi
 ANY_INDEX = 0xFF
 ANSWERS_IN_NEW_ORDER = 14
 """From this EZSP version on, exportLinkKeyByIndex answers status, context, key, metadata."""
+TELLS_KEY_DATA = 13
+"""From this EZSP version on, getApsKeyInfo takes the context that is given here."""
+NO_ADDRESS = frozenset({0xFFFC, 0xFFFD, 0xFFFE, 0xFFFF})
+"""What EmberZNet answers where it knows no network address: unused, unknown, being discovered, unassigned."""
 
 
 PARTNER_KEY_REFUSALS = {
@@ -45,6 +49,7 @@ class EzspApplication(Unicasts, LongMessages):
     def __init__(self, config: dict[str, Any], *, sink: Sink, settings: DongleSettings) -> None:
         super().__init__(config, sink=sink, settings=settings)
         self._told_sleepy: set[int] = set()
+        self._address_places: dict[t.EUI64, int] = {}
 
     async def alive(self) -> None:
         await self._ezsp.nop()
@@ -101,6 +106,45 @@ class EzspApplication(Unicasts, LongMessages):
     async def remove_link_key(self, ieee: t.EUI64) -> None:
         await self.cleanup_tc_link_key(ieee)
 
+    async def address_of(self, ieee: t.EUI64) -> int | None:
+        *status, nwk = await self._ezsp.lookupNodeIdByEui64(eui64=ieee)
+        if status and bt.sl_Status.from_ember_status(status[0]) != bt.sl_Status.OK:
+            return None
+        return None if int(nwk) in NO_ADDRESS else int(nwk)
+
+    async def repair_address(self, ieee: t.EUI64, nwk: int) -> None:
+        """Write the device into the address table, a place of its own each: the stack moves it by what it hears."""
+        place = self._address_places.setdefault(ieee, len(self._address_places) % await self._address_places_there())
+        if self._ezsp.ezsp_version >= ANSWERS_IN_NEW_ORDER:
+            await self._ezsp.setAddressTableInfo(index=place, eui64=ieee, nwk=bt.EmberNodeId(nwk))
+            return
+        await self._ezsp.setAddressTableRemoteEui64(addressTableIndex=place, eui64=ieee)
+        await self._ezsp.setAddressTableRemoteNodeId(addressTableIndex=place, id=bt.EmberNodeId(nwk))
+
+    async def _address_places_there(self) -> int:
+        status, size = await self._ezsp.getConfigurationValue(configId=bt.EzspConfigId.CONFIG_ADDRESS_TABLE_SIZE)
+        self._expect_ok(status, "the dongle did not tell the size of its address table")
+        return max(1, int(size))
+
+    async def key_counter(self, ieee: t.EUI64) -> int | None:
+        """Ask for the key's data alone: other commands give the key itself."""
+        if self._ezsp.ezsp_version < TELLS_KEY_DATA:
+            return None
+        context = bt.SecurityManagerContextV13(
+            core_key_type=bt.SecurityManagerKeyType.APP_LINK,
+            key_index=0,
+            derived_type=bt.SecurityManagerDerivedKeyTypeV13.NONE,
+            eui64=ieee,
+            multi_network_index=0,
+            flags=bt.SecurityManagerContextFlags.EUI_IS_VALID,
+            psa_key_alg_permission=0,
+        )
+        answer = await self._ezsp.getApsKeyInfo(context_in=context)
+        status, data = (answer[0], answer[1]) if self._ezsp.ezsp_version >= ANSWERS_IN_NEW_ORDER else answer[2:0:-1]
+        if bt.sl_Status.from_ember_status(status) != bt.sl_Status.OK:
+            return None
+        return int(data.incoming_frame_counter)
+
     async def load_network_info(self, *, load_devices: bool = False) -> None:
         await super().load_network_info(load_devices=load_devices)
         if load_devices and self._ezsp.ezsp_version >= ANSWERS_IN_NEW_ORDER:
@@ -147,6 +191,9 @@ class EzspApplication(Unicasts, LongMessages):
             return
         if frame_name == "zigbeeKeyEstablishmentHandler":
             self._partner_key_asked(*args)
+            return
+        if frame_name == "idConflictHandler":
+            self._sink.address_conflict(int(args[0]))
             return
         super().ezsp_callback_handler(frame_name, args)  # type: ignore[no-untyped-call]
 

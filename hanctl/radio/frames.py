@@ -82,6 +82,9 @@ class RadioListener(Protocol):
 
     def device_left(self, eui64: Eui64, nwk: int) -> None: ...
 
+    def address_conflict(self, nwk: int) -> None:
+        """The dongle heard two nodes with this network address."""
+
     def partner_key_asked(self, eui64: Eui64, given: bool, detail: str) -> None:
         """A device asked for a link key with another: the dongle gave both one, or did not, and ``detail`` says why."""
 
@@ -130,6 +133,24 @@ class Radio(Protocol):
 
     async def remove_link_key(self, eui64: Eui64) -> None:
         """Forget the link key that was installed for the device, if any. Raises DeliveryFailed, DongleGone."""
+
+    async def address_of(self, eui64: Eui64) -> int | None:
+        """The network address under which the dongle itself has the device; None where it has none.
+
+        It is a claim as well: announcements in clear move it. Raises DeliveryFailed, DongleGone.
+        """
+
+    async def repair_address(self, eui64: Eui64, nwk: int) -> None:
+        """Make the dongle have the device at this address again, as far as it can.
+
+        Raises DeliveryFailed, DongleGone.
+        """
+
+    async def key_counter(self, eui64: Eui64) -> int | None:
+        """The counter of the last frame that the dongle took under the device's link key; None: it cannot tell.
+
+        Raises DeliveryFailed, DongleGone.
+        """
 
     async def backup(self) -> dict[str, Any]:
         """The network with all its keys, in the Open Coordinator Backup format: secret. Takes seconds on some dongles.

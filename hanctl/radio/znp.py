@@ -22,6 +22,8 @@ from hanctl.radio.znp_unicasts import Unicasts
 c: Any = zigpy_znp.commands
 """Untyped: the library makes these classes at import."""
 
+NO_ADDRESS = frozenset({0xFFFE, 0xFFFF})
+"""What Z-Stack answers where it knows no network address."""
 KEY_TABLE_FULL = frozenset({zt.Status.NWK_TABLE_FULL, zt.Status.APS_TABLE_FULL})
 
 _source_endpoint: ContextVar[int] = ContextVar("source_endpoint")
@@ -126,6 +128,25 @@ class ZnpApplication(Unicasts, LongMessages):
     async def remove_link_key(self, ieee: t.EUI64) -> None:
         # Whatever the status: a key that is not there needs no removal.
         await self._znp.request(c.ZDO.RemoveLinkKey.Req(IEEE=ieee))
+
+    async def address_of(self, ieee: t.EUI64) -> int | None:
+        response = await self._znp.request(c.UTIL.AddrMgrExtAddrLookup.Req(IEEE=ieee))
+        return None if int(response.NWK) in NO_ADDRESS else int(response.NWK)
+
+    async def repair_address(self, ieee: t.EUI64, nwk: int) -> None:
+        """Have the node at the address say who it is: the stack takes any such answer for true. Nothing else helps."""
+        await self._znp.request(
+            c.ZDO.IEEEAddrReq.Req(NWK=nwk, RequestType=c.zdo.AddrRequestType.SINGLE, StartIndex=0),
+            RspStatus=zt.Status.SUCCESS,
+        )
+
+    async def key_counter(self, ieee: t.EUI64) -> int | None:
+        """The answer has the key in it as well, and goes no further than here."""
+        try:
+            response = await self._znp.request(c.UTIL.APSMELinkKeyDataGet.Req(IEEE=ieee))
+        except CommandNotRecognized:
+            return None
+        return int(response.RxFrmCntr) if response.Status == zt.Status.SUCCESS else None
 
     async def recover(self, nwk: int, status: str) -> bool:
         # The library discovers a route only for devices it keeps itself, and here it keeps none.

@@ -39,8 +39,8 @@ BEFORE_S = 60.0
 """No longer does a device wait to be told because it is slow to be read."""
 RETURN_S = 30.0
 """A device that comes back is looked at after so long."""
-AT_ONCE = 8
-"""Attributes in one request: their values fit one frame."""
+AT_ONCE = 5
+"""Attributes in one request: their values fit one frame, with the ids of a secret."""
 
 
 class Reader(Protocol):
@@ -163,7 +163,7 @@ class Looks:
         if kind == "seen cleared":
             self._records.seen_cleared(number, eui64, what)
         else:
-            self._records.still_shows(number, eui64, what)
+            self._records.still_shows(number, eui64, what, "secret")
 
     def _asked(self, change: Change, eui64: Eui64) -> list[AttributeKey]:
         """Attributes that the device may serve and that the change asks it to clear, or to hide."""

@@ -18,10 +18,12 @@ import structlog
 from hanctl.clock import Clock
 from hanctl.errors import HanctlError, NotFound
 from hanctl.eui64 import Eui64
+from hanctl.han.cluster import Proof
 from hanctl.han.interview import endpoint_with
 from hanctl.han.life import Life
 from hanctl.ledger.change_records import Change, ChangeKind, Evidence, Fuel
 from hanctl.ledger.ledger import Ledger
+from hanctl.tenancy.dating import dated_by, may_be_about
 from hanctl.tenancy.looks import Looks
 from hanctl.tenancy.moment import METERS
 from hanctl.tenancy.records import Records, Report
@@ -57,6 +59,8 @@ class HanLink(Protocol):
         source_endpoint: int = ...,
         default_response: bool = False,
     ) -> None: ...
+
+    def has_time(self, eui64: Eui64) -> bool: ...
 
 
 @dataclass(slots=True)
@@ -149,38 +153,45 @@ class Messenger:
 
     # --- what devices say
 
-    def default_response(self, eui64: Eui64, cluster: int, command: int, status: int) -> None:
+    def default_response(self, eui64: Eui64, cluster: int, command: int, status: int, proof: Proof) -> None:
         """A device answered a command; nothing, where it was none of these."""
         sent = self._sent.get((eui64, cluster, command))
         if sent is None or sent.answered.is_set():
             return
-        self._records.answered(sent.change, eui64, sent.step.fuel, sent.step.name, status)
+        self._records.answered(sent.change, eui64, sent.step.fuel, sent.step.name, status, proof)
         sent.answered.set()
 
-    def query(self, eui64: Eui64, kind: ChangeKind, fuel: Fuel) -> Step | None:
+    def query(self, eui64: Eui64, kind: ChangeKind, fuel: Fuel, proof: Proof) -> Step | None:
         """What a device that asks for the last change is answered; None: there was none."""
         found = self._records.latest(kind, fuel)
         if found is None:
             return None
         step = publication(*found)
-        self._records.queried(found[0].id, eui64, fuel, step.name)
+        self._records.queried(found[0].id, eui64, fuel, step.name, proof)
         return step
 
-    def report(self, eui64: Eui64, kind: ChangeKind, report: Report, fuel: Fuel | None) -> bool:
-        """A device's own event about a change; False where it was told of none.
+    def report(
+        self, eui64: Eui64, kind: ChangeKind, report: Report, fuel: Fuel | None, time: int, proof: Proof
+    ) -> bool:
+        """A device's own event about a change; False where it was told of none that it can be about.
 
         ``fuel``: of the endpoint that it was sent to. Devices that know one endpoint of the hub alone send all there.
+        ``time``: the event's, by the device's clock, in seconds since 2000.
         """
         fuels = sorted(self._endpoints, key=lambda each: each != fuel)
         for change in reversed(self._records.done()):
-            if change.kind != kind:
+            if change.kind != kind or not may_be_about(change, time, self._clock.now()):
                 continue
             known = self._records.of(change.id, eui64)
             parts = {part.fuel for part in self._records.parts(change.id)}
             open_fuels = [each for each in fuels if each in parts and self._was_told(change.id, eui64, each, known)]
             for each in open_fuels:
-                if not any(one.kind == f"reported {report}" and one.fuel == each for one in known):
-                    self._records.reported(change.id, eui64, each, report)
+                seen = {
+                    one.kind for one in known if one.fuel == each and (one.proof != "address" or proof == "address")
+                }
+                if f"reported {report}" not in seen:
+                    when = dated_by(change, time, self._clock.now(), trusted=self._han.has_time(eui64))
+                    self._records.reported(change.id, eui64, each, report, when, proof)
                     return True
             if open_fuels:
                 return True

@@ -70,7 +70,7 @@ class Moment:
             for device in self._ledger.devices.all():
                 if device.present and device.device_type not in METERS:
                     self._ledger.changes.add_evidence(
-                        change=change.id, device=device.eui64, at=self._clock.now(), kind="concerned"
+                        change=change.id, device=device.eui64, at=self._clock.now(), kind="concerned", proof="hub"
                     )
             self._ledger.record(
                 ChangeDone(

@@ -10,7 +10,7 @@ from typing import Any, Protocol
 import structlog
 
 from hanctl.eui64 import Eui64
-from hanctl.han.cluster import DefaultReply, Reply, Request, Status
+from hanctl.han.cluster import DefaultReply, Proof, Reply, Request, Status
 from hanctl.han.smart_energy.events import Events
 from hanctl.ledger.change_records import ChangeKind, Fuel
 from hanctl.tenancy.hub_data import fuel_of
@@ -30,15 +30,17 @@ EVENTS: dict[int, tuple[ChangeKind, Report]] = {
 class Answers(Protocol):
     """Who knows the changes."""
 
-    def query(self, eui64: Eui64, kind: ChangeKind, fuel: Fuel) -> Step | None: ...
+    def query(self, eui64: Eui64, kind: ChangeKind, fuel: Fuel, proof: Proof) -> Step | None: ...
 
-    def report(self, eui64: Eui64, kind: ChangeKind, report: Report, fuel: Fuel | None) -> bool: ...
+    def report(
+        self, eui64: Eui64, kind: ChangeKind, report: Report, fuel: Fuel | None, time: int, proof: Proof
+    ) -> bool: ...
 
 
 def answer_query(request: Request, kind: ChangeKind, answers: Answers) -> Reply | DefaultReply:
     """The answer to a query for the last change of a kind; NOT_FOUND where there was none."""
     fuel = fuel_of(request.destination_endpoint)
-    step = None if fuel is None else answers.query(request.device, kind, fuel)
+    step = None if fuel is None else answers.query(request.device, kind, fuel, request.proof)
     return DefaultReply(Status.NOT_FOUND) if step is None else Reply(step.command, step.payload)
 
 
@@ -53,6 +55,7 @@ def take_event(request: Request, answers: Answers) -> DefaultReply:
     told = EVENTS.get(int(event.event_id))
     if told is not None:
         kind, report = told
-        if not answers.report(request.device, kind, report, fuel_of(request.destination_endpoint)):
+        fuel, time = fuel_of(request.destination_endpoint), int(event.event_time)
+        if not answers.report(request.device, kind, report, fuel, time, request.proof):
             log.info("an event about a change that the device was not told of", device=request.device, kind=kind)
     return DefaultReply(Status.SUCCESS)

@@ -10,6 +10,7 @@ from typing import Literal
 
 from hanctl.clock import Clock
 from hanctl.eui64 import Eui64
+from hanctl.han.cluster import Proof
 from hanctl.ledger.change_events import (
     ChangeAcknowledged,
     ChangeConfirmed,
@@ -21,7 +22,7 @@ from hanctl.ledger.change_events import (
     ChangeStillShows,
     ChangeTold,
 )
-from hanctl.ledger.change_records import Change, ChangePart, Evidence, EvidenceKind, Fuel
+from hanctl.ledger.change_records import Change, ChangePart, Evidence, EvidenceKind, EvidenceProof, Fuel
 from hanctl.ledger.event import Event
 from hanctl.ledger.ledger import Ledger
 from hanctl.tenancy.verdicts import PUBLISHED, Judgement, judge
@@ -73,7 +74,7 @@ class Records:
         event = ChangeTold(change=change, device=device, fuel=fuel, command=command)
         self._add(change, device, "told", fuel, command, event=event if command in PUBLISHED else None)
 
-    def answered(self, change: int, device: Eui64, fuel: Fuel, command: str, status: int) -> None:
+    def answered(self, change: int, device: Eui64, fuel: Fuel, command: str, status: int, proof: Proof) -> None:
         """The device answered a command with a Default Response."""
         event: Event
         if status == SUCCESS:
@@ -81,16 +82,18 @@ class Records:
         else:
             event = ChangeRefused(change=change, device=device, fuel=fuel, command=command, status=status)
         kind: EvidenceKind = "acknowledged" if status == SUCCESS else "refused"
-        self._add(change, device, kind, fuel, command, status, event if command in PUBLISHED else None)
+        counts = command in PUBLISHED and proof != "address"
+        self._add(change, device, kind, fuel, command, status, event if counts else None, proof=proof)
 
-    def queried(self, change: int, device: Eui64, fuel: Fuel, command: str) -> None:
+    def queried(self, change: int, device: Eui64, fuel: Fuel, command: str, proof: Proof) -> None:
         """The device asked by itself, and is about to be answered; noted once."""
-        if not any(each.kind == "queried" and each.fuel == fuel for each in self.of(change, device)):
+        if not any((each.kind, each.fuel, each.proof) == ("queried", fuel, proof) for each in self.of(change, device)):
             event = ChangeQueried(change=change, device=device, fuel=fuel, command=command)
-            self._add(change, device, "queried", fuel, command, event=event)
+            counts = proof != "address"
+            self._add(change, device, "queried", fuel, command, event=event if counts else None, proof=proof)
 
-    def reported(self, change: int, device: Eui64, fuel: Fuel, report: Report) -> None:
-        """The device sent its own event about the change."""
+    def reported(self, change: int, device: Eui64, fuel: Fuel, report: Report, when: str, proof: Proof) -> None:
+        """The device sent its own event about the change; ``when``: by which clock it counts as of after it."""
         kinds: dict[Report, EvidenceKind] = {
             "received": "reported received",
             "cleared": "reported cleared",
@@ -102,18 +105,18 @@ class Records:
             event = ChangeRefused(change=change, device=device, fuel=fuel, command="event", status=None)
         else:
             event = ChangeReported(change=change, device=device, fuel=fuel, report=report)
-        self._add(change, device, kinds[report], fuel, event=event)
+        self._add(change, device, kinds[report], fuel, when, event=event if proof != "address" else None, proof=proof)
 
     def showed_before(self, change: int, device: Eui64, attributes: str) -> None:
-        self._add(change, device, "showed before", what=attributes)
+        self._add(change, device, "showed before", what=attributes, proof="secret")
 
     def seen_cleared(self, change: int, device: Eui64, attributes: str) -> None:
         event = ChangeSeenCleared(change=change, device=device, attributes=attributes)
-        self._add(change, device, "seen cleared", what=attributes, event=event)
+        self._add(change, device, "seen cleared", what=attributes, event=event, proof="secret")
 
-    def still_shows(self, change: int, device: Eui64, basis: str) -> None:
+    def still_shows(self, change: int, device: Eui64, basis: str, proof: EvidenceProof) -> None:
         event = ChangeStillShows(change=change, device=device, basis=basis)
-        self._add(change, device, "still shows", what=basis, event=event)
+        self._add(change, device, "still shows", what=basis, event=event, proof=proof)
 
     def confirmed(self, change: int, device: Eui64, by: str) -> None:
         self._add(change, device, "confirmed", what=by, event=ChangeConfirmed(change=change, device=device, by=by))
@@ -131,10 +134,18 @@ class Records:
         what: str = "",
         status: int | None = None,
         event: Event | None = None,
+        proof: EvidenceProof = "hub",
     ) -> None:
         with self._ledger.transaction():
             evidence = self._ledger.changes.add_evidence(
-                change=change, device=device, at=self._clock.now(), kind=kind, fuel=fuel, what=what, status=status
+                change=change,
+                device=device,
+                at=self._clock.now(),
+                kind=kind,
+                fuel=fuel,
+                what=what,
+                status=status,
+                proof=proof,
             )
             if event is not None:
                 self._ledger.record(event)

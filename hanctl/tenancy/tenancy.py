@@ -109,7 +109,7 @@ class Tenancy:
         chosen = outstanding or concerned[-1:]
         for change in chosen:
             if still_shows:
-                self.records.still_shows(change.id, eui64, f"seen by {name}")
+                self.records.still_shows(change.id, eui64, f"seen by {name}", "hub")
             else:
                 self.records.confirmed(change.id, eui64, name)
         return chosen

@@ -18,7 +18,7 @@ from zigpy.zcl.foundation import DataTypeId
 from hanctl.clock import Clock
 from hanctl.errors import HanctlError, NotFound
 from hanctl.eui64 import Eui64
-from hanctl.han.cluster import Attribute, DefaultReply, LaterReply, Request, Status
+from hanctl.han.cluster import Attribute, DefaultReply, LaterReply, Proof, Request, Status
 from hanctl.han.han import Han
 from hanctl.han.tasks import Tasks
 from hanctl.ledger.events import KeyEstablished, KeyFailed
@@ -206,7 +206,7 @@ class KeyEstablishmentServer:
         self._carry_out(self._engine.finished(run.partner, run.ticket, result, self._now()))
         self._note_progress(run.partner)
 
-    def _default_response(self, device: Eui64, cluster: int, command: int, status: int) -> None:
+    def _default_response(self, device: Eui64, cluster: int, command: int, status: int, _: Proof) -> None:
         if cluster != KEY_ESTABLISHMENT:
             return
         success = status == Status.SUCCESS

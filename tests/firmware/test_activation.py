@@ -158,7 +158,7 @@ def test_a_refused_release_is_not_repeated_at_once_but_given_at_the_poll(tmp_pat
         bench = Bench(tmp_path)
         update = await held(bench)
         await bench.service.activate(update.id)
-        bench.service.answered(DISPLAY, 0x0019, 0x07, 0x81)
+        bench.service.answered(DISPLAY, 0x0019, 0x07, 0x81, "key counters")
         assert now(bench, update).state == "holding"
         reply = bench.ask(0x06, ota.UpgradeEndRequest(status=0, file_version=NEW, **ID).serialize())
         assert isinstance(reply, Reply) and reply.payload.endswith(bytes(8))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import struct
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -53,6 +54,9 @@ class Display:
             (0x0019, 0x08): f"0200 00 23 {self.version.to_bytes(4, 'little').hex()}  0700 00 21 5f11  0800 00 21 0101",
         }
         body = bytes.fromhex(values[frame.cluster, control & 0x08])
+        asked = struct.unpack(f"<{len(frame.payload[3:]) // 2}H", frame.payload[3:])
+        # Id by id, also what it does not have.
+        body += b"".join(struct.pack("<HB", attribute, 0x86) for attribute in asked if attribute >= 0x5000)
         return frame.cluster, bytes((0x18 ^ (control & 0x08), frame.payload[1], 0x01)) + body
 
     def _zdo(self, cluster: int, tsn: bytes, nwk: bytes) -> tuple[int, bytes] | None:
@@ -82,6 +86,7 @@ class FakeRadio:
         self.commands: list[str] = []
         self.closed = 0
         self.removed: list[Eui64] = []
+        self.repaired: list[tuple[Eui64, int]] = []
         self.keys: dict[Eui64, bytes] = {}
         self.key_capacity = 12
         self.devices: dict[int, Display] = {}
@@ -147,6 +152,15 @@ class FakeRadio:
 
     async def remove_link_key(self, eui64: Eui64) -> None:
         self.keys.pop(eui64, None)
+
+    async def address_of(self, eui64: Eui64) -> int | None:
+        return next((nwk for nwk, device in self.devices.items() if device.eui64 == eui64), None)
+
+    async def repair_address(self, eui64: Eui64, nwk: int) -> None:
+        self.repaired.append((eui64, nwk))
+
+    async def key_counter(self, eui64: Eui64) -> int | None:
+        return None
 
     async def backup(self) -> dict[str, Any]:
         return {"devices": [{"ieee_address": eui64, "link_key": {}} for eui64 in self.keys]}

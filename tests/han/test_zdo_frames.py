@@ -66,7 +66,7 @@ def test_any_bytes_are_read_or_refused_by_name(data: bytes) -> None:
         zdo.parse_node_desc_rsp,
         zdo.parse_active_ep_rsp,
         zdo.parse_simple_desc_rsp,
-        zdo.parse_ieee_addr_rsp,
+        zdo.parse_addr_rsp,
         zdo.parse_device_annce,
         lambda data: zdo.match_desc_rsp(data, HUB_ENDPOINTS),
     ):

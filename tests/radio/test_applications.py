@@ -44,6 +44,8 @@ class Heard:
     def node_left(self, ieee: t.EUI64, nwk: int) -> None:
         self.left.append((str(ieee), nwk))
 
+    def address_conflict(self, nwk: int) -> None: ...
+
     def partner_key_asked(self, ieee: Any, given: bool, detail: str) -> None: ...
 
     def node_denied(self, ieee: t.EUI64, how: str) -> None:

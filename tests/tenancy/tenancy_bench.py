@@ -50,8 +50,12 @@ class SilentHan:
 
     def __init__(self) -> None:
         self.sent: list[dict[str, Any]] = []
+        self.have_time: set[Eui64] = set()
         self.fails: HanctlError | None = None
         self.holds: dict[AttributeKey, int] = {}
+
+    def has_time(self, eui64: Eui64) -> bool:
+        return eui64 in self.have_time
 
     async def send_command(self, eui64: Eui64, **frame: Any) -> None:
         if self.fails is not None:

@@ -174,6 +174,14 @@ class Radio:
         with suppress(HanctlError):
             await self.send(frame)
 
+    async def address_of(self, eui64: Eui64) -> int | None:
+        return next((nwk for nwk, each in self.displays.items() if each.eui64 == eui64), None)
+
+    async def repair_address(self, eui64: Eui64, nwk: int) -> None: ...
+
+    async def key_counter(self, eui64: Eui64) -> int | None:
+        return None
+
     def backlog(self) -> float:
         return 0.0
 

@@ -13,7 +13,7 @@ from hanctl.data.catalogue import ATTRIBUTES
 from hanctl.data.reports import Reports
 from hanctl.data.values import NEVER, NOW, build
 from hanctl.eui64 import Eui64
-from hanctl.han.cluster import Attribute, DefaultReply, LaterReply, Reply, Reporting, Request, Status
+from hanctl.han.cluster import Attribute, DefaultReply, LaterReply, Reply, Reporting, Request, Status, Weight
 from hanctl.han.clusters.time import zigbee_time
 from hanctl.han.errors import MalformedZcl
 from hanctl.han.smart_energy.clusters import read
@@ -36,10 +36,11 @@ SUCCESS = DefaultReply(Status.SUCCESS)
 class DataServer:
     """One cluster of one endpoint. Subclasses name their cluster, and their commands with what answers each.
 
-    ``changed`` is called after a device wrote an attribute.
+    ``weighed``: the commands by which a device says something of itself, and which count as its own alone.
     """
 
     cluster: int
+    weighed: frozenset[int] = frozenset()
 
     def __init__(self, ledger: Ledger, clock: Clock, endpoint: int, reports: Reports) -> None:
         self.endpoint = endpoint
@@ -84,6 +85,14 @@ class DataServer:
         return self._reports.configured(device, self.endpoint, self.cluster, attribute)
 
     # --- commands
+
+    def weight(self, request: Request) -> Weight:
+        """What hangs on whose the request is; see ``Weighs``."""
+        return "end" if not request.from_server and request.command in self.weighed else "none"
+
+    async def corroborate(self, request: Request) -> bool | None:
+        """No device can be asked once more what it said: None."""
+        return None
 
     def handle(self, request: Request) -> Reply | DefaultReply | LaterReply:
         command, handler = self._handlers.get(request.command, (None, None))

@@ -39,6 +39,7 @@ class DeviceManagementServer(DataServer):
     """``changes`` is None until somebody knows of any: then none is pending."""
 
     cluster = DeviceManagement.cluster_id
+    weighed = frozenset({int(GET.get_change_of_tenancy.id), int(GET.get_change_of_supplier.id)})
     changes: Changes | None = None
 
     def commands(self) -> Iterable[tuple[ZCLCommandDef, Handler]]:

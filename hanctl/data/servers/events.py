@@ -9,7 +9,7 @@ from zigpy.zcl.foundation import ZCLCommandDef
 
 from hanctl.data.servers.base import NOT_FOUND, Answer, DataServer, Handler, replies, split
 from hanctl.data.values import NEVER, NOW, build
-from hanctl.han.cluster import DefaultReply, LaterReply, Reply, Request, Status
+from hanctl.han.cluster import DefaultReply, LaterReply, Reply, Request, Status, Weight
 from hanctl.han.smart_energy.clusters import pack
 from hanctl.han.smart_energy.events import Events
 from hanctl.han.smart_energy.types import EventLogPayload
@@ -32,6 +32,9 @@ class EventsServer(DataServer):
 
     cluster = Events.cluster_id
     published: Callable[[Request], DefaultReply] | None = None
+
+    def weight(self, request: Request) -> Weight:
+        return "end" if request.from_server else super().weight(request)
 
     def handle(self, request: Request) -> Reply | DefaultReply | LaterReply:
         if not request.from_server:

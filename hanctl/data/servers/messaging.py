@@ -23,6 +23,7 @@ class MessagingServer(DataServer):
     """The last message, of the supplier or of whoever else, until it has expired."""
 
     cluster = Messaging.cluster_id
+    weighed = frozenset({int(GET.message_confirmation.id)})
     personal: Callable[[Eui64], bytes | None] | None = None
     """Gives the hub's own message for one device, as the payload of Display Message: it comes before all others."""
 

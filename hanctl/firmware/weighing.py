@@ -1,0 +1,111 @@
+"""Whose an OTA request has to be before it counts, and what the device itself says to that.
+
+A frame from a device's address is not the device's yet (docs/trust.md). Blocks in the middle of a transfer go to the
+device, under its key, whoever asked; what begins, ends or turns an update is weighed. Where the dongle cannot tell, the
+device is asked for its ImageUpgradeStatus and versions, with a secret. Source: comms_hub.md §1.4 (attributes), §1.7.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from struct import Struct
+from typing import Any
+
+import structlog
+
+from hanctl.clock import Clock
+from hanctl.errors import HanctlError
+from hanctl.firmware import ota
+from hanctl.firmware.decisions import MAX_BLOCK, Decision
+from hanctl.firmware.link import HanLink
+from hanctl.firmware.open_updates import PERSIST_INTERVAL, OpenUpdates
+from hanctl.han.cluster import Proof, Request, Weight
+from hanctl.han.errors import Unproven
+
+log = structlog.get_logger()
+
+DOWNLOADING, WAITING_FOR_MORE = 1, 5
+HAS_IMAGE = frozenset({2, 3, 4, 6})
+"""ImageUpgradeStatus: downloaded, waits to upgrade, counts down, waits for a word from outside."""
+NO_OFFSET = 0xFFFFFFFF
+UNDER_SOME_KEY = "said from its address, under some key"
+
+_BLOCK = Struct("<BHHIIB")
+_ASKED = (ota.CURRENT_FILE_VERSION, ota.IMAGE_UPGRADE_STATUS, ota.FILE_OFFSET)
+
+
+def rest_on(decision: Decision, proof: Proof) -> Decision:
+    """The decision as it is told: an end that rests on no more than an address says so."""
+    update = decision.update
+    if proof != "address" or update is None or update.ended_at is None:
+        return decision
+    return replace(decision, update=replace(update, reason=f"{update.reason}; {UNDER_SOME_KEY}"))
+
+
+class Weighing:
+    """Weighs requests to the OTA server, and asks their devices."""
+
+    def __init__(self, updates: OpenUpdates, han: HanLink, clock: Clock) -> None:
+        self._updates = updates
+        self._han = han
+        self._clock = clock
+
+    def weight(self, request: Request) -> Weight:
+        """What hangs on whose the request is; a block in the middle of a running transfer: nothing."""
+        match request.command:
+            case ota.Command.IMAGE_BLOCK_REQUEST:
+                return "none" if self._goes_on(request) else "step"
+            case ota.Command.IMAGE_PAGE_REQUEST:
+                return "step" if self._updates.of(request.device) is not None else "none"
+            case ota.Command.QUERY_NEXT_IMAGE_REQUEST | ota.Command.UPGRADE_END_REQUEST:
+                return "end"
+            case _:
+                return "none"
+
+    def _goes_on(self, request: Request) -> bool:
+        """Whether the block follows what the device is known to have, and is not the last; and was looked at lately."""
+        session = self._updates.of(request.device)
+        if session is None or len(request.payload) < _BLOCK.size:
+            return True
+        update = session.update
+        if not session.started or update.cancel_asked_at is not None:
+            return False
+        if update.state != "transferring":
+            return update.state in {"verifying", "holding", "activating", "in_doubt"}
+        offset = _BLOCK.unpack_from(request.payload)[4]
+        lately = self._clock.monotonic() - session.persisted_at < PERSIST_INTERVAL
+        return bool(lately and offset <= session.offset and offset + MAX_BLOCK < update.size)
+
+    async def corroborate(self, request: Request) -> bool | None:
+        """Ask the device for its OTA attributes: whether they agree with what the request says of it.
+
+        None: it does not tell. One that does not answer at all did not send the request.
+        """
+        try:
+            told = await self._han.read_attributes(
+                request.device,
+                cluster=ota.CLUSTER,
+                attributes=_ASKED,
+                client_side=True,
+                endpoint=request.source_endpoint,
+            )
+        except Unproven:
+            return None
+        except HanctlError as error:
+            log.debug("a device was not asked about a request", device=request.device, reason=str(error))
+            return False
+        version, status, offset = (told[attribute] for attribute in _ASKED)
+        try:
+            frame: Any = ota.decode_request(request.command, request.payload)
+        except ota.OtaFrameError:
+            return None
+        if isinstance(frame, ota.QueryNextImageRequest):
+            return int(frame.current_file_version) == version if isinstance(version, int) else None
+        if not isinstance(status, int):
+            return None
+        if not isinstance(frame, ota.UpgradeEndRequest):
+            reached = offset if isinstance(offset, int) and offset != NO_OFFSET else None
+            return status in {DOWNLOADING, WAITING_FOR_MORE} and (reached is None or frame.file_offset <= reached)
+        if frame.status == ota.OtaStatus.SUCCESS:
+            return status in HAS_IMAGE or version == frame.file_version
+        return status not in {DOWNLOADING, *HAS_IMAGE}

@@ -1,0 +1,259 @@
+"""Where devices are: the one place that gives a device's record a network address, or takes it away.
+
+An address is not an identity; a key is. Announcements, address responses and the words "joined" and "rejoined" of the
+dongle are *claims*: anybody with the network key can make the dongle and the hub hear them. A claim about a device that
+has shown what it is only makes the hub look where its dongle has the device, and ask there for a secret that it alone
+can read (``secret.py``). Source: identity.md, "What is sound".
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, replace
+from typing import Any
+
+import structlog
+
+from hanctl.clock import Clock
+from hanctl.errors import HanctlError
+from hanctl.eui64 import Eui64
+from hanctl.han.exchange import Exchange
+from hanctl.han.life import Life
+from hanctl.han.tasks import Tasks
+from hanctl.ledger.events import DeviceClaimed, DeviceJoined
+from hanctl.ledger.ledger import Ledger
+from hanctl.ledger.records import Device, DeviceState
+from hanctl.radio.errors import DongleGone
+from hanctl.radio.frames import FIRST_BROADCAST
+
+log = structlog.get_logger()
+
+LOOK_GAP_S = 2.0
+"""However many claims there are about a device, the hub looks no sooner again."""
+PROOF_S = 30.0
+"""A device that moved has so long to prove itself at its new address; one that was heard at its old one lately has one
+try."""
+TRY_S = 2.0
+TOLD_GAP_S = 3600.0
+"""One event in an hour says that somebody claims to be a device."""
+
+Challenge = Callable[[Device, int], Awaitable[bool]]
+"""Asks for a secret at an address: whether the device itself answered from there. Raises HanctlError."""
+
+
+def is_device_address(nwk: int) -> bool:
+    """Tell whether a device can have this network address: not the hub's own, a reserved or a broadcast address."""
+    return 0 < nwk < FIRST_BROADCAST
+
+
+@dataclass(slots=True)
+class _Look:
+    """A claim that is being looked into. ``voided``: somebody claimed something else meanwhile."""
+
+    life: Life
+    voided: bool = False
+    over: asyncio.Event | None = None
+
+
+class Addresses:
+    """Places devices. ``on_moved`` is told of each device that proved itself at another address, and how it was heard.
+
+    ``challenge``: see ``Challenge``; ``can_prove``: whether the device has what it needs to answer one: a key, and an
+    endpoint that is known. ``under_way``: whether something is being done with a device that cannot, which a claim may
+    not interrupt.
+    """
+
+    def __init__(
+        self,
+        ledger: Ledger,
+        clock: Clock,
+        exchange: Exchange,
+        tasks: Tasks,
+        challenge: Challenge,
+        can_prove: Callable[[Device], bool],
+    ) -> None:
+        self._ledger = ledger
+        self._clock = clock
+        self._exchange = exchange
+        self._tasks = tasks
+        self._challenge = challenge
+        self._can_prove = can_prove
+        self.under_way: Callable[[Eui64], bool] = lambda _: False
+        self.on_moved: Callable[[Device, Life], None] = lambda *_: None
+        self._looks: dict[Eui64, _Look] = {}
+        self._looked: dict[Eui64, float] = {}
+        self._told: dict[Eui64, float] = {}
+        self._waiting_for_life: set[Eui64] = set()
+
+    def claim(self, device: Device, nwk: int, life: Life, *, sleepy: bool | None = None) -> Device | None:
+        """Somebody says that the device is at this address.
+
+        Returns its record where it is there: it was before, or nothing speaks against it. None: it is looked into, and
+        ``on_moved`` is told if the device proves it.
+        """
+        if not is_device_address(nwk):
+            return None
+        self._void(device.eui64, nwk)
+        if device.nwk == nwk:
+            return self._in_place(device, sleepy)
+        other = self._ledger.devices.by_nwk(nwk)
+        if other is not None or (device.state != "expected" and self._can_prove(device)):
+            self._look_into(device.eui64, life)
+            return None
+        if device.nwk is not None and self.under_way(device.eui64):
+            # Were the claim true, the device would begin anew, and be asked from where it does.
+            return None
+        return self._place(device, nwk, sleepy)
+
+    async def settled(self, eui64: Eui64) -> None:
+        """Wait until no claim about the device is being looked into."""
+        look = self._looks.get(eui64)
+        if look is not None:
+            look.over = look.over or asyncio.Event()
+            await look.over.wait()
+
+    def conflict(self, nwk: int) -> None:
+        """Two nodes have this address, by the dongle's word: it may have forgotten whose the hub has it to be."""
+        owner = self._ledger.devices.by_nwk(nwk)
+        if owner is not None:
+            self._void(owner.eui64, nwk)
+            self._look_into(owner.eui64, Life.ANNOUNCED)
+
+    def release(self, device: Device, state: DeviceState, **changes: Any) -> Device:
+        """Take the device's address away, and store it with these changes; returns its new record."""
+        released = replace(device, state=state, nwk=None, **changes)
+        self._ledger.devices.put(released)
+        return released
+
+    # --- inside
+
+    def _in_place(self, device: Device, sleepy: bool | None) -> Device:
+        """The device is where it is said to be; what else is said counts only as long as it was not asked itself."""
+        state = _arrived(device)
+        if device.endpoints or sleepy is None:
+            sleepy = device.sleepy
+        if (device.state, device.sleepy) == (state, sleepy):
+            return device
+        return self._place(device, device.nwk, sleepy)
+
+    def _place(self, device: Device, nwk: int | None, sleepy: bool | None) -> Device:
+        state = _arrived(device)
+        there = replace(
+            device,
+            nwk=nwk,
+            state=state,
+            sleepy=device.sleepy if sleepy is None else sleepy,
+            joined_at=device.joined_at or self._clock.now(),
+        )
+        with self._ledger.transaction():
+            self._ledger.devices.put(there)
+            if (device.nwk, device.state) != (nwk, state):
+                assert nwk is not None
+                self._ledger.record(DeviceJoined(device=device.eui64, nwk=nwk, rejoin=device.joined_at is not None))
+        return there
+
+    def _void(self, eui64: Eui64, nwk: int) -> None:
+        """A claim on a device, or on an address, voids the answers of both that are waited for."""
+        owner = self._ledger.devices.by_nwk(nwk)
+        for each in (eui64, None if owner is None else owner.eui64):
+            look = self._looks.get(each) if each is not None else None
+            if look is not None:
+                look.voided = True
+
+    def _look_into(self, eui64: Eui64, life: Life) -> None:
+        if eui64 not in self._looks:
+            look = self._looks[eui64] = _Look(life)
+            self._tasks.start(self._look(eui64, look))
+
+    async def _look(self, eui64: Eui64, look: _Look) -> None:
+        try:
+            pause = self._looked.get(eui64, -LOOK_GAP_S) + LOOK_GAP_S - self._clock.monotonic()
+            if pause > 0:
+                await asyncio.sleep(pause)
+            await self._prove(eui64, look)
+        except DongleGone:
+            # It is placed anew by what is heard when the dongle is back.
+            pass
+        except HanctlError as error:
+            log.info("the dongle did not say where a device is", device=eui64, reason=str(error))
+        finally:
+            self._looked[eui64] = self._clock.monotonic()
+            del self._looks[eui64]
+            if look.over is not None:
+                look.over.set()
+
+    async def _prove(self, eui64: Eui64, look: _Look) -> None:
+        """Ask the device for a secret where the dongle has it, until it proves itself or its time is over."""
+        again = eui64 in self._waiting_for_life
+        self._waiting_for_life.discard(eui64)
+        until = self._clock.monotonic() + PROOF_S
+        while (left := until - self._clock.monotonic()) > 0:
+            device = self._ledger.devices.get(eui64)
+            where = await self._exchange.radio.address_of(eui64)
+            if device is None or device.state == "removed" or where == device.nwk:
+                return
+            if where is None or not is_device_address(where) or self._ledger.devices.by_nwk(where) is not None:
+                # Nobody can be asked there; and an address on record is not given to another.
+                break
+            look.voided = False
+            lively = device.nwk is not None and self._spoke_lately(device)
+            answered = await self._answers(device, where, min(TRY_S, left) if lively else left)
+            # Before and after: a dongle whose map was moved meanwhile may have encrypted to somebody else.
+            if answered and not look.voided and await self._exchange.radio.address_of(eui64) == where:
+                self._moved(eui64, where, look.life)
+                return
+            if lively:
+                break
+            await asyncio.sleep(min(LOOK_GAP_S, max(0.0, until - self._clock.monotonic())))
+        else:
+            if device is not None and device.sleepy and not again:
+                self._waiting_for_life.add(eui64)
+                return
+        await self._unproven(eui64)
+
+    def _spoke_lately(self, device: Device) -> bool:
+        return device.last_seen is not None and (self._clock.now() - device.last_seen).total_seconds() < PROOF_S
+
+    async def _answers(self, device: Device, where: int, left: float) -> bool:
+        try:
+            async with asyncio.timeout(left):
+                return await self._challenge(device, where)
+        except TimeoutError:
+            return False
+        except DongleGone:
+            raise
+        except HanctlError as error:
+            log.debug("a device did not prove itself", device=device.eui64, nwk=where, reason=str(error))
+            return False
+
+    def _moved(self, eui64: Eui64, where: int, life: Life) -> None:
+        device = self._ledger.devices.get(eui64)
+        if device is None or device.state in ("removed", "expected") or self._ledger.devices.by_nwk(where) is not None:
+            return
+        self.on_moved(self._place(device, where, None), life)
+
+    async def _unproven(self, eui64: Eui64) -> None:
+        """Nobody proved to be the device elsewhere: the dongle is to have it where the hub does."""
+        device = self._ledger.devices.get(eui64)
+        if device is None or device.state == "removed":
+            return
+        self.claimed(eui64, "it was said to be at another address, and did not prove it")
+        if device.nwk is not None:
+            await self._exchange.radio.repair_address(eui64, device.nwk)
+
+    def claimed(self, eui64: Eui64, how: str) -> None:
+        """Record, once an hour, that somebody claims to be the device."""
+        now = self._clock.monotonic()
+        if now - self._told.get(eui64, -TOLD_GAP_S) >= TOLD_GAP_S:
+            self._told[eui64] = now
+            self._ledger.record(DeviceClaimed(device=eui64, how=how))
+
+
+def _arrived(device: Device) -> DeviceState:
+    """The state of a device that is on the network now."""
+    if device.state == "expected":
+        return "joined"
+    if device.state == "left":
+        return "interviewed" if device.endpoints else "joined"
+    return device.state

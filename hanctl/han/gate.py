@@ -1,0 +1,91 @@
+"""Requests that change what is on record wait here until it is known whose they are.
+
+A frame under some link key that came from B's address may be anybody's who has a key. One that only asks is answered:
+the answer goes to B, under B's key. One that would change B's record is weighed first: by the counters of the dongle's
+keys (``witness.py``), and where they say too little by asking B itself.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import structlog
+
+from hanctl.eui64 import Eui64
+from hanctl.han.cluster import Proof, Request, Weighs, Weight
+from hanctl.han.tasks import Tasks
+from hanctl.han.witness import Witness
+from hanctl.han.zcl import ZclFrame
+from hanctl.radio.frames import IncomingFrame
+
+log = structlog.get_logger()
+
+WAITING = 8
+"""Frames of one device that wait at most; a device repeats what is not answered."""
+
+
+@dataclass(frozen=True, slots=True)
+class Weighed:
+    """One frame to be weighed. ``server`` and ``request``: who may ask the device itself, and about what."""
+
+    frame: IncomingFrame
+    zcl: ZclFrame
+    weight: Weight
+    server: Weighs | None = None
+    request: Request | None = None
+
+
+class Gate:
+    """One queue for each device. ``passed`` gets each frame that may count, and what it rests on.
+
+    ``forged`` is told of a device in whose name somebody else spoke.
+    """
+
+    def __init__(
+        self,
+        witness: Witness,
+        tasks: Tasks,
+        passed: Callable[[Eui64, Weighed, Proof], None],
+        forged: Callable[[Eui64], None],
+    ) -> None:
+        self._witness = witness
+        self._tasks = tasks
+        self._passed = passed
+        self._forged = forged
+        self._queues: dict[Eui64, deque[Weighed]] = {}
+
+    def put(self, eui64: Eui64, weighed: Weighed) -> None:
+        """Weigh a frame in its turn; one that waits already, or one too many, is dropped."""
+        queue = self._queues.get(eui64)
+        if queue is None:
+            queue = self._queues[eui64] = deque()
+            self._tasks.start(self._work(eui64, queue))
+        if len(queue) < WAITING and all(weighed.frame.payload != other.frame.payload for other in queue):
+            queue.append(weighed)
+
+    async def _work(self, eui64: Eui64, queue: deque[Weighed]) -> None:
+        try:
+            while queue:
+                await self._weigh(eui64, queue[0])
+                queue.popleft()
+        finally:
+            del self._queues[eui64]
+
+    async def _weigh(self, eui64: Eui64, weighed: Weighed) -> None:
+        whose = await self._witness.judge(eui64, alone=weighed.weight == "step")
+        if whose == "its own":
+            self._passed(eui64, weighed, "key counters")
+            return
+        if whose == "not its own":
+            self._forged(eui64)
+        said: bool | None = None
+        if weighed.server is not None and weighed.request is not None:
+            said = await weighed.server.corroborate(weighed.request)
+        if said:
+            self._passed(eui64, weighed, "secret")
+        elif said is None and whose == "unclear":
+            self._passed(eui64, weighed, "address")
+        else:
+            log.info("a frame in a device's name was not its own", device=eui64, cluster=weighed.frame.cluster)

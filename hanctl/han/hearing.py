@@ -1,0 +1,217 @@
+"""What devices say: requests are answered, responses given to who waits for them, and what counts is weighed first."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import structlog
+from zigpy.zdo.types import ZDOCmd
+
+from hanctl.clock import Clock
+from hanctl.errors import HanctlError
+from hanctl.eui64 import Eui64
+from hanctl.han import zcl, zdo
+from hanctl.han.addresses import Addresses
+from hanctl.han.asking import Asking
+from hanctl.han.cluster import Proof
+from hanctl.han.dispatcher import Dispatcher
+from hanctl.han.errors import MalformedZcl
+from hanctl.han.exchange import Exchange
+from hanctl.han.gate import Gate, Weighed
+from hanctl.han.life import Life
+from hanctl.han.security import needs_encryption
+from hanctl.han.tasks import Tasks
+from hanctl.han.witness import Witness
+from hanctl.han.zcl import Foundation, ZclFrame
+from hanctl.ledger.ledger import Ledger
+from hanctl.ledger.records import Device
+from hanctl.radio.endpoints import TIME
+from hanctl.radio.frames import IncomingFrame
+
+log = structlog.get_logger()
+
+DefaultResponseCallback = Callable[[Eui64, int, int, int, Proof], None]
+
+GREETING_GAP_S = 30.0
+"""A device that does not prove itself is asked no more often."""
+SEEK_GAP_S = 60.0
+"""A device that takes nothing is sought no more often."""
+CONTESTED_S = 60.0
+"""For so long after a forgery everything in the device's name is weighed that can be."""
+ALL_AWAKE = 0xFFFD
+
+
+class Hearing:
+    """Takes the ZCL frames of devices on record.
+
+    ``may_serve``: whether Smart Energy clusters are open to a device. ``lives`` is told of signs of life.
+    ``on_default_response``: see ``Han``.
+    """
+
+    def __init__(
+        self,
+        ledger: Ledger,
+        clock: Clock,
+        exchange: Exchange,
+        tasks: Tasks,
+        dispatcher: Dispatcher,
+        may_serve: Callable[[Device], bool],
+        lives: Callable[[Device, Life], None],
+    ) -> None:
+        self._ledger = ledger
+        self._clock = clock
+        self._exchange = exchange
+        self._tasks = tasks
+        self._dispatcher = dispatcher
+        self._may_serve = may_serve
+        self._lives = lives
+        self._witness = Witness(ledger, exchange)
+        self.asking = Asking(ledger, exchange, may_serve, self._proved, self.missed)
+        self.addresses = Addresses(ledger, clock, exchange, tasks, self.asking.challenge, self._can_prove)
+        self._gate = Gate(self._witness, tasks, self._weighed, self._forged)
+        self.on_default_response: list[DefaultResponseCallback] = []
+        self._greeted: dict[Eui64, float] = {}
+        self._sought: dict[Eui64, float] = {}
+        self._contested: dict[Eui64, float] = {}
+        self._have_time: set[Eui64] = set()
+
+    def begin(self) -> None:
+        """The dongle was opened: its counters and its memory of devices begin anew."""
+        self._witness.forget()
+        self._greeted.clear()
+        for device in self._ledger.devices.all():
+            if device.nwk is not None:
+                self._tasks.start(self._witness.mark(device.eui64))
+
+    def keyed(self, device: Device) -> None:
+        """The device has a new key: what was known under its last one counts no more."""
+        self._dispatcher.forget(device.eui64)
+        self._witness.forget(device.eui64)
+        self._greeted.pop(device.eui64, None)
+        self._tasks.start(self._witness.mark(device.eui64))
+        self._greet(device)
+
+    def came(self, eui64: Eui64) -> None:
+        """The device may have started anew: its sequence numbers and its clock with it."""
+        self._dispatcher.forget(eui64)
+        self._have_time.discard(eui64)
+
+    def has_time(self, eui64: Eui64) -> bool:
+        """Tell whether the device has read the hub's Time since it last came."""
+        return eui64 in self._have_time
+
+    def received(self, frame: IncomingFrame, zcl_frame: ZclFrame, device: Device) -> None:
+        """A frame that came from a device's address."""
+        eui64, keyed = device.eui64, self._may_serve(device)
+        if frame.aps_encrypted:
+            self._witness.heard(eui64)
+        if not zcl_frame.cluster_specific and zcl_frame.command in zcl.RESPONSES:
+            self._response(frame, zcl_frame, eui64)
+        else:
+            now = self._clock.monotonic()
+            contested = self._contested.get(eui64, 0.0) > now
+            weighed = self._dispatcher.weigh(frame, zcl_frame, eui64, now, keyed=keyed, contested=contested)
+            if weighed is None:
+                self._serve(frame, zcl_frame, device, "address")
+            else:
+                self._gate.put(eui64, weighed)
+        if frame.aps_encrypted and keyed and not self._witness.is_fresh(eui64):
+            self._greet(device)
+
+    def answers_a_secret(self, frame: IncomingFrame) -> bool:
+        """Tell whether a frame from an address that nobody has is the answer that is waited for from there."""
+        try:
+            response = zcl.parse_frame(frame.payload)
+        except MalformedZcl:
+            return False
+        is_read = not response.cluster_specific and response.command == Foundation.READ_ATTRIBUTES_RESPONSE
+        return is_read and frame.aps_encrypted and self._exchange.zcl_response(frame, response)
+
+    def missed(self, eui64: Eui64) -> None:
+        """The device did not take a frame: where it is, is asked of all; it may have moved unheard."""
+        now = self._clock.monotonic()
+        if now - self._sought.get(eui64, -SEEK_GAP_S) >= SEEK_GAP_S:
+            self._sought[eui64] = now
+            self._exchange.post_zdo(
+                nwk=ALL_AWAKE, cluster=ZDOCmd.NWK_addr_req, build=lambda tsn: zdo.nwk_addr_req(tsn, eui64)
+            )
+
+    # --- requests
+
+    def _serve(self, frame: IncomingFrame, request: ZclFrame, device: Device, proof: Proof) -> None:
+        if frame.cluster == TIME and frame.aps_encrypted and request.command == Foundation.READ_ATTRIBUTES:
+            self._have_time.add(device.eui64)
+        answers = self._dispatcher.handle(
+            frame, request, device.eui64, self._clock.monotonic(), keyed=self._may_serve(device), proof=proof
+        )
+        if device.sleepy:
+            answers = tuple(replace(answer, sleepy=True) for answer in answers)
+        self._exchange.answer(answers, self._tasks)
+
+    def _weighed(self, eui64: Eui64, weighed: Weighed, proof: Proof) -> None:
+        """A frame is known to be its device's, as far as can be known."""
+        device = self._ledger.devices.get(eui64)
+        if device is None or device.nwk != weighed.frame.source_nwk:
+            return
+        if weighed.zcl.command in zcl.RESPONSES and not weighed.zcl.cluster_specific:
+            self._default_response(weighed.frame, weighed.zcl, eui64, proof)
+        else:
+            self._serve(weighed.frame, weighed.zcl, device, proof)
+        if proof != "address":
+            self._lives(device, Life.SECURED)
+
+    def _forged(self, eui64: Eui64) -> None:
+        self._contested[eui64] = self._clock.monotonic() + CONTESTED_S
+        self.addresses.claimed(eui64, "frames under another device's key came from its address")
+
+    # --- proofs
+
+    def _can_prove(self, device: Device) -> bool:
+        return bool(device.endpoints) and self._may_serve(device)
+
+    def _proved(self, eui64: Eui64) -> None:
+        """The device answered a secret."""
+        self._witness.proved(eui64)
+        device = self._ledger.devices.get(eui64)
+        if device is not None and device.nwk is not None:
+            self._lives(device, Life.SECURED)
+
+    def _greet(self, device: Device) -> None:
+        """Have a device prove itself, so that nothing of its past can be replayed, and its counter be known."""
+        now = self._clock.monotonic()
+        if device.endpoints and now - self._greeted.get(device.eui64, -GREETING_GAP_S) >= GREETING_GAP_S:
+            self._greeted[device.eui64] = now
+            self._tasks.start(self._ask_secret(device.eui64))
+
+    async def _ask_secret(self, eui64: Eui64) -> None:
+        try:
+            device, nwk = self.asking.reachable(eui64)
+            await self.asking.challenge(device, nwk)
+        except HanctlError as error:
+            log.debug("a device did not prove itself", device=eui64, reason=str(error))
+        await self._witness.mark(eui64)
+
+    # --- responses
+
+    def _response(self, frame: IncomingFrame, response: ZclFrame, eui64: Eui64) -> None:
+        if needs_encryption(frame.cluster) and not frame.aps_encrypted:
+            # A Default Response with FAILURE says that somebody there wants to be spoken to in cipher, as it is: it is
+            # nobody's word about what was asked (comms_hub.md §6).
+            log.warning("a response in clear was not believed", device=eui64, cluster=frame.cluster)
+            return
+        if self._exchange.zcl_response(frame, response) or response.command != Foundation.DEFAULT_RESPONSE:
+            return
+        if frame.aps_encrypted:
+            self._gate.put(eui64, Weighed(frame, response, "end"))
+        else:
+            self._default_response(frame, response, eui64, "address")
+
+    def _default_response(self, frame: IncomingFrame, response: ZclFrame, eui64: Eui64, proof: Proof) -> None:
+        try:
+            command, status = zcl.parse_default_response(response.payload)
+        except MalformedZcl as error:
+            log.warning("malformed Default Response", device=eui64, reason=str(error))
+            return
+        for callback in tuple(self.on_default_response):
+            callback(eui64, frame.cluster, command, status, proof)

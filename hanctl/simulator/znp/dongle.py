@@ -190,12 +190,12 @@ class ZnpDongle(Dongle):
             handler = _HANDLERS.get(type(request))
             if handler is None:
                 raise Unreadable(0x02, f"{type(request).__qualname__} is not simulated")
-            reply = handler(self, request)
         except Unreadable as error:
             self.fault("command", str(error))
             if synchronous:
                 self._send(rpc_error(frame, error.code))
             return
+        reply = handler(self, request)
         if synchronous:
             self._send(reply if isinstance(reply, MtFrame) else encode(reply))
 

@@ -10,7 +10,7 @@ from zigpy_znp.types.nvids import OsalNvIds
 
 from hanctl.eui64 import Eui64, from_bytes, to_bytes
 from hanctl.simulator.addresses import Child
-from hanctl.simulator.znp.codec import Unreadable, c, pack, srsp, t
+from hanctl.simulator.znp.codec import c, not_in_this_build, pack, srsp, t
 from hanctl.simulator.znp.network import association
 from hanctl.simulator.znp.nvram import EMPTY_DEVICE
 
@@ -127,7 +127,7 @@ def _key_index(dongle: ZnpDongle, request: Any) -> tuple[Eui64, int | None]:
 def _link_key_data(dongle: ZnpDongle, request: Any) -> Any:
     stack = dongle.stack
     if stack.quirks.counters == "unsupported":
-        raise Unreadable(0x02, "APSMELinkKeyDataGet is not in this build")
+        return not_in_this_build(type(request))
     eui64, index = _key_index(dongle, request)
     key = stack.key_table.get(eui64, bytes(16))
     return c.UTIL.APSMELinkKeyDataGet.Rsp(

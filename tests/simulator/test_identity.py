@@ -174,7 +174,7 @@ async def test_from_an_unknown_address_only_the_eui64_in_the_frame_helps(honours
 @in_virtual_time
 async def test_a_node_without_an_entry_is_read_under_the_well_known_key_where_the_build_does_so() -> None:
     air = Air()
-    said = {"key": WELL_KNOWN_KEY, "secured_by": STRANGER, "extended_nonce": True}
+    said: dict[str, Any] = {"key": WELL_KNOWN_KEY, "secured_by": STRANGER, "extended_nonce": True}
     assert not await air.stranger.say(**said)
     air.stack.stranger_key = WELL_KNOWN_KEY
     assert await air.stranger.say(source=air.at, **said)

@@ -20,7 +20,7 @@ from hanctl.simulator.device_storage import DeviceStorage, Phase
 from hanctl.simulator.device_tenancy import TenancyRunner
 from hanctl.simulator.device_timers import Timers
 from hanctl.simulator.device_zcl import ZclAnswers
-from hanctl.simulator.device_zdo import ZdoAnswers
+from hanctl.simulator.device_zdo import ZdoAnswers, described
 from hanctl.simulator.fragmentation import fragmenter_of
 from hanctl.simulator.medium import BROADCAST_RX_ON, COORDINATOR, ApsFrame, Done, Link, Medium
 from hanctl.simulator.ota_client import OtaClient
@@ -29,7 +29,6 @@ from hanctl.simulator.partner_keys import request_partner_key
 from hanctl.simulator.stack import Stack
 from hanctl.simulator.tenancy_client import TenancyClient
 from hanctl.simulator.zcl import ZclFrame
-from hanctl.simulator.zdo import MAC_MAINS_ROUTER, MAC_SLEEPY
 
 ANY_ENDPOINT = 0xFF
 BUSY_S = 3.0
@@ -49,6 +48,7 @@ class SimulatedDevice:
         self.nwk: int | None = None
         self.powered = False
         self.sleepy = spec.sleepy
+        self.announces = spec.announces
         self.link = Link(spec.link.delay_s, spec.link.loss)
         self.medium = medium
         self.storage = DeviceStorage(spec.running_version, spec.eui64, directory)
@@ -144,10 +144,21 @@ class SimulatedDevice:
         self.power_off()
         self._wake = asyncio.get_running_loop().call_later(off_s, self.power_on)
 
-    def leave(self, *, rejoin: bool = False) -> None:
+    def leave(self, *, rejoin: bool = False, new_address: bool = False) -> None:
         """Leave the network, and forget it unless it is to rejoin; nothing while it is on none."""
         if self.online:
-            self._joiner.leave(rejoin=rejoin)
+            self._joiner.leave(rejoin=rejoin, new_address=new_address)
+
+    def move(self, nwk: int | None = None) -> None:
+        """Take another short address, any where ``nwk`` is None, as after a conflict of addresses; and announce it."""
+        if self.online:
+            self._joiner.move(nwk)
+            self._tell("network", f"moved to 0x{self.nwk or 0:04x}")
+            self._timers.set("announce", self.spec.announce_delay_s, self._announce)
+
+    def next_security_counter(self) -> int:
+        """The next outgoing frame counter under its link keys."""
+        return self.storage.next_frame_counter()
 
     def lose_network_key(self) -> None:
         """Forget the network's key, and look for the network with the own link key alone."""
@@ -192,8 +203,7 @@ class SimulatedDevice:
         before = self.running_version
         self._stop_radio()
         self.storage.apply(runs=not self.spec.ota.roll_back)
-        after = self.running_version
-        text = f"0x{after:08x} runs" + (
+        text = f"0x{self.running_version:08x} runs" + (
             " again: rolled back" if self.spec.ota.roll_back else f", before 0x{before:08x}"
         )
         self._tell("version", text)
@@ -219,8 +229,8 @@ class SimulatedDevice:
             talker.stop()
 
     def _announce(self) -> None:
-        if self.nwk is not None:
-            payload = zdo.device_annce(self.next_tsn(), self.eui64, self.nwk, self._mac_capability)
+        if self.nwk is not None and self.announces:
+            payload = zdo.device_annce(self.next_tsn(), self.eui64, self.nwk, self._describe().mac_capability)
             self.send_zdo(BROADCAST_RX_ON, zdo.DEVICE_ANNCE, payload)
 
     # --- what registration asks for
@@ -260,19 +270,8 @@ class SimulatedDevice:
     def tell_key(self, text: str) -> None:
         self._tell("key", text)
 
-    @property
-    def _mac_capability(self) -> int:
-        return MAC_SLEEPY if self.spec.sleepy else MAC_MAINS_ROUTER
-
     def _describe(self) -> zdo.NodeDescription:
-        return zdo.NodeDescription(
-            self.eui64,
-            self.nwk or 0,
-            logical_type=2 if self.spec.sleepy else 1,
-            mac_capability=self._mac_capability,
-            manufacturer_code=self.spec.manufacturer_code,
-            endpoints=tuple(self.endpoints[e] for e in sorted(self.endpoints)),
-        )
+        return described(self.spec, self.nwk, self.endpoints)
 
     def _poll(self) -> None:
         """A sleepy device asks its parent for frames: often while it expects some, else rarely."""
@@ -329,6 +328,7 @@ class SimulatedDevice:
             ack_request=ack,
             encrypted=encrypted,
             link_key=self.link_key if encrypted else None,
+            extended_nonce=False,
         )
         self._fragmenter.send(frame, done)
 

@@ -59,13 +59,28 @@ class Joiner:
             self.storage.set_membership(Membership(member.nwk, bytes(16)), keeps_keys=True)
             self.check()
 
-    def leave(self, *, rejoin: bool) -> None:
+    def move(self, nwk: int | None) -> None:
+        """Take another short address by itself; any that nobody has where ``nwk`` is None."""
+        member = self.storage.membership
+        if member is not None and self.node.nwk is not None:
+            self.node.nwk = self._free_address() if nwk is None else nwk
+            self.storage.set_membership(Membership(self.node.nwk, member.key), keeps_keys=True)
+
+    def _free_address(self) -> int:
+        taken = {node.nwk for node in self.medium.nodes}
+        while (nwk := self.medium.rng.randrange(0x0001, 0xFFF7)) in taken:
+            pass
+        return nwk
+
+    def leave(self, *, rejoin: bool, new_address: bool = False) -> None:
         """Leave. Without ``rejoin`` the network is forgotten, and the device looks for any that lets it in."""
         if self.node.nwk is None:
             return
         self.timers.cancel("watch")
         if self.medium.observer is not None:
             self.medium.observer.leave(self.node, rejoin=rejoin)
+        if new_address:
+            self.move(None)
         if rejoin:
             self.node.nwk = None
         else:
@@ -84,7 +99,7 @@ class Joiner:
     def _enter(self) -> bool:
         """Try the known network, without its key too, then any that permits joining with the pre-configured key."""
         member = self.storage.membership
-        nwk = self.stack.readmit(self.node, member.key) if member is not None else None
+        nwk = self.stack.readmit(self.node, member.key, member.nwk) if member is not None else None
         if nwk is not None:
             self._entered(nwk, "rejoined")
             return True

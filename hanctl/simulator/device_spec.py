@@ -297,6 +297,8 @@ class DeviceSpec(Section):
     start_delay_s: Seconds = 1.0
     join_retry_s: Annotated[float, Field(gt=0)] = 5.0
     announce_delay_s: Seconds = 0.1
+    announces: bool = True
+    """Whether the others hear it when it says where it is, after joining and after a change of its short address."""
     link: LinkSpec = LinkSpec()
     power_cut: Annotated[tuple[PowerCut, ...], Field(strict=False)] = ()
     dies_of_power_cut: bool = False

@@ -11,6 +11,8 @@ from hanctl.eui64 import Eui64
 from hanctl.simulator.dongle import Flash, SimulatorError
 from hanctl.simulator.ota_frames import ImageId
 
+COUNTER_STEP = 1024
+
 
 class Phase(Enum):
     """What is in the image slot."""
@@ -49,6 +51,7 @@ class DeviceStorage:
         self.applied = False
         self.write_error_at: int | None = None
         self._slot = bytearray()
+        self._frame_counter = 0
         self._load()
 
     @property
@@ -110,6 +113,13 @@ class DeviceStorage:
         self.link_key = key
         self._save()
 
+    def next_frame_counter(self) -> int:
+        """The next outgoing frame counter. What is kept is ahead of it, so that none is used twice."""
+        self._frame_counter += 1
+        if self._frame_counter % COUNTER_STEP == 1:
+            self._save()
+        return self._frame_counter
+
     def set_partner_key(self, partner: Eui64, key: bytes) -> None:
         self.partner_keys[partner] = key
         self._save()
@@ -131,6 +141,7 @@ class DeviceStorage:
                 "image": None if image is None else asdict(image),
                 "image_size": self.image_size,
                 "applied": self.applied,
+                "frame_counter": -(-self._frame_counter // COUNTER_STEP) * COUNTER_STEP,
             }
         )
 
@@ -146,6 +157,7 @@ class DeviceStorage:
             self.partner_keys = {Eui64(e): bytes.fromhex(key) for e, key in content["partner_keys"].items()}
             self.image = None if image is None else ImageId(**image)
             self.image_size, self.applied = int(content["image_size"]), bool(content["applied"])
+            self._frame_counter = int(content.get("frame_counter", 0))
         except (KeyError, TypeError, ValueError) as error:
             raise SimulatorError(
                 f"{self._flash.path} does not hold a simulated device's state", "name another directory, or remove it"

@@ -3,12 +3,25 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from hanctl.eui64 import Eui64, from_bytes
 from hanctl.simulator import zdo
+from hanctl.simulator.device_spec import DeviceSpec
 from hanctl.simulator.medium import ApsFrame
+
+
+def described(spec: DeviceSpec, nwk: int | None, endpoints: Mapping[int, zdo.Endpoint]) -> zdo.NodeDescription:
+    """What the device says of itself."""
+    return zdo.NodeDescription(
+        spec.eui64,
+        nwk or 0,
+        logical_type=2 if spec.sleepy else 1,
+        mac_capability=zdo.MAC_SLEEPY if spec.sleepy else zdo.MAC_MAINS_ROUTER,
+        manufacturer_code=spec.manufacturer_code,
+        endpoints=tuple(endpoints[number] for number in sorted(endpoints)),
+    )
 
 
 @dataclass(slots=True)

@@ -9,7 +9,7 @@ import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
-from hanctl.simulator.medium import COORDINATOR, ApsFrame, Block, BlockId, Done, Medium, Node
+from hanctl.simulator.medium import COORDINATOR, ApsFrame, Block, BlockId, Counting, Done, Medium, Node
 
 MAX_PAYLOAD = 82
 """Payload of a frame under NWK security."""
@@ -134,7 +134,13 @@ class Fragmenter:
 
 def fragmenter_of(node: Node, medium: Medium) -> Fragmenter:
     """A device's own."""
+
+    def transmit(frame: ApsFrame, done: Done) -> None:
+        if frame.secured and isinstance(node, Counting):
+            frame = replace(frame, security_counter=node.next_security_counter())
+        medium.to_coordinator(node, frame, done)
+
     return Fragmenter(
-        lambda frame, done: medium.to_coordinator(node, frame, done),
+        transmit,
         lambda frame: medium.acknowledge(node, block_id(node, frame)),
     )

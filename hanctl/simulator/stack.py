@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections import Counter
+from collections.abc import Callable
 from dataclasses import replace
 from enum import Enum
 
@@ -15,6 +17,8 @@ from hanctl.eui64 import Eui64
 from hanctl.simulator import zdo
 from hanctl.simulator.fragmentation import Fragmenter, block_id, room
 from hanctl.simulator.medium import COORDINATOR, ApsFrame, BlockId, Done, Medium, Node
+from hanctl.simulator.nodes import Movable
+from hanctl.simulator.quirks import Quirks
 from hanctl.simulator.trust_centre import Network, TrustCentre
 
 LOGGER = logging.getLogger(__name__)
@@ -38,8 +42,23 @@ class Stack(TrustCentre):
     the host does, and hears of each block.
     """
 
-    def __init__(self, eui64: Eui64, medium: Medium, *, key_table_size: int = 12, manufacturer_code: int = 0) -> None:
+    def __init__(
+        self,
+        eui64: Eui64,
+        medium: Medium,
+        *,
+        key_table_size: int = 12,
+        manufacturer_code: int = 0,
+        quirks: Quirks = Quirks(),  # noqa: B008 - it is frozen
+    ) -> None:
         super().__init__(eui64, medium, key_table_size)
+        self.quirks = quirks
+        self.stranger_key: bytes | None = None
+        """The key of a node that has no entry of its own."""
+        self.dropped: Counter[str] = Counter()
+        """Encrypted frames that were not taken, by reason, since the firmware started."""
+        self.conflict: Callable[[int], None] = _ignore
+        """Told of a short address that two nodes claim."""
         self.manufacturer_code = manufacturer_code
         self.endpoints: dict[int, zdo.Endpoint] = {}
         self.fragmenter: Fragmenter | None = None
@@ -54,6 +73,7 @@ class Stack(TrustCentre):
         self.powered = True
         self.up = False
         self.endpoints.clear()
+        self.dropped.clear()
         self.reset()
         self._in_flight = 0
         self._boots += 1
@@ -69,6 +89,7 @@ class Stack(TrustCentre):
         """Start a new network: nobody is on it."""
         self.network = network
         self.children.clear()
+        self.addresses.clear()
         self.up = True
         self._changed()
 
@@ -82,6 +103,7 @@ class Stack(TrustCentre):
         self.network = None
         self.up = False
         self.children.clear()
+        self.addresses.clear()
         self._changed()
 
     # --- data
@@ -134,9 +156,41 @@ class Stack(TrustCentre):
         if node is not None:
             self.medium.acknowledge(node, BlockId(node.eui64, False, counter, index))
 
+    def believes_anybody(self, frame: ApsFrame) -> bool:
+        """Whether an acknowledgement in clear, of whoever sends it, counts for this frame."""
+        return not frame.encrypted or self.quirks.forged_acks
+
     def takes_from(self, node: Node, frame: ApsFrame) -> bool:
-        """Whether the frame is in clear, or under the link key with the device."""
-        return frame.readable(self.link_key(node.eui64))
+        """Whether the frame is in clear, or can be decrypted and was not had before.
+
+        The key is that of the EUI64 in the APS header, or else of whom the dongle has at the short address; the nonce
+        must be of the same EUI64.
+        """
+        if not frame.encrypted or frame.broadcast:
+            return True
+        reason = self._refusal(frame, frame.secured_by or node.eui64)
+        if reason:
+            self.dropped[reason] += 1
+        return not reason
+
+    def _refusal(self, frame: ApsFrame, secured_by: Eui64) -> str:
+        mapped = self.eui64_of(frame.source)
+        extended = mapped != secured_by if frame.extended_nonce is None else frame.extended_nonce
+        owner = secured_by if extended and self.quirks.honours_nonce else mapped
+        if owner is None:
+            return "unknown address"
+        if extended and self.quirks.compares_nonce and owner != mapped:
+            return "another's address"
+        own = self.link_key(owner)
+        key = own or self.stranger_key
+        if key is None or key != frame.link_key or owner != secured_by:
+            return "another key"
+        if own is not None and frame.security_counter is not None:
+            if frame.security_counter <= self.counters.of(owner):
+                return "had before"
+            if self.counters.accept(owner, frame.security_counter):
+                self._changed()
+        return ""
 
     def receive_from(self, node: Node, frame: ApsFrame) -> None:
         """A frame from a device: the stack answers its own ZDO, the host hears of everything."""
@@ -147,9 +201,39 @@ class Stack(TrustCentre):
             return
         frame = whole
         if frame.profile == 0 and frame.destination_endpoint == 0:
+            self._learn(frame)
             self._answer_zdo(frame)
         if self.listener is not None:
             self.listener.incoming(frame, node)
+
+    def counter_told(self, eui64: Eui64) -> int:
+        """The incoming frame counter of the node's key, as the host is told of it."""
+        return self.counters.of(eui64) if self.quirks.counters == "live" else 0
+
+    def _learn(self, frame: ApsFrame) -> None:
+        """Move the map by what anybody says of anybody's address: no key vouches for it."""
+        said = zdo.address_told(frame.cluster, frame.payload)
+        if said is None or said[0] == self.eui64:
+            return
+        eui64, nwk = said
+        before = self.addresses.nwk_of(eui64)
+        conflict = False
+        if frame.cluster == zdo.DEVICE_ANNCE and self.quirks.announcements_move:
+            conflict = self.addresses.announced(eui64, nwk)
+        elif frame.cluster != zdo.DEVICE_ANNCE and self.quirks.answers_move:
+            conflict = self.addresses.answered(eui64, nwk)
+        if conflict:
+            self.conflict(nwk)
+            if self.quirks.conflict_moves_owner:
+                self._move_away(nwk)
+        if conflict or self.addresses.nwk_of(eui64) != before:
+            self._changed()
+
+    def _move_away(self, nwk: int) -> None:
+        """The network layer tells whoever has the address to take another."""
+        for node in self.medium.nodes:
+            if node.nwk == nwk and isinstance(node, Movable):
+                asyncio.get_running_loop().call_later(node.link.delay_s, node.move)
 
     def _fits(self, frame: ApsFrame) -> bool:
         size = len(frame.payload)
@@ -194,3 +278,7 @@ class Stack(TrustCentre):
             self.listener.incoming(
                 ApsFrame(COORDINATOR, COORDINATOR, 0, cluster, 0, 0, self.next_counter(), payload), None
             )
+
+
+def _ignore(_: int) -> None:
+    """No host is told."""

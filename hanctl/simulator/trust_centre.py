@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import asyncio
 import random
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import Enum
 from typing import Literal, Protocol
 
 from hanctl.eui64 import Eui64
-from hanctl.simulator.medium import COORDINATOR, ApsFrame, Medium, Node
+from hanctl.simulator.addresses import AddressMap, Child, Children
+from hanctl.simulator.key_counters import KeyCounters
+from hanctl.simulator.medium import COORDINATOR, FIRST_BROADCAST, ApsFrame, Medium, Node
 
 WELL_KNOWN_KEY = b"ZigBeeAlliance09"
 WILDCARD = Eui64("ff:ff:ff:ff:ff:ff:ff:ff")
@@ -31,16 +33,6 @@ class Network:
     key_sequence: int = 0
     frame_counter: int = 0
     update_id: int = 0
-
-
-@dataclass(slots=True)
-class Child:
-    """A device that joined. ``link_key`` is the one it joined with."""
-
-    eui64: Eui64
-    nwk: int
-    sleepy: bool
-    link_key: bytes = field(repr=False)
 
 
 @dataclass(slots=True)
@@ -93,7 +85,9 @@ class TrustCentre:
         self.network: Network | None = None
         self.up = False
         self.powered = False
-        self.children: dict[Eui64, Child] = {}
+        self.addresses = AddressMap()
+        self.children = Children(self.addresses)
+        self.counters = KeyCounters()
         self.key_table: dict[Eui64, bytes] = {}
         self.policy = JoinPolicy()
         self.global_link_key: bytes | None = None
@@ -142,12 +136,14 @@ class TrustCentre:
         if eui64 not in self.key_table and len(self.key_table) >= self.key_table_size:
             return False
         self.key_table[eui64] = key
+        self.counters.begin(eui64)
         self._changed()
         return True
 
     def erase_link_key(self, eui64: Eui64) -> bool:
         found = self.key_table.pop(eui64, None) is not None
         if found:
+            self.counters.begin(eui64)
             self._changed()
         return found
 
@@ -175,19 +171,30 @@ class TrustCentre:
             self._tell_join(node.eui64, nwk, JoinKind.UNSECURED_JOIN, denied=False)
             return None
         self.children[node.eui64] = Child(node.eui64, nwk, node.sleepy, link_key)
+        self.counters.begin(node.eui64)
         self._changed()
         self._tell_join(node.eui64, nwk, JoinKind.UNSECURED_JOIN, denied=False)
         return nwk
 
-    def readmit(self, node: Node, network_key: bytes) -> int | None:
-        """A known device comes back with the network key: its address, or None."""
+    def readmit(self, node: Node, network_key: bytes, nwk: int | None = None) -> int | None:
+        """A known device comes back with the network key: its address, or None.
+
+        ``nwk`` is the address that it comes with, which it keeps unless another has it; None: where it was before.
+        """
         child = self.children.get(node.eui64)
         if not self.hearing() or self.network is None or child is None or network_key != self.network.key:
             return None
+        nwk = child.nwk if nwk is None else nwk
+        if self.addresses.eui64_of(nwk) not in (None, node.eui64) or not COORDINATOR < nwk < FIRST_BROADCAST:
+            nwk = self._new_address()
         if self.medium.observer is not None:
-            self.medium.observer.rejoin(node, child.nwk)
-        self._tell_join(node.eui64, child.nwk, JoinKind.SECURED_REJOIN, denied=False)
-        return child.nwk
+            self.medium.observer.rejoin(node, nwk)
+        moved = self.addresses.nwk_of(node.eui64) != nwk
+        self.children[node.eui64] = replace(child, nwk=nwk)
+        if moved:
+            self._changed()
+        self._tell_join(node.eui64, nwk, JoinKind.SECURED_REJOIN, denied=False)
+        return nwk
 
     def rejoin_trust_centre(self, node: Node, link_key: bytes) -> int | None:
         """A device that lost the network key comes back with its own link key: its address, or None.
@@ -204,8 +211,8 @@ class TrustCentre:
         self._tell_join(node.eui64, nwk, JoinKind.UNSECURED_REJOIN, denied=not allowed)
         if not allowed:
             return None
-        if child is None:
-            self.children[node.eui64] = Child(node.eui64, nwk, node.sleepy, link_key)
+        if child is None or self.addresses.nwk_of(node.eui64) != nwk:
+            self.children[node.eui64] = child or Child(node.eui64, nwk, node.sleepy, link_key)
             self._changed()
         return nwk
 
@@ -216,15 +223,12 @@ class TrustCentre:
             self._tell_join(child.eui64, child.nwk, JoinKind.LEFT, denied=False)
 
     def eui64_of(self, nwk: int) -> Eui64 | None:
-        if nwk == COORDINATOR:
-            return self.eui64
-        return next((c.eui64 for c in self.children.values() if c.nwk == nwk), None)
+        """Whom the dongle has at this address."""
+        return self.eui64 if nwk == COORDINATOR else self.addresses.eui64_of(nwk)
 
     def nwk_of(self, eui64: Eui64) -> int | None:
-        if eui64 == self.eui64:
-            return COORDINATOR
-        child = self.children.get(eui64)
-        return child.nwk if child else None
+        """Where the dongle has this node."""
+        return COORDINATOR if eui64 == self.eui64 else self.addresses.nwk_of(eui64)
 
     def _key_offered_to(self, eui64: Eui64) -> bytes | None:
         own = self.transient_key(eui64)
@@ -237,7 +241,7 @@ class TrustCentre:
         taken = {c.nwk for c in self.children.values()}
         while True:
             nwk = rng.randrange(0x0001, 0xFFF7)
-            if nwk not in taken:
+            if nwk not in taken and self.addresses.eui64_of(nwk) is None:
                 return nwk
 
     def _tell_join(self, eui64: Eui64, nwk: int, kind: JoinKind, *, denied: bool) -> None:

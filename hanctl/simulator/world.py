@@ -17,6 +17,7 @@ from hanctl.simulator.device_event import Listener
 from hanctl.simulator.device_spec import DeviceSpec
 from hanctl.simulator.dongle import Dongle, Flash, SimulatorError
 from hanctl.simulator.medium import Medium
+from hanctl.simulator.quirks import Quirks
 from hanctl.simulator.sniffer.capture import Capture
 from hanctl.simulator.stack import Stack
 
@@ -67,18 +68,19 @@ class World:
         eui64: Eui64 | None = None,
         air: Air = "ideal",
         baud: int = BAUD,
+        quirks: Quirks = Quirks(),  # noqa: B008 - it is frozen
     ) -> World:
         """A world without power. ``state`` is the directory that keeps what survives; None: memory only.
 
         On ``real`` air frames take their time and wait for each other, and the serial line has ``baud``; on ``ideal``
-        a frame takes ``Link.delay_s``, and the serial line nothing.
+        a frame takes ``Link.delay_s``, and the serial line nothing. ``quirks``: how the dongle tells senders apart.
         Raises SimulatorError where the directory cannot be used, or does not hold a simulation.
         """
         if state is not None:
             _make_directory(state)
         rng = random.Random(seed)
         medium = RealMedium(rng) if air == "real" else Medium(rng)
-        stack = Stack(eui64 or DONGLE_EUI64[kind], medium)
+        stack = Stack(eui64 or DONGLE_EUI64[kind], medium, quirks=quirks)
         flash = Flash(None if state is None else state / f"dongle-{kind}.json")
         dongle = (make_dongle or dongle_maker(kind, protocol_version))(stack, flash)
         if isinstance(medium, RealMedium):

@@ -9,7 +9,7 @@ import struct
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from hanctl.eui64 import Eui64, to_bytes
+from hanctl.eui64 import Eui64, from_bytes, to_bytes
 
 NWK_ADDR_REQ = 0x0000
 IEEE_ADDR_REQ = 0x0001
@@ -93,6 +93,15 @@ def _clusters(ids: Iterable[int]) -> bytes:
 def device_annce(tsn: int, eui64: Eui64, nwk: int, mac_capability: int) -> bytes:
     """Payload of Device_annce (cluster 0x0013)."""
     return bytes([tsn]) + struct.pack("<H", nwk) + to_bytes(eui64) + bytes([mac_capability])
+
+
+def address_told(cluster: int, payload: bytes) -> tuple[Eui64, int] | None:
+    """Which EUI64 is at which short address, by a Device_annce or an answer to a question for either; None else."""
+    if cluster == DEVICE_ANNCE and len(payload) >= 11:
+        return from_bytes(payload[3:11]), int.from_bytes(payload[1:3], "little")
+    if cluster in (NWK_ADDR_REQ | RESPONSE, IEEE_ADDR_REQ | RESPONSE) and len(payload) >= 12 and payload[1] == SUCCESS:
+        return from_bytes(payload[2:10]), int.from_bytes(payload[10:12], "little")
+    return None
 
 
 def leave_request(own: Eui64, payload: bytes) -> tuple[int, bool]:

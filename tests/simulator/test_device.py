@@ -34,6 +34,45 @@ def read(*attributes: int, to_client: bool = False) -> ZclFrame:
     return ZclFrame(50, zcl.READ_ATTRIBUTES, payload, to_client=to_client)
 
 
+# --- attributes that it has not
+
+
+@pytest.mark.parametrize(
+    ("cluster", "to_client"),
+    [
+        (0x0000, False),
+        (0x0019, True),
+        (0x0700, True),
+        (0x0702, True),
+        (0x0703, True),
+        (0x0705, True),
+        (0x0707, True),
+        (0x0708, True),
+        (0x0709, True),
+        (0x0709, False),
+        (0x0800, False),
+        (0x0800, True),
+    ],
+)
+@in_virtual_time
+async def test_each_unknown_attribute_is_answered_by_its_id(cluster: int, to_client: bool) -> None:
+    hub = await joined()
+    unknown = [0x5000, 0xEFFF, 0x7A31, 0x9B02, 0x5001]
+    answer = await hub.ask(read(*unknown, to_client=to_client), cluster=cluster)
+    assert answer is not None and answer.command == zcl.READ_ATTRIBUTES_RESPONSE
+    assert answer.to_client is not to_client
+    expected = b"".join(struct.pack("<HB", attribute, zcl.UNSUPPORTED_ATTRIBUTE) for attribute in unknown)
+    assert answer.payload == expected
+
+
+@in_virtual_time
+async def test_a_known_attribute_among_unknown_ones_is_answered_in_its_place() -> None:
+    hub = await joined()
+    answer = await hub.ask(read(0x5000, 0x0002, 0xEFFF, to_client=True))
+    assert answer is not None
+    assert answer.payload == bytes.fromhex("005086 020000 23 01000000 ffef86")
+
+
 # --- on and off the network
 
 

@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
 
+import bellows.types as t
 import pytest
 import zigpy.exceptions
 import zigpy.types as zt
@@ -148,6 +149,40 @@ async def test_a_device_joins_and_both_speak(version: int) -> None:
         assert secret.tx_options & zt.TransmitOptions.APS_Encryption
         assert not plain.tx_options & zt.TransmitOptions.APS_Encryption
         assert secret.src.address == node.nwk
+
+
+@versions
+async def test_bellows_reads_counters_and_writes_the_address_table(version: int) -> None:
+    bench = rig(version=version)
+    async with on_tcp(bench) as url, formed_host(url) as app:
+        node, ezsp = TinyNode(bench.medium, bench.stack), app.ezsp
+        ieee = zt.EUI64.deserialize(to_bytes(NODE))[0]
+        await ezsp.add_transient_link_key(ieee, zt.KeyData(KEY))
+        await ezsp.permitJoining(60)
+        assert node.join(KEY)
+        # bellows takes away what key a joining device had before.
+        await until(lambda: app.joined)
+        assert (await ezsp.importLinkKey(index=0xFF, address=ieee, key=zt.KeyData(KEY)))[0] == 0
+        node.say(b"\x01\x09\x01secret", encrypted=True)
+        await until(lambda: [p for p in app.received if p.profile_id == 0x0109])
+        context = t.SecurityManagerContextV13(
+            core_key_type=t.SecurityManagerKeyType.APP_LINK,
+            key_index=0,
+            derived_type=t.SecurityManagerDerivedKeyTypeV13.NONE,
+            eui64=ieee,
+            multi_network_index=0,
+            flags=t.SecurityManagerContextFlags.EUI_IS_VALID,
+            psa_key_alg_permission=0,
+        )
+        told = await ezsp.getApsKeyInfo(context_in=context)
+        (data,) = (each for each in told if isinstance(each, t.SecurityManagerAPSKeyMetadata))
+        assert data.incoming_frame_counter == 1
+        bench.stack.addresses.put(NODE, 0x7777)
+        assert (await ezsp.lookupNodeIdByEui64(eui64=ieee))[-1] == 0x7777
+        entry = {"addressTableIndex": 0, "newEui64": ieee, "newId": node.nwk, "newExtendedTimeout": False}
+        await ezsp.replaceAddressTableEntry(**entry)
+        assert (await ezsp.lookupNodeIdByEui64(eui64=ieee))[-1] == node.nwk
+        assert (await ezsp.lookupEui64ByNodeId(nodeId=node.nwk))[-1] == ieee
 
 
 async def test_encryption_without_a_key_and_silence_are_delivery_errors() -> None:

@@ -32,6 +32,9 @@ class Listener:
     def takes_from(self, node: Node, frame: ApsFrame) -> bool:
         return True
 
+    def believes_anybody(self, frame: ApsFrame) -> bool:
+        return False
+
     def receive(self, frame: ApsFrame) -> None:
         self.got.append(frame)
 

@@ -98,6 +98,7 @@ class _Exchange:
     node: Node
     frame: ApsFrame
     done: Done
+    fresh: bool = False
     tries: int = 0
     received: bool = False
     finished: bool = False
@@ -205,8 +206,8 @@ class RealMedium(Medium):
 
     # --- APS
 
-    def _attempt(self, node: Node, frame: ApsFrame, done: Done) -> None:
-        exchange = _Exchange(node, frame, done)
+    def _attempt(self, node: Node, frame: ApsFrame, done: Done, *, fresh: bool = False) -> None:
+        exchange = _Exchange(node, frame, done, fresh)
         if frame.block is not None:
             block = BlockId(node.eui64, frame.from_coordinator, frame.counter, frame.block.index)
             replaced = self._blocks.pop(block, None)
@@ -221,13 +222,14 @@ class RealMedium(Medium):
 
     def _try(self, exchange: _Exchange) -> None:  # type: ignore[override]
         exchange.tries += 1
-        node, frame = exchange.node, exchange.frame
+        node = exchange.node
+        frame = self.numbers.again(node, exchange.frame) if exchange.fresh and exchange.tries > 1 else exchange.frame
         parcel = self._parcel(
             node,
             frame.from_coordinator,
             lengths.data(frame),
             lambda observer: observer.unicast_frame(node, frame),
-            partial(self._arrive, exchange),
+            partial(self._arrive, exchange, frame),
             partial(self._carried, exchange),
         )
         parcel.expired = partial(exchange.finish, False)
@@ -249,8 +251,8 @@ class RealMedium(Medium):
         else:
             self._try(exchange)
 
-    def _arrive(self, exchange: _Exchange) -> None:  # type: ignore[override]
-        node, frame = exchange.node, exchange.frame
+    def _arrive(self, exchange: _Exchange, frame: ApsFrame) -> None:  # type: ignore[override]
+        node = exchange.node
         if not exchange.received and not self._taken(node, frame):
             return
         if frame.block is not None:
@@ -265,13 +267,19 @@ class RealMedium(Medium):
 
     def _acknowledge(self, exchange: _Exchange) -> None:
         node, frame = exchange.node, exchange.frame
+        answer = self.numbers.acknowledgement(node, frame)
+
+        def arrive() -> None:
+            if self._believed(node, answer):
+                exchange.finish(True)
+
         self.carry(
             self._parcel(
                 node,
                 not frame.from_coordinator,
                 lengths.acknowledgement(frame),
                 lambda observer: observer.acknowledgement_frame(node, frame),
-                partial(exchange.finish, True),
+                arrive,
                 _ignore,
             )
         )

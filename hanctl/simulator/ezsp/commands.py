@@ -9,6 +9,11 @@ Arguments = Mapping[str, Any]
 Values = dict[str, Any]
 Handler = Callable[[Arguments], Values]
 
+
+class NotInThisBuild(Exception):
+    """The firmware was built without the command."""
+
+
 _MARK = "__ezsp_commands__"
 F = TypeVar("F", bound=Callable[..., Values])
 

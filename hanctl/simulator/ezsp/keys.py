@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import bellows.types as t
 
 from hanctl.eui64 import Eui64, from_bytes, to_bytes
-from hanctl.simulator.ezsp.commands import Arguments, Values, command
+from hanctl.simulator.ezsp.commands import Arguments, NotInThisBuild, Values, command
 from hanctl.simulator.ezsp.status import Outcome
 from hanctl.simulator.ezsp.tokens import KeyToken, SecurityToken
 from hanctl.simulator.trust_centre import PartnerKeyOutcome
@@ -156,6 +156,7 @@ class Keys:
         if present is not None:
             del keys[present.index]
         keys[index] = KeyToken(index, eui64, key)
+        self._ncp.stack.counters.begin(eui64)
         # Straight into the stack's table: which entry is free was decided here.
         self._ncp.stack.key_table[eui64] = key
         self._ncp.save()
@@ -179,6 +180,7 @@ class Keys:
         entry = self._ncp.tokens.keys.pop(index, None)
         if entry is not None:
             self._ncp.stack.key_table.pop(entry.eui64, None)
+            self._ncp.stack.counters.begin(entry.eui64)
             self._ncp.save()
         return {"status": Outcome.OK}
 
@@ -209,14 +211,14 @@ class Keys:
             "index": entry.index if entry is not None else 0,
             "context": _context(kind, eui64, entry.index if entry is not None else 0),
             "plaintext_key": _key(entry.key if entry is not None else bytes(16)),
-            "key_data": self._metadata(entry is not None),
+            "key_data": self._metadata(entry.eui64 if entry is not None else None),
         }
 
-    def _metadata(self, found: bool, ttl_s: int = 0) -> t.SecurityManagerAPSKeyMetadata:
+    def _metadata(self, eui64: Eui64 | None, ttl_s: int = 0) -> t.SecurityManagerAPSKeyMetadata:
         return t.SecurityManagerAPSKeyMetadata(
-            bitmask=KEY_HAS_PARTNER_AND_COUNTERS if found else 0,
-            outgoing_frame_counter=self._ncp.tokens.aps_counter if found else 0,
-            incoming_frame_counter=0,
+            bitmask=KEY_HAS_PARTNER_AND_COUNTERS if eui64 is not None else 0,
+            outgoing_frame_counter=self._ncp.tokens.aps_counter if eui64 is not None else 0,
+            incoming_frame_counter=self._ncp.stack.counter_told(eui64) if eui64 is not None else 0,
             ttl_in_seconds=ttl_s,
         )
 
@@ -252,7 +254,7 @@ class Keys:
             "status": Outcome.OK if key is not None else Outcome.NOT_FOUND,
             "context": _context(t.SecurityManagerKeyType.TC_LINK_WITH_TIMEOUT, raw, 0),
             "plaintext_key": _key(key or bytes(16)),
-            "key_data": self._metadata(key is not None, 1 if key is not None else 0),
+            "key_data": self._metadata(eui64 if key is not None else None, 1 if key is not None else 0),
         }
 
     # --- security manager
@@ -290,13 +292,26 @@ class Keys:
     def get_aps_key_info(self, a: Arguments) -> Values:
         context = a["context_in"]
         kinds = (t.SecurityManagerKeyType.APP_LINK, t.SecurityManagerKeyType.TC_LINK_WITH_TIMEOUT)
-        found = context.core_key_type in kinds and self._lookup(context) is not None
+        if self._ncp.stack.quirks.counters == "unsupported":
+            raise NotInThisBuild
+        eui64 = self._owner(context) if context.core_key_type in kinds else None
+        found = eui64 is not None
         return {
             "status": Outcome.OK if found else Outcome.NOT_FOUND,
-            "eui": context.eui64,
+            "eui": _eui(to_bytes(eui64)) if eui64 is not None else context.eui64,
             "context": context,
-            "key_data": self._metadata(found),
+            "key_data": self._metadata(eui64),
         }
+
+    def _owner(self, context: t.SecurityManagerContextV13) -> Eui64 | None:
+        """Whose key the context names; None where there is none."""
+        if self._lookup(context) is None:
+            return None
+        if context.core_key_type == t.SecurityManagerKeyType.APP_LINK and (
+            context.flags & t.SecurityManagerContextFlags.KEY_INDEX_IS_VALID
+        ):
+            return self._ncp.tokens.keys[int(context.key_index)].eui64
+        return from_bytes(context.eui64.serialize())
 
     @command("importKey")
     def import_key(self, a: Arguments) -> Values:

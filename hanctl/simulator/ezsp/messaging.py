@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import bellows.types as t
 
+from hanctl.eui64 import to_bytes
 from hanctl.simulator import zdo
 from hanctl.simulator.ezsp.commands import Arguments, Values, command
 from hanctl.simulator.ezsp.status import Outcome
@@ -24,6 +25,7 @@ OPTION_ENCRYPTION = int(t.EmberApsOption.APS_OPTION_ENCRYPTION)
 OPTION_RETRY = int(t.EmberApsOption.APS_OPTION_RETRY)
 OPTION_ROUTE_DISCOVERY = int(t.EmberApsOption.APS_OPTION_ENABLE_ROUTE_DISCOVERY)
 OPTION_FRAGMENT = int(t.EmberApsOption.APS_OPTION_FRAGMENT)
+OPTION_SOURCE_EUI64 = int(t.EmberApsOption.APS_OPTION_SOURCE_EUI64)
 
 ZDO_APP_RECEIVES_SUPPORTED = 0x01
 ZDO_APP_HANDLES_UNSUPPORTED = 0x02
@@ -186,6 +188,13 @@ class Messaging:
         options |= OPTION_RETRY if frame.ack_request and not frame.broadcast else 0
         options |= OPTION_ENCRYPTION if frame.encrypted else 0
         options |= OPTION_FRAGMENT if frame.block is not None else 0
+        options |= OPTION_SOURCE_EUI64 if frame.network_source is not None else 0
+        long_address = t.EUI64.deserialize(
+            bytes(8) if frame.network_source is None else to_bytes(frame.network_source)
+        )[0]
+        if frame.network_source is not None and "incomingSenderEui64Handler" in self._ncp.codec:
+            # Newer protocols have it in the message itself.
+            self._ncp.callback("incomingSenderEui64Handler", senderEui64=long_address)
         self._ncp.callback(
             "incomingMessageHandler",
             type=kind,
@@ -201,8 +210,8 @@ class Messaging:
             lastHopLqi=node.link.lqi if node is not None else LOOPBACK_LQI,
             lastHopRssi=node.link.rssi if node is not None else LOOPBACK_RSSI,
             sender=frame.source,
-            # The stack gives the long address only where the frame carried it, which these do not.
-            eui64=t.EUI64.deserialize(bytes(8))[0],
+            # As the sender wrote it into the network header, where it did.
+            eui64=long_address,
             bindingIndex=NO_INDEX,
             addressIndex=self._ncp.tables.index_of(frame.source),
             timestamp=0,

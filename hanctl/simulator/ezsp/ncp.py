@@ -7,11 +7,12 @@ import logging
 from typing import Any
 
 from hanctl.eui64 import Eui64, from_bytes
+from hanctl.simulator.addresses import Child
 from hanctl.simulator.dongle import Dongle, Flash
 from hanctl.simulator.ezsp.ash import AshLink, LineNoise
 from hanctl.simulator.ezsp.ash_frames import ResetCode
 from hanctl.simulator.ezsp.codec import Codec, Command, FrameError
-from hanctl.simulator.ezsp.commands import Handler, Values, handlers_of
+from hanctl.simulator.ezsp.commands import Handler, NotInThisBuild, Values, handlers_of
 from hanctl.simulator.ezsp.configuration import Configuration
 from hanctl.simulator.ezsp.keys import Keys
 from hanctl.simulator.ezsp.messaging import Messaging
@@ -24,7 +25,7 @@ from hanctl.simulator.ezsp.utilities import Utilities
 from hanctl.simulator.ezsp.versions import STACK_TYPE_MESH, stack_version
 from hanctl.simulator.medium import ApsFrame, Node
 from hanctl.simulator.stack import Stack
-from hanctl.simulator.trust_centre import Child, JoinKind, Network, PartnerKeyOutcome
+from hanctl.simulator.trust_centre import JoinKind, Network, PartnerKeyOutcome
 
 LOGGER = logging.getLogger(__name__)
 
@@ -49,6 +50,8 @@ class EzspDongle(Dongle):
         self._hung = False
         self._boot_timer: asyncio.TimerHandle | None = None
         self._new_firmware_state()
+        stack.addresses.ember = True
+        stack.conflict = lambda nwk: self.networking.conflict(nwk)  # noqa: PLW0108 - it is replaced at a reset
         stack.listener = self
 
     def _new_firmware_state(self) -> None:
@@ -158,7 +161,10 @@ class EzspDongle(Dongle):
         if handler is None:
             self.fault("ezsp-unsupported", command.name)
             return self.codec.refusal(command.sequence, Outcome.FRAME_ID)
-        values = handler(command.arguments)
+        try:
+            values = handler(command.arguments)
+        except NotInThisBuild:
+            return self.codec.refusal(command.sequence, Outcome.FRAME_ID)
         return self.codec.reply(command, values, name="noCallbacks" if command.name == "callback" else None)
 
     def _version(self, command: Command) -> bytes:
@@ -214,7 +220,14 @@ class EzspDongle(Dongle):
             stack.eui64 = from_bytes(tokens.manufacturing_token(12))
         stack.key_table_size = self.factory_key_table_size
         stack.key_table = {k.eui64: k.key for k in tokens.keys.values()}
-        stack.children = {c.eui64: Child(c.eui64, c.nwk, c.sleepy, c.link_key) for c in tokens.children}
+        stack.counters.boot()
+        stack.addresses.clear()
+        stack.children.clear()
+        stack.children.update({c.eui64: Child(c.eui64, c.nwk, c.sleepy, c.link_key) for c in tokens.children})
+        if not stack.quirks.map_survives_reset:
+            for child in stack.children.values():
+                if not child.sleepy:
+                    stack.addresses.forget(child.eui64)
         stack.network = None
         if tokens.network is not None:
             n = tokens.network
@@ -227,7 +240,11 @@ class EzspDongle(Dongle):
 
     def save(self) -> None:
         """Write flash."""
-        self.tokens.children = [ChildToken(c.eui64, c.nwk, c.sleepy, c.link_key) for c in self.stack.children.values()]
+        stack = self.stack
+        self.tokens.children = [
+            ChildToken(c.eui64, stack.addresses.nwk_of(c.eui64) or c.nwk, c.sleepy, c.link_key)
+            for c in stack.children.values()
+        ]
         self.flash.save(self.tokens.to_json())
 
     def note_counter(self, *, encrypted: bool = False) -> None:

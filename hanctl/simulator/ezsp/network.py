@@ -215,6 +215,10 @@ class Networking:
             parentOfNewNodeId=COORDINATOR,
         )
 
+    def conflict(self, nwk: int) -> None:
+        """Tell the host that two nodes claim an address, which is nobody's in the stack's tables now."""
+        self._ncp.callback("idConflictHandler", nodeId=nwk)
+
     @command("removeDevice")
     def remove_device(self, a: Arguments) -> Values:
         # The trust centre's APS remove-device; to its own children the parent sends a leave request instead.

@@ -8,21 +8,23 @@ from typing import TYPE_CHECKING
 import bellows.types as t
 
 from hanctl.eui64 import Eui64, from_bytes, to_bytes
+from hanctl.simulator.addresses import Child
 from hanctl.simulator.ezsp.commands import Arguments, Values, command
 from hanctl.simulator.ezsp.status import Outcome
-from hanctl.simulator.trust_centre import Child
+from hanctl.simulator.medium import FIRST_BROADCAST
 
 if TYPE_CHECKING:
     from hanctl.simulator.ezsp.ncp import EzspDongle
 
-UNUSED = 0xFFFF
+UNUSED, UNKNOWN = 0xFFFF, 0xFFFD
+"""Of an entry: that it is not in use, and that the stack does not know where its node is."""
 NO_INDEX = 0xFF
 BLANK = bytes(8)
 
 
 @dataclass(slots=True)
 class Address:
-    """An entry of the address table; ``node_id`` 0xFFFF where it is not in use."""
+    """An entry of the address table, as the host wrote it; ``node_id`` 0xFFFF where it is not in use."""
 
     eui64: bytes = BLANK
     node_id: int = UNUSED
@@ -48,22 +50,37 @@ class Tables:
             return None
         return self._addresses.setdefault(index, Address())
 
+    def _node_id(self, entry: Address) -> int:
+        """Where the stack has the entry's node: the host's word is only the last one that it knew."""
+        if entry.node_id == UNUSED or entry.eui64 == BLANK:
+            return entry.node_id
+        nwk = self._ncp.stack.nwk_of(from_bytes(entry.eui64))
+        return UNKNOWN if nwk is None else nwk
+
+    def _set(self, entry: Address, eui64: bytes, node_id: int) -> None:
+        """The host writes an entry: the stack believes it, and goes on from there."""
+        entry.eui64, entry.node_id = eui64, node_id
+        if eui64 != BLANK and node_id < FIRST_BROADCAST:
+            self._ncp.stack.addresses.put(from_bytes(eui64), node_id)
+            self._ncp.save()
+
     def node_id_at(self, index: int) -> int | None:
         """The network address behind an entry of the address table."""
         entry = self._addresses.get(index)
-        return entry.node_id if entry is not None and entry.node_id != UNUSED else None
+        node_id = UNUSED if entry is None else self._node_id(entry)
+        return node_id if node_id < FIRST_BROADCAST else None
 
     def index_of(self, node_id: int) -> int:
         """The entry that has this network address, 0xFF where none has."""
-        return next((i for i, e in self._addresses.items() if e.node_id == node_id and i < NO_INDEX), NO_INDEX)
+        return next((i for i, e in self._addresses.items() if self._node_id(e) == node_id and i < NO_INDEX), NO_INDEX)
 
     @command("replaceAddressTableEntry")
     def replace_address_table_entry(self, a: Arguments) -> Values:
         entry = self._address(int(a["addressTableIndex"]))
         if entry is None:
             return _replaced(Outcome.INVALID_INDEX, Address(), extended=False)
-        old, old_extended = Address(entry.eui64, entry.node_id), from_bytes(entry.eui64) in self._extended
-        entry.eui64, entry.node_id = bytes(a["newEui64"].serialize()), int(a["newId"])
+        old, old_extended = Address(entry.eui64, self._node_id(entry)), from_bytes(entry.eui64) in self._extended
+        self._set(entry, bytes(a["newEui64"].serialize()), int(a["newId"]))
         self._extend(from_bytes(entry.eui64), on=bool(a["newExtendedTimeout"]))
         return _replaced(Outcome.OK, old, extended=old_extended)
 
@@ -72,7 +89,7 @@ class Tables:
         entry = self._address(int(a["index"]))
         if entry is None:
             return {"status": Outcome.INVALID_INDEX}
-        entry.eui64, entry.node_id = bytes(a["eui64"].serialize()), int(a["nodeId"])
+        self._set(entry, bytes(a["eui64"].serialize()), int(a["nodeId"]))
         return {"status": Outcome.OK}
 
     @command("getAddressTableInfo")
@@ -81,7 +98,7 @@ class Tables:
         shown = entry or Address()
         return {
             "status": Outcome.INVALID_INDEX if entry is None else Outcome.OK,
-            "nodeId": shown.node_id,
+            "nodeId": self._node_id(shown),
             "eui64": _eui(shown.eui64),
         }
 
@@ -90,14 +107,14 @@ class Tables:
         entry = self._address(int(a["addressTableIndex"]))
         if entry is None:
             return {"status": Outcome.INVALID_INDEX}
-        entry.eui64 = bytes(a["eui64"].serialize())
+        self._set(entry, bytes(a["eui64"].serialize()), UNKNOWN)
         return {"status": Outcome.OK}
 
     @command("setAddressTableRemoteNodeId")
     def set_address_table_remote_node_id(self, a: Arguments) -> Values:
         entry = self._address(int(a["addressTableIndex"]))
         if entry is not None:
-            entry.node_id = int(a["id"])
+            self._set(entry, entry.eui64, int(a["id"]))
         return {}
 
     @command("getAddressTableRemoteEui64")
@@ -108,7 +125,7 @@ class Tables:
     @command("getAddressTableRemoteNodeId")
     def get_address_table_remote_node_id(self, a: Arguments) -> Values:
         entry = self._address(int(a["addressTableIndex"]))
-        return {"nodeId": entry.node_id if entry is not None else UNUSED}
+        return {"nodeId": self._node_id(entry) if entry is not None else UNUSED}
 
     @command("addressTableEntryIsActive")
     def address_table_entry_is_active(self, a: Arguments) -> Values:
@@ -116,20 +133,17 @@ class Tables:
 
     @command("lookupNodeIdByEui64")
     def lookup_node_id_by_eui64(self, a: Arguments) -> Values:
-        raw = bytes(a["eui64"].serialize())
-        node_id = self._ncp.stack.nwk_of(from_bytes(raw))
-        if node_id is None:
-            node_id = next((e.node_id for e in self._addresses.values() if e.eui64 == raw), UNUSED)
-        return {"status": Outcome.NOT_FOUND if node_id == UNUSED else Outcome.OK, "nodeId": node_id}
+        node_id = self._ncp.stack.nwk_of(from_bytes(a["eui64"].serialize()))
+        return {
+            "status": Outcome.NOT_FOUND if node_id is None else Outcome.OK,
+            "nodeId": UNUSED if node_id is None else node_id,
+        }
 
     @command("lookupEui64ByNodeId")
     def lookup_eui64_by_node_id(self, a: Arguments) -> Values:
-        node_id = int(a["nodeId"])
-        known = self._ncp.stack.eui64_of(node_id)
-        raw = to_bytes(known) if known is not None else None
-        if raw is None:
-            raw = next((e.eui64 for e in self._addresses.values() if e.node_id == node_id != UNUSED), None)
-        return {"status": Outcome.NOT_FOUND if raw is None else Outcome.OK, "eui64": _eui(raw or BLANK)}
+        known = self._ncp.stack.eui64_of(int(a["nodeId"]))
+        raw = BLANK if known is None else to_bytes(known)
+        return {"status": Outcome.NOT_FOUND if known is None else Outcome.OK, "eui64": _eui(raw)}
 
     # --- extended timeouts
 

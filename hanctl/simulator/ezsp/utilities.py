@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import bellows.types as t
+
 from hanctl.simulator.ezsp.commands import Arguments, Values, command
 from hanctl.simulator.ezsp.status import Outcome
 
@@ -57,14 +59,19 @@ class Utilities:
 
     @command("readCounters")
     def read_counters(self, a: Arguments) -> Values:
-        return {"values": list(self._ncp.messaging.counters)}
+        return {"values": self._counters()}
 
     @command("readAndClearCounters")
     def read_and_clear_counters(self, a: Arguments) -> Values:
-        counters = self._ncp.messaging.counters
-        values = list(counters)
+        values, counters = self._counters(), self._ncp.messaging.counters
         counters[:] = [0] * len(counters)
+        self._ncp.stack.dropped.clear()
         return {"values": values}
+
+    def _counters(self) -> list[int]:
+        values = list(self._ncp.messaging.counters)
+        values[t.EmberCounterType.COUNTER_APS_FRAME_COUNTER_FAILURE] = self._ncp.stack.dropped["had before"]
+        return values
 
     @command("resetNode")
     def reset_node(self, a: Arguments) -> Values:

@@ -89,7 +89,7 @@ def _join_uses_install_code(dongle: ZnpDongle, request: Any) -> Any:
 
 
 def _require_key_exchange(dongle: ZnpDongle, request: Any) -> Any:
-    dongle.require_key_exchange = bool(request.BdbTrustCenterRequireKeyExchange)
+    dongle.set_key_exchange(required=bool(request.BdbTrustCenterRequireKeyExchange))
     return c.AppConfig.BDBSetTcRequireKeyExchange.Rsp(Status=_OK)
 
 

@@ -68,6 +68,12 @@ def rpc_error(frame: MtFrame, code: int) -> MtFrame:
     return MtFrame(0x60, 0x00, bytes([code, frame.cmd0, frame.cmd1]))
 
 
+def not_in_this_build(request: type[Command]) -> MtFrame:
+    """The answer to a command that the firmware was built without."""
+    header = request.header
+    return rpc_error(MtFrame(int(header.cmd0), int(header.id)), INVALID_COMMAND)
+
+
 def pack(value: Any) -> bytes:
     """A structure as it lies in the memory of a 32-bit processor."""
     return bytes(value.serialize(align=True))

@@ -72,7 +72,7 @@ class ZnpDongle(Dongle):
         self.groups.clear()
         self.dropped_children.clear()
         self.huge_messages.clear()
-        self.require_key_exchange = False
+        self.set_key_exchange(required=False)
         self._reader.clear()
         self.nvram.boot(self.stack.medium.rng.randbytes)
         self.stack.eui64 = from_bytes(self.nvram.item(OsalNvIds.EXTADDR))
@@ -124,6 +124,12 @@ class ZnpDongle(Dongle):
             )
         )
         self._reset_reason = t.ResetReason.PowerUp
+
+    def set_key_exchange(self, *, required: bool) -> None:
+        """Whether joiners must get a key of their own; until then this build reads strangers by the known one."""
+        self.require_key_exchange = required
+        known = not required and self.stack.quirks.well_known_for_strangers
+        self.stack.stranger_key = WELL_KNOWN_KEY if known else None
 
     # --- network
 

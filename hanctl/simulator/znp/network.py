@@ -8,13 +8,15 @@ from __future__ import annotations
 
 import logging
 import random
+from dataclasses import replace
 from typing import Any
 
 from zigpy_znp.types.nvids import ExNvIds, OsalNvIds
 
 from hanctl.eui64 import Eui64, from_bytes, to_bytes
+from hanctl.simulator.addresses import Child
 from hanctl.simulator.stack import Stack
-from hanctl.simulator.trust_centre import WELL_KNOWN_KEY, Child, Network
+from hanctl.simulator.trust_centre import WELL_KNOWN_KEY, Network
 from hanctl.simulator.znp import nvram as nv
 from hanctl.simulator.znp.codec import c, pack, t, unpack
 from hanctl.simulator.znp.nvram import Nvram
@@ -118,12 +120,14 @@ def store_counter(nvram: Nvram, network: Network) -> None:
 
 
 def load_devices(nvram: Nvram, stack: Stack) -> None:
-    """Rebuild the stack's children and its link key table."""
+    """Rebuild the stack's children, its map and its link key table, and the counters of the keys as last saved."""
     stack.children.clear()
+    stack.addresses.clear()
     stack.key_table.clear()
     addresses = [unpack(t.AddrMgrEntry, e) for e in nvram.entries(ExNvIds.ADDRMGR)]
     sleepy = _sleepy_devices(nvram)
     trust_centre = _trust_centre_keys(nvram)
+    counters = _trust_centre_counters(nvram)
     for entry in addresses:
         raw = entry.extAddr.serialize()
         if raw in (nv.NO_EUI64, bytes(8)) or entry.nwkAddr >= 0xFFF8:
@@ -138,6 +142,8 @@ def load_devices(nvram: Nvram, stack: Stack) -> None:
         if link.AddressManagerIndex < len(addresses) and link.LinkKeyNvId < len(keys):
             eui64 = from_bytes(addresses[link.AddressManagerIndex].extAddr.serialize())
             stack.key_table[eui64] = keys[link.LinkKeyNvId].Key.serialize()
+            counters[eui64] = int(keys[link.LinkKeyNvId].RxFrameCounter)
+    stack.counters.boot(counters)
 
 
 def store_devices(nvram: Nvram, stack: Stack) -> None:
@@ -150,13 +156,14 @@ def store_devices(nvram: Nvram, stack: Stack) -> None:
     aps_keys: list[bytes] = []
     links: list[Any] = []
     for eui64 in [*stack.children, *(e for e in stack.key_table if e not in stack.children)]:
-        child = stack.children.get(eui64)
+        child = _where_it_is(stack, eui64)
+        counter = stack.counters.saved.get(eui64, 0)
         ext, _ = t.EUI64.deserialize(to_bytes(eui64))
         kind = t.AddrMgrUserType.Default
         if child is not None:
             kind |= t.AddrMgrUserType.Assoc
             devices.append(pack(association(child, len(addresses))))
-            tc_keys.append(_tc_key_entry(ext, eui64, child.link_key, seed, ic_keys))
+            tc_keys.append(_tc_key_entry(ext, eui64, child.link_key, seed, ic_keys, counter))
         if eui64 in stack.key_table:
             kind |= t.AddrMgrUserType.Security
             links.append(
@@ -167,7 +174,7 @@ def store_devices(nvram: Nvram, stack: Stack) -> None:
                 )
             )
             key = t.KeyData(stack.key_table[eui64])
-            aps_keys.append(pack(t.APSKeyDataTableEntry(Key=key, TxFrameCounter=0, RxFrameCounter=0)))
+            aps_keys.append(pack(t.APSKeyDataTableEntry(Key=key, TxFrameCounter=0, RxFrameCounter=counter)))
         address = child.nwk if child is not None else _NO_ADDRESS
         addresses.append(pack(t.AddrMgrEntry(type=kind, nwkAddr=address, extAddr=ext)))
     lost = nvram.put_entries(ExNvIds.ADDRMGR, addresses, nv.EMPTY_ADDRESS)
@@ -178,6 +185,12 @@ def store_devices(nvram: Nvram, stack: Stack) -> None:
     nvram.put_item(OsalNvIds.APS_LINK_KEY_TABLE, nv.link_key_table(links, stack.key_table_size))
     if lost:
         LOGGER.warning("NVRAM tables are full: %d entries will not survive a reset", lost)
+
+
+def _where_it_is(stack: Stack, eui64: Eui64) -> Child | None:
+    """The device's record with the address that the address manager has."""
+    child, nwk = stack.children.get(eui64), stack.addresses.nwk_of(eui64)
+    return child if child is None or nwk is None else replace(child, nwk=nwk)
 
 
 def association(child: Child | None, index: int) -> Any:
@@ -207,7 +220,7 @@ def hashed_key(eui64: Eui64, seed: bytes, shift: int) -> bytes:
     return bytes(a ^ b for a, b in zip(rotated, 2 * to_bytes(eui64), strict=True))
 
 
-def _tc_key_entry(ext: Any, eui64: Eui64, key: bytes, seed: bytes, ic_keys: list[bytes]) -> bytes:
+def _tc_key_entry(ext: Any, eui64: Eui64, key: bytes, seed: bytes, ic_keys: list[bytes], counter: int) -> bytes:
     shifts = [s for s in range(16) if hashed_key(eui64, seed, s) == key]
     if key == WELL_KNOWN_KEY:
         attributes, index = t.KeyAttributes.DEFAULT_KEY, 0
@@ -218,7 +231,7 @@ def _tc_key_entry(ext: Any, eui64: Eui64, key: bytes, seed: bytes, ic_keys: list
         ic_keys.append(key)
     entry = t.TCLKDevEntry(
         txFrmCntr=0,
-        rxFrmCntr=0,
+        rxFrmCntr=counter,
         extAddr=ext,
         keyAttributes=attributes,
         keyType=t.KeyType.NONE,
@@ -244,6 +257,11 @@ def _trust_centre_keys(nvram: Nvram) -> dict[Eui64, bytes]:
         else:
             keys[eui64] = hashed_key(eui64, seed, index % 16)
     return keys
+
+
+def _trust_centre_counters(nvram: Nvram) -> dict[Eui64, int]:
+    entries = [unpack(t.TCLKDevEntry, raw) for raw in nvram.entries(ExNvIds.TCLK_TABLE)]
+    return {from_bytes(e.extAddr.serialize()): int(e.rxFrmCntr) for e in entries if any(e.extAddr.serialize())}
 
 
 def _sleepy_devices(nvram: Nvram) -> set[int]:

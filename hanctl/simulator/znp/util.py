@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 from zigpy_znp.types.nvids import OsalNvIds
 
 from hanctl.eui64 import Eui64, from_bytes, to_bytes
-from hanctl.simulator.trust_centre import Child
-from hanctl.simulator.znp.codec import c, pack, srsp, t
+from hanctl.simulator.addresses import Child
+from hanctl.simulator.znp.codec import c, not_in_this_build, pack, srsp, t
 from hanctl.simulator.znp.network import association
 from hanctl.simulator.znp.nvram import EMPTY_DEVICE
 
@@ -107,7 +107,11 @@ def _assoc_remove(dongle: ZnpDongle, request: Any) -> Any:
 
 
 def _assoc_add(dongle: ZnpDongle, request: Any) -> Any:
-    dongle.dropped_children.discard(from_bytes(request.IEEE.serialize()))
+    """Add an association, which writes the address manager too: the host's word on where a device is."""
+    eui64 = from_bytes(request.IEEE.serialize())
+    dongle.dropped_children.discard(eui64)
+    dongle.stack.addresses.put(eui64, int(request.NWK))
+    dongle.stack_changed()
     return c.UTIL.AssocAdd.Rsp(Status=_OK)
 
 
@@ -121,10 +125,16 @@ def _key_index(dongle: ZnpDongle, request: Any) -> tuple[Eui64, int | None]:
 
 
 def _link_key_data(dongle: ZnpDongle, request: Any) -> Any:
+    stack = dongle.stack
+    if stack.quirks.counters == "unsupported":
+        return not_in_this_build(type(request))
     eui64, index = _key_index(dongle, request)
-    key = dongle.stack.key_table.get(eui64, bytes(16))
+    key = stack.key_table.get(eui64, bytes(16))
     return c.UTIL.APSMELinkKeyDataGet.Rsp(
-        Status=t.Status.FAILURE if index is None else _OK, SecKey=t.KeyData(key), TxFrmCntr=0, RxFrmCntr=0
+        Status=t.Status.FAILURE if index is None else _OK,
+        SecKey=t.KeyData(key),
+        TxFrmCntr=0,
+        RxFrmCntr=stack.counter_told(eui64) if index is not None else 0,
     )
 
 

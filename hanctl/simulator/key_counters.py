@@ -1,0 +1,40 @@
+"""The incoming frame counter of each link key in a dongle, by which it knows a frame that it had before."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from hanctl.eui64 import Eui64
+
+SAVED_EVERY = 1000
+"""Z-Stack writes a counter to flash after about so many changes. Source: TI, ZDSecMgr; to be proven on silicon."""
+
+
+@dataclass(slots=True)
+class KeyCounters:
+    """The last counter that was accepted under each node's key, and what flash has of it (Z-Stack's only)."""
+
+    live: dict[Eui64, int] = field(default_factory=dict)
+    saved: dict[Eui64, int] = field(default_factory=dict)
+
+    def of(self, eui64: Eui64) -> int:
+        """The last one accepted; 0 where there was none."""
+        return self.live.get(eui64, 0)
+
+    def accept(self, eui64: Eui64, counter: int) -> bool:
+        """A frame was accepted; whether it is time to write flash."""
+        self.live[eui64] = counter
+        if counter - self.saved.get(eui64, 0) < SAVED_EVERY:
+            return False
+        self.saved[eui64] = counter
+        return True
+
+    def begin(self, eui64: Eui64) -> None:
+        """The node's key was written, be it the same again: counting begins anew."""
+        self.live.pop(eui64, None)
+        self.saved.pop(eui64, None)
+
+    def boot(self, saved: dict[Eui64, int] | None = None) -> None:
+        """The dongle starts with what flash has; EmberZNet's has nothing."""
+        self.saved = dict(saved or {})
+        self.live = dict(self.saved)

@@ -1,0 +1,94 @@
+"""What the medium knows of those on it: devices, the dongle, and the frame counters that devices send under."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field, replace
+from typing import Protocol, runtime_checkable
+
+from hanctl.eui64 import Eui64
+from hanctl.simulator.frames import COORDINATOR, ApsFrame, Link
+
+
+class Node(Protocol):
+    """Anything with a radio. ``nwk`` is None while it is on no network."""
+
+    eui64: Eui64
+    nwk: int | None
+    powered: bool
+    sleepy: bool
+    link: Link
+
+    def takes(self, frame: ApsFrame) -> bool:
+        """Whether its stack can decrypt a frame addressed to it; what it cannot, it does not acknowledge."""
+
+    def receive(self, frame: ApsFrame) -> None:
+        """Take a frame addressed to this node."""
+
+
+@runtime_checkable
+class Counting(Protocol):
+    """A node that keeps its outgoing frame counter itself, over its power cuts."""
+
+    def next_security_counter(self) -> int: ...
+
+
+@runtime_checkable
+class Movable(Protocol):
+    """A node that can take another short address."""
+
+    link: Link
+
+    def move(self) -> None: ...
+
+
+class Coordinator(Protocol):
+    """The dongle's end of every link."""
+
+    def takes_from(self, node: Node, frame: ApsFrame) -> bool:
+        """As ``Node.takes``."""
+
+    def believes_anybody(self, frame: ApsFrame) -> bool:
+        """Whether an acknowledgement in clear, of whoever sends it, counts for this frame."""
+
+    def receive_from(self, node: Node, frame: ApsFrame) -> None: ...
+
+    def hearing(self) -> bool:
+        """Whether the coordinator is powered and its network is up."""
+
+    def child_left(self, node: Node) -> None: ...
+
+
+@dataclass(slots=True)
+class FrameNumbers:
+    """The last frame counter that each device sent under. The dongle's own are not simulated."""
+
+    _last: Counter[Eui64] = field(default_factory=Counter)
+
+    def numbered(self, node: Node, frame: ApsFrame) -> tuple[ApsFrame, bool]:
+        """A frame of a device under its sender's next counter, unless it names one.
+
+        And whether it is on air for the first time, so that each repeat is under a counter of its own: what was
+        recorded and is sent again stays as it was.
+        """
+        if not frame.secured:
+            return frame, False
+        sender = frame.secured_by or node.eui64
+        counter = frame.security_counter
+        if counter is None:
+            counter = node.next_security_counter() if isinstance(node, Counting) else self._last[node.eui64] + 1
+        fresh = counter > self._last[sender]
+        self._last[sender] = max(counter, self._last[sender])
+        return replace(frame, security_counter=counter), fresh
+
+    def again(self, node: Node, frame: ApsFrame) -> ApsFrame:
+        """A repeat by its own sender."""
+        return self.numbered(node, replace(frame, security_counter=None))[0]
+
+    def acknowledgement(self, node: Node, frame: ApsFrame) -> ApsFrame | None:
+        """What a device answers to an encrypted frame, under the same key; None to any other, or from the dongle."""
+        if not frame.from_coordinator or not frame.secured:
+            return None
+        return self.again(
+            node, replace(frame, source=frame.destination, destination=COORDINATOR, payload=b"", block=None)
+        )

@@ -145,11 +145,11 @@ class Asking:
         told = zcl.parse_read_attributes_response(response.payload)
         return {attribute: told.get(attribute) for attribute in attributes}
 
-    async def challenge(self, device: Device, nwk: int, timeout_s: float = CHALLENGE_S) -> bool:
+    async def challenge(self, device: Device, nwk: int, *, aps_ack: bool = False) -> bool:
         """Ask for a secret at an address: whether the device itself answered from there.
 
-        Without retries of the APS layer: they would be encrypted to whoever the dongle has there by then. Raises
-        DeliveryFailed, DongleGone.
+        Without retries of the APS layer (``aps_ack`` False) where the address is in question: they would be encrypted
+        to whoever the dongle has there by then. Raises DeliveryFailed, DongleGone.
         """
         place, secret = _place(device), Secret.draw()
         try:
@@ -159,10 +159,10 @@ class Asking:
                 source_endpoint=ESI_ENDPOINT,
                 cluster=place.cluster,
                 frame=_read([place.attribute, *secret.ids], from_server=place.client_side),
-                timeout_s=timeout_s,
+                timeout_s=CHALLENGE_S,
                 sleepy=device.sleepy,
                 encrypted=True,
-                aps_ack=False,
+                aps_ack=aps_ack,
                 accepts=secret.repeated_by,
             )
         except TimedOut as error:

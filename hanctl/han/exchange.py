@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import structlog
@@ -16,10 +17,11 @@ from hanctl.han.tasks import Tasks
 from hanctl.han.zcl import ZclFrame
 from hanctl.han.zdo import RESPONSE
 from hanctl.radio.errors import DeliveryFailed, DongleGone
-from hanctl.radio.frames import SMART_ENERGY, ZDO_PROFILE, IncomingFrame, OutgoingFrame, Radio
+from hanctl.radio.frames import SMART_ENERGY, ZDO_PROFILE, IncomingFrame, Outcome, OutgoingFrame, Radio
 
 log = structlog.get_logger()
 
+OnWay = Callable[[int, int, int], None]
 Accepts = Callable[[ZclFrame], bool]
 
 
@@ -43,6 +45,8 @@ class Exchange:
         self._waiting: dict[Hashable, _Waiting] = {}
         self._zcl_tsn = 0
         self._zdo_tsn = 0
+        self.on_way: OnWay = lambda *_: None
+        """Told of frames under a link key: (destination, how many more are on their way, how many acknowledged)."""
 
     @property
     def radio(self) -> Radio:
@@ -66,7 +70,17 @@ class Exchange:
 
     async def send(self, frame: OutgoingFrame) -> None:
         """Raises DeliveryFailed, DongleGone."""
-        await self.radio.send(frame)
+        radio = self.radio
+        if not _is_acknowledged(frame):
+            await radio.send(frame)
+            return
+        acknowledged = 0
+        self.on_way(frame.destination_nwk, 1, 0)
+        try:
+            await radio.send(frame)
+            acknowledged = 1
+        finally:
+            self.on_way(frame.destination_nwk, -1, acknowledged)
 
     def answer(self, frames: Sequence[OutgoingFrame], tasks: Tasks) -> None:
         """Send the frames that answer one request; several go in order, as one of these ``tasks``."""
@@ -85,9 +99,17 @@ class Exchange:
     def post(self, frame: OutgoingFrame) -> None:
         """Send without waiting; ``frame.outcome`` is told, "dropped" while there is no radio."""
         if self._radio is not None:
+            if _is_acknowledged(frame):
+                self.on_way(frame.destination_nwk, 1, 0)
+                frame = replace(frame, outcome=partial(self._posted, frame))
             self._radio.post(frame)
         elif frame.outcome is not None:
             frame.outcome("dropped")
+
+    def _posted(self, frame: OutgoingFrame, outcome: Outcome) -> None:
+        self.on_way(frame.destination_nwk, -1, outcome == "delivered")
+        if frame.outcome is not None:
+            frame.outcome(outcome)
 
     def backlog(self) -> float:
         """How long bulk frames wait for their turn, seconds."""
@@ -229,3 +251,8 @@ class Exchange:
             return True
         waiting.answered.set_result(value)
         return True
+
+
+def _is_acknowledged(frame: OutgoingFrame) -> bool:
+    """Whether its destination answers with an acknowledgement under its link key."""
+    return frame.aps_encrypted and frame.aps_ack

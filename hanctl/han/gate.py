@@ -28,13 +28,17 @@ WAITING = 8
 
 @dataclass(frozen=True, slots=True)
 class Weighed:
-    """One frame to be weighed. ``server`` and ``request``: who may ask the device itself, and about what."""
+    """One frame to be weighed. ``server`` and ``request``: who may ask the device itself, and about what.
+
+    ``number``: which of the frames from the device's address it is, as the witness counts them.
+    """
 
     frame: IncomingFrame
     zcl: ZclFrame
     weight: Weight
     server: Weighs | None = None
     request: Request | None = None
+    number: int = 0
 
 
 class Gate:
@@ -74,7 +78,7 @@ class Gate:
             del self._queues[eui64]
 
     async def _weigh(self, eui64: Eui64, weighed: Weighed) -> None:
-        whose = await self._witness.judge(eui64, alone=weighed.weight == "step")
+        whose = await self._witness.judge(eui64, weighed.number, strict=weighed.weight == "end")
         if whose == "its own":
             self._passed(eui64, weighed, "key counters")
             return

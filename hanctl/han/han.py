@@ -361,6 +361,9 @@ class Han:
 
     def tell_life(self, eui64: Eui64, life: Life) -> None:
         """Tell the services of a sign of life."""
+        device = self._ledger.devices.get(eui64)
+        if life is Life.INTERVIEWED and device is not None:
+            self._hearing.greet(device)
         for callback in tuple(self.on_life):
             try:
                 callback(eui64, life)

@@ -80,17 +80,15 @@ class Hearing:
         """The dongle was opened: its counters and its memory of devices begin anew."""
         self._witness.forget()
         self._greeted.clear()
-        for device in self._ledger.devices.all():
-            if device.nwk is not None:
-                self._tasks.start(self._witness.mark(device.eui64))
+        self._tasks.start(self._witness.mark())
 
     def keyed(self, device: Device) -> None:
         """The device has a new key: what was known under its last one counts no more."""
         self._dispatcher.forget(device.eui64)
         self._witness.forget(device.eui64)
         self._greeted.pop(device.eui64, None)
-        self._tasks.start(self._witness.mark(device.eui64))
-        self._greet(device)
+        self._tasks.start(self._witness.mark())
+        self.greet(device)
 
     def came(self, eui64: Eui64) -> None:
         """The device may have started anew: its sequence numbers and its clock with it."""
@@ -104,10 +102,9 @@ class Hearing:
     def received(self, frame: IncomingFrame, zcl_frame: ZclFrame, device: Device) -> None:
         """A frame that came from a device's address."""
         eui64, keyed = device.eui64, self._may_serve(device)
-        if frame.aps_encrypted:
-            self._witness.heard(eui64)
+        number = self._witness.heard(eui64) if frame.aps_encrypted else 0
         if not zcl_frame.cluster_specific and zcl_frame.command in zcl.RESPONSES:
-            self._response(frame, zcl_frame, eui64)
+            self._response(frame, zcl_frame, eui64, number)
         else:
             now = self._clock.monotonic()
             contested = self._contested.get(eui64, 0.0) > now
@@ -115,9 +112,9 @@ class Hearing:
             if weighed is None:
                 self._serve(frame, zcl_frame, device, "address")
             else:
-                self._gate.put(eui64, weighed)
-        if frame.aps_encrypted and keyed and not self._witness.is_fresh(eui64):
-            self._greet(device)
+                self._gate.put(eui64, replace(weighed, number=number))
+        if frame.aps_encrypted and keyed and not self._witness.is_ready(eui64):
+            self.greet(device)
 
     def answers_a_secret(self, frame: IncomingFrame) -> bool:
         """Tell whether a frame from an address that nobody has is the answer that is waited for from there."""
@@ -177,24 +174,27 @@ class Hearing:
         if device is not None and device.nwk is not None:
             self._lives(device, Life.SECURED)
 
-    def _greet(self, device: Device) -> None:
+    def greet(self, device: Device) -> None:
         """Have a device prove itself, so that nothing of its past can be replayed, and its counter be known."""
         now = self._clock.monotonic()
         if device.endpoints and now - self._greeted.get(device.eui64, -GREETING_GAP_S) >= GREETING_GAP_S:
             self._greeted[device.eui64] = now
-            self._tasks.start(self._ask_secret(device.eui64))
+            self._tasks.start(self._meet(device.eui64))
 
-    async def _ask_secret(self, eui64: Eui64) -> None:
-        try:
+    async def _meet(self, eui64: Eui64) -> None:
+        async def ask() -> bool:
             device, nwk = self.asking.reachable(eui64)
-            await self.asking.challenge(device, nwk)
+            return await self.asking.challenge(device, nwk, aps_ack=True)
+
+        try:
+            await self._witness.mark()
+            await self._witness.learn(eui64, ask)
         except HanctlError as error:
             log.debug("a device did not prove itself", device=eui64, reason=str(error))
-        await self._witness.mark(eui64)
 
     # --- responses
 
-    def _response(self, frame: IncomingFrame, response: ZclFrame, eui64: Eui64) -> None:
+    def _response(self, frame: IncomingFrame, response: ZclFrame, eui64: Eui64, number: int) -> None:
         if needs_encryption(frame.cluster) and not frame.aps_encrypted:
             # A Default Response with FAILURE says that somebody there wants to be spoken to in cipher, as it is: it is
             # nobody's word about what was asked (comms_hub.md §6).
@@ -203,7 +203,7 @@ class Hearing:
         if self._exchange.zcl_response(frame, response) or response.command != Foundation.DEFAULT_RESPONSE:
             return
         if frame.aps_encrypted:
-            self._gate.put(eui64, Weighed(frame, response, "end"))
+            self._gate.put(eui64, Weighed(frame, response, "end", number=number))
         else:
             self._default_response(frame, response, eui64, "address")
 

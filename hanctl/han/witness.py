@@ -2,15 +2,16 @@
 
 The dongle tells that a frame was encrypted, not under which key: whoever has any link key with the hub can write
 another's source address (identity.md, "Verdict first"). But each link key has a counter of the frames that were taken
-under it. Between two readings, a frame that came from B's address is B's where B's counter rose as often as frames
-came from there, and no other key's counter rose further than frames came from its own device's address.
+under it. Between two readings, what came from B's address is B's where B's counter rose as often as that and B's
+acknowledgements make it rise; and where no other key's counter rose further than its own device's frames explain.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections import Counter
-from dataclasses import dataclass
+from collections import defaultdict, deque
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 import structlog
@@ -19,89 +20,80 @@ from hanctl.errors import HanctlError
 from hanctl.eui64 import Eui64
 from hanctl.han.exchange import Exchange
 from hanctl.ledger.ledger import Ledger
+from hanctl.ledger.records import Device
 
 log = structlog.get_logger()
 
 Whose = Literal["its own", "not its own", "unclear"]
 
+WINDOWS = 16
+"""Judgements remembered of each device, for frames that waited while others were judged."""
+
+
+@dataclass(slots=True)
+class _Traffic:
+    """Frames under some link key between the hub and a device's address, counted since the hub started.
+
+    ``on_the_way``: those of the hub that were neither acknowledged nor given up.
+    """
+
+    heard: int = 0
+    acknowledged: int = 0
+    on_the_way: int = 0
+
 
 @dataclass(frozen=True, slots=True)
 class _Mark:
-    """A reading of one key's counter, and how many frames the hub had from the device's address by then."""
+    """A reading of one key's counter, and what had been counted by then."""
 
     counter: int
     heard: int
+    acknowledged: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Window:
+    """What was judged of the frames up to one: ``whose`` they were, and whether other keys were looked at."""
+
+    upto: int
+    whose: Whose
+    strict: bool
+
+
+@dataclass(slots=True)
+class _Known:
+    """What is known of one device's key since the dongle was opened, or the key was given.
+
+    ``others``: readings of the other keys, as of the device's last one. ``acks_count``: whether its acknowledgements
+    make its counter rise; None: not found out. ``fresh``: it answered a secret since, so that nothing older of it
+    passes the dongle.
+    """
+
+    own: _Mark | None = None
+    others: dict[Eui64, _Mark] = field(default_factory=dict)
+    windows: deque[_Window] = field(default_factory=lambda: deque(maxlen=WINDOWS))
+    acks_count: bool | None = None
+    fresh: bool = False
 
 
 class Witness:
-    """Reads the counters where something hangs on it, and remembers the last reading of each key."""
+    """Reads the counters where something hangs on it, and remembers the last readings."""
 
     def __init__(self, ledger: Ledger, exchange: Exchange) -> None:
         self._ledger = ledger
         self._exchange = exchange
-        self._heard: Counter[Eui64] = Counter()
-        self._marks: dict[Eui64, _Mark] = {}
-        self._fresh: set[Eui64] = set()
+        self._traffic: defaultdict[Eui64, _Traffic] = defaultdict(_Traffic)
+        self._known: defaultdict[Eui64, _Known] = defaultdict(_Known)
         self._reading = asyncio.Lock()
+        exchange.on_way = self._on_its_way
 
-    def heard(self, eui64: Eui64) -> None:
-        """Count a frame under some link key that came from the device's address."""
-        self._heard[eui64] += 1
+    # --- what passes
 
-    def forget(self, eui64: Eui64 | None = None) -> None:
-        """Forget what was read: the dongle was opened (None), or the device has another key.
-
-        A dongle that restarted knows no counters, or old ones: until the device proves itself anew, its older frames
-        can be replayed (identity.md §5).
-        """
-        if eui64 is None:
-            self._marks.clear()
-            self._fresh.clear()
-        else:
-            self._marks.pop(eui64, None)
-            self._fresh.discard(eui64)
-
-    def proved(self, eui64: Eui64) -> None:
-        """Note that the device answered a secret: no frame that it sent before passes the dongle from now on."""
-        self._fresh.add(eui64)
-
-    def is_fresh(self, eui64: Eui64) -> bool:
-        """Tell whether older frames of the device can no longer be replayed."""
-        return eui64 in self._fresh
-
-    async def mark(self, eui64: Eui64) -> None:
-        """Read the device's counter, for what comes from now on to be judged by."""
-        async with self._reading:
-            if eui64 not in self._marks:
-                await self._read(eui64)
-
-    async def judge(self, eui64: Eui64, *, alone: bool = False) -> Whose:
-        """Tell whose the frames were that came from the device's address since the last reading.
-
-        ``alone``: only the device's own counter is read, which shows a forgery, and shows none only as far as the
-        dongle counts nothing that it does not hand on. "unclear": the counters are not told, or say too little.
-        """
-        async with self._reading:
-            return await self._judge(eui64, alone)
-
-    async def _judge(self, eui64: Eui64, alone: bool) -> Whose:
-        before = self._marks.get(eui64)
-        now = await self._read(eui64)
-        if before is None or now is None or now.counter < before.counter:
-            return "unclear"
-        if now.counter - before.counter < now.heard - before.heard:
-            return "not its own"
-        if alone:
-            return "its own" if self.is_fresh(eui64) else "unclear"
-        others = [d.eui64 for d in self._ledger.devices.all() if d.present and d.eui64 != eui64]
-        explained = [await self._is_explained(other) for other in others]
-        return "its own" if all(explained) and self.is_fresh(eui64) else "unclear"
-
-    async def _is_explained(self, eui64: Eui64) -> bool:
-        """Whether everything under this device's key came from its own address."""
-        before = self._marks.get(eui64)
-        now = await self._read(eui64)
-        return before is not None and now is not None and 0 <= now.counter - before.counter <= now.heard - before.heard
+    def heard(self, eui64: Eui64) -> int:
+        """Count a frame under some link key that came from the device's address; returns its number."""
+        traffic = self._traffic[eui64]
+        traffic.heard += 1
+        return traffic.heard
 
     async def _read(self, eui64: Eui64) -> _Mark | None:
         try:
@@ -110,7 +102,146 @@ class Witness:
             log.debug("a key's counter was not read", device=eui64, reason=str(error))
             counter = None
         if counter is None:
-            self._marks.pop(eui64, None)
             return None
-        mark = self._marks[eui64] = _Mark(counter, self._heard[eui64])
-        return mark
+        traffic = self._traffic[eui64]
+        return _Mark(counter, traffic.heard, traffic.acknowledged)
+
+    def _present(self) -> list[Device]:
+        return [device for device in self._ledger.devices.all() if device.present]
+
+    def _on_its_way(self, nwk: int, change: int, acknowledged: int) -> None:
+        device = self._ledger.devices.by_nwk(nwk)
+        if device is not None:
+            traffic = self._traffic[device.eui64]
+            traffic.on_the_way += change
+            traffic.acknowledged += acknowledged
+
+    # --- what is known
+
+    def forget(self, eui64: Eui64 | None = None) -> None:
+        """Forget what was read: the dongle was opened (None), or the device has another key.
+
+        A dongle that restarted knows no counters, or old ones: until the device proves itself anew, its older frames
+        can be replayed (identity.md §5).
+        """
+        if eui64 is None:
+            self._known.clear()
+        else:
+            self._known.pop(eui64, None)
+
+    def proved(self, eui64: Eui64) -> None:
+        """Note that the device answered a secret: no frame that it sent before passes the dongle from now on."""
+        self._known[eui64].fresh = True
+
+    def is_ready(self, eui64: Eui64) -> bool:
+        """Tell whether the device's frames can be judged."""
+        known = self._known[eui64]
+        return known.fresh and known.acks_count is not None
+
+    async def mark(self) -> None:
+        """Read the counters of all devices that were not read yet, for what comes from now on to be judged by."""
+        async with self._reading:
+            marks = {device.eui64: await self._read(device.eui64) for device in self._present()}
+            for eui64, mark in marks.items():
+                known = self._known[eui64]
+                if known.own is None:
+                    known.own = mark
+                    known.others = {other: each for other, each in marks.items() if each is not None}
+                for other, each in marks.items():
+                    if each is not None:
+                        known.others.setdefault(other, each)
+
+    async def learn(self, eui64: Eui64, ask: Callable[[], Awaitable[bool]]) -> None:
+        """Have the device answer two secrets (``ask``), and see whether acknowledgements make its counter rise.
+
+        After the first nothing of its past can be replayed, and its counter is what it is now, whatever the dongle had
+        kept of it; the second is one answer and one acknowledgement. Raises what ``ask`` raises.
+        """
+        if not await ask():
+            return
+        before = await self._begin(eui64)
+        if before is None or not await ask():
+            return
+        async with self._reading:
+            now = await self._read(eui64)
+        known = self._known[eui64]
+        alone = now is not None and (now.heard, now.acknowledged) == (before.heard + 1, before.acknowledged + 1)
+        # A dongle that tells nothing may tell 0 each time.
+        if now is not None and alone and now.counter > before.counter:
+            known.acks_count = now.counter - before.counter > 1
+
+    async def _begin(self, eui64: Eui64) -> _Mark | None:
+        """Read the device's counter anew: what comes from now on is judged by that."""
+        async with self._reading:
+            known = self._known[eui64]
+            known.own = await self._read(eui64)
+            return known.own
+
+    # --- judging
+
+    async def judge(self, eui64: Eui64, number: int, *, strict: bool) -> Whose:
+        """Tell whose a frame was that came from the device's address, by its number.
+
+        Not ``strict``: the other keys are not read. The device's own counter shows a forgery all the same, as far as
+        the dongle counts nothing of the device that it does not hand on. "unclear": the counters are not told, or say
+        too little.
+        """
+        async with self._reading:
+            known = self._known[eui64]
+            if known.own is not None and number <= known.own.heard:
+                return _remembered(known, number, strict)
+            before, now = known.own, await self._read(eui64)
+            whose = self._own_word(eui64, before, now)
+            if strict and not await self._nobody_else(eui64) and whose == "its own":
+                whose = "unclear"
+            known.own = None if now is None else self._ahead(eui64, before, now)
+            if now is not None:
+                known.windows.append(_Window(now.heard, whose, strict))
+            return whose
+
+    def _own_word(self, eui64: Eui64, before: _Mark | None, now: _Mark | None) -> Whose:
+        known = self._known[eui64]
+        if before is None or now is None or now.counter < before.counter or not self.is_ready(eui64):
+            return "unclear"
+        wanted = now.heard - before.heard
+        if known.acks_count:
+            wanted += now.acknowledged - before.acknowledged
+        if now.counter - before.counter < wanted:
+            return "not its own"
+        return "its own"
+
+    def _ahead(self, eui64: Eui64, before: _Mark | None, now: _Mark) -> _Mark:
+        """The reading, with acknowledgements that it counts already and that the dongle has still to tell of."""
+        known, on_the_way = self._known[eui64], self._traffic[eui64].on_the_way
+        if before is None or not known.acks_count or not on_the_way:
+            return now
+        told = now.heard - before.heard + now.acknowledged - before.acknowledged
+        early = min(on_the_way, max(0, now.counter - before.counter - told))
+        return replace(now, acknowledged=now.acknowledged + early)
+
+    async def _nobody_else(self, eui64: Eui64) -> bool:
+        """Whether everything under the other keys is explained by what passed between the hub and their devices."""
+        known, explained = self._known[eui64], True
+        for other in self._present():
+            if other.eui64 == eui64:
+                continue
+            before, now = known.others.get(other.eui64), await self._read(other.eui64)
+            if before is None or now is None:
+                explained = False
+            else:
+                passed = now.heard - before.heard + now.acknowledged - before.acknowledged
+                on_the_way = self._traffic[other.eui64].on_the_way
+                explained = explained and 0 <= now.counter - before.counter <= passed + on_the_way
+            if now is None:
+                known.others.pop(other.eui64, None)
+            else:
+                known.others[other.eui64] = now
+        return explained
+
+
+def _remembered(known: _Known, number: int, strict: bool) -> Whose:
+    """What was judged of a frame while it waited."""
+    window = next((each for each in known.windows if each.upto >= number), None)
+    if window is None:
+        return "unclear"
+    return "unclear" if strict and not window.strict and window.whose == "its own" else window.whose

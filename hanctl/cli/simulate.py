@@ -54,6 +54,14 @@ def simulate(
         Literal["ideal", "real"],
         typer.Option(help="real: frames take as long as on air, wait for each other and collide; serial line 115200."),
     ] = "ideal",
+    quirk: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="NAME=VALUE, again and again: how the dongle tells senders apart, such as compares_nonce=true or "
+            "counters=unsupported; else the worst case of each.",
+            show_default=False,
+        ),
+    ] = None,
     pcap: Annotated[
         Path | None,
         typer.Option(help="Record the air to this file, as a sniffer would hear it.", show_default=False),
@@ -65,6 +73,7 @@ def simulate(
 ) -> None:
     """Run a simulated dongle, and the devices of a devices file, until Ctrl-C."""
     from hanctl.simulator.devices_file import load_devices
+    from hanctl.simulator.quirks import quirks_of
     from hanctl.simulator.world import World
 
     logging.basicConfig(level=logging.WARNING, format="%(message)s")
@@ -74,7 +83,10 @@ def simulate(
         address = _address(DEFAULT_TCP)
     if pcap is None and pcap_keys is not None:
         raise InvalidInput("--pcap-keys has keys of no capture", "give --pcap FILE too")
-    world = World.build(specs, kind=radio, protocol_version=ezsp_version, seed=seed, state=state, air=air)
+    quirks = quirks_of(quirk or ())
+    world = World.build(
+        specs, kind=radio, protocol_version=ezsp_version, seed=seed, state=state, air=air, quirks=quirks
+    )
     with ExitStack() as stack:
         if pcap is not None:
             stack.callback(world.capture(pcap, pcap_keys).close)

@@ -20,6 +20,7 @@ from hanctl.daemon import Daemon
 from hanctl.hil import memory
 from hanctl.simulator.air.constants import BAUD
 from hanctl.simulator.device_spec import DeviceSpec
+from hanctl.simulator.quirks import Quirks
 from hanctl.simulator.sniffer.capture import Capture
 from hanctl.simulator.world import Air, World
 
@@ -42,7 +43,8 @@ def _task_factory(
 class Bench:
     """One dongle, its devices, and one hub at a time over the same state in ``directory``.
 
-    ``sections``: more of the hub's configuration, section by section. ``air`` and ``baud``: as ``World.build``.
+    ``sections``: more of the hub's configuration, section by section. ``air``, ``baud`` and ``quirks``: as
+    ``World.build``.
     ``begin``: what the clock shows when it is built.
     """
 
@@ -57,6 +59,7 @@ class Bench:
         sections: Mapping[str, Any] | None = None,
         air: Air = "ideal",
         baud: int = BAUD,
+        quirks: Quirks = Quirks(),  # noqa: B008 - it is frozen
         begin: datetime = datetime(2026, 1, 1, tzinfo=UTC),
     ) -> None:
         self.name = f"bench-{next(_NUMBERS)}"
@@ -68,6 +71,7 @@ class Bench:
             state=directory / "simulator",
             air=air,
             baud=baud,
+            quirks=quirks,
         )
         self.hub: Daemon | None = None
         self._tasks: set[asyncio.Task[Any]] = set()

@@ -34,7 +34,7 @@ class AddressMap:
 
     def __init__(self) -> None:
         self.ember = False
-        self._nwk: dict[Eui64, int] = {}
+        self._nwk: dict[Eui64, int | None] = {}
 
     def nwk_of(self, eui64: Eui64) -> int | None:
         """Where the node is; None where that is not known."""
@@ -50,11 +50,15 @@ class AddressMap:
             return
         present = self.eui64_of(nwk)
         if present is not None:
-            del self._nwk[present]
+            self._nwk[present] = None
         self._nwk[eui64] = nwk
 
+    def know(self, eui64: Eui64) -> None:
+        """There is such a node, wherever it is."""
+        self._nwk.setdefault(eui64, None)
+
     def forget(self, eui64: Eui64) -> None:
-        """Where the node is is not known any more."""
+        """There is no such node any more."""
         self._nwk.pop(eui64, None)
 
     def clear(self) -> None:
@@ -70,7 +74,7 @@ class AddressMap:
         if nwk == COORDINATOR or self.eui64_of(nwk) not in (None, eui64):
             present = self.eui64_of(nwk)
             if self.ember and present is not None:
-                self.forget(present)
+                self._nwk[present] = None
             return True
         if eui64 in self._nwk or (self.ember and len(self._nwk) < ROOM):
             self.put(eui64, nwk)

@@ -89,6 +89,5 @@ class FrameNumbers:
         """What a device answers to an encrypted frame, under the same key; None to any other, or from the dongle."""
         if not frame.from_coordinator or not frame.secured:
             return None
-        return self.again(
-            node, replace(frame, source=frame.destination, destination=COORDINATOR, payload=b"", block=None)
-        )
+        answer = replace(frame, source=frame.destination, destination=COORDINATOR, payload=b"", block=None)
+        return self.again(node, replace(answer, extended_nonce=False))

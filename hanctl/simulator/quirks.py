@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Literal
+import difflib
+from collections.abc import Iterable
+from dataclasses import dataclass, fields
+from typing import Any, Literal
+
+from hanctl.errors import InvalidInput
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,3 +35,24 @@ class Quirks:
     conflict_moves_owner: bool = False
     """Devices whose short address is announced by another take a new one, as the network layer asks of them. The one
     setting that is off where it is worse: with it anybody can chase a device about, and no host can help that."""
+
+
+_COUNTERS = ("live", "zero", "unsupported")
+_SWITCHES = {"true": True, "false": False}
+
+
+def quirks_of(settings: Iterable[str]) -> Quirks:
+    """The defaults but for what is set, as NAME=VALUE. Raises InvalidInput, which says what there is."""
+    chosen: dict[str, Any] = {}
+    names = [each.name for each in fields(Quirks)]
+    for setting in settings:
+        name, _, value = setting.partition("=")
+        if name not in names:
+            near = difflib.get_close_matches(name, names, 1)
+            hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(names)}"
+            raise InvalidInput(f"a dongle has no quirk '{name}'", hint)
+        allowed = _COUNTERS if name == "counters" else tuple(_SWITCHES)
+        if value not in allowed:
+            raise InvalidInput(f"'{value}' is no value of the quirk {name}", f"choose one of {', '.join(allowed)}")
+        chosen[name] = _SWITCHES.get(value, value)
+    return Quirks(**chosen)

@@ -137,6 +137,7 @@ class TrustCentre:
             return False
         self.key_table[eui64] = key
         self.counters.begin(eui64)
+        self.addresses.know(eui64)
         self._changed()
         return True
 
@@ -168,6 +169,8 @@ class TrustCentre:
             self._tell_join(node.eui64, nwk, JoinKind.UNSECURED_JOIN, denied=True)
             return None
         if offered != link_key:
+            # Association comes before any key: whoever says it is this device is at that address to the stack.
+            self.addresses.put(node.eui64, nwk)
             self._tell_join(node.eui64, nwk, JoinKind.UNSECURED_JOIN, denied=False)
             return None
         self.children[node.eui64] = Child(node.eui64, nwk, node.sleepy, link_key)

@@ -276,6 +276,11 @@ async def test_z_stack_believes_an_answer_even_at_a_used_address() -> None:
     assert (air.stack.nwk_of(B), air.stack.nwk_of(A), air.conflicts) == (air.a.nwk, None, [])
     # What is sent to A's address is under B's key now: nobody reads it.
     assert await air.reaches(air.a.nwk or 0) == (None, [])
+    # Both say where they are, A last, as it is B that must leave the address first.
+    for device in (air.a, air.b, air.a):
+        await device.announce(device.eui64, device.nwk or 0)
+    assert (air.stack.nwk_of(A), air.stack.nwk_of(B)) == (air.a.nwk, air.at)
+    assert air.conflicts == [air.a.nwk]
 
 
 @both
@@ -331,6 +336,18 @@ async def test_a_rejoin_may_come_with_another_address() -> None:
     taken = air.stack.readmit(air.b, NETWORK_KEY, air.a.nwk)
     assert taken not in (None, air.a.nwk) and air.stack.nwk_of(A) == air.a.nwk
     assert air.stack.readmit(air.b, NETWORK_KEY) == taken
+
+
+@in_virtual_time
+async def test_whoever_associates_under_a_devices_eui64_moves_it_without_its_key() -> None:
+    air = Air()
+    forger = Device(air, B)
+    assert air.stack.admit(forger, b"?" * 16) is None
+    assert air.stack.nwk_of(B) not in (None, air.at)
+    assert not await air.b.say(extended_nonce=False)
+    # And whoever has the network key may rejoin as it.
+    assert air.stack.readmit(forger, NETWORK_KEY, FRESH) == FRESH == air.stack.nwk_of(B)
+    assert air.stack.link_key(B) == KEYS[B]
 
 
 # --- acknowledgements

@@ -214,8 +214,9 @@ class Sniffer:
         child = receiver if sender.address == COORDINATOR else sender
         self._reveal(frame.link_key, f"link key of {child.eui64}")
         counter = self._numbers[sender.eui64].under_link_key(receiver.eui64)
-        # The source is known from the network header.
-        return secured(header, payload, frame.link_key, Auxiliary(KeyId.LINK, counter, sender.eui64, extended=False))
+        # The source is known from the network header, unless the sender has another name here.
+        source, extended = frame.secured_by or sender.eui64, bool(frame.extended_nonce)
+        return secured(header, payload, frame.link_key, Auxiliary(KeyId.LINK, counter, source, extended=extended))
 
     def _aps_command(self, sender: _End, receiver: _End, command: bytes, link_key: bytes, key: KeyId) -> bytes:
         child = receiver if sender.address == COORDINATOR else sender

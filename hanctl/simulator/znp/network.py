@@ -142,6 +142,7 @@ def load_devices(nvram: Nvram, stack: Stack) -> None:
         if link.AddressManagerIndex < len(addresses) and link.LinkKeyNvId < len(keys):
             eui64 = from_bytes(addresses[link.AddressManagerIndex].extAddr.serialize())
             stack.key_table[eui64] = keys[link.LinkKeyNvId].Key.serialize()
+            stack.addresses.know(eui64)
             counters[eui64] = int(keys[link.LinkKeyNvId].RxFrameCounter)
     stack.counters.boot(counters)
 

@@ -66,6 +66,7 @@ class Han:
         self.addresses.on_moved = self._moved
         self.bulk = Bulk(ledger, self._exchange)
         self._joins = JoinWindows(ledger, self._exchange, self._tasks, self.addresses)
+        self._joins.on_joined = self._joined
         self._interviews = Interviews(self, ledger, self._exchange, self._tasks)
         self.keys = LinkKeys(ledger, self._exchange, self._asking.reachable)
         self._arrivals = Arrivals(ledger, clock, self._exchange, self._tasks, self.addresses)
@@ -140,6 +141,9 @@ class Han:
             from_server=from_server,
             no_default_response=not default_response,
         )
+        device = self._ledger.devices.get(eui64)
+        if default_response and device is not None and device.nwk is not None:
+            await self._hearing.meet(device)
         await self._asking.send_command(
             eui64, cluster=cluster, endpoint=endpoint, source_endpoint=source_endpoint, frame=frame
         )
@@ -353,6 +357,24 @@ class Han:
         if life is not Life.JOINED:
             # The trust centre's word comes before the device has the network key: the window closes when it speaks.
             self._joins.close(device.eui64, "joined")
+
+    def _joined(self, eui64: Eui64, link_key: bytes) -> None:
+        if not self.keys_required:
+            self._tasks.start(self._keep_key(eui64, link_key))
+
+    async def _keep_key(self, eui64: Eui64, link_key: bytes) -> None:
+        """Put the key that the device joined with where the dongle keeps established ones, as it is to have no other.
+
+        A joining key is forgotten by dongles (REARM_S), and has no counter that can be read.
+        """
+        try:
+            await self.keys.install(eui64, link_key)
+        except HanctlError as error:
+            log.info("the key that a device joined with is not kept by the dongle", device=eui64, reason=str(error))
+            return
+        device = self._ledger.devices.get(eui64)
+        if device is not None:
+            self._hearing.keyed(device)
 
     def _lives(self, device: Device, life: Life) -> None:
         if self.may_serve(device):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -72,6 +73,7 @@ class Hearing:
         self._gate = Gate(self._witness, tasks, self._weighed, self._forged)
         self.on_default_response: list[DefaultResponseCallback] = []
         self._greeted: dict[Eui64, float] = {}
+        self._meeting: dict[Eui64, asyncio.Task[None]] = {}
         self._sought: dict[Eui64, float] = {}
         self._contested: dict[Eui64, float] = {}
         self._have_time: set[Eui64] = set()
@@ -80,7 +82,9 @@ class Hearing:
         """The dongle was opened: its counters and its memory of devices begin anew."""
         self._witness.forget()
         self._greeted.clear()
-        self._tasks.start(self._witness.mark())
+        for device in self._ledger.devices.all():
+            if device.nwk is not None and self._may_serve(device) and not device.sleepy:
+                self.greet(device)
 
     def keyed(self, device: Device) -> None:
         """The device has a new key: what was known under its last one counts no more."""
@@ -179,7 +183,15 @@ class Hearing:
         now = self._clock.monotonic()
         if device.endpoints and now - self._greeted.get(device.eui64, -GREETING_GAP_S) >= GREETING_GAP_S:
             self._greeted[device.eui64] = now
-            self._tasks.start(self._meet(device.eui64))
+            self._meeting[device.eui64] = self._tasks.start(self._meet(device.eui64))
+
+    async def meet(self, device: Device) -> None:
+        """Greet a device that was not met since the dongle was opened, and wait for it: its answer is to count."""
+        if self._may_serve(device) and not self._witness.is_ready(device.eui64):
+            self.greet(device)
+            meeting = self._meeting.get(device.eui64)
+            if meeting is not None:
+                await asyncio.wait([meeting])
 
     async def _meet(self, eui64: Eui64) -> None:
         async def ask() -> bool:
@@ -191,6 +203,8 @@ class Hearing:
             await self._witness.learn(eui64, ask)
         except HanctlError as error:
             log.debug("a device did not prove itself", device=eui64, reason=str(error))
+        finally:
+            del self._meeting[eui64]
 
     # --- responses
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from math import ceil
 from typing import Literal
 
@@ -30,16 +30,21 @@ CloseReason = Literal["joined", "timed out", "cancelled", "dongle lost"]
 class _Window:
     until: float
     keeper: asyncio.Task[None]
+    link_key: bytes = field(repr=False)
 
 
 class JoinWindows:
-    """Which devices may join now. Each opening and closing is an event."""
+    """Which devices may join now. Each opening and closing is an event.
+
+    ``on_joined`` gets each device that joined in its window, and the key it joined with.
+    """
 
     def __init__(self, ledger: Ledger, exchange: Exchange, tasks: Tasks, addresses: Addresses) -> None:
         self._ledger = ledger
         self._addresses = addresses
         self._exchange = exchange
         self._tasks = tasks
+        self.on_joined: Callable[[Eui64, bytes], None] = lambda *_: None
         self._open: dict[Eui64, _Window] = {}
         # Opening and closing are several commands each: mixed, they could leave the network open to nobody.
         self._dongle = asyncio.Lock()
@@ -52,7 +57,7 @@ class JoinWindows:
         if running is not None:
             running.keeper.cancel()
         self._ledger.record(JoinOpened(device=eui64, seconds=seconds))
-        self._open[eui64] = _Window(until, self._tasks.start(self._keep_open(eui64, link_key, until)))
+        self._open[eui64] = _Window(until, self._tasks.start(self._keep_open(eui64, link_key, until)), link_key)
 
     def remaining(self) -> Mapping[Eui64, float]:
         """The devices whose window is open, with the seconds that are left."""
@@ -70,6 +75,8 @@ class JoinWindows:
             if reason == "timed out":
                 self._never_spoke(eui64)
             self._ledger.record(JoinClosed(device=eui64, reason=reason))
+        if reason == "joined":
+            self.on_joined(eui64, window.link_key)
         if not self._open and reason != "dongle lost":
             self._tasks.start(self._close_network())
 

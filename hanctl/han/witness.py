@@ -171,11 +171,16 @@ class Witness:
             known.acks_count = now.counter - before.counter > 1
 
     async def _begin(self, eui64: Eui64) -> _Mark | None:
-        """Read the device's counter anew: what comes from now on is judged by that."""
+        """Read the device's counter anew: what comes from now on is judged by that, of other devices too.
+
+        After a start of the dongle the first frame of each device makes its counter jump, by however much.
+        """
         async with self._reading:
-            known = self._known[eui64]
-            known.own = await self._read(eui64)
-            return known.own
+            mark = self._known[eui64].own = await self._read(eui64)
+            if mark is not None:
+                for known in self._known.values():
+                    known.others[eui64] = mark
+            return mark
 
     # --- judging
 

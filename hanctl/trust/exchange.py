@@ -179,10 +179,10 @@ def check_partner(initiate: Initiate, partner: Eui64, own: Credentials, admissio
 class Exchange:
     """What initiator and responder have in common: waiting, sending, ending.
 
-    All of it is spoken in clear: anybody on the network can end an exchange in the partner's name, and then costs it an
-    attempt. Not so once the own authentication code is out (``code_is_out``): the partner may have the key by then, and
-    speak under it from then on. From there an exchange ends by the partner's code or its acknowledgement, or by time;
-    what else was said by then is told as the reason.
+    All of it is spoken in clear, by the partner or by anybody in its name. That it is over is therefore not believed:
+    an exchange goes on where it can, and what was said last is told as the reason where its time runs out. What does
+    not fit ends it, and costs the partner an attempt; not so once the own authentication code is out
+    (``code_is_out``), as the partner may have the key by then, and speak under it.
     """
 
     role: Role
@@ -262,16 +262,16 @@ class Exchange:
         if success:
             return []
         detail = f"it answered command {command:#04x} with a failure"
-        return self._end_unless_code_is_out(lambda: self._fail(Reason.TERMINATED, detail))
+        return self._end_in_time(lambda: self._fail(Reason.TERMINATED, detail))
 
     def terminated(self, terminate: Terminate) -> list[Output]:
-        """The partner ended it, or somebody in its name. Nothing is answered."""
+        """The partner says that it ended it, or somebody in its name. Nothing is answered."""
         try:
             name = TerminateStatus(terminate.status).name
         except ValueError:
             name = "a status without a name"
         detail = f"it sent Terminate {name} ({terminate.status})"
-        return self._end_unless_code_is_out(
+        return self._end_in_time(
             lambda: self._fail(Reason.TERMINATED, detail, terminate.status, terminate.wait_seconds)
         )
 
@@ -297,13 +297,12 @@ class Exchange:
         return self._end_unless_code_is_out(lambda: self.refuse(refusal, tsn))
 
     def _end_unless_code_is_out(self, end: Callable[[], list[Output]]) -> list[Output]:
-        """End it by what came in clear, at once or when its time is over; once there is a key, never."""
-        if self.lingering:
-            return []
-        if self.code_is_out:
-            self._doubt = end
-            return []
-        return end()
+        return self._end_in_time(end) if self.code_is_out or self.lingering else end()
+
+    def _end_in_time(self, end: Callable[[], list[Output]]) -> list[Output]:
+        """End it in this way where nothing more comes of it; once there is a key, never."""
+        self._doubt = end
+        return []
 
     def cancel(self) -> list[Output]:
         """End it without a word to the partner, which is gone."""
@@ -338,3 +337,4 @@ class Exchange:
         if self._begun_at is None:
             self._begun_at = now
         self.deadline = now + self._settings.base + advertised
+        self._doubt = None

@@ -81,9 +81,6 @@ class Responder(Exchange):
             return self._ephemeral(payload, tsn, now)
         if command is Command.CONFIRM and self.stage is Stage.AGREED and self._agreed:
             return self._confirm(self._agreed, payload, tsn, now)
-        if self.lingering:
-            # Anyone on the network could send this: it does not undo what was established.
-            return [self._terminate(TerminateStatus.BAD_MESSAGE, tsn)]
         refusal = Refusal(TerminateStatus.BAD_MESSAGE, f"{command.name} came out of order")
         return self._refuse_unless_code_is_out(refusal, tsn)
 

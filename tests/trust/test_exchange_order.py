@@ -101,7 +101,8 @@ class TestRepetition:
         wire.start()
         wire.inject(wire.hub, 2, bytes(16))
         wire.inject(wire.hub, 1, wire.hub.sent[1].payload)
-        assert wire.hub.terminates == [BAD_MESSAGE, BAD_MESSAGE]
+        # Whoever sent it: the partner may be at work on its key yet, and is not to be told that there is none.
+        assert wire.hub.terminates == []
         assert not wire.hub.failed
 
     def test_a_device_that_lost_its_memory_may_begin_again(self) -> None:

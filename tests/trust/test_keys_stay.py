@@ -8,13 +8,15 @@ from __future__ import annotations
 import asyncio
 import random
 import struct
+from collections.abc import Callable, Coroutine
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from dongle_lab import CODE, Kind, Lab, address, in_a_lab, play
 from hub_bench import HubBench, on_a_hub
-from trust_bench import DISPLAY, issued
+from trust_bench import issued
 
 from hanctl.daemon import Daemon
 from hanctl.errors import HanctlError
@@ -72,7 +74,7 @@ async def test_a_terminate_at_any_time_after_the_proof_undoes_nothing(lab: Lab) 
         await asyncio.sleep(0.05)
     assert record(hub).keyed_at == before
     assert lab.installed == lab.agreed and len(lab.agreed) == 1
-    await asyncio.sleep(49 * 3600)
+    await asyncio.sleep(3600)
     assert record(hub).state == "interviewed"
     assert await lab.is_served(hub, 1)
 
@@ -145,7 +147,7 @@ def test_no_frame_of_the_cluster_in_clear_changes_a_key(radio: tuple[Kind, int |
         rng = random.Random(seed)
         hub = await lab.start()
         await lab.join(hub)
-        while len(lab.installed) < 2:
+        while {record(hub, number).state for number in (1, 2)} != {"interviewed"}:
             await asyncio.sleep(0.02)
         keys, at = lab.agreed, [record(hub, number).keyed_at for number in (1, 2)]
         payloads = [
@@ -270,7 +272,7 @@ async def test_a_new_key_that_is_not_shown_starts_the_clock_also_over_a_start(be
     display = await bench.display()
     display.ask_for_a_key()
     await asyncio.sleep(30)
-    assert bench.device(DISPLAY if display.eui64 == DISPLAY else display.eui64).state == "interviewed"
+    assert bench.device(display.eui64).state == "interviewed"
     display.answers_in_cipher = False
     display.engine.cancel(next(iter(display.engine._exchanges), display.eui64), display.now)
     display.ask_for_a_key()
@@ -360,16 +362,16 @@ async def test_a_key_that_was_forgotten_for_a_joining_that_failed_is_off_the_rec
     assert bench.device(display.eui64).state == "removed"
 
 
-@in_a_lab(devices=2, cbke_timeout_s=TIMEOUT_S)
-async def test_a_dongle_without_the_key_of_a_device_has_it_establish_another(lab: Lab) -> None:
-    """As after a restoration of an old backup; one of the two is off, and is asked when it is back."""
+async def both_establish_another(lab: Lab) -> None:
+    """One of the two is off, and is asked when it is back."""
     hub = await lab.start()
     await lab.join(hub)
     await asyncio.sleep(30)
     old = lab.agreed
     lab.device(2).power_off()
+    for each in old:
+        await hub.han.keys.remove(each)
     await lab.kill()
-    lab.installed.clear()
     hub = await lab.start()
     await asyncio.sleep(60)
     assert await lab.is_served(hub, 1)
@@ -382,13 +384,12 @@ async def test_a_dongle_without_the_key_of_a_device_has_it_establish_another(lab
     assert all(lab.agreed[each] != old[each] for each in old)
 
 
-@in_a_lab(devices=2, different={2: {"trust": {"silent_after": "join"}}}, cbke_timeout_s=TIMEOUT_S)
-async def test_and_removes_it_in_time_where_it_does_not(lab: Lab) -> None:
+async def it_is_removed_where_it_does_not(lab: Lab) -> None:
     hub = await lab.start()
     await lab.join(hub, 1)
     await asyncio.sleep(30)
+    await hub.han.keys.remove(address(1))
     await lab.kill()
-    lab.installed.clear()
     lab.device(1).registration.stop()
     lab.device(1).registration._deaf = True
     started = lab.clock.now()
@@ -399,3 +400,12 @@ async def test_and_removes_it_in_time_where_it_does_not(lab: Lab) -> None:
     assert record(hub).state == "removed"
     assert record(hub).removed_at is not None
     assert lab.clock.now() - started < timedelta(seconds=TIMEOUT_S + 60)
+
+
+@pytest.mark.parametrize("scene", [both_establish_another, it_is_removed_where_it_does_not])
+def test_a_dongle_without_the_key_of_a_device_has_it_establish_another(
+    scene: Callable[[Lab], Coroutine[Any, Any, None]], tmp_path: Path
+) -> None:
+    """As after a restoration of an old backup. Z-Stack's tables tell a key established from the one of joining no more
+    than the library does, so that there it shows only of devices that the backup does not have at all."""
+    play(scene, tmp_path, RADIOS[0], 2, None, {"cbke_timeout_s": TIMEOUT_S})

@@ -346,7 +346,14 @@ class TestConfirmation:
             wire.start()
             assert wire.hub.engine.stage(DISPLAY) is Stage.CONFIRMED
         else:
-            wire.display.tamper = lambda send: held.append(send) or () if isinstance(send.message, Confirm) else (send,)
+
+            def hold(send: Send) -> tuple[Send, ...]:
+                if not isinstance(send.message, Confirm):
+                    return (send,)
+                held.append(send)
+                return ()
+
+            wire.display.tamper = hold
             wire.put(wire.hub, wire.hub.engine.start(DISPLAY, SUITE_2, wire.now))
             wire.pump()
             assert wire.hub.engine.stage(DISPLAY) is Stage.AGREED

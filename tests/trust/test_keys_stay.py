@@ -20,6 +20,7 @@ from trust_bench import issued
 
 from hanctl.daemon import Daemon
 from hanctl.errors import HanctlError
+from hanctl.eui64 import Eui64
 from hanctl.ledger.records import Device
 from hanctl.radio.errors import DeliveryFailed, DongleGone
 from hanctl.simulator import cbke, zcl
@@ -305,14 +306,14 @@ async def test_of_two_keys_in_a_row_the_last_is_installed(bench: HubBench) -> No
     display = await bench.display()
     install, tries = bench.radio.install_link_key, 0
 
-    async def slow(eui64: str, nwk: int, key: bytes) -> None:
+    async def slow(eui64: Eui64, nwk: int, key: bytes) -> None:
         nonlocal tries
         tries += 1
         if tries < 4:
             raise DeliveryFailed("busy")
-        await install(display.eui64, nwk, key)
+        await install(eui64, nwk, key)
 
-    bench.radio.install_link_key = slow  # type: ignore[method-assign, assignment]
+    bench.radio.install_link_key = slow  # type: ignore[method-assign]
     display.ask_for_a_key()
     await asyncio.sleep(1)
     first = display.key

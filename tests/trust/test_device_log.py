@@ -105,6 +105,7 @@ async def test_a_full_table_is_told_to_a_device_that_asks_for_a_key(bench: HubBe
     second = await _join_beside(bench, 2)
     # It waits for another answer before it believes this one.
     await asyncio.sleep(15)
+    second.carry_out(second.engine.tick(second.now))
     assert second.failures[0].status == 0x04
     assert "full (1 of 1)" in bench.events("key.failed")[0].reason
 

@@ -19,6 +19,7 @@ from hanctl.han.cluster import ClusterServer
 from hanctl.han.clusters.basic import BasicServer
 from hanctl.han.clusters.keep_alive import KeepAliveServer
 from hanctl.han.clusters.time import TimeServer
+from hanctl.han.departures import Departures
 from hanctl.han.dispatcher import Dispatcher
 from hanctl.han.errors import MalformedZcl, MalformedZdo
 from hanctl.han.exchange import Exchange
@@ -70,6 +71,7 @@ class Han:
         self._interviews = Interviews(self, ledger, self._exchange, self._tasks)
         self.keys = LinkKeys(ledger, self._exchange, self._asking.reachable)
         self._arrivals = Arrivals(ledger, clock, self._exchange, self._tasks, self.addresses)
+        self._departures = Departures(ledger, self._exchange, self._tasks, self.addresses, self._interviews.cancel)
         self._lived: dict[tuple[Eui64, Life], float] = {}
         self.on_life: list[Callable[[Eui64, Life], None]] = []
         self.on_dongle_lost: list[Callable[[str], None]] = []
@@ -212,7 +214,7 @@ class Han:
 
         ``device_type`` wins over what the interview finds. The link key goes to the dongle and is not kept; a key that
         was established with the device before is forgotten. Raises DeliveryFailed, DongleGone; the device is then on
-        record as it was before.
+        record as it was before, but for a key that the dongle has forgotten already.
         """
         before = self._ledger.devices.get(eui64)
         device = before or Device(eui64=eui64, added_at=self._clock.now())
@@ -230,7 +232,9 @@ class Han:
             await self._joins.open(eui64, link_key, seconds)
         except HanctlError:
             if self._ledger.devices.get(eui64) == expected:
-                self._ledger.devices.put(before or replace(expected, state="removed"))
+                self._ledger.devices.put(
+                    replace(before or expected, keyed_at=None, state=before.state if before else "removed")
+                )
             raise
 
     def join_windows(self) -> Mapping[Eui64, float]:
@@ -281,13 +285,7 @@ class Han:
         self.addresses.conflict(nwk)
 
     def device_left(self, eui64: Eui64, nwk: int) -> None:
-        device = self._ledger.devices.get(eui64)
-        if device is None or device.nwk is None or device.nwk != nwk:
-            return
-        self._interviews.cancel(eui64)
-        with self._ledger.transaction():
-            self.addresses.release(device, "left")
-            self._ledger.record(DeviceLeft(device=eui64))
+        self._departures.said(eui64, nwk)
 
     def partner_key_asked(self, eui64: Eui64, given: bool, detail: str) -> None:
         self._ledger.record(PartnerKeyGiven(device=eui64) if given else PartnerKeyRefused(device=eui64, reason=detail))

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections.abc import Callable
 from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
@@ -15,6 +16,7 @@ from typing import Any
 
 from hanctl.clock import Clock
 from hanctl.errors import ExitCode, HanctlError
+from hanctl.eui64 import Eui64, from_bytes
 from hanctl.han.han import Han
 from hanctl.ledger.events import BackupFailed, BackupWritten
 from hanctl.ledger.ledger import Ledger
@@ -37,13 +39,17 @@ class BackupError(HanctlError):
 
 
 class Backups:
-    """Writes a backup after every change of a key, of which ``request`` says that there was one, and once a day."""
+    """Writes a backup after every change of a key, of which ``request`` says that there was one, and once a day.
+
+    ``on_read`` is called with the devices whose keys were found in the dongle.
+    """
 
     def __init__(self, directory: Path, han: Han, ledger: Ledger, clock: Clock) -> None:
         self._directory = directory
         self._han = han
         self._ledger = ledger
         self._clock = clock
+        self.on_read: list[Callable[[frozenset[Eui64]], None]] = []
         self._requested = asyncio.Event()
         self._untold: BackupWritten | BackupFailed | None = None
         """What came of the last one, where the ledger had no room for it."""
@@ -79,8 +85,10 @@ class Backups:
     async def _save(self) -> BackupWritten:
         content = await self._han.keys.backup()
         path = self._write(content)
-        keys = sum("link_key" in device for device in content.get("devices", ()))
-        return BackupWritten(path=str(path), link_keys=keys)
+        keyed = [device["ieee_address"] for device in content.get("devices", ()) if "link_key" in device]
+        for callback in tuple(self.on_read):
+            callback(frozenset(from_bytes(bytes.fromhex(each)[::-1]) for each in keyed))
+        return BackupWritten(path=str(path), link_keys=len(keyed))
 
     def _write(self, content: dict[str, Any]) -> Path:
         try:

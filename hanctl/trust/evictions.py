@@ -17,7 +17,7 @@ class Evictions:
     """One deadline for each device on the network without a key, or with one that it has not shown to have.
 
     A device can acknowledge the message that confirms its key, and yet not have the key. It shows that it has it by
-    saying so (``confirmed``), or by any frame under it.
+    any frame under it; what is said in clear neither shows it nor is a reason to doubt it.
 
     A device that shows first signs of life has ``timeout_s`` from then on, and from each start of the hub or its
     dongle anew: it cannot ask a hub that is not there. ``how_far`` tells of a device what it did of key establishment,
@@ -59,10 +59,17 @@ class Evictions:
             self._due[eui64] = self._clock.monotonic() + self._timeout_s
             self._changed.set()
 
-    def confirmed(self, eui64: Eui64) -> None:
-        """A device with a key said that it has it."""
-        if eui64 in self._unproven:
+    def forget(self, eui64: Eui64) -> None:
+        """The device was removed, or is to join anew: its time begins when it does."""
+        self._settle(eui64)
+
+    def doubt(self, eui64: Eui64) -> None:
+        """Whether a keyed device can be talked to is to be shown anew, from now on."""
+        if eui64 not in self._unproven:
             self._settle(eui64)
+            self._unproven.add(eui64)
+            self._due[eui64] = self._clock.monotonic() + self._timeout_s
+            self._changed.set()
 
     def lost(self, eui64: Eui64, reason: str) -> None:
         """There is no talking to this device any more: it is removed at once."""
@@ -127,9 +134,8 @@ class Evictions:
     def _keyed(self, eui64: Eui64, life: Life) -> None:
         """A sign of life of a device with a key: of having just got it, or of having it."""
         if life is Life.KEYED:
-            self._unproven.add(eui64)
-            self._due[eui64] = self._clock.monotonic() + self._timeout_s
-            self._changed.set()
+            self._settle(eui64)
+            self.doubt(eui64)
         elif eui64 not in self._unproven or life in (Life.SECURED, Life.INTERVIEWED):
             self._settle(eui64)
 

@@ -119,8 +119,7 @@ class Failed:
     """An exchange ended without a key, or was refused.
 
     ``status`` is that of the Terminate sent or received, where there was one; ``wait``: seconds the partner asked
-    for. Stage ESTABLISHED: the partner rejected the key right after Established was reported, which is void. At any
-    other stage, a key from an earlier exchange stays what it was.
+    for. A key from an earlier exchange stays what it was.
     """
 
     partner: Eui64
@@ -178,7 +177,13 @@ def check_partner(initiate: Initiate, partner: Eui64, own: Credentials, admissio
 
 
 class Exchange:
-    """What initiator and responder have in common: waiting, sending, ending."""
+    """What initiator and responder have in common: waiting, sending, ending.
+
+    All of it is spoken in clear, by the partner or by anybody in its name. That it is over is therefore not believed:
+    an exchange goes on where it can, and what was said last is told as the reason where its time runs out. What does
+    not fit ends it, and costs the partner an attempt; not so once the own authentication code is out
+    (``code_is_out``), as the partner may have the key by then, and speak under it.
+    """
 
     role: Role
 
@@ -198,12 +203,18 @@ class Exchange:
         self._tickets = tickets
         self._job_ticket: int | None = None
         self._sent: set[int] = set()
+        self._doubt: Callable[[], list[Output]] | None = None
         self._seen: dict[Command, bytes] = {}
 
     @property
     def lingering(self) -> bool:
         """It is finished, and kept only to know repeated messages."""
         return self.stage is Stage.ESTABLISHED
+
+    @property
+    def code_is_out(self) -> bool:
+        """The partner was sent what it needs to take the key, and has not shown yet that it did."""
+        raise NotImplementedError
 
     def own_initiate(self) -> Initiate:
         """The own first message."""
@@ -241,30 +252,28 @@ class Exchange:
         if ticket not in self._sent:
             return []
         self._sent.discard(ticket)
-        if success or self.lingering:
+        if success:
             return []
-        return self._fail(Reason.UNDELIVERED, f"the radio could not deliver a message to {self.partner}")
+        detail = f"the radio could not deliver a message to {self.partner}"
+        return self._end_unless_code_is_out(lambda: self._fail(Reason.UNDELIVERED, detail))
 
     def default_response(self, command: int, success: bool, now: float) -> list[Output]:
         """A Default Response to a message of this exchange."""
-        if success or self.lingering:
+        if success:
             return []
-        return self._fail(Reason.TERMINATED, f"it answered command {command:#04x} with a failure")
+        detail = f"it answered command {command:#04x} with a failure"
+        return self._end_in_time(lambda: self._fail(Reason.TERMINATED, detail))
 
     def terminated(self, terminate: Terminate) -> list[Output]:
-        """The partner ended it. Nothing is answered.
-
-        After the end only BAD_KEY_CONFIRM means the key: a partner also terminates repeated messages of an exchange
-        that it has done with.
-        """
-        if self.lingering and terminate.status != TerminateStatus.BAD_KEY_CONFIRM:
-            return []
+        """The partner says that it ended it, or somebody in its name. Nothing is answered."""
         try:
             name = TerminateStatus(terminate.status).name
         except ValueError:
             name = "a status without a name"
         detail = f"it sent Terminate {name} ({terminate.status})"
-        return self._fail(Reason.TERMINATED, detail, terminate.status, terminate.wait_seconds)
+        return self._end_in_time(
+            lambda: self._fail(Reason.TERMINATED, detail, terminate.status, terminate.wait_seconds)
+        )
 
     def tick(self, now: float) -> list[Output]:
         """Time went on. A time-out is not told to the partner, as others do not either."""
@@ -273,6 +282,8 @@ class Exchange:
         if self.lingering:
             self.over, self.deadline = True, None
             return []
+        if self._doubt is not None:
+            return self._doubt()
         if self._job_ticket is not None:
             return self._fail(Reason.STALLED, "the computation took longer than the hub had advertised")
         return self._fail(Reason.TIMED_OUT, f"nothing came from {self.partner} in time")
@@ -281,6 +292,17 @@ class Exchange:
         """End it for the partner's fault, and say so to it."""
         self.refused = True
         return [self._terminate(refusal.status, tsn), *self._fail(Reason.REFUSED, refusal.detail, refusal.status)]
+
+    def _refuse_unless_code_is_out(self, refusal: Refusal, tsn: int | None) -> list[Output]:
+        return self._end_unless_code_is_out(lambda: self.refuse(refusal, tsn))
+
+    def _end_unless_code_is_out(self, end: Callable[[], list[Output]]) -> list[Output]:
+        return self._end_in_time(end) if self.code_is_out or self.lingering else end()
+
+    def _end_in_time(self, end: Callable[[], list[Output]]) -> list[Output]:
+        """End it in this way where nothing more comes of it; once there is a key, never."""
+        self._doubt = end
+        return []
 
     def cancel(self) -> list[Output]:
         """End it without a word to the partner, which is gone."""
@@ -315,3 +337,4 @@ class Exchange:
         if self._begun_at is None:
             self._begun_at = now
         self.deadline = now + self._settings.base + advertised
+        self._doubt = None

@@ -40,6 +40,10 @@ class Initiator(Exchange):
         self._ephemeral: EphemeralPair | None = None
         self._agreed: Agreed | None = None
 
+    @property
+    def code_is_out(self) -> bool:
+        return self.stage is Stage.AGREED
+
     def begin(self, now: float) -> list[Output]:
         """Send the first message."""
         self._wait(0, now)
@@ -50,13 +54,13 @@ class Initiator(Exchange):
             return []
         if command is not self._awaited or self._job_ticket is not None or self.lingering:
             refusal = Refusal(TerminateStatus.BAD_MESSAGE, f"{command.name} came out of order")
-            return [] if self.lingering else self.refuse(refusal, None)
+            return self._refuse_unless_code_is_out(refusal, None)
         try:
             message = decode(command, payload, self._credentials.suite)
         except SuiteUnsupported as error:
             return self.refuse(Refusal(TerminateStatus.UNSUPPORTED_SUITE, str(error)), None)
         except MessageError as error:
-            return self.refuse(Refusal(TerminateStatus.BAD_MESSAGE, str(error)), None)
+            return self._refuse_unless_code_is_out(Refusal(TerminateStatus.BAD_MESSAGE, str(error)), None)
         self._seen[command] = payload
         if isinstance(message, Initiate):
             return self._identify(message, now)
@@ -94,7 +98,8 @@ class Initiator(Exchange):
         agreed = self._agreed
         assert agreed is not None
         if not hmac.compare_digest(message.smac, agreed.responder_smac):
-            return self.refuse(Refusal(TerminateStatus.BAD_KEY_CONFIRM, "its authentication code is wrong"), None)
+            refusal = Refusal(TerminateStatus.BAD_KEY_CONFIRM, "its authentication code is wrong")
+            return self._refuse_unless_code_is_out(refusal, None)
         self._agreed = None
         return self._established(agreed.key, now)
 

@@ -44,9 +44,11 @@ FAILURES_PERIOD_S = 600.0
 class KeyEstablishmentServer:
     """Implements ClusterServer. Without credentials it serves the cluster too, and refuses every suite.
 
-    ``on_keyed`` is called with each device whose key is in the dongle now; ``on_confirmed`` with each of them that says
-    that it has the key too; ``on_lost`` with each device that has a key which the dongle does not have, and the
-    reason: there is no talking to it any more.
+    All of this cluster is in clear: whatever is said here in a device's name, its key stays in force until another is
+    established, which only the holder of its certificate's private key can do.
+
+    ``on_keyed`` is called with each device whose key is in the dongle now; ``on_lost`` with each device that has a key
+    which the dongle does not have, and the reason: there is no talking to it any more.
     """
 
     cluster = KEY_ESTABLISHMENT
@@ -71,11 +73,9 @@ class KeyEstablishmentServer:
         self._endpoints: dict[Eui64, int] = {}
         self._installing: dict[Eui64, asyncio.Task[None]] = {}
         self._uninstalled: dict[Eui64, Established] = {}
-        self._confirmed: set[Eui64] = set()
         self._progress: dict[Eui64, str] = {}
         self._told: dict[Eui64, deque[float]] = {}
         self.on_keyed: list[Callable[[Eui64], None]] = []
-        self.on_confirmed: list[Callable[[Eui64], None]] = []
         self.on_lost: list[Callable[[Eui64, str], None]] = []
         han.register(self, both_sides=True)
         han.on_default_response.append(self._default_response)
@@ -95,7 +95,11 @@ class KeyEstablishmentServer:
             return LaterReply()
         if request.command not in COMMANDS:
             return DefaultReply(Status.UNSUP_COMMAND)
-        self._endpoints[request.device] = request.source_endpoint
+        if self._engine.stage(request.device) in (Stage.NONE, Stage.ESTABLISHED):
+            self._endpoints[request.device] = request.source_endpoint
+        elif self._endpoints.setdefault(request.device, request.source_endpoint) != request.source_endpoint:
+            # An exchange is between two endpoints: what comes from a third does not turn its answers away.
+            return LaterReply()
         outputs = self._engine.receive(
             request.device,
             request.command,
@@ -118,15 +122,17 @@ class KeyEstablishmentServer:
         suite = self._engine.choose_suite(partner_suites)
         if suite is None:
             raise NotFound(f"{partner} and the hub have no suite in common", "see: hanctl certificate show")
-        self._carry_out(self._engine.start(partner, suite, self._now()))
+        outputs = self._engine.start(partner, suite, self._now())
+        # Where it last spoke from anybody may have said; the interview found where its server is.
+        self._endpoints.pop(partner, None)
+        self._carry_out(outputs)
 
     def forget(self, partner: Eui64) -> None:
-        """The device was removed: nothing of its exchanges is left."""
+        """The device was removed, or is to join anew: nothing of its exchanges is left."""
         self._engine.cancel(partner, self._now())
         tables: tuple[dict[Eui64, Any], ...] = (self._endpoints, self._uninstalled, self._progress, self._told)
         for table in tables:
             table.pop(partner, None)
-        self._confirmed.discard(partner)
 
     def how_far(self, partner: Eui64) -> str | None:
         """How far the device has come, for people; None where it never asked for a key."""
@@ -135,7 +141,7 @@ class KeyEstablishmentServer:
     def resume(self) -> None:
         """The dongle is back: give it the keys it missed."""
         for established in list(self._uninstalled.values()):
-            self._install(established)
+            self._install(established.partner)
 
     async def stop(self) -> None:
         """End everything that runs."""
@@ -170,8 +176,7 @@ class KeyEstablishmentServer:
                     self._tasks.start(self._run(output))
                 case Established():
                     self._uninstalled[output.partner] = output
-                    self._confirmed.discard(output.partner)
-                    self._install(output)
+                    self._install(output.partner)
                 case Failed():
                     self._failed(output)
         self._set_timer()
@@ -186,7 +191,7 @@ class KeyEstablishmentServer:
                 endpoint=self._endpoints.get(send.partner),
                 tsn=send.tsn,
                 from_server=send.from_server,
-                # The device says by it that it took the code, and so has the key.
+                # As good as the acknowledgement, where that is lost.
                 default_response=send.command is Command.CONFIRM,
             )
         except HanctlError as error:
@@ -209,34 +214,34 @@ class KeyEstablishmentServer:
     def _default_response(self, device: Eui64, cluster: int, command: int, status: int, _: Proof) -> None:
         if cluster != KEY_ESTABLISHMENT:
             return
-        success = status == Status.SUCCESS
-        self._carry_out(self._engine.default_response(device, command, success, self._now()))
-        if success and command == Command.CONFIRM:
-            self._confirmed.add(device)
-            self._tell_confirmed(device)
+        self._carry_out(self._engine.default_response(device, command, status == Status.SUCCESS, self._now()))
 
-    def _install(self, established: Established) -> None:
-        eui64 = established.partner
+    def _install(self, eui64: Eui64) -> None:
         if eui64 not in self._installing:
-            self._installing[eui64] = self._tasks.start(self._put_in_dongle(established))
+            self._installing[eui64] = self._tasks.start(self._put_in_dongle(eui64))
 
-    async def _put_in_dongle(self, established: Established) -> None:
-        eui64 = established.partner
+    async def _put_in_dongle(self, eui64: Eui64) -> None:
+        """Install the last key that was established; meanwhile there may come another."""
         try:
-            await self._tried(established)
-        except DongleGone:
-            # Kept, and given to the dongle when it is back.
-            return
-        except HanctlError as error:
-            self._uninstalled.pop(eui64, None)
-            self._fail(eui64, "established", f"the dongle did not take the key: {error}", None)
-            self._tell_lost(eui64, f"it has a new key, which the dongle did not take: {error}")
-            return
+            while (established := self._uninstalled.get(eui64)) is not None:
+                try:
+                    await self._tried(established)
+                except DongleGone:
+                    # Kept, and given to the dongle when it is back.
+                    return
+                except HanctlError as error:
+                    if self._is_last(established):
+                        del self._uninstalled[eui64]
+                        self._not_taken(eui64, str(error))
+                else:
+                    if self._is_last(established):
+                        self._keyed(established)
+                        del self._uninstalled[eui64]
         finally:
             del self._installing[eui64]
-        if self._uninstalled.get(eui64) is established:
-            del self._uninstalled[eui64]
-            self._keyed(established)
+
+    def _is_last(self, established: Established) -> bool:
+        return self._uninstalled.get(established.partner) is established
 
     async def _tried(self, established: Established) -> None:
         for pause in INSTALL_RETRIES_S:
@@ -245,31 +250,39 @@ class KeyEstablishmentServer:
             except DeliveryFailed as error:
                 log.warning("the dongle did not take a key", device=established.partner, reason=str(error))
             await asyncio.sleep(pause)
+            if not self._is_last(established):
+                return None
         return await self._han.keys.install(established.partner, established.key)
 
     def _keyed(self, established: Established) -> None:
         device = self._ledger.devices.get(established.partner)
         if device is None or not device.present:
             return
+        # Its interview was under another key: what passes the next one has this one.
+        state = "joined" if device.state == "interviewed" else device.state
         with self._ledger.transaction():
-            self._ledger.devices.put(replace(device, keyed_at=self._clock.now()))
+            self._ledger.devices.put(replace(device, keyed_at=self._clock.now(), state=state))
             suite, seconds = established.suite.number, round(established.seconds, 3)
             self._ledger.record(KeyEstablished(device=device.eui64, suite=suite, seconds=seconds))
         self._progress.pop(device.eui64, None)
         for callback in tuple(self.on_keyed):
             callback(device.eui64)
         self._han.key_established(device.eui64)
-        self._tell_confirmed(device.eui64)
+
+    def _not_taken(self, eui64: Eui64, reason: str) -> None:
+        """The device uses a key from now on that the dongle does not have."""
+        device = self._ledger.devices.get(eui64)
+        if device is not None and device.keyed_at is not None:
+            self._ledger.devices.put(replace(device, keyed_at=None))
+        self._fail(eui64, "established", f"the dongle did not take the key: {reason}", None)
+        for callback in tuple(self.on_lost):
+            callback(eui64, f"it has a new key, which the dongle did not take: {reason}")
 
     def _failed(self, failed: Failed) -> None:
         status = None
         if failed.status is not None:
             status = STATUS_NAMES.get(failed.status, f"status {failed.status}")
         self._fail(failed.partner, failed.stage.value, f"{failed.reason.value}: {failed.detail}", status)
-        if failed.stage is Stage.ESTABLISHED:
-            # The device did not take the key after all, and goes on with none: neither does the hub.
-            self._uninstalled.pop(failed.partner, None)
-            self._tasks.start(self._take_back(failed.partner))
 
     def _fail(self, eui64: Eui64, stage: str, reason: str, status: str | None) -> None:
         told, now = self._told.setdefault(eui64, deque(maxlen=FAILURES_TOLD)), self._now()
@@ -279,28 +292,6 @@ class KeyEstablishmentServer:
         else:
             log.warning("key establishment failed once more", device=eui64, stage=stage, reason=reason)
         self._progress[eui64] = f"its last attempt failed ({stage}): {reason}"
-
-    async def _take_back(self, eui64: Eui64) -> None:
-        installing = self._installing.get(eui64)
-        if installing is not None:
-            await asyncio.wait({installing})
-        device = self._ledger.devices.get(eui64)
-        if device is not None and device.present:
-            self._ledger.devices.put(replace(device, keyed_at=None))
-        try:
-            await self._han.keys.remove(eui64)
-        except HanctlError as error:
-            log.warning("the dongle did not forget a rejected key", device=eui64, reason=str(error))
-
-    def _tell_confirmed(self, eui64: Eui64) -> None:
-        """It may say so before its key is in the dongle, or after."""
-        if eui64 in self._confirmed:
-            for callback in tuple(self.on_confirmed):
-                callback(eui64)
-
-    def _tell_lost(self, eui64: Eui64, reason: str) -> None:
-        for callback in tuple(self.on_lost):
-            callback(eui64, reason)
 
     def _note_progress(self, partner: Eui64) -> None:
         stage = self._engine.stage(partner)

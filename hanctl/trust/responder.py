@@ -46,7 +46,7 @@ class Responder(Exchange):
 
     A request that repeats the last of its kind is answered as before, and changes nothing. A partner that lost its
     memory begins again with the very same Initiate; that it did so, and is not repeating itself, shows in a new
-    ephemeral key, which then is met with a new one.
+    ephemeral key, which then is met with a new one: once in an exchange, as each costs the hub its arithmetic.
     """
 
     role = Role.RESPONDER
@@ -57,7 +57,12 @@ class Responder(Exchange):
         self._partner: _Partner | None = None
         self._agreed: Agreed | None = None
         self._begun_again = False
+        self._may_begin_again = True
         self._confirm_tickets: set[int] = set()
+
+    @property
+    def code_is_out(self) -> bool:
+        return self.stage is Stage.CONFIRMED
 
     def begin(self, initiate: Initiate, payload: bytes, tsn: int | None, now: float) -> list[Output]:
         """The Initiate that this exchange is for, decoded from ``payload``."""
@@ -76,10 +81,8 @@ class Responder(Exchange):
             return self._ephemeral(payload, tsn, now)
         if command is Command.CONFIRM and self.stage is Stage.AGREED and self._agreed:
             return self._confirm(self._agreed, payload, tsn, now)
-        if self.lingering:
-            # Anyone on the network could send this: it does not undo what was established.
-            return [self._terminate(TerminateStatus.BAD_MESSAGE, tsn)]
-        return self.refuse(Refusal(TerminateStatus.BAD_MESSAGE, f"{command.name} came out of order"), tsn)
+        refusal = Refusal(TerminateStatus.BAD_MESSAGE, f"{command.name} came out of order")
+        return self._refuse_unless_code_is_out(refusal, tsn)
 
     def delivered(self, ticket: int, success: bool, now: float) -> list[Output]:
         if success and ticket in self._confirm_tickets:
@@ -93,7 +96,7 @@ class Responder(Exchange):
 
     def _repeated(self, command: Command, tsn: int | None) -> list[Output]:
         if command is Command.INITIATE:
-            self._begun_again = True
+            self._begun_again = self._may_begin_again
         answer = self._answers[command]
         if answer.message is None:
             answer.tsn = tsn
@@ -104,11 +107,13 @@ class Responder(Exchange):
         return [send]
 
     def _may_take_ephemeral(self) -> bool:
-        if self._job_ticket is not None or self._partner is None or self._partner.key is None:
+        if self._job_ticket is not None or self._partner is None or self._partner.key is None or self.code_is_out:
             return False
         return self.stage is Stage.IDENTIFIED or self._begun_again
 
     def _ephemeral(self, payload: bytes, tsn: int | None, now: float) -> list[Output]:
+        if self.stage is not Stage.IDENTIFIED:
+            self._may_begin_again = False
         self.stage, self._agreed, self._begun_again = Stage.IDENTIFIED, None, False
         try:
             message = decode(Command.EPHEMERAL, payload, self._credentials.suite)

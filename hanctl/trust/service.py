@@ -6,21 +6,28 @@ import asyncio
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+import structlog
+
 from hanctl.clock import Clock
-from hanctl.errors import Refused
+from hanctl.errors import HanctlError, Refused
 from hanctl.eui64 import Eui64
+from hanctl.han.errors import TimedOut
 from hanctl.han.han import Han
+from hanctl.han.life import Life
 from hanctl.han.tasks import Tasks
 from hanctl.ledger.events import CertificateLoaded
 from hanctl.ledger.ledger import Ledger
 from hanctl.ledger.room import as_there_is_room
 from hanctl.radio.endpoints import KEY_ESTABLISHMENT
+from hanctl.radio.errors import DeliveryFailed, DongleGone
 from hanctl.trust.backups import Backups
 from hanctl.trust.credentials import Credentials
 from hanctl.trust.device_log import DeviceLog
 from hanctl.trust.evictions import Evictions
 from hanctl.trust.key_establishment import KeyEstablishmentServer
 from hanctl.trust.messages import SUITE_ATTRIBUTE
+
+log = structlog.get_logger()
 
 
 class TrustService:
@@ -47,6 +54,8 @@ class TrustService:
         self._han = han
         self._give_up = give_up
         self._resumed = False
+        self._compared = False
+        self._keyless: set[Eui64] = set()
         self._tasks = Tasks()
         self.credentials = tuple(credentials)
         self.required = required
@@ -66,7 +75,8 @@ class TrustService:
             han.on_life.append(self.evictions.alive)
             han.on_dongle_lost.append(lambda _: self.evictions.pause())
             self.server.on_lost.append(self.evictions.lost)
-            self.server.on_confirmed.append(self.evictions.confirmed)
+            self.backups.on_read.append(self._compare)
+            han.on_life.append(self._ask_anew_at)
         self.server.on_keyed.append(lambda _: self.backups.request())
 
     @property
@@ -76,8 +86,9 @@ class TrustService:
         return network.key_capacity if network is not None and self.credentials else None
 
     def check_join(self, eui64: Eui64) -> None:
-        """Raises DeviceRefused where the device cannot be added."""
+        """Raises DeviceRefused where the device cannot be added; else nothing of its former stay counts any more."""
         self.log.check(eui64, self._han.join_windows(), self.key_capacity)
+        self._forget(eui64)
 
     async def rekey(self, eui64: Eui64) -> None:
         """Ask a device for a new key, as the initiator. What comes of it is an event: key.established or key.failed.
@@ -96,7 +107,7 @@ class TrustService:
     async def remove(self, eui64: Eui64, reason: str) -> None:
         """Ask a device to leave, and forget its place and its key. Raises NotFound."""
         await self._han.remove(eui64, reason)
-        self.server.forget(eui64)
+        self._forget(eui64)
         if self.credentials:
             self.backups.request()
 
@@ -110,6 +121,7 @@ class TrustService:
                 )
         if self.required:
             self.evictions.restart()
+        self._compared = False
         self.server.resume()
         self._tasks.start(self._han.keys.forget_removed())
         if any(device.present for device in self._ledger.devices.all()):
@@ -128,6 +140,47 @@ class TrustService:
         """End everything that runs; before the HAN is stopped."""
         await self.server.stop()
         await self._tasks.cancel()
+
+    def _compare(self, held: frozenset[Eui64]) -> None:
+        """See once at each opening whether the dongle has the key of each keyed device.
+
+        It has not where its network is from a backup that is older than the key.
+        """
+        if self._compared:
+            return
+        self._compared = True
+        self._keyless = {
+            device.eui64
+            for device in self._ledger.devices.all()
+            if device.present and device.keyed_at is not None and device.eui64 not in held
+        }
+        for eui64 in self._keyless:
+            log.warning("the dongle has no key for a device that established one", device=eui64)
+            self._tasks.start(self._ask_anew(eui64))
+
+    def _ask_anew_at(self, eui64: Eui64, life: Life) -> None:
+        if eui64 not in self._keyless:
+            return
+        if life in (Life.SECURED, Life.KEYED):
+            self._keyless.discard(eui64)
+        elif life in (Life.ANNOUNCED, Life.JOINED):
+            self._tasks.start(self._ask_anew(eui64))
+
+    async def _ask_anew(self, eui64: Eui64) -> None:
+        """Ask a device for a new key; where it is there and establishes none, it is removed in time."""
+        try:
+            await self.rekey(eui64)
+        except (DongleGone, DeliveryFailed, TimedOut):
+            return
+        except HanctlError as error:
+            log.warning("the device cannot be asked for a new key", device=eui64, reason=str(error))
+        if eui64 in self._keyless:
+            self.evictions.doubt(eui64)
+
+    def _forget(self, eui64: Eui64) -> None:
+        self._keyless.discard(eui64)
+        self.server.forget(eui64)
+        self.evictions.forget(eui64)
 
     async def _evict(self, eui64: Eui64, reason: str) -> None:
         self._give_up(eui64)

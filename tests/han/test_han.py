@@ -330,7 +330,9 @@ async def test_an_announcement_of_a_device_in_place_is_life_and_no_join(bench: B
 async def test_leaving_and_coming_back(bench: Bench) -> None:
     display = Display()
     await bench.join(display)
+    display.deaf = 1
     bench.han.device_left(PPMID, display.nwk)
+    await asyncio.sleep(30)
     assert (bench.device().state, bench.device().nwk) == ("left", None)
     with pytest.raises(DeliveryFailed):
         await bench.han.read_attributes(PPMID, cluster=0, attributes=[4])
@@ -338,6 +340,21 @@ async def test_leaving_and_coming_back(bench: Bench) -> None:
     assert bench.device().nwk is None, "that is a claim, and not looked into yet"
     await asyncio.sleep(1)
     assert (bench.device().state, bench.device().nwk) == ("interviewed", display.nwk)
+
+
+@virtual
+async def test_who_is_said_to_have_left_and_answers_has_not_and_is_asked_at_most_every_two_seconds(
+    bench: Bench,
+) -> None:
+    display = Display()
+    await bench.join(display)
+    before, asked = bench.device(), len(bench.radio.sent)
+    for _ in range(100):
+        bench.han.device_left(PPMID, display.nwk)
+        await asyncio.sleep(0.1)
+    assert len(bench.radio.sent) - asked <= 6
+    assert (bench.device().state, bench.device().nwk) == (before.state, before.nwk)
+    assert "device.left" not in bench.types()
 
 
 @virtual

@@ -59,7 +59,9 @@ def test_each_kind_of_display_gets_its_verdict(radio: Radio, tmp_path: Path) -> 
         }
         assert [number for number in range(1, 9) if rig.is_clear(number)] == [1, 5, 6, 7]
         assert "0x86" in rig.of(3).basis and "0x8d" in rig.of(4).basis
-        assert rig.of(8).basis.startswith("read back: 0x0702:0x0421 0x0705:0x0211 — a Read Attributes Response under its")
+        assert rig.of(8).basis.startswith(
+            "read back: 0x0702:0x0421 0x0705:0x0211 — a Read Attributes Response under its"
+        )
         assert "cannot be told" in rig.of(10).basis
         report = rig.daemon.tenancy.report(change.id)
         # A meter is where a change comes from: it is told nothing.

@@ -43,6 +43,7 @@ class Display:
     key: bytes | None = None
     failures: list[Failed] = field(default_factory=list)
     heard: list[OutgoingFrame] = field(default_factory=list)
+    answers_in_cipher: bool = True
     _tsn: int = 0
 
     def __post_init__(self) -> None:
@@ -101,6 +102,8 @@ class Display:
                 HUB, frame.payload[2], frame.payload[3:], from_server=True, tsn=frame.payload[1], now=self.now
             )
             self.carry_out(received)
+        elif frame.aps_encrypted and not self.answers_in_cipher:
+            return
         elif (answer := self._answer(frame)) is not None:
             cluster, payload = answer
             endpoint = 1 if frame.destination_endpoint else 0
@@ -208,7 +211,12 @@ class Radio:
     async def backup(self) -> dict[str, Any]:
         self._check()
         self.backups += 1
-        return {"devices": [{"ieee_address": each, "link_key": {"key": key.hex()}} for each, key in self.keys.items()]}
+        return {
+            "devices": [
+                {"ieee_address": each.replace(":", ""), "link_key": {"key": key.hex()}}
+                for each, key in self.keys.items()
+            ]
+        }
 
     def lose(self) -> None:
         self.gone = True

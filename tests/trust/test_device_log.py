@@ -103,6 +103,9 @@ async def test_a_full_table_is_told_to_a_device_that_asks_for_a_key(bench: HubBe
     # It got in before the table was known to be full.
     bench.radio.capacity = 2
     second = await _join_beside(bench, 2)
+    # It waits for another answer before it believes this one.
+    await asyncio.sleep(15)
+    second.carry_out(second.engine.tick(second.now))
     assert second.failures[0].status == 0x04
     assert "full (1 of 1)" in bench.events("key.failed")[0].reason
 

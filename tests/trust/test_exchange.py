@@ -117,6 +117,7 @@ class TestCertificates:
         wire.start()
         assert wire.hub.terminates == [TerminateStatus.UNKNOWN_ISSUER]
         assert failure(wire.hub.failed).stage is Stage.STARTED
+        wire.pass_time(10)
         assert failure(wire.display.failed).status == TerminateStatus.UNKNOWN_ISSUER
         assert stranger_authority(False).issuer in failure(wire.hub.failed).detail
 
@@ -126,6 +127,7 @@ class TestCertificates:
         assert wire.hub.terminates == [TerminateStatus.BAD_KEY_CONFIRM]
         assert failure(wire.hub.failed).stage is Stage.AGREED
         assert failure(wire.hub.failed).reason is Reason.REFUSED
+        wire.pass_time(13)
         assert failure(wire.display.failed).reason is Reason.TERMINATED
         assert not wire.hub.established and not wire.display.established
 
@@ -240,6 +242,7 @@ class TestConfirmation:
             (replace(send, message=Confirm(bytes(16))),) if isinstance(send.message, Confirm) else (send,)
         )
         wire.start()
+        wire.pass_time(13)
         assert wire.other(sender).terminates == [TerminateStatus.BAD_KEY_CONFIRM]
         assert not wire.other(sender).established
 
@@ -251,6 +254,7 @@ class TestConfirmation:
             (replace(send, message=confirms[-1].message),) if isinstance(send.message, Confirm) else (send,)
         )
         wire.start()
+        wire.pass_time(13)
         assert wire.display.terminates == [TerminateStatus.BAD_KEY_CONFIRM]
 
     def test_no_key_before_the_last_message_has_arrived(self) -> None:
@@ -268,6 +272,7 @@ class TestConfirmation:
 
         wire.hub.engine.delivered = undelivered  # type: ignore[method-assign, assignment]
         wire.start()
+        wire.pass_time(10)
         assert not wire.hub.established
         assert failure(wire.hub.failed).reason is Reason.UNDELIVERED
         assert failure(wire.hub.failed).stage is Stage.CONFIRMED
@@ -290,23 +295,90 @@ class TestConfirmation:
         wire.start()
         wire.put(wire.hub, wire.hub.engine.default_response(DISPLAY, Command.CONFIRM, False, wire.now))
         wire.pump()
+        assert not wire.hub.failed
+        wire.pass_time(10)
         assert failure(wire.hub.failed).reason is Reason.TERMINATED
         assert not wire.hub.established
 
-    def test_a_device_that_rejects_the_key_after_all(self) -> None:
-        """The acknowledgement of the last message is the radio's: the device may still find the code wrong."""
-        wire = bench_wire()
-        wire.start()
-        rejection = Terminate(TerminateStatus.BAD_KEY_CONFIRM, 30, 2)
-        wire.inject(wire.hub, 3, bytes((rejection.status, rejection.wait_seconds)) + b"\x02\x00")
-        assert failure(wire.hub.failed).stage is Stage.ESTABLISHED
-
-    @pytest.mark.parametrize("status", sorted(set(TerminateStatus) - {TerminateStatus.BAD_KEY_CONFIRM}))
-    def test_any_other_terminate_after_the_end_changes_nothing(self, status: int) -> None:
+    @pytest.mark.parametrize("status", sorted(TerminateStatus))
+    def test_a_terminate_after_the_end_changes_nothing(self, status: int) -> None:
         wire = bench_wire()
         wire.start()
         wire.inject(wire.hub, 3, bytes((status, 30)) + b"\x02\x00")
+        wire.pass_time(30)
         assert wire.hub.established and not wire.hub.failed
+
+    @pytest.mark.parametrize("initiator", ["display", "hub"])
+    @pytest.mark.parametrize("command", ["INITIATE", "EPHEMERAL", "CONFIRM"])
+    @pytest.mark.parametrize("status", [TerminateStatus.BAD_KEY_CONFIRM, TerminateStatus.NO_RESOURCES])
+    def test_a_terminate_in_the_partners_name_does_not_keep_it_from_its_key(
+        self, initiator: str, command: str, status: int
+    ) -> None:
+        """Before each message that the hub gets, and after each that it sends."""
+        wire = bench_wire()
+
+        def terminated(send: Send) -> tuple[Send]:
+            if send.command.name == command:
+                payload = bytes((status, 30)) + b"\x02\x00"
+                assert (
+                    wire.hub.engine.receive(DISPLAY, 3, payload, from_server=initiator == "hub", tsn=9, now=wire.now)
+                    == []
+                )
+                assert wire.hub.engine.default_response(DISPLAY, Command[command], False, wire.now) == []
+            return (send,)
+
+        wire.hub.tamper = wire.display.tamper = terminated
+        if initiator == "display":
+            wire.start()
+        else:
+            wire.put(wire.hub, wire.hub.engine.start(DISPLAY, SUITE_2, wire.now))
+            wire.pump()
+        assert wire.hub.key == wire.display.key
+        assert not wire.hub.failed
+
+    @pytest.mark.parametrize("initiator", ["display", "hub"])
+    def test_once_the_code_is_out_nothing_else_ends_or_begins_it_anew(self, initiator: str) -> None:
+        """The partner may have the key by then: all that a stranger can say, and then its own last word."""
+        wire = bench_wire()
+        held: list[Send] = []
+        wire.hub.engine.delivered = lambda *_: []  # type: ignore[method-assign]
+        if initiator == "display":
+            wire.start()
+            assert wire.hub.engine.stage(DISPLAY) is Stage.CONFIRMED
+        else:
+
+            def hold(send: Send) -> tuple[Send, ...]:
+                if not isinstance(send.message, Confirm):
+                    return (send,)
+                held.append(send)
+                return ()
+
+            wire.display.tamper = hold
+            wire.put(wire.hub, wire.hub.engine.start(DISPLAY, SUITE_2, wire.now))
+            wire.pump()
+            assert wire.hub.engine.stage(DISPLAY) is Stage.AGREED
+        assert wire.display.established and not wire.hub.established
+        said = [send.payload for send in wire.display.sent]
+        other = issued(HUB).certificate.raw[37:]
+        for command, payload in [
+            (0, said[0]),
+            (1, other),
+            (2, bytes(16)),
+            (2, b""),
+            (0, b""),
+            (3, b"\x02\x1e\x02\x00"),
+        ]:
+            answers = wire.hub.engine.receive(
+                DISPLAY, command, payload, from_server=initiator == "hub", tsn=9, now=wire.now
+            )
+            assert all(isinstance(each, Send) and not isinstance(each.message, Terminate) for each in answers)
+        if initiator == "display":
+            wire.put(wire.hub, wire.hub.engine.default_response(DISPLAY, Command.CONFIRM, True, wire.now))
+            wire.pump()
+        else:
+            wire.inject(wire.hub, held[0].command, held[0].payload, from_server=True)
+        assert wire.hub.key == wire.display.key
+        assert not wire.hub.failed
 
 
 def test_the_authority_is_one() -> None:

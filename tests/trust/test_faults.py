@@ -106,6 +106,7 @@ def a_wrong_code_gets_no_key() -> None:
             (replace(send, message=Confirm(bytes(16))),) if isinstance(send.message, Confirm) else (send,)
         )
         wire.start()
+        wire.pass_time(13)
         assert not wire.other(sender).established
         assert wire.other(sender).terminates == [TerminateStatus.BAD_KEY_CONFIRM]
 

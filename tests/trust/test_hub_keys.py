@@ -136,9 +136,11 @@ async def test_another_issuer_and_another_subject(bench: HubBench) -> None:
     assert [event.status for event in bench.events("key.failed")] == ["UNKNOWN_ISSUER", "BAD_MESSAGE"]
 
 
-@on_a_hub()
-async def test_a_device_that_rejects_the_last_code_has_no_key_in_the_hub(bench: HubBench) -> None:
+@on_a_hub(cbke_timeout_s=60)
+async def test_a_device_that_rejects_the_last_code_is_evicted_in_time(bench: HubBench) -> None:
+    """That it rejects it anybody can say; that it is not heard under its key cannot be said away."""
     display = await bench.display(mutes=frozenset((Command.CONFIRM,)))
+    display.answers_in_cipher = False
     display.ask_for_a_key()
     await asyncio.sleep(3)
     # It confirms, gets the hub's code, and says that it is wrong.
@@ -149,12 +151,16 @@ async def test_a_device_that_rejects_the_last_code_has_no_key_in_the_hub(bench: 
     display.engine.cancel(HUB, display.now)
     display.say(0x0800, bytes((0x01, 0x60, Command.CONFIRM)) + agreed.initiator_smac)
     await asyncio.sleep(1)
-    assert display.eui64 in bench.radio.keys
     display.say(0x0800, bytes.fromhex("01 61 03 02 1e 0200"))
-    await asyncio.sleep(1)
+    # A Default Response, as of a device that took the code.
+    display.say(0x0800, bytes.fromhex("00 62 0b 02 00"))
+    await asyncio.sleep(55)
+    assert display.eui64 in bench.radio.keys
+    assert bench.device(display.eui64).keyed_at is not None
+    await asyncio.sleep(10)
     assert bench.radio.keys == {}
-    assert bench.device(display.eui64).keyed_at is None
-    assert bench.events("key.failed")[-1].stage == "established"
+    (event,) = bench.events("device.evicted")
+    assert "nothing was heard under it" in event.reason
 
 
 @on_a_hub()

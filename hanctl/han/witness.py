@@ -225,22 +225,23 @@ class Witness:
         return replace(now, acknowledged=now.acknowledged + early)
 
     async def _nobody_else(self, eui64: Eui64) -> bool:
-        """Whether everything under the other keys is explained by what passed between the hub and their devices."""
-        known, explained = self._known[eui64], True
-        for other in self._present():
-            if other.eui64 == eui64:
-                continue
-            before, now = known.others.get(other.eui64), await self._read(other.eui64)
-            if before is None or now is None:
-                explained = False
-            else:
-                passed = now.heard - before.heard + now.acknowledged - before.acknowledged
-                on_the_way = self._traffic[other.eui64].on_the_way
-                explained = explained and 0 <= now.counter - before.counter <= passed + on_the_way
+        """Whether what is counted under the other keys is explained by what passed between the hub and their devices.
+
+        A device without a key that is counted explains nothing, and is left to the device's own counter.
+        """
+        others, explained = self._known[eui64].others, True
+        for other in (device.eui64 for device in self._present() if device.eui64 != eui64):
+            before, now = others.get(other), await self._read(other)
             if now is None:
-                known.others.pop(other.eui64, None)
-            else:
-                known.others[other.eui64] = now
+                others.pop(other, None)
+                continue
+            others[other] = now
+            if before is None:
+                explained = False
+                continue
+            passed = now.heard - before.heard + now.acknowledged - before.acknowledged
+            most = passed + self._traffic[other].on_the_way
+            explained = explained and 0 <= now.counter - before.counter <= most
         return explained
 
 

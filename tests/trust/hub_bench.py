@@ -124,7 +124,11 @@ class Display:
                 return 0x8004, head + nwk + bytes((len(body),)) + body
             case 1, 0x0000 | 0x0019 if frame.payload[2] == 0x00:
                 control = 0x18 ^ (frame.payload[0] & 0x08)
-                return frame.cluster, bytes((control, frame.payload[1], 0x01)) + bytes.fromhex("0200 86")
+                # It has none of the attributes, and says so id by id.
+                asked = (frame.payload[at : at + 2] for at in range(3, len(frame.payload), 2))
+                return frame.cluster, bytes((control, frame.payload[1], 0x01)) + b"".join(
+                    each + b"\x86" for each in asked
+                )
         return None
 
     @property

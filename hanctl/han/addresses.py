@@ -93,6 +93,7 @@ class Addresses:
         ``on_moved`` is told if the device proves it.
         """
         if not is_device_address(nwk):
+            self.doubt(device.eui64, nwk)
             return None
         self._void(device.eui64, nwk)
         if device.nwk == nwk:
@@ -112,6 +113,13 @@ class Addresses:
         if look is not None:
             look.over = look.over or asyncio.Event()
             await look.over.wait()
+
+    def doubt(self, eui64: Eui64, nwk: int) -> None:
+        """Something was said of a device that cannot be so, but that a dongle may have taken for true."""
+        device = self._ledger.devices.get(eui64)
+        if device is not None and device.nwk is not None and self._can_prove(device):
+            self._void(eui64, nwk)
+            self._look_into(eui64, Life.FRAME)
 
     def conflict(self, nwk: int) -> None:
         """Two nodes have this address, by the dongle's word: it may have forgotten whose the hub has it to be."""

@@ -267,11 +267,9 @@ class Han:
     # --- RadioListener
 
     def frame_received(self, frame: IncomingFrame) -> None:
-        if not is_device_address(frame.source_nwk):
-            return
         if frame.profile == ZDO_PROFILE and frame.destination_endpoint == 0:
             self._zdo_received(frame)
-        elif frame.profile == SMART_ENERGY:
+        elif frame.profile == SMART_ENERGY and is_device_address(frame.source_nwk):
             device = self._ledger.devices.by_nwk(frame.source_nwk)
             if device is not None:
                 self._zcl_received(frame, device)
@@ -305,13 +303,18 @@ class Han:
             return
         try:
             if frame.cluster & zdo.RESPONSE:
-                if not self._exchange.zdo_response(frame) and frame.cluster == ZDOCmd.NWK_addr_rsp:
+                asked = self._exchange.zdo_response(frame)
+                if frame.cluster == ZDOCmd.NWK_addr_rsp and not asked:
                     self._arrived(*zdo.parse_addr_rsp(frame.payload), Life.ANNOUNCED)
+                elif frame.cluster == ZDOCmd.IEEE_addr_rsp and not asked:
+                    self.addresses.doubt(*zdo.parse_addr_rsp(frame.payload))
             elif frame.cluster == ZDOCmd.Device_annce:
                 told = zdo.parse_device_annce(frame.payload)
                 # A device announces itself, from the address that it announces.
                 if told.nwk == frame.source_nwk:
                     self._arrived(told.eui64, told.nwk, Life.ANNOUNCED, sleepy=told.sleepy)
+                else:
+                    self.addresses.doubt(told.eui64, told.nwk)
             elif frame.cluster == ZDOCmd.Match_Desc_req:
                 self._match_desc(frame)
         except MalformedZdo as error:

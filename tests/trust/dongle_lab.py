@@ -17,6 +17,7 @@ from hanctl.hil.bench import Bench
 from hanctl.ledger.event import Event
 from hanctl.simulator.device import SimulatedDevice
 from hanctl.simulator.device_spec import DeviceSpec
+from hanctl.simulator.quirks import Quirks
 from hanctl.simulator.world import DONGLE_EUI64
 from hanctl.trust.credentials import Credentials, save_credentials
 
@@ -71,6 +72,7 @@ class Lab(Bench):
         devices: int,
         different: Mapping[int, Mapping[str, Any]] | None = None,
         trust: dict[str, Any],
+        quirks: Quirks = Quirks(),  # noqa: B008 - it is frozen
     ) -> None:
         file = directory / "hub.json"
         save_credentials(file, issued(DONGLE_EUI64[kind]))
@@ -80,6 +82,7 @@ class Lab(Bench):
             radio=kind,
             protocol_version=version,
             sections={"trust": {"certificate": str(file)} | trust},
+            quirks=quirks,
         )
         self.directory = directory
 

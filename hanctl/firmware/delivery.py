@@ -34,6 +34,8 @@ class DeliveryLink(Protocol):
     @property
     def bulk(self) -> BulkLink: ...
 
+    def missed(self, eui64: Eui64) -> None: ...
+
     async def read_attributes(
         self,
         eui64: Eui64,
@@ -161,9 +163,11 @@ class Delivery:
             if self.watch is not None:
                 self.watch.confirmed(self._clock.monotonic() - asked_at)
             self.sizes.delivered(device)
-        elif outcome == "failed" and not self._han.bulk.is_sleepy(device):
+        elif outcome == "failed":
+            self._han.missed(device)
             # A device that sleeps too long misses blocks of any size.
-            self.sizes.failed(device, size)
+            if not self._han.bulk.is_sleepy(device):
+                self.sizes.failed(device, size)
 
     async def _read_revision(self, device: Eui64, endpoint: int) -> None:
         """Which revision its OTA cluster has says in which unit it counts."""

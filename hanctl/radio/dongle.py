@@ -129,12 +129,19 @@ class ZigpyRadio:
                 await self._application.shutdown(db=False)
 
     async def send(self, frame: OutgoingFrame) -> None:
+        if _cannot_be_encrypted(frame):
+            raise DeliveryFailed(f"0x{frame.destination_nwk:04x} has no link key: what is to be encrypted is not sent")
         if self._tap.listeners:
             await self._send_heard(frame)
         else:
             await self._send_now(frame)
 
     def post(self, frame: OutgoingFrame) -> None:
+        if _cannot_be_encrypted(frame):
+            log.error("what is to be encrypted is not sent where it cannot be", nwk=frame.destination_nwk)
+            if frame.outcome is not None:
+                frame.outcome("dropped")
+            return
         if self._tap.listeners:
             frame = self._tap.posted(frame)
         if self._lost is not None or self._stopped or self._goes_short(frame):
@@ -351,6 +358,11 @@ class ZigpyRadio:
 
 def _ieee(eui64: Eui64) -> t.EUI64:
     return t.EUI64.deserialize(to_bytes(eui64))[0]
+
+
+def _cannot_be_encrypted(frame: OutgoingFrame) -> bool:
+    """Whether a frame is to be encrypted, and goes where no device is that has a key: a dongle would send it in clear."""
+    return frame.aps_encrypted and not 0 < frame.destination_nwk < FIRST_BROADCAST
 
 
 def _destination(nwk: int) -> t.AddrModeAddress:

@@ -88,6 +88,11 @@ class FakeHan:
     """Which endpoint each command or read went to."""
     error: Exception | None = None
     bulk: FakeBulk = field(default_factory=FakeBulk)
+    missing: list[Eui64] = field(default_factory=list)
+    """Devices that did not take a block."""
+
+    def missed(self, eui64: Eui64) -> None:
+        self.missing.append(eui64)
 
     async def send_command(
         self,

@@ -11,7 +11,6 @@ from pathlib import Path
 
 import httpx
 import pytest
-import structlog
 from dongle_lab import CODE, VARIANTS, Kind, Lab, address
 from logging_journald import JournaldTransport
 from trust_bench import authority, issued
@@ -76,21 +75,16 @@ def test_no_secret_is_in_the_journal(
     entries: list[bytes] = []
     monkeypatch.setattr(JournaldTransport, "_send", lambda transport, entry: entries.append(entry))
     monkeypatch.setattr(logs, "leads_to_journal", lambda stream: True)
+    logs.set_up_logging("auto", io.StringIO())
     root = logging.getLogger()
-    monkeypatch.setattr(root, "handlers", [])
-    try:
-        logs.set_up_logging("auto", io.StringIO())
-        root.setLevel(logging.DEBUG)
-        (handler,) = root.handlers
-        secrets, _ = virtual.run(_a_whole_life(tmp_path, *VARIANTS[0]))
-        # What the libraries say beside it goes the same way.
-        library = logging.getLogger("bellows.ezsp.protocol")
-        for told_of in secrets.items():
-            frame = ("Failed to parse frame %s: %s", told_of, None)
-            handler.handle(library.makeRecord(library.name, logging.WARNING, __file__, 0, *frame))
-    finally:
-        structlog.reset_defaults()
-        root.setLevel(logging.WARNING)
+    root.setLevel(logging.DEBUG)
+    (handler,) = root.handlers
+    secrets, _ = virtual.run(_a_whole_life(tmp_path, *VARIANTS[0]))
+    # What the libraries say beside it goes the same way.
+    library = logging.getLogger("bellows.ezsp.protocol")
+    for told_of in secrets.items():
+        frame = ("Failed to parse frame %s: %s", told_of, None)
+        handler.handle(library.makeRecord(library.name, logging.WARNING, __file__, 0, *frame))
     text = b"".join(entries).decode()
     assert told(secrets, text) == []
     assert "HANCTL_EVENT=key.established\n" in text

@@ -181,6 +181,7 @@ KINDS = (
     Kind("loggers", _read_loggers, _write_loggers),
     Kind("logging switched off", lambda: logging.root.manager.disable, logging.disable),
     Kind("logger class", logging.getLoggerClass, logging.setLoggerClass),
+    Kind("unfit records", lambda: logging.raiseExceptions, lambda was: setattr(logging, "raiseExceptions", was)),
     Kind("last-resort handler", lambda: logging.lastResort, lambda was: setattr(logging, "lastResort", was)),
     Kind("signal handlers", _read_handlers, _write_handlers),
     Kind(

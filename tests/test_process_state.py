@@ -56,6 +56,7 @@ MESSES: dict[str, Callable[[], object]] = {
     "loggers": _log_otherwise,
     "logging switched off": lambda: logging.disable(logging.ERROR),
     "logger class": lambda: logging.setLoggerClass(type("Other", (logging.Logger,), {})),
+    "unfit records": lambda: setattr(logging, "raiseExceptions", False),
     "last-resort handler": lambda: setattr(logging, "lastResort", None),
     "signal handlers": lambda: signal.signal(signal.SIGHUP, lambda *_: None),
     "blocked signals": lambda: signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGHUP}),

@@ -13,23 +13,12 @@ import httpx
 import pytest
 from dongle_lab import CODE, VARIANTS, Kind, Lab, address
 from logging_journald import JournaldTransport
+from secret_search import told
 from trust_bench import authority, issued
 
 from hanctl import logs, virtual
 from hanctl.api.app import make_app
 from hanctl.crypto.install_code import parse_install_code
-
-
-def forms(secret: bytes) -> list[str]:
-    """How a secret could stand in a text."""
-    bare = secret.hex()
-    spaced = [separator.join(f"{byte:02x}" for byte in secret) for separator in (":", " ", "-", ", 0x")]
-    return [bare, *spaced, str(list(secret))[1:-1].lower(), repr(secret)[2:-1].lower()]
-
-
-def told(secrets: dict[str, bytes], text: str) -> list[str]:
-    lower = text.lower()
-    return [name for name, secret in secrets.items() if any(form in lower for form in forms(secret))]
 
 
 def test_the_search_finds_what_it_looks_for() -> None:

@@ -5,9 +5,14 @@ from __future__ import annotations
 from collections.abc import Generator
 
 import pytest
-from process_state import ProcessState
+from process_state import ProcessState, heed_ctrl_c
 
 _BEFORE = pytest.StashKey[ProcessState]()
+
+
+def pytest_configure() -> None:
+    """Run the suite in the background as in the foreground."""
+    heed_ctrl_c()
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)

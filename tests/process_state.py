@@ -35,6 +35,15 @@ class Kind:
     write: Callable[[Any], object]
 
 
+def heed_ctrl_c() -> None:
+    """Let SIGINT do what it does to a process in the foreground: a shell has those that it starts with & ignore it.
+
+    The processes that tests start inherit that, and some tests end them by Ctrl-C.
+    """
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
 class ProcessState:
     """The state of this process when the object was made."""
 

@@ -34,6 +34,7 @@ from hanctl.ledger.events import HubStarted, HubStopped
 from hanctl.ledger.last_dongle import known_network
 from hanctl.ledger.ledger import Ledger
 from hanctl.ledger.records import DeviceType
+from hanctl.ledger.restoring import untold
 from hanctl.ledger.retention import Limits, Retention
 from hanctl.ledger.room import as_there_is_room
 from hanctl.logs import log_event
@@ -222,6 +223,10 @@ class Daemon:
         self.state = StateDirectory(self.config.hub.state_dir)
         self._undo.append(self.state.close)
         self.ledger = self.state.open(self.clock)
+        # Whoever reads of events is there before the first is recorded.
+        self.ledger.subscribe(log_event)
+        self.webhook = WebhookKeeper(self.ledger, self.clock)
+        self.webhook.use(self.config.webhook, webhook_secret)
         self.copies = LedgerCopies(self.ledger, self.clock)
         self.clock_watch = ClockWatch(self.ledger, self.clock)
         self.store = FirmwareStore(self.config.hub.firmware_store, self.clock, signatures)
@@ -229,6 +234,7 @@ class Daemon:
         rules = settings.rules(self.config.updates, self.clock_watch)
         delivery = settings.delivery(self.config.ota)
         self.updates = UpdateService(self.ledger, self.han, self.store, self.clock, rules, delivery)
+        self.metrics = Metrics(self)
         self.han.register(self.updates.server)
         self.han.on_default_response.append(self.updates.answered)
         self.data = DataService(self.ledger, self.han, self.clock)
@@ -245,8 +251,6 @@ class Daemon:
             give_up=self._give_up,
         )
         self.tenancy = self._new_tenancy()
-        self.webhook = WebhookKeeper(self.ledger, self.clock)
-        self.webhook.use(self.config.webhook, webhook_secret)
         self.console = configured_console(self.config, self.ledger, self.clock)
         self.clock_watch.on_set += [self.updates.clock_set, self.tenancy.clock_set]
         self.han.on_life.append(self._alive)
@@ -262,9 +266,9 @@ class Daemon:
         self.tenancy.catch_up()
         network = await self._open(self._supervisor, api)
         self.state.keep()
-        self.ledger.subscribe(log_event)
-        self.metrics = Metrics(self)
         self.started_at = self.clock.now()
+        for recorded in untold(self.ledger):
+            self.ledger.tell(recorded)
         self.ledger.record(HubStarted(version=hanctl.__version__))
         self.clock_watch.tell()
         self._supervisor.announce(network)

@@ -12,8 +12,9 @@ from structlog.typing import EventDict, Processor
 
 from hanctl.journal import EVENTS, JournalHandler, leads_to_journal
 from hanctl.ledger.ledger import Recorded
+from hanctl.library_logs import LIBRARIES
 
-_QUIET = ("uvicorn", "uvicorn.error", "httpx", "httpcore", "asyncio", "zigpy", "bellows", "zigpy_znp", "serialx")
+_QUIET = ("uvicorn", "uvicorn.error", "httpx", "httpcore", "asyncio", *LIBRARIES)
 
 _LONG_BYTES = re.compile(
     r"""\bb(?:'(?:[^'\\]|\\.){16,}'|"(?:[^"\\]|\\.){16,}")"""  # bytes as Python shows them

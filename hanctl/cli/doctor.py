@@ -115,12 +115,6 @@ def _with_hub(examination: Examination) -> Examination:
 
 
 async def _examine(examination: Examination, *, quiet: bool) -> list[Finding]:
-    import logging
-
-    # What the radio libraries have to say of a dongle that does not answer is said below, in one line.
-    for name in ("bellows", "zigpy", "zigpy_znp", "serialx"):
-        logging.getLogger(name).addHandler(logging.NullHandler())
-        logging.getLogger(name).propagate = False
     if quiet:
         return [finding async for finding in examination.findings()]
 

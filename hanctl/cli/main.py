@@ -8,6 +8,7 @@ from typing import Annotated, NoReturn
 import typer
 from typer.exceptions import TyperException
 
+from hanctl import library_logs
 from hanctl.cli import (
     authority,
     backups,
@@ -82,6 +83,7 @@ def _root(
 
 def main(arguments: list[str] | None = None) -> NoReturn:
     """Run the command line and exit."""
+    library_logs.keep_quiet()
     try:
         sys.exit(app(arguments, standalone_mode=False) or ExitCode.OK)
     except HanctlError as error:

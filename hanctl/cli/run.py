@@ -16,6 +16,7 @@ import typer
 from hanctl.cli.options import examples
 from hanctl.errors import ExitCode
 from hanctl.imports import put_off
+from hanctl.library_logs import let_through
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -53,6 +54,7 @@ def run(
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGHUP})
     loaded = load_config(config)
     set_up_logging(loaded.hub.log)
+    let_through()
     sys.setswitchinterval(SWITCH_INTERVAL_S)
     if asyncio.run(_run(loaded, partial(load_config, config))) is signal.SIGINT:
         raise typer.Exit(ExitCode.INTERRUPTED)

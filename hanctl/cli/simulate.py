@@ -76,7 +76,7 @@ def simulate(
     from hanctl.simulator.quirks import quirks_of
     from hanctl.simulator.world import World
 
-    logging.basicConfig(level=logging.WARNING, format="%(message)s")
+    logging.getLogger("hanctl").addHandler(logging.StreamHandler())
     specs = load_devices(devices) if devices is not None else ()
     address = _address(tcp) if tcp else None
     if address is None and pty is None:

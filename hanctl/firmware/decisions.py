@@ -203,7 +203,7 @@ def activated_in_vain(times: int, running: int) -> str:
 def image_block(
     request: ota.BlockRequest | ota.ImageBlockRequest | ota.ImagePageRequest, situation: Situation
 ) -> Decision:
-    """Serve one block of the ordered image."""
+    """Serve one block of the ordered image, or begin a page with it: that it was sent whole is for ``page_sent``."""
     update = situation.update
     if update is None or not same_image(request, update):
         if situation.ended is not None and same_image(request, situation.ended):
@@ -225,14 +225,15 @@ def image_block(
         return Decision(_UNKNOWN_IMAGE, refusal=Refusal("block-range", f"it asks for {what}"))
     reply = Reply(ota.Command.IMAGE_BLOCK_RESPONSE, ota.image_block(request, offset, data))
     served_to = offset + len(data)
-    step = _fetching(update, offset, served_to, situation)
+    last = served_to == update.size and not isinstance(request, ota.ImagePageRequest)
+    step = _fetching(update, offset, last, situation)
     if step is None:
         return Decision(reply, served_to=served_to)
     return Decision(reply, update=step.update, events=step.events, started=True, served_to=served_to)
 
 
-def _fetching(update: Update, offset: int, served_to: int, situation: Situation) -> Step | None:
-    """What a served block changes: the first one begins the transfer, the last one ends it."""
+def _fetching(update: Update, offset: int, last: bool, situation: Situation) -> Step | None:
+    """What a served block changes: the first one begins the transfer, the ``last`` one ends it."""
     step = Step(update)
     if not situation.started:
         if update.state == "transferring":
@@ -241,9 +242,18 @@ def _fetching(update: Update, offset: int, served_to: int, situation: Situation)
         else:
             cause = "the device asks for the image" if offset == 0 else "the device goes on with the image it had"
             step = lifecycle.transferring(update, offset, situation.now, cause)
-    if served_to == update.size and step.update.state == "transferring":
-        step = step.then(lifecycle.verifying, "the device was sent the last byte")
+    if last and step.update.state == "transferring":
+        step = _all_sent(step)
     return step if step.events else None
+
+
+def page_sent(update: Update, sent_to: int) -> Step | None:
+    """What it changes that a block of a page was sent: the last one of the image ends the transfer."""
+    return _all_sent(Step(update)) if sent_to == update.size and update.state == "transferring" else None
+
+
+def _all_sent(step: Step) -> Step:
+    return step.then(lifecycle.verifying, "the device was sent the last byte")
 
 
 def wait_for_data(seconds: int) -> Reply:

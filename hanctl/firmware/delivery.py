@@ -114,9 +114,17 @@ class Delivery:
         return Reply(ota.Command.IMAGE_BLOCK_RESPONSE, ota.wait_for_data(wait.seconds, wait.period))
 
     def page(
-        self, frame: ota.ImagePageRequest, request: Request, data: bytes, served: Callable[[int], None]
+        self,
+        frame: ota.ImagePageRequest,
+        request: Request,
+        data: bytes,
+        begin: Callable[[], object],
+        served: Callable[[int], None],
     ) -> DefaultReply | LaterReply:
-        """Begin a page of the image that ``data`` is, where the request makes sense."""
+        """Begin a page of the image that ``data`` is, where the request makes sense.
+
+        ``begin`` is called before the first block is sent, ``served`` with the offset after each that was.
+        """
         running = self.pages.of(request.device)
         if running is not None:
             # The same request once more is on its way to be answered; another would have to wait.
@@ -129,6 +137,7 @@ class Delivery:
         if size > self.sizes.largest(request.device):
             # Blocks of a page must be as large as the device wants them: it has to ask for single ones.
             return DefaultReply(Status.UNSUP_COMMAND)
+        begin()
         self.pages.start(
             Page(
                 device=request.device,

@@ -7,6 +7,7 @@ A block costs no write to the ledger; the offset is written every few seconds.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 from typing import cast
@@ -112,24 +113,26 @@ class OtaServer:
 
     def _block(self, frame: ota.BlockRequest, request: Request) -> Reply | DefaultReply:
         asked_at = self._clock.monotonic()
-        known = self._updates.of(request.device)
-        served_before = known.offset if known is not None else 0
-        session, decision = self._decide_block("image block", frame, request)
+        session, decision = self._decide_block(frame, request)
         if session is None or decision.served_to is None or not isinstance(decision.reply, Reply):
-            return decision.reply
+            return self._carry_out("image block", request, session, decision)
         offset = frame.file_offset
+        # A device that is to wait was sent nothing, and nothing came of its request.
         wait = self._delivery.wait(request, offset, frame.minimum_block_period)
         if wait is not None:
             return wait
-        if offset < served_before:
+        if offset < session.offset:
             self._delivery.asked_again()
+        self._carry_out("image block", request, session, decision)
         self._served(session, decision.served_to)
         return self._delivery.block(decision.reply, request, offset, decision.served_to - offset, asked_at)
 
     def _page(self, frame: ota.ImagePageRequest, request: Request) -> Reply | DefaultReply | LaterReply:
-        session, decision = self._decide_block("image page", frame, request)
+        session, decision = self._decide_block(frame, request)
         content = self._updates.content(session) if session is not None else None
+        commit = partial(self._carry_out, "image page", request, session, decision)
         if session is None or content is None or decision.served_to is None:
+            commit()
             if isinstance(decision.reply, Reply):
                 return decision.reply
             out_of_range = decision.refusal is not None and decision.refusal.kind == "block-range"
@@ -137,23 +140,24 @@ class OtaServer:
         wait = self._delivery.wait(request, int(frame.file_offset), None)
         if wait is not None:
             return wait
-        return self._delivery.page(frame, request, content[1], partial(self._served, session))
+        return self._delivery.page(frame, request, content[1], commit, partial(self._served, session))
 
     def _decide_block(
-        self, what: str, frame: ota.BlockRequest | ota.ImagePageRequest, request: Request
+        self, frame: ota.BlockRequest | ota.ImagePageRequest, request: Request
     ) -> tuple[Session | None, Decision]:
-        """What becomes of a request for a block, or for a page by its first block."""
+        """What becomes of a request for a block, or for a page by its first block, once it is carried out."""
         session = self._updates.of(request.device)
         decision = decisions.image_block(frame, self._situation(request.device, session, frame))
         if session is not None:
             session.endpoint = request.source_endpoint
-        self._carry_out(what, request, session, decision)
         return session, decision
 
     def _served(self, session: Session, served_to: int) -> None:
         session.served(served_to, self._clock.monotonic(), self._clock.now())
         # In holding or activating, stray blocks are answered; the transfer is over all the same.
         if session.update.state == "transferring":
+            with suppress(LedgerFull):
+                self._updates.step(session, decisions.page_sent(session.update, served_to))
             self._updates.save_offset(session)
         for told in self.on_served:
             told(session.update.device)

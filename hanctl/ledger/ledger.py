@@ -228,6 +228,11 @@ class Ledger:
 
         return unsubscribe
 
+    def tell(self, recorded: Recorded) -> None:
+        """Tell the subscribers of an event that was recorded when there were none."""
+        self._untold.append(recorded)
+        self._tell()
+
     def touch(self, eui64: Eui64, now: datetime) -> None:
         """Note that a device was heard; see ``Devices.touch``. Where there is no room for that now, it is kept."""
         with suppress(LedgerFull):

@@ -19,8 +19,8 @@ import structlog
 from hanctl.clock import Clock
 from hanctl.ledger.copies import Copy, copies_of, newest_copy, sync_directory
 from hanctl.ledger.errors import CopyError, LedgerDamaged
-from hanctl.ledger.events import LedgerRestored
-from hanctl.ledger.ledger import Ledger
+from hanctl.ledger.events import DongleOpened, HubStarted, LedgerRestored
+from hanctl.ledger.ledger import Ledger, Recorded
 from hanctl.ledger.rows import time_text
 
 log = structlog.get_logger()
@@ -54,6 +54,15 @@ def open_ledger(path: Path, clock: Clock) -> Ledger:
         stage(path, copy, str(damage), clock)
     finish(path)
     return Ledger.open(path, clock)
+
+
+def untold(ledger: Ledger) -> list[Recorded]:
+    """The restorations that no hub has told of, oldest first: they were recorded while none ran, for the next to tell.
+
+    A hub that starts records that, and that it opened its dongle, after it told of them.
+    """
+    last = ledger.last_event(HubStarted.type, DongleOpened.type)
+    return ledger.events(after=0 if last is None else last.id, type=LedgerRestored.type)
 
 
 def stage(path: Path, copy: Copy, reason: str, clock: Clock) -> None:

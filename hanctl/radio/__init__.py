@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import logging
-
+from hanctl.library_logs import keep_keys_out
 from hanctl.radio.application import HubApplication, Sink
 from hanctl.radio.dongle import ZigpyRadio
 from hanctl.radio.frames import Radio
@@ -23,17 +22,9 @@ def open_radio(settings: DongleSettings, tap: FrameTap | None = None) -> Radio:
 
 def make_application(settings: DongleSettings, sink: Sink) -> HubApplication:
     """The radio library's application for these settings, not connected."""
-    _keep_keys_out_of_logs()
+    keep_keys_out()
     if settings.radio == "ezsp":
         from hanctl.radio.ezsp import application
     else:
         from hanctl.radio.znp import application
     return application(settings, sink)
-
-
-def _keep_keys_out_of_logs() -> None:
-    # At DEBUG these libraries log network and link keys, whole.
-    for name in ("zigpy", "bellows", "zigpy_znp", "serialx"):
-        logger = logging.getLogger(name)
-        if logger.getEffectiveLevel() < logging.INFO or logger.level == logging.NOTSET:
-            logger.setLevel(logging.WARNING)

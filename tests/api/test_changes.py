@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import io
 import json
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from contextlib import redirect_stderr, redirect_stdout
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -33,15 +33,13 @@ class Done(NamedTuple):
 
 
 @pytest.fixture(autouse=True)
-def silent() -> Iterator[None]:
+def silent() -> None:
     """The hub is in this process, and its log would be mixed into what the commands print."""
 
     def drop(*_: Any) -> Any:
         raise structlog.DropEvent
 
     structlog.configure(processors=[drop])
-    yield
-    structlog.reset_defaults()
 
 
 @pytest.fixture

@@ -24,16 +24,6 @@ NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 KEY = bytes(range(0x10, 0x20))
 
 
-@pytest.fixture(autouse=True)
-def unchanged() -> Iterator[None]:
-    root = logging.getLogger()
-    handlers, level = root.handlers[:], root.level
-    yield
-    root.handlers[:] = handlers
-    root.setLevel(level)
-    structlog.reset_defaults()
-
-
 class Journald:
     """Its native socket: one datagram is one entry, or one that is empty and passes a file with it."""
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import json
 import logging
-from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Literal
 
@@ -18,16 +17,6 @@ from hanctl.logs import log_event, set_up_logging
 
 DEVICE = "00:0d:6f:00:0a:90:69:e7"
 LEFT = Recorded(7, datetime(2026, 3, 1, 12, tzinfo=UTC), DeviceLeft(device=DEVICE))
-
-
-@pytest.fixture(autouse=True)
-def unchanged() -> Iterator[None]:
-    root = logging.getLogger()
-    handlers, level = root.handlers[:], root.level
-    yield
-    root.handlers[:] = handlers
-    root.setLevel(level)
-    structlog.reset_defaults()
 
 
 def test_an_event_is_one_json_line_for_a_machine() -> None:

@@ -7,7 +7,7 @@ import json
 import logging
 import socket
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, closing
 from datetime import UTC, datetime
 from pathlib import Path
@@ -218,15 +218,6 @@ async def test_it_is_in_force_at_once(
     assert hub.reload(text) == ([], [])
 
 
-@pytest.fixture
-def logging_as_it_was() -> Iterator[None]:
-    root = logging.getLogger()
-    handlers, level = root.handlers[:], root.level
-    yield
-    root.handlers[:], root.level = handlers, level
-
-
-@pytest.mark.usefixtures("logging_as_it_was")
 async def test_the_form_of_the_log_can_change(tmp_path: Path) -> None:
     hub = Hub(tmp_path)
     async with started(hub):

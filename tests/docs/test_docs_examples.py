@@ -111,7 +111,7 @@ ARROWS: dict[str, set[str]] = {
     "wireshark": {"crypto", "errors", "eui64"},
     "simulator": {"wireshark", "crypto", "errors", "eui64"},
     "ledger": BASE,
-    "radio": {"ledger", "errors", "eui64"},
+    "radio": {"ledger", "library_logs", "errors", "eui64"},
     "han": {"radio", "ledger"} | BASE,
     "trust": {"han", "radio", "ledger", "crypto", "whole_file"} | BASE,
     "firmware": {"han", "radio", "ledger", "trust", "crypto"} | BASE,

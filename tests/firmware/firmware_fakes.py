@@ -45,14 +45,15 @@ class StillClock:
 
 @dataclass
 class FakeBulk:
-    """Records what is posted; ``waiting``: how long blocks wait for their turn."""
+    """Records what is posted; ``waiting``: how long blocks wait for their turn; ``outcome``: what becomes of them."""
 
     posted: list[dict[str, Any]] = field(default_factory=list)
     waiting: float = 0.0
+    outcome: Outcome = "delivered"
 
     def post(self, eui64: Eui64, *, outcome: Callable[[Outcome], None], **frame: Any) -> None:
         self.posted.append(frame | {"at": asyncio.get_running_loop().time()})
-        asyncio.get_running_loop().call_soon(outcome, "delivered")
+        asyncio.get_running_loop().call_soon(outcome, self.outcome)
 
     def backlog(self) -> float:
         return self.waiting

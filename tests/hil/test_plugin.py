@@ -31,7 +31,7 @@ def run(directory: Path, text: str, *options: str) -> subprocess.CompletedProces
         "--rootdir",
         str(directory),
     ]
-    command += ["-p", "no:cacheprovider", "--strict-markers", str(directory), *options]
+    command += ["-p", "no:cacheprovider", "-p", "no:randomly", "--strict-markers", str(directory), *options]
     return subprocess.run(command, capture_output=True, text=True, check=False)
 
 

@@ -107,7 +107,17 @@ def test_what_a_failure_keeps_on_a_rig(rig: Path, tmp_path: Path) -> None:
     speaker = threading.Thread(target=talk)
     speaker.start()
     try:
-        command = [sys.executable, "-m", "pytest", "-q", str(tmp_path / "test_product.py"), "--rootdir", str(tmp_path)]
+        command = [
+            sys.executable,
+            "-m",
+            "pytest",
+            "-q",
+            "-p",
+            "no:randomly",
+            str(tmp_path / "test_product.py"),
+            "--rootdir",
+            str(tmp_path),
+        ]
         options = ["--hanctl-config", str(rig), "--hanctl-artifacts", str(tmp_path / "kept")]
         done = subprocess.run([*command, *options], capture_output=True, text=True, check=False)
     finally:

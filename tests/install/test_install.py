@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import sys
 from pathlib import Path
 
@@ -117,7 +118,7 @@ def test_a_dry_run_changes_nothing_and_says_what_to_type(system: System) -> None
     out = system.install("--dry-run", "--config", str(system.config))
     assert system.files() == {} and system.told() == []
     source, target = ROOT / "systemd" / "hanctl.service", system.root / UNIT
-    assert f"sed 's|/opt/hanctl/bin/hanctl|{PROGRAM}|' {source} > {target}\n" in out
+    assert f"sed 's|/opt/hanctl/bin/hanctl|{PROGRAM}|' {shlex.quote(str(source))} > {shlex.quote(str(target))}\n" in out
     assert f"install -D -m 0640 {system.config} {system.root}/etc/hanctl/hanctl.toml\n" in out
     system.install()
     assert f"# {target} is there\n" in system.install("--dry-run")

@@ -11,26 +11,14 @@ from pathlib import Path
 
 import httpx
 import pytest
-import structlog
 from dongle_lab import CODE, VARIANTS, Kind, Lab, address
 from logging_journald import JournaldTransport
+from secret_search import told
 from trust_bench import authority, issued
 
 from hanctl import logs, virtual
 from hanctl.api.app import make_app
 from hanctl.crypto.install_code import parse_install_code
-
-
-def forms(secret: bytes) -> list[str]:
-    """How a secret could stand in a text."""
-    bare = secret.hex()
-    spaced = [separator.join(f"{byte:02x}" for byte in secret) for separator in (":", " ", "-", ", 0x")]
-    return [bare, *spaced, str(list(secret))[1:-1].lower(), repr(secret)[2:-1].lower()]
-
-
-def told(secrets: dict[str, bytes], text: str) -> list[str]:
-    lower = text.lower()
-    return [name for name, secret in secrets.items() if any(form in lower for form in forms(secret))]
 
 
 def test_the_search_finds_what_it_looks_for() -> None:
@@ -76,21 +64,16 @@ def test_no_secret_is_in_the_journal(
     entries: list[bytes] = []
     monkeypatch.setattr(JournaldTransport, "_send", lambda transport, entry: entries.append(entry))
     monkeypatch.setattr(logs, "leads_to_journal", lambda stream: True)
+    logs.set_up_logging("auto", io.StringIO())
     root = logging.getLogger()
-    monkeypatch.setattr(root, "handlers", [])
-    try:
-        logs.set_up_logging("auto", io.StringIO())
-        root.setLevel(logging.DEBUG)
-        (handler,) = root.handlers
-        secrets, _ = virtual.run(_a_whole_life(tmp_path, *VARIANTS[0]))
-        # What the libraries say beside it goes the same way.
-        library = logging.getLogger("bellows.ezsp.protocol")
-        for told_of in secrets.items():
-            frame = ("Failed to parse frame %s: %s", told_of, None)
-            handler.handle(library.makeRecord(library.name, logging.WARNING, __file__, 0, *frame))
-    finally:
-        structlog.reset_defaults()
-        root.setLevel(logging.WARNING)
+    root.setLevel(logging.DEBUG)
+    (handler,) = root.handlers
+    secrets, _ = virtual.run(_a_whole_life(tmp_path, *VARIANTS[0]))
+    # What the libraries say beside it goes the same way.
+    library = logging.getLogger("bellows.ezsp.protocol")
+    for told_of in secrets.items():
+        frame = ("Failed to parse frame %s: %s", told_of, None)
+        handler.handle(library.makeRecord(library.name, logging.WARNING, __file__, 0, *frame))
     text = b"".join(entries).decode()
     assert told(secrets, text) == []
     assert "HANCTL_EVENT=key.established\n" in text

@@ -361,7 +361,7 @@ def _ieee(eui64: Eui64) -> t.EUI64:
 
 
 def _cannot_be_encrypted(frame: OutgoingFrame) -> bool:
-    """Whether a frame is to be encrypted, and goes where no device is that has a key: a dongle would send it in clear."""
+    """Whether a frame is to be encrypted and goes where nobody has a key: a dongle would send it in clear."""
     return frame.aps_encrypted and not 0 < frame.destination_nwk < FIRST_BROADCAST
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from dataclasses import replace
 from enum import Enum
 from types import SimpleNamespace
 from typing import Any, cast
@@ -168,6 +169,16 @@ async def test_a_frame_as_zigpy_gets_it(opened: Opened) -> None:
     assert packet.data.serialize() == FRAME.payload
     assert packet.priority == t.PacketPriority.CRITICAL
     assert t.TransmitOptions.ACK in packet.tx_options
+
+
+@pytest.mark.parametrize("nwk", [0x0000, *range(0xFFF8, 0x10000)])
+async def test_nothing_that_is_to_be_encrypted_goes_where_no_key_is(opened: Opened, nwk: int) -> None:
+    told: list[str] = []
+    frame = replace(FRAME, destination_nwk=nwk, aps_encrypted=True, outcome=told.append)
+    with pytest.raises(DeliveryFailed, match="no link key"):
+        await opened.radio.send(frame)
+    opened.radio.post(frame)
+    assert opened.app.packets == [] and told == ["dropped"]
 
 
 async def test_frames_in_flight_have_numbers_of_their_own(opened: Opened) -> None:

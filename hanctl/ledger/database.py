@@ -13,7 +13,7 @@ from hanctl.ledger.errors import LedgerDamaged, LedgerError
 APPLICATION_ID = 0x68616E63
 """SQLite's application_id of a ledger ("hanc"), so that another program's database is never migrated."""
 
-SCHEMA = "0006"
+SCHEMA = "0007"
 """The revision of a ledger of this version: the last of migrations/versions."""
 
 

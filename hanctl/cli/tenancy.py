@@ -89,8 +89,7 @@ def tenancy_change(
 ) -> None:
     """Change the tenant, now or at a moment: hide and clear what the hub holds of the last one, and tell every device.
 
-    What is dated before the cut-off is hidden (--since; else the moment). Without --since and --control all of a
-    consumer is cleared too; with --since alone nothing is cleared, and balances and debts stay.
+    What is dated before --since, or the moment, is hidden; --since alone clears nothing and leaves balances and debts.
     """
     if payload is not None:
         given = [fuel != "both", at, since, control, provider, name, contact, pre, post]

@@ -13,8 +13,8 @@ def print_report(found: dict[str, Any]) -> None:
     change = found["change"]
     _print_sections(
         ("hidden by the cut-off", change["hidden"]),
-        ("added by the control bits: cleared", change["cleared"]),
-        ("added by the control bits: hidden", change["blocked"]),
+        ("cleared, added by control bits", change["cleared"]),
+        ("hidden, added by control bits", change["blocked"]),
         ("still held by the hub, and given to no device", change["held"]),
     )
     print_devices(found)
@@ -43,8 +43,8 @@ def print_preview(found: dict[str, Any]) -> None:
     print(f"cut-off: {cut_off({**found, 'state': 'scheduled'})}")
     _print_sections(
         ("would be hidden by the cut-off", found["would_hide"]),
-        ("would be added by the control bits: cleared", found["would_clear"]),
-        ("would be added by the control bits: hidden", found["would_block"]),
+        ("would be cleared, added by control bits", found["would_clear"]),
+        ("would be hidden, added by control bits", found["would_block"]),
         ("would be held by the hub, and given to no device", found["would_hold"]),
     )
     print("\nwould stay:")

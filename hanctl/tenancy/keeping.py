@@ -41,9 +41,12 @@ def kept(
 
     for fuel, endpoint in [(each, endpoint) for each in fuels for endpoint in ENDPOINTS[each]]:
         held, hidden = household.held(endpoint), household.hidden(endpoint)
-        for key in set(held.attributes) - set(hidden.attributes):
-            entry, dated = ATTRIBUTES[key], later is not None and key in later.attributes
-            add(f"{fuel}: attributes of {CLUSTERS[key[0]].__name__}", int(entry.bits), entry.reason, dated)
+        for cluster in {cluster for cluster, _ in held.attributes}:
+            for attribute, stored in household.read(endpoint, cluster).items():
+                entry = ATTRIBUTES[cluster, attribute]
+                dated = later is not None and (cluster, attribute) in later.attributes
+                if stored.value is not None and not (dated and stored.value == entry.neutral):
+                    add(f"{fuel}: attributes of {CLUSTERS[cluster].__name__}", int(entry.bits), entry.reason, dated)
         for table, count in held.tables.items():
             rule, dated = TABLES[table], later is not None and table in later.tables
             add(f"{fuel}: {table}", int(rule.bits), rule.reason, dated, count - hidden.tables.get(table, 0))

@@ -33,10 +33,8 @@ log = structlog.get_logger()
 FUELS: tuple[Fuel, ...] = ("electricity", "gas")
 LOOK_S = 10.0
 """A scheduled moment is compared with the clock at least so often."""
-FUTURE_NOTE = (
-    "the cut-off is to come: what is dated before it is hidden from now on already, as the one public text on these"
-    " messages says; no other source confirms it"
-)
+FUTURE_NOTE = "the cut-off is to come: what is dated before it is hidden already (one public text says so; unverified)"
+"""Source: what is public of the use cases ECS12 and GCS09 says that a date to come is executed on receipt."""
 RENUMBERED_NOTE = (
     "the message's issuer event is not newer than what was published, or too high: the hub numbers the change"
 )

@@ -359,7 +359,10 @@ def test_a_change_that_fell_due_while_the_hub_was_off_is_done_before_it_answers(
 # --- a kill at every step
 
 
-def test_a_kill_at_any_statement_leaves_a_change_begun_or_done_and_never_half(tmp_path: Path) -> None:
+@pytest.mark.parametrize("cut_off", [None, START - timedelta(hours=12)])
+def test_a_kill_at_any_statement_leaves_a_change_begun_or_done_and_never_half(
+    cut_off: datetime | None, tmp_path: Path
+) -> None:
     """The files are copied before each statement, as a kill at that point would leave them."""
     first = tmp_path / "first"
     first.mkdir()
@@ -370,8 +373,9 @@ def test_a_kill_at_any_statement_leaves_a_change_begun_or_done_and_never_half(tm
         household.write(2, (0x0705, attribute), 0x2B, b"\x11\0\0\0")
     household.add(2, "messages", START, {"message_id": 9})
     household.add(2, "snapshots", START, {"cause": 1})
-    household.add_samples(2, "half_hours", [Sample(START - DAY, 1)])
-    untouched = house.held(2)
+    household.add_samples(2, "half_hours", [Sample(START - DAY, 1), Sample(START, 1)])
+    household.add(2, "top_ups", START - DAY, {"any": 1})
+    untouched, all_shown = house.held(2), house.shown(2)
     copies: list[Path] = []
     connection = house.ledger._connection
 
@@ -384,10 +388,12 @@ def test_a_kill_at_any_statement_leaves_a_change_begun_or_done_and_never_half(tm
         copies.append(place)
 
     connection.set_trace_callback(copy)
-    house.orders.order("tenancy", ["gas"], control=Wanted(0x7B9F))
+    house.orders.order("tenancy", ["gas"], control=Wanted(0x3B9F), cut_off=cut_off)
     connection.set_trace_callback(None)
     copy("")
-    done = house.held(2)
+    done, done_shown = house.held(2), house.shown(2)
+    assert done[1]["top_ups"] == 1 and "top_ups" not in done_shown[1]
+    assert done_shown[1].get("half_hours", 0) == (0 if cut_off is None else 1)
     settled = {key: value for key, value in done[0].items() if key[0] != 0x0708}
     assert settled != {key: value for key, value in untouched[0].items() if key[0] != 0x0708}
     seen = []
@@ -400,16 +406,18 @@ def test_a_kill_at_any_statement_leaves_a_change_begun_or_done_and_never_half(tm
         seen.append(state)
         held = again.held(2)
         if state == "done":
-            assert (held, len(again.events("change.done"))) == (done, 1)
+            assert (held, again.shown(2), len(again.events("change.done"))) == (done, done_shown, 1)
             assert [each.kind for each in again.ledger.changes.evidence(1)] == ["concerned"]
         else:
             assert {key: value for key, value in held[0].items() if key[0] != 0x0708} == untouched[0]
             assert held[1] == untouched[1]
+            assert again.shown(2)[1] == all_shown[1]
             assert again.events("change.done") == []
         again.tenancy.catch_up()
         if state != "none":
             assert again.orders.get(1).state == "done"
-            assert again.held(2) == done
+            assert (again.held(2), again.shown(2)) == (done, done_shown)
+            assert again.orders.get(1).cut_off == (cut_off or START)
         again.ledger.close()
     assert seen == sorted(seen, key=["none", "scheduled", "done"].index)
     assert set(seen) == {"none", "scheduled", "done"} and len(seen) > 40

@@ -23,7 +23,7 @@ from hanctl.han.smart_energy.messaging import Messaging
 from hanctl.han.smart_energy.metering import Metering
 from hanctl.han.smart_energy.prepayment import Prepayment
 from hanctl.han.smart_energy.price import Price
-from hanctl.ledger.change_records import Change
+from hanctl.ledger.change_records import Change, Fuel
 from hanctl.tenancy.controls import Wanted
 from hanctl.tenancy.payloads import parse_gbcs_payload
 from hanctl.tenancy.tenancy import Tenancy
@@ -34,7 +34,7 @@ ALWAYS, NEVER = 0, 0xFFFFFFFF
 PRICE, METERING, MESSAGING, PREPAYMENT, MANAGEMENT, EVENTS = 0x0700, 0x0702, 0x0703, 0x0705, 0x0708, 0x0709
 
 INTERVALS = {"half_hours": HALF_HOUR, "days": DAY}
-LOGS = {
+LOGS: dict[str, tuple[int, str, dict[str, Any]]] = {
     "snapshots": (METERING, "snapshot_time", {"snapshot_cause": 1}),
     "prepay_snapshots": (PREPAYMENT, "snapshot_time", {"snapshot_cause": 1}),
     "top_ups": (PREPAYMENT, "top_up_time", {"top_up_code": "code", "top_up_amount": 5}),
@@ -43,7 +43,7 @@ LOGS = {
     "credit_payments": (PRICE, "credit_payment_date", {"credit_payment": 5}),
 }
 """Tables that are given out wholly: of which cluster, dated by which field, and what else a record needs."""
-LATEST = {
+LATEST: dict[str, tuple[int, str, dict[str, Any]]] = {
     "messages": (MESSAGING, "start_time", {"message_id": 1, "duration_in_minutes": 0xFFFF, "message": "text"}),
     "consumer_passwords": (MANAGEMENT, "implementation_date_time", {"password": "1234"}),
     "customer_numbers": (MANAGEMENT, "implementation_time", {"customer_id_number": "number"}),
@@ -325,7 +325,7 @@ def readable(planted: Planted, key: tuple[int, int], cut_off: datetime) -> bool:
     return True
 
 
-def order(house: House, rng: random.Random, fuel: str, cut_off: datetime) -> tuple[Change, int]:
+def order(house: House, rng: random.Random, fuel: Fuel, cut_off: datetime) -> tuple[Change, int]:
     """A change with this cut-off: by a message or by hand; and the control bits that it asks for."""
     way = rng.choice(["message", "message", "by hand", "bits", "later"])
     if way == "message" and fuel == "gas":
@@ -362,7 +362,7 @@ def _periods(
 ) -> tuple[list[datetime], dict[datetime, datetime], list[dict[str, Any]]]:
     """Periods of whole weeks (2) or months (3), one of which ends with the cut-off where that is the start of a day."""
     ends: dict[datetime, datetime] = {}
-    rows = []
+    rows: list[dict[str, Any]] = []
     start = _floor(cut_off, DAY).replace(day=1) - timedelta(days=rng.randrange(100, 160))
     start = start.replace(day=1) if unit == 3 else start + timedelta(days=rng.randrange(7))
     while start < cut_off + timedelta(days=60) and len(rows) < 8:

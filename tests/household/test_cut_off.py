@@ -10,10 +10,11 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
-from cut_off_bench import BALANCES, ELECTRICITY, GAS, NOW, House, Planted, expected, order, readable, unchanged
-from household_bench import Household
+from cut_off_bench import BALANCES, ELECTRICITY, GAS, House, Planted, expected, order, readable, unchanged
+from household_bench import NOW, Household
 
 from hanctl.data import catalogue
+from hanctl.ledger.change_records import Fuel
 
 SLOW_SEEDS, FAST_SEEDS = 1000, 24
 
@@ -60,7 +61,8 @@ def run(seed: int, directory: Path, empty: Path) -> None:
     directory.mkdir()
     house = House(directory, empty)
     cut_off = some_date(rng)
-    fuel, mine, others = rng.choice([("gas", GAS, ELECTRICITY), ("electricity", ELECTRICITY, GAS)])
+    fuel: Fuel = rng.choice(["gas", "electricity"])
+    mine, others = (GAS, ELECTRICITY) if fuel == "gas" else (ELECTRICITY, GAS)
     planted = {endpoint: house.plant(rng, name, cut_off) for endpoint, name in (*mine, *others)}
     untouched = {endpoint: house.tables(endpoint) for endpoint, _ in others}
     change, control = order(house, rng, fuel, cut_off)

@@ -15,9 +15,10 @@ from hanctl.errors import InvalidInput
 from hanctl.eui64 import parse_eui64
 from hanctl.ledger.change_records import Change, ChangeKind, ChangePart, Fuel
 from hanctl.tenancy import controls
+from hanctl.tenancy.keeping import Kept
 from hanctl.tenancy.moments import LOCAL_ZONE, parse_moment
 from hanctl.tenancy.payloads import parse_gbcs_payload
-from hanctl.tenancy.report import Kept, Report, kept
+from hanctl.tenancy.report import Report
 from hanctl.tenancy.report_html import page
 from hanctl.tenancy.service import FUELS, Provider
 
@@ -42,13 +43,16 @@ class ProviderOrder(_Order):
 class ChangeOrder(_Order):
     """Order a change.
 
-    ``at``: ISO 8601, with Z or an offset, or else local time in ``zone``; left out: now. ``control``: names of bits and
-    masks, or numbers; left out: the default of the kind. ``gbcs_payload``: GCS09 or ECS12 in hex, in place of the rest.
+    ``at``, when it is carried out: ISO 8601, with Z or an offset, or else local time in ``zone``; left out: now.
+    ``since``, the cut-off, alike: what is dated before is hidden; left out: of a change of tenancy, when it is carried
+    out. ``control``: names of bits and masks, or numbers; left out: the default of the kind, or no bit where
+    ``since`` of a tenancy is given. ``gbcs_payload``: GCS09 or ECS12 in hex, in place of the rest.
     """
 
     kind: ChangeKind
     fuels: list[Fuel] = list(FUELS)
     at: str | None = None
+    since: str | None = None
     zone: str = LOCAL_ZONE
     control: list[str] = []
     pre_snapshot: bool = False
@@ -87,7 +91,10 @@ class PreviewView(BaseModel):
     control: int
     control_names: list[str]
     contactor_corrected: bool
+    cut_off: datetime | None
+    would_hide: list[tuple[str, int]]
     would_clear: list[tuple[str, int]]
+    would_block: list[tuple[str, int]]
     would_hold: list[tuple[str, int]]
     kept: list[Kept]
     at: datetime | None
@@ -114,31 +121,36 @@ def router(daemon: Daemon) -> APIRouter:
             _check_gbcs_alone(order)
             return view(daemon.tenancy.orders.order_gbcs(parse_gbcs_payload(order.gbcs_payload)))
         providers = {fuel: Provider(each.id, each.name, each.contact) for fuel, each in order.providers.items()}
-        at = None if order.at is None else parse_moment(order.at, order.zone)
+        at, cut_off = _times(order)
         return view(
-            daemon.tenancy.orders.order(order.kind, order.fuels, at=at, control=_control(order), providers=providers)
+            daemon.tenancy.orders.order(
+                order.kind, order.fuels, at=at, cut_off=cut_off, control=_control(order), providers=providers
+            )
         )
 
     @routes.post("/changes/preview")
     async def preview(order: ChangeOrder) -> PreviewView:
-        """What such a change would clear and hide if it were made now, and what it leaves. Nothing is done."""
+        """What such a change would hide and clear if it were made now, and what it leaves. Nothing is done."""
+        at, cut_off = _times(order)
         if order.gbcs_payload is not None:
             _check_gbcs_alone(order)
             given = parse_gbcs_payload(order.gbcs_payload)
-            fuels, at = [given.fuel], given.at
+            fuels, cut_off = [given.fuel], given.at or daemon.clock.now()
             wanted = None if given.control is None else controls.publishable(given.control)
         else:
             fuels, wanted = order.fuels, _control(order)
-            at = None if order.at is None else parse_moment(order.at, order.zone)
-        wanted, found = daemon.tenancy.orders.preview(order.kind, fuels, wanted)
+        wanted, found = daemon.tenancy.orders.preview(order.kind, fuels, wanted, cut_off)
         return PreviewView(
             kind=order.kind,
             control=wanted.control,
             control_names=list(controls.names(wanted.control)),
             contactor_corrected=wanted.contactor_corrected,
-            would_clear=list(found.cleared),
-            would_hold=list(found.held),
-            kept=list(kept(daemon.ledger.household, wanted.control, fuels)),
+            cut_off=cut_off,
+            would_hide=list(found.outcome.hidden),
+            would_clear=list(found.outcome.cleared),
+            would_block=list(found.outcome.blocked),
+            would_hold=list(found.outcome.held),
+            kept=list(found.kept),
             at=at,
         )
 
@@ -177,11 +189,17 @@ def router(daemon: Daemon) -> APIRouter:
     return routes
 
 
+def _times(order: ChangeOrder) -> tuple[datetime | None, datetime | None]:
+    """When it is carried out, and its cut-off."""
+    at, since = (None if text is None else parse_moment(text, order.zone) for text in (order.at, order.since))
+    return at, since
+
+
 def _control(order: ChangeOrder) -> controls.Wanted | None:
     words = list(order.control)
     snapshots = (["pre-snapshots"] if order.pre_snapshot else []) + (["post-snapshots"] if order.post_snapshot else [])
     if snapshots and not words:
-        words = [f"{order.kind}-default"]
+        words = [f"0x{controls.default(order.kind, dated=order.since is not None):x}"]
     return controls.parse_control([*words, *snapshots]) if words else None
 
 

@@ -9,7 +9,7 @@ import typer
 
 from hanctl.cli.options import ConfigFile, Json, Socket, connect, eui64, examples, number
 from hanctl.cli.output import moment, print_json, print_table
-from hanctl.cli.tenancy_output import print_change, print_devices, print_preview, print_report
+from hanctl.cli.tenancy_output import cut_off, print_change, print_devices, print_preview, print_report
 from hanctl.errors import InvalidInput
 
 app = typer.Typer(help="Changes of tenancy and supplier, and the evidence of them.", no_args_is_help=True)
@@ -22,6 +22,14 @@ Fuel = Annotated[FuelChoice, typer.Option("--fuel", help="What it is of.")]
 At = Annotated[
     str | None,
     typer.Option("--at", help="When, in ISO 8601: UTC with Z, else local time; left out: now.", metavar="TIME"),
+]
+Since = Annotated[
+    str | None,
+    typer.Option(
+        "--since",
+        help="The cut-off, written like --at, past or to come: what is dated before it is hidden.",
+        metavar="DATE",
+    ),
 ]
 Zone = Annotated[str, typer.Option("--zone", help="The zone of a local time.", metavar="ZONE")]
 ControlWords = Annotated[
@@ -42,7 +50,9 @@ Contacts = Annotated[
     list[str] | None,
     typer.Option("--contact", help="How to reach the provider (18 bytes), alike.", metavar="TEXT"),
 ]
-DryRun = Annotated[bool, typer.Option("--dry-run", help="Say what would be cleared, and what stays and why.")]
+DryRun = Annotated[
+    bool, typer.Option("--dry-run", help="Say what would be hidden and cleared, and what stays and why.")
+]
 FUELS = ("electricity", "gas")
 LOCAL_ZONE = "Europe/London"
 
@@ -52,6 +62,7 @@ LOCAL_ZONE = "Europe/London"
     epilog=examples(
         "hanctl tenancy change --dry-run",
         "hanctl tenancy change --at 2026-03-28T12:00 --pre-snapshot",
+        "hanctl tenancy change --since 2026-03-01",
         "hanctl tenancy change --fuel gas --control clear-ihd-data-consumer --control block-historical-load-profile",
         "hanctl tenancy change --gbcs-payload 0109010107080014090000…",
     ),
@@ -59,6 +70,7 @@ LOCAL_ZONE = "Europe/London"
 def tenancy_change(
     fuel: Fuel = "both",
     at: At = None,
+    since: Since = None,
     zone: Zone = LOCAL_ZONE,
     control: ControlWords = None,
     provider: Providers = None,
@@ -75,14 +87,17 @@ def tenancy_change(
     config: ConfigFile = None,
     json: Json = False,
 ) -> None:
-    """Change the tenant, now or at a moment: clear what the hub holds of the last one, and tell every device."""
+    """Change the tenant, now or at a moment: hide and clear what the hub holds of the last one, and tell every device.
+
+    What is dated before --since, or the moment, is hidden; --since alone clears nothing and leaves balances and debts.
+    """
     if payload is not None:
-        given = [fuel != "both", at, control, provider, name, contact, pre, post]
+        given = [fuel != "both", at, since, control, provider, name, contact, pre, post]
         if any(given):
             raise InvalidInput("--gbcs-payload says all there is to say of its change", "give it alone")
         body: dict[str, Any] = {"kind": "tenancy", "gbcs_payload": payload}
     else:
-        body = _order("tenancy", fuel, at, zone, control, provider, name, contact, pre, post)
+        body = _order("tenancy", fuel, at, since, zone, control, provider, name, contact, pre, post)
     _send(body, dry_run, socket, config, json)
 
 
@@ -97,6 +112,7 @@ def tenancy_change(
 def supplier_change(
     fuel: Fuel = "both",
     at: At = None,
+    since: Since = None,
     zone: Zone = LOCAL_ZONE,
     control: ControlWords = None,
     provider: Providers = None,
@@ -110,7 +126,7 @@ def supplier_change(
     json: Json = False,
 ) -> None:
     """Change the supplier of electricity, gas or both, now or at a moment, and tell every device."""
-    body = _order("supplier", fuel, at, zone, control, provider, name, contact, pre, post)
+    body = _order("supplier", fuel, at, since, zone, control, provider, name, contact, pre, post)
     _send(body, dry_run, socket, config, json)
 
 
@@ -133,12 +149,15 @@ def list_(
             ", ".join(part["fuel"] for part in each["parts"]),
             each["change"]["state"],
             moment(each["change"]["at"]),
+            cut_off(each["change"]),
             f"0x{each['change']['control']:08x}",
         )
         for each in changes
     ]
     print_table(
-        ("id", "of", "fuels", "state", "moment", "control"), rows, "no changes; order one: hanctl tenancy change"
+        ("id", "of", "fuels", "state", "moment", "cut-off", "control"),
+        rows,
+        "no changes; order one: hanctl tenancy change",
     )
 
 
@@ -167,7 +186,7 @@ def report(
     config: ConfigFile = None,
     json: Json = False,
 ) -> None:
-    """The evidence: what was cleared and stays, who was told, what each device did, and files to deal with."""
+    """The evidence: what was hidden, cleared and stays, who was told, what each device did, and files to deal with."""
     client = connect(socket, config)
     if html is not None:
         text = client.get_text(f"/changes/{change}/report.html")
@@ -266,6 +285,7 @@ def _order(
     kind: Kind,
     fuel: FuelChoice,
     at: str | None,
+    since: str | None,
     zone: str,
     control: list[str] | None,
     provider: list[str] | None,
@@ -287,6 +307,7 @@ def _order(
         "kind": kind,
         "fuels": list(fuels),
         "at": at,
+        "since": since,
         "zone": zone,
         "control": control or [],
         "pre_snapshot": pre,
@@ -324,6 +345,7 @@ def _send(body: dict[str, Any], dry_run: bool, socket: Path | None, config: Path
     else:
         change = found["change"]
         print(f"change {change['id']} of {change['kind']} is {change['state']}, for {moment(change['at'])}")
+        print(f"cut-off: {cut_off(change)}")
         print(f"control 0x{change['control']:08x}: {', '.join(found['control_names'])}")
         for note in change["notes"]:
             print(f"note: {note}")

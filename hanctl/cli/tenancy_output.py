@@ -10,10 +10,13 @@ from hanctl.cli.output import moment, print_facts, print_table, size
 def print_report(found: dict[str, Any]) -> None:
     """The whole evidence of a change."""
     print_change(found)
-    print("\ncleared by the hub:")
-    print_counts(found["change"]["cleared"])
-    print("\nstill held by the hub, and given to no device:")
-    print_counts(found["change"]["held"])
+    change = found["change"]
+    _print_sections(
+        ("hidden by the cut-off", change["hidden"]),
+        ("cleared, added by control bits", change["cleared"]),
+        ("hidden, added by control bits", change["blocked"]),
+        ("still held by the hub, and given to no device", change["held"]),
+    )
     print_devices(found)
     for device in found["devices"]:
         print(f"\n{device['eui64']}:")
@@ -37,13 +40,23 @@ def print_preview(found: dict[str, Any]) -> None:
         from hanctl.tenancy.controls import CONTACTOR_NOTE
 
         print(f"note: {CONTACTOR_NOTE}")
-    print("\nwould clear:")
-    print_counts(found["would_clear"])
-    print("\nwould hold, and give to no device:")
-    print_counts(found["would_hold"])
-    print("\nwould leave:")
+    print(f"cut-off: {cut_off({**found, 'state': 'scheduled'})}")
+    _print_sections(
+        ("would be hidden by the cut-off", found["would_hide"]),
+        ("would be cleared, added by control bits", found["would_clear"]),
+        ("would be hidden, added by control bits", found["would_block"]),
+        ("would be held by the hub, and given to no device", found["would_hold"]),
+    )
+    print("\nwould stay:")
     for each in found["kept"]:
         print(f"  {each['what']}: {each['count']} ({each['why']})")
+
+
+def cut_off(change: dict[str, Any]) -> str:
+    """The cut-off of a change for people."""
+    if change["cut_off"] is not None:
+        return moment(change["cut_off"])
+    return "its moment" if change["kind"] == "tenancy" and change["state"] == "scheduled" else "none"
 
 
 def print_change(report: dict[str, Any]) -> None:
@@ -51,9 +64,10 @@ def print_change(report: dict[str, Any]) -> None:
     facts = [
         ("change", f"{change['id']} of {change['kind']}, {', '.join(part['fuel'] for part in report['parts'])}"),
         ("state", change["state"]),
+        ("cut-off", cut_off(change)),
         ("moment", moment(change["at"])),
         ("ordered", f"{moment(change['ordered_at'])} by {change['source']}"),
-        ("done", moment(change["done_at"])),
+        ("executed", moment(change["done_at"])),
         ("control", f"0x{change['control']:08x}: {', '.join(report['control_names'])}"),
     ]
     for part in report["parts"]:
@@ -77,8 +91,10 @@ def print_devices(report: dict[str, Any]) -> None:
     print_table(("device", "type", "verdict", "because", "told"), rows, "no device was concerned")
 
 
-def print_counts(counts: list[list[Any]]) -> None:
-    for name, count in counts:
-        print(f"  {name}: {count}")
-    if not counts:
-        print("  nothing")
+def _print_sections(*sections: tuple[str, list[list[Any]]]) -> None:
+    for title, counts in sections:
+        print(f"\n{title}:")
+        for name, count in counts:
+            print(f"  {name}: {count}")
+        if not counts:
+            print("  nothing")

@@ -10,7 +10,8 @@ from zigpy.zcl.foundation import DataType, DataTypeId
 from hanctl.data.classes import ATTRIBUTE_RULES, HISTORY, TABLE_RULES, DataClass, Neutral, TableRule
 from hanctl.han.smart_energy.clusters import DATA_ATTRIBUTES
 from hanctl.han.smart_energy.enumerations import ProposedChangeControl as Bit
-from hanctl.ledger.household import AttributeKey, Selection
+from hanctl.ledger.cuts import AttributeKey
+from hanctl.ledger.household import Selection
 
 _STRINGS = (DataTypeId.octstr, DataTypeId.string)
 

@@ -9,6 +9,7 @@ from typing import Any
 import zigpy.types as t
 
 from hanctl.data.classes import ATTRIBUTE_RULES, TABLE_RULES, AttributeRule
+from hanctl.data.dating import dated_by
 from hanctl.data.tables import TABLES
 from hanctl.han.smart_energy.clusters import CLUSTERS
 from hanctl.han.smart_energy.enumerations import ProposedChangeControl as Bit
@@ -25,12 +26,13 @@ def classes() -> str:
         "|---|---|---|---|---|---|",
         *(_attribute_row(rules) for rules in _alike()),
         "",
-        "| table | cluster | class | cleared by | why |",
-        "|---|---|---|---|---|",
+        "| table | cluster | class | cleared by | hidden before a cut-off by | why |",
+        "|---|---|---|---|---|---|",
     ]
     for table in TABLE_RULES:
         bits = _bits(table.bits)
-        lines.append(f"| `{table.name}` | {_cluster(table.cluster)} | {table.data_class} | {bits} | {table.reason} |")
+        cells = (f"`{table.name}`", _cluster(table.cluster), table.data_class, bits, dated_by(table.name), table.reason)
+        lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines) + "\n"
 
 

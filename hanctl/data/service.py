@@ -9,6 +9,7 @@ from typing import Any
 from hanctl.clock import Clock
 from hanctl.data.catalogue import ATTRIBUTES
 from hanctl.data.catalogue import TABLES as RULES
+from hanctl.data.dating import ends
 from hanctl.data.errors import BadData, BadValue
 from hanctl.data.files import (
     BY_NAME,
@@ -193,7 +194,8 @@ class DataService:
             body = record.body
             if body.get("provider_id") == 0:
                 body = body | {"provider_id": provider}
-            store.add(data.endpoint, record.table, record.time or now, body)
+            time = record.time or now
+            store.add(data.endpoint, record.table, time, body, ends=ends(record.table, time, body))
             counts[record.table] = counts.get(record.table, 0) + 1
         for table, samples in data.samples.items():
             counts[table] = store.add_samples(data.endpoint, table, samples)

@@ -22,7 +22,10 @@ class ChangeDeviceEvent(DeviceEvent):
 
 @event
 class ChangeOrdered(ChangeEvent):
-    """A change was ordered for ``at``; ``source``: "command", or the GBCS use case that it came by."""
+    """A change was ordered for ``at``; ``source``: "command", or the GBCS use case that it came by.
+
+    ``cut_off``: what is dated earlier is to be hidden; null of a change of tenancy: what is dated before ``at``.
+    """
 
     type = "change.ordered"
     fuels: str
@@ -30,6 +33,7 @@ class ChangeOrdered(ChangeEvent):
     control: int
     contactor_corrected: bool
     source: str
+    cut_off: str | None = None
 
 
 @event
@@ -50,15 +54,19 @@ class ChangeCancelled(ChangeEvent):
 
 @event
 class ChangeDone(ChangeEvent):
-    """The hub's own data was cleared, in one transaction with this event; from now on devices are told.
+    """The hub's own data was hidden and cleared, in one transaction with this event; from now on devices are told.
 
-    ``cleared`` and ``held``: how many data went, and how many stay that no device can get any more.
+    ``hidden``: how many data are hidden now as they are dated before ``cut_off``; ``cleared`` and ``blocked``: how many
+    went, and how many are hidden, as control bits ask; ``held``: how many no device can get any more, all in all.
     """
 
     type = "change.done"
     at: str
     cleared: int
     held: int
+    cut_off: str | None = None
+    hidden: int = 0
+    blocked: int = 0
 
 
 @event

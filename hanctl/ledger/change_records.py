@@ -32,10 +32,13 @@ EvidenceKind = Literal[
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """One change. ``at``: the moment it is ordered for; ``done_at``: when the hub cleared its own data.
+    """One change. ``at``: the moment it is ordered for; ``done_at``: when the hub hid and cleared its own data.
 
+    ``cut_off``: what is dated earlier is hidden from the HAN. None of a change of tenancy that is to come: its moment;
+    of one that is done: nothing was hidden by a date, as no earlier version did.
     ``source``: "command", or the GBCS use case it came by. ``issuer_event_id``: of a GBCS message, as it came.
-    ``cleared`` and ``held``: (name, how many) of what was deleted and what stays; ``notes``: what a person should know.
+    Of the hub's data, (name, how many): ``hidden`` by the cut-off, ``cleared`` and ``blocked`` (hidden too) by control
+    bits; ``held``: all that is hidden afterwards, by whichever change. ``notes``: what a person should know.
     """
 
     id: int
@@ -52,6 +55,14 @@ class Change:
     cleared: tuple[tuple[str, int], ...] = ()
     held: tuple[tuple[str, int], ...] = ()
     notes: tuple[str, ...] = ()
+    cut_off: datetime | None = None
+    hidden: tuple[tuple[str, int], ...] = ()
+    blocked: tuple[tuple[str, int], ...] = ()
+
+    @property
+    def takes_effect(self) -> datetime:
+        """From when on the home is the new tenant's or supplier's: what devices are told, whenever it is done."""
+        return self.cut_off or self.at
 
 
 @dataclass(frozen=True, slots=True)

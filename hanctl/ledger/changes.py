@@ -22,7 +22,9 @@ class Changes:
     def __init__(self, execute: Execute, transaction: Callable[[], AbstractContextManager[None]]) -> None:
         self._execute = execute
         self._transaction = transaction
-        self._rows = Rows(execute, "changes", Change, "id", {"cleared": _tuples, "held": _tuples})
+        self._rows = Rows(
+            execute, "changes", Change, "id", dict.fromkeys(("cleared", "held", "hidden", "blocked"), _tuples)
+        )
         self._parts = Rows(execute, "change_parts", ChangePart, "id", {"withdrawn": _tuples})
         self._evidence = Rows(execute, "change_evidence", Evidence, "id")
 

@@ -15,13 +15,11 @@ from typing import Any
 
 import structlog
 
+from hanctl.ledger.cuts import AttributeKey, Cut, Cuts, is_before, item
 from hanctl.ledger.errors import LedgerError
 from hanctl.ledger.rows import Execute
 
 log = structlog.get_logger()
-
-AttributeKey = tuple[int, int]
-"""(cluster, attribute id)"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +70,7 @@ class Found:
 
 _OPEN_RECORDS = """
     NOT EXISTS (SELECT 1 FROM data_gates AS gate WHERE gate.endpoint = row.endpoint AND gate.item = row.name
-                AND (row.time < gate.before OR row.written <= gate.written))
+                AND (ifnull(row.ends - 1, row.time) < gate.before OR row.written <= gate.written))
 """
 _OPEN_SAMPLES = """
     NOT EXISTS (SELECT 1 FROM data_gates AS gate WHERE gate.endpoint = row.endpoint AND gate.item = row.name
@@ -86,9 +84,15 @@ class Household:
     Every read keeps to the gates (see ``gate``); only ``held`` and ``hidden`` look behind them, and tell no values.
     """
 
-    def __init__(self, execute: Execute, transaction: Callable[[], AbstractContextManager[None]]) -> None:
+    def __init__(
+        self,
+        execute: Execute,
+        transaction: Callable[[], AbstractContextManager[None]],
+        now: Callable[[], datetime],
+    ) -> None:
         self._execute = execute
         self._transaction = transaction
+        self._now = now
         self._to_wipe = False
 
     # --- attributes
@@ -97,31 +101,63 @@ class Household:
         """All attributes held of one cluster of one endpoint, in order of their ids."""
         rows = self._execute(
             """
-            SELECT row.attribute, row.data_type, iif(row.written <= ifnull(gate.written, -1), NULL, row.value)
+            SELECT row.attribute, row.data_type, row.value, row.time, row.written <= ifnull(gate.written, -1),
+            gate.before, gate.stamp
             FROM data_attributes AS row LEFT JOIN data_gates AS gate
             ON gate.endpoint = row.endpoint AND gate.item = printf('%04x:%04x', row.cluster, row.attribute)
             WHERE row.endpoint = ? AND row.cluster = ? ORDER BY row.attribute
             """,
             (endpoint, cluster),
-        )
-        return {attribute: StoredAttribute(data_type, value) for attribute, data_type, value in rows}
+        ).fetchall()
+        values = {row[0]: row[2] for row in rows}
+        return {
+            attribute: StoredAttribute(
+                data_type, None if blocked or is_before(before, time, values.get(stamp)) else value
+            )
+            for attribute, data_type, value, time, blocked, before, stamp in rows
+        }
+
+    def of_before(self, endpoint: int, cuts: Mapping[AttributeKey, Cut]) -> frozenset[AttributeKey]:
+        """Those of these attributes that are held, and are of before."""
+        found = set()
+        for wanted in {cluster for cluster, _ in cuts}:
+            rows = self._execute(
+                "SELECT attribute, value, time FROM data_attributes WHERE endpoint = ? AND cluster = ?",
+                (endpoint, wanted),
+            ).fetchall()
+            values = {attribute: value for attribute, value, _ in rows}
+            for attribute, _, time in rows:
+                cut = cuts.get((wanted, attribute))
+                stamp = None if cut is None or cut.stamp is None else values.get(cut.stamp)
+                if cut is not None and is_before(_seconds(cut.before), time, stamp):
+                    found.add((wanted, attribute))
+        return frozenset(found)
 
     def write(self, endpoint: int, key: AttributeKey, data_type: int, value: bytes) -> None:
         """Hold this value from now on, in place of any before."""
         with self._transaction():
             self._execute(
-                "INSERT OR REPLACE INTO data_attributes VALUES (?, ?, ?, ?, ?, ?)",
-                (endpoint, *key, data_type, value, self._count()),
+                "INSERT OR REPLACE INTO data_attributes VALUES (?, ?, ?, ?, ?, ?, ?)",
+                (endpoint, *key, data_type, value, self._count(), _seconds(self._now())),
             )
 
     # --- dated records
 
-    def add(self, endpoint: int, name: str, time: datetime, body: Mapping[str, Any]) -> int:
-        """Append a record to a table; its id, which only grows."""
+    def add(
+        self, endpoint: int, name: str, time: datetime, body: Mapping[str, Any], *, ends: datetime | None = None
+    ) -> int:
+        """Append a record to a table; its id, which only grows. ``ends``: where it is of a period from ``time`` on."""
         with self._transaction():
             cursor = self._execute(
-                "INSERT INTO data_records (endpoint, name, time, written, body) VALUES (?, ?, ?, ?, ?)",
-                (endpoint, name, _seconds(time), self._count(), json.dumps(body)),
+                "INSERT INTO data_records (endpoint, name, time, written, body, ends) VALUES (?, ?, ?, ?, ?, ?)",
+                (
+                    endpoint,
+                    name,
+                    _seconds(time),
+                    self._count(),
+                    json.dumps(body),
+                    None if ends is None else _seconds(ends),
+                ),
             )
         assert cursor.lastrowid is not None
         return cursor.lastrowid
@@ -183,8 +219,16 @@ class Household:
 
     # --- clearing and hiding
 
-    def clear(self, endpoint: int, selection: Selection, *, keep: Iterable[int] = ()) -> Found:
-        """Reset the attributes to their neutral values and delete the tables' rows, except the records ``keep``.
+    def clear(
+        self,
+        endpoint: int,
+        selection: Selection,
+        *,
+        keep: Iterable[int] = (),
+        before: Mapping[str, datetime] | None = None,
+    ) -> Found:
+        """Reset the attributes to their neutral values and delete the tables' rows, except the records ``keep``; where
+        ``before`` is given, only rows that ended by each table's time in it.
 
         What is not held, or reads so already, is left out of the answer. Call it inside a transaction of the ledger;
         once that is durable, the deleted values are gone from the database's files as well.
@@ -203,19 +247,20 @@ class Household:
                     if neutral is not None and value != neutral:
                         changed.append((cluster, attribute))
                         self._execute(
-                            "UPDATE data_attributes SET value = ?, written = ?"
+                            "UPDATE data_attributes SET value = ?, written = ?, time = NULL"
                             " WHERE endpoint = ? AND cluster = ? AND attribute = ?",
                             (neutral, number, endpoint, cluster, attribute),
                         )
             counts: dict[str, int] = {}
             for name in sorted(selection.tables):
+                of = (endpoint, name, _LAST if before is None else _seconds(before[name]))
                 ids = self._execute(
-                    "SELECT id FROM data_records WHERE endpoint = ? AND name = ?", (endpoint, name)
+                    "SELECT id FROM data_records WHERE endpoint = ? AND name = ? AND ifnull(ends - 1, time) < ?", of
                 ).fetchall()
                 gone = [id for (id,) in ids if id not in kept]  # noqa: A001
                 for id in gone:  # noqa: A001
                     self._execute("DELETE FROM data_records WHERE id = ?", (id,))
-                samples = self._execute("DELETE FROM data_samples WHERE endpoint = ? AND name = ?", (endpoint, name))
+                samples = self._execute("DELETE FROM data_samples WHERE endpoint = ? AND name = ? AND time < ?", of)
                 if gone or samples.rowcount > 0:
                     counts[name] = len(gone) + max(samples.rowcount, 0)
             self._deleted()
@@ -225,15 +270,32 @@ class Household:
         """Hide from every read, without deleting it: the selected attributes as they are until they are written anew,
         records and samples of a time earlier than ``before``, and records held already (their times come from the hub's
         clock, which may step back)."""
-        items = [f"{cluster:04x}:{attribute:04x}" for cluster, attribute in selection.attributes]
         with self._transaction():
             number = self._count()
-            for item in [*items, *selection.tables]:
-                self._execute(
-                    "INSERT INTO data_gates VALUES (?, ?, ?, ?) ON CONFLICT (endpoint, item) DO UPDATE"
-                    " SET before = max(before, excluded.before), written = excluded.written",
-                    (endpoint, item, _seconds(before), number),
-                )
+            self._gate(
+                endpoint,
+                [(item(key), 0, number, None) for key in selection.attributes]
+                + [(table, _seconds(before), number, None) for table in selection.tables],
+            )
+
+    def hide(self, endpoint: int, cuts: Cuts) -> None:
+        """Hide from every read, without deleting it, what is of before, also where it is written later: attributes by
+        their dates, rows by their ends. What was hidden stays so: an earlier time opens nothing."""
+        attributes = [(item(key), _seconds(cut.before), 0, cut.stamp) for key, cut in cuts.attributes.items()]
+        self._gate(endpoint, attributes + [(table, _seconds(before), 0, None) for table, before in cuts.tables.items()])
+
+    def _gate(self, endpoint: int, gates: Iterable[tuple[str, int, int, int | None]]) -> None:
+        """Gates as (item, before, written, stamp), in one statement as they can be hundreds."""
+        with self._transaction():
+            self._execute(
+                """
+                INSERT INTO data_gates SELECT ?, json_extract(value, '$[0]'), json_extract(value, '$[1]'),
+                json_extract(value, '$[2]'), json_extract(value, '$[3]') FROM json_each(?) WHERE true
+                ON CONFLICT (endpoint, item) DO UPDATE SET before = max(before, excluded.before),
+                written = max(written, excluded.written), stamp = ifnull(excluded.stamp, stamp)
+                """,
+                (endpoint, json.dumps(list(gates))),
+            )
 
     def hidden(self, endpoint: int) -> Found:
         """What is held of this endpoint and no read shows."""

@@ -82,7 +82,7 @@ class Ledger:
         self.updates = Updates(self._execute, self.transaction)
         self.changes = Changes(self._execute, self.transaction)
         self.outbox = Outbox(self._execute, self.transaction)
-        self.household = Household(self._execute, self.transaction)
+        self.household = Household(self._execute, self.transaction, clock.now)
         self.pruning = Pruning(self._execute, self.transaction)
         self.reporting = ReportingTable(self._execute, self.transaction)
 

@@ -53,9 +53,29 @@ DEFAULTS: dict[ChangeKind, int] = {
     "tenancy": MASKS["tenancy-default"],
     "supplier": MASKS["supplier-default"],
 }
-"""What a change that says nothing of its control means, such as one that comes with only a date."""
+"""What a change means that says nothing of its control, and has no cut-off of its own."""
+
+NOTHING = CONTACTORS["supply-unchanged"]
+"""What a change of tenancy means that says nothing of its control but from when on: what is dated before is hidden, and
+nothing else is asked for. So it is with ECS12, which is a date alone."""
 
 CONTACTOR_NOTE = "bits 11-12 were 00, which would be supply OFF: they are published as 11, the contactor stays as it is"
+
+
+TOLD_NOTE = (
+    "the change asks for no control bit: devices are told clear-ihd-data-consumer, as none is known to go by dates"
+)
+
+
+def default(kind: ChangeKind, *, dated: bool) -> int:
+    """The control of a change that says nothing of it. ``dated``: a cut-off was given."""
+    return NOTHING if dated and kind == "tenancy" else DEFAULTS[kind]
+
+
+def told(kind: ChangeKind, control: int) -> int:
+    """The control as devices are told it. An assumption: what the hub hides by the date is for a display to clear."""
+    asks = control & ~CONTACTOR_MASK
+    return control if asks or kind == "supplier" else control | Control.CLEAR_IHD_DATA_CONSUMER
 
 
 @dataclass(frozen=True, slots=True)

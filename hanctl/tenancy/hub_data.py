@@ -6,7 +6,7 @@ from hanctl.data import catalogue
 from hanctl.ledger.change_records import Change, ChangePart, Fuel
 from hanctl.ledger.household import Household
 from hanctl.radio.endpoints import DEVICE_MANAGEMENT, ESI_ENDPOINT, GAS_PROXY_ENDPOINT, METER_ENDPOINT
-from hanctl.tenancy.controls import Control
+from hanctl.tenancy.controls import Control, told
 from hanctl.tenancy.moments import to_utc2000
 from hanctl.tenancy.steps import CALENDARS, TARIFFS
 
@@ -47,7 +47,7 @@ class HubData:
         self._write(part.fuel, PROPOSED_ID, part.provider_id)
         self._write(part.fuel, PROPOSED_NAME, part.provider_name)
         self._write(part.fuel, PROPOSED_CONTACT, part.provider_contact)
-        self._write(part.fuel, PROPOSED_TIME, to_utc2000(change.at))
+        self._write(part.fuel, PROPOSED_TIME, to_utc2000(change.takes_effect))
         self._write(part.fuel, PROPOSED_CONTROL, change.control)
 
     def settle(self, change: Change, part: ChangePart) -> None:
@@ -64,7 +64,7 @@ class HubData:
         """A change is done: devices that ask what was cancelled are told, by number."""
         endpoint, withdrawn = ENDPOINTS[part.fuel][0], dict(part.withdrawn)
         if change.control & Control.CLEAR_IHD_DATA_CONSUMER:
-            body = {"implementation_date_time": to_utc2000(change.at)}
+            body = {"implementation_date_time": to_utc2000(change.takes_effect)}
             self._household.add(endpoint, "message_cancellations", change.at, body)
         for what, table, name, kind_name in (
             (TARIFFS, "tariff_cancellations", "issuer_tariff_id", "tariff_type"),
@@ -84,8 +84,8 @@ class HubData:
             self._neutral(part.fuel, TENANCY_TIME, TENANCY_CONTROL)
 
     def _write_tenancy(self, change: Change, fuel: Fuel) -> None:
-        self._write(fuel, TENANCY_TIME, to_utc2000(change.at))
-        self._write(fuel, TENANCY_CONTROL, change.control)
+        self._write(fuel, TENANCY_TIME, to_utc2000(change.takes_effect))
+        self._write(fuel, TENANCY_CONTROL, told(change.kind, change.control))
 
     def _withdraw_supplier(self, fuel: Fuel) -> None:
         self._neutral(fuel, PROPOSED_ID, PROPOSED_NAME, PROPOSED_CONTACT, PROPOSED_TIME, PROPOSED_CONTROL)

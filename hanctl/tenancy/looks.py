@@ -13,6 +13,7 @@ import secrets
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from datetime import timedelta
 from itertools import groupby
 from typing import Protocol
 
@@ -24,9 +25,9 @@ from hanctl.errors import HanctlError
 from hanctl.eui64 import Eui64
 from hanctl.han.interview import endpoint_with
 from hanctl.ledger.change_records import Change, Evidence
-from hanctl.ledger.household import AttributeKey
+from hanctl.ledger.cuts import AttributeKey
 from hanctl.ledger.ledger import Ledger
-from hanctl.tenancy.controls import Control
+from hanctl.tenancy.controls import Control, told
 from hanctl.tenancy.records import Records
 
 log = structlog.get_logger()
@@ -87,8 +88,10 @@ class Looks:
     def told(self, change: Change, eui64: Eui64) -> None:
         """The device took all that it is told of the change."""
         if self._showed(change.id, eui64):
-            now = self._clock.monotonic()
-            self._looks[change.id, eui64] = _Look([now + seconds for seconds in AFTER_S])
+            # Of a date to come it clears only then.
+            wait = max(0.0, (change.takes_effect - self._clock.now()) / timedelta(seconds=1))
+            first = self._clock.monotonic() + wait
+            self._looks[change.id, eui64] = _Look([first + seconds for seconds in AFTER_S])
             self._wake.set()
 
     def returned(self, eui64: Eui64) -> None:
@@ -129,7 +132,7 @@ class Looks:
     async def _look(self, number: int, eui64: Eui64) -> None:
         change = self._ledger.changes.get(number)
         wanted = self._showed(number, eui64)
-        if change is None or not wanted:
+        if change is None or not wanted or change.takes_effect > self._clock.now():
             return
         try:
             shown = await self._shown(eui64, wanted)
@@ -168,7 +171,7 @@ class Looks:
     def _asked(self, change: Change, eui64: Eui64) -> list[AttributeKey]:
         """Attributes that the device may serve and that the change asks it to clear, or to hide."""
         device = self._ledger.devices.get(eui64)
-        selection = dict(catalogue.cleared_by(change.control).attributes)
+        selection = dict(catalogue.cleared_by(told(change.kind, change.control)).attributes)
         if change.control & Control.BLOCK_HISTORICAL_LOAD_PROFILE:
             selection |= catalogue.history().attributes
         return [

@@ -1,4 +1,8 @@
-"""The moment of a change: the hub's own data is cleared, hidden and written anew, in one transaction of the ledger.
+"""The moment of a change: the hub's own data is hidden, cleared and written anew, in one transaction of the ledger.
+
+What is dated before the cut-off is hidden, of all endpoints of the change's fuels; what control bits ask for is added.
+Where a cut-off was given, what is dated after it stays, whatever the bits: it is the new tenant's or supplier's.
+Without one the change is of this moment, and to its bits all that is held is of before.
 
 Before it the change is scheduled, after it done; a kill in between leaves it scheduled, and nothing cleared.
 """
@@ -12,15 +16,16 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from hanctl.clock import Clock
-from hanctl.data import catalogue
+from hanctl.data import catalogue, dating
 from hanctl.han.smart_energy.clusters import CLUSTERS
 from hanctl.ledger.change_events import ChangeDone
-from hanctl.ledger.change_records import Change, ChangePart, Fuel
+from hanctl.ledger.change_records import Change, ChangeKind, ChangePart, Fuel
 from hanctl.ledger.household import Found, Selection
 from hanctl.ledger.ledger import Ledger
 from hanctl.ledger.rows import time_text
 from hanctl.tenancy.controls import Control
 from hanctl.tenancy.hub_data import ENDPOINTS, HubData
+from hanctl.tenancy.keeping import Kept, kept
 from hanctl.tenancy.moments import HIGHEST_GIVEN, to_utc2000
 from hanctl.tenancy.steps import CALENDARS, MESSAGES, TARIFFS
 
@@ -31,19 +36,32 @@ METERS = frozenset({"esme", "gsme"})
 """Devices that a change comes from, and that are not told of it."""
 
 
-@dataclass(frozen=True, slots=True)
-class Cleared:
-    """What was, or would be, cleared and hidden: names and how many. No value is in it."""
+Counts = tuple[tuple[str, int], ...]
 
-    cleared: tuple[tuple[str, int], ...]
-    held: tuple[tuple[str, int], ...]
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What a change does to the hub's data: names and how many; no value is in it. For its fields see ``Change``."""
+
+    hidden: Counts
+    cleared: Counts
+    blocked: Counts
+    held: Counts
+
+
+@dataclass(frozen=True, slots=True)
+class Preview:
+    """What a change would do, and what would stay."""
+
+    outcome: Outcome
+    kept: tuple[Kept, ...]
 
 
 Snapshots = Callable[[int, int, datetime], Iterable[int]]
 """Takes snapshots of an endpoint's registers: (endpoint, cause, time) to the numbers of the records made."""
 
 
-Withdrawn = tuple[tuple[str, tuple[tuple[int, ...], ...]], ...]
+Numbers = set[tuple[int, ...]]
 
 _WITHDRAWN = {MESSAGES: ("messages", "supplier_messages"), TARIFFS: ("tariffs",), CALENDARS: ("calendars",)}
 """Tables whose records devices are told to forget one by one."""
@@ -77,81 +95,119 @@ class Moment:
                     change=change.id,
                     kind=change.kind,
                     at=time_text(change.at),
-                    cleared=sum(count for _, count in done.cleared),
-                    held=sum(count for _, count in done.held),
+                    cut_off=None if done.cut_off is None else time_text(done.cut_off),
+                    hidden=_sum(done.hidden),
+                    cleared=_sum(done.cleared),
+                    blocked=_sum(done.blocked),
+                    held=_sum(done.held),
                 )
             )
         return done
 
-    def preview(self, kind: str, control: int, fuels: Iterable[Fuel]) -> Cleared:
-        """What such a change would do now; nothing is done."""
-        found: list[Cleared] = []
+    def preview(
+        self, kind: ChangeKind, control: int, fuels: Iterable[Fuel], at: datetime, cut_off: datetime | None
+    ) -> Preview:
+        """What such a change would do; nothing is done."""
+        found: list[Preview] = []
         with suppress(_Undo), self._ledger.transaction():
-            found.append(self._clear(kind, control, self._clock.now(), fuels))
+            outcome = self._clear(kind, control, at, cut_off, fuels)
+            found.append(
+                Preview(outcome, kept(self._ledger.household, kind, control, fuels, _effective(kind, at, cut_off)))
+            )
             raise _Undo
         return found[0]
 
     def _done(self, change: Change) -> Change:
         now = self._clock.now()
         parts = self._ledger.changes.parts(change.id)
+        shown = {part.fuel: self._numbers(part.fuel) for part in parts}
+        result = self._clear(change.kind, change.control, change.at, change.cut_off, [part.fuel for part in parts])
+        done = replace(
+            change,
+            state="done",
+            done_at=now,
+            cut_off=_effective(change.kind, change.at, change.cut_off),
+            hidden=result.hidden,
+            cleared=result.cleared,
+            blocked=result.blocked,
+            held=result.held,
+        )
         for part in parts:
-            self._ledger.changes.put_part(self._numbered(change, part, now))
-        result = self._clear(change.kind, change.control, change.at, [part.fuel for part in parts])
-        for part in self._ledger.changes.parts(change.id):
-            self._data.settle(change, part)
-            self._data.cancel(change, part)
-        return replace(change, state="done", done_at=now, cleared=result.cleared, held=result.held)
+            numbered = self._numbered(change, part, now, shown[part.fuel])
+            self._ledger.changes.put_part(numbered)
+            self._data.settle(done, numbered)
+            self._data.cancel(done, numbered)
+        return done
 
-    def _numbered(self, change: Change, part: ChangePart, now: datetime) -> ChangePart:
-        """The part with its issuer event, the provider until now, and what is to be withdrawn one by one."""
+    def _numbered(self, change: Change, part: ChangePart, now: datetime, shown: Mapping[str, Numbers]) -> ChangePart:
+        """The part with its issuer event, the provider until now, and what is to be withdrawn one by one: what was
+        ``shown`` to devices before, and is not any more."""
         last, given = self._ledger.changes.last_issuer_event_id(), change.issuer_event_id
         own = max(last + 1, to_utc2000(now))
         number = given if given is not None and last < given < HIGHEST_GIVEN else own
+        left = self._numbers(part.fuel)
+        withdrawn = [(what, tuple(sorted(numbers - left[what]))) for what, numbers in shown.items()]
         return replace(
             part,
             issuer_event_id=number,
             former_provider_id=self._data.provider_id(part.fuel),
-            withdrawn=self._withdrawn(part.fuel, catalogue.cleared_by(change.control)),
+            withdrawn=tuple((what, numbers) for what, numbers in withdrawn if numbers),
         )
 
-    def _withdrawn(self, fuel: Fuel, selection: Selection) -> Withdrawn:
-        found = []
-        for what, tables in _WITHDRAWN.items():
-            numbers = {
+    def _numbers(self, fuel: Fuel) -> dict[str, Numbers]:
+        return {
+            what: {
                 _number(what, record.body)
                 for endpoint in ENDPOINTS[fuel]
                 for table in tables
-                if table in selection.tables
                 for record in self._ledger.household.records(endpoint, table)
             }
-            if numbers:
-                found.append((what, tuple(sorted(numbers))))
-        return tuple(found)
+            for what, tables in _WITHDRAWN.items()
+        }
 
-    def _clear(self, kind: str, control: int, moment: datetime, fuels: Iterable[Fuel]) -> Cleared:
-        cleared: dict[str, int] = {}
-        held: dict[str, int] = {}
+    def _clear(
+        self, kind: ChangeKind, control: int, at: datetime, cut_off: datetime | None, fuels: Iterable[Fuel]
+    ) -> Outcome:
+        counts: list[dict[str, int]] = [{}, {}, {}, {}]
         for fuel, endpoint in [(each, endpoint) for each in fuels for endpoint in ENDPOINTS[each]]:
-            for name, count in _names(fuel, self._clear_endpoint(kind, control, moment, endpoint)).items():
-                cleared[name] = cleared.get(name, 0) + count
-            for name, count in _names(fuel, self._ledger.household.hidden(endpoint)).items():
-                held[name] = held.get(name, 0) + count
-        return Cleared(tuple(sorted(cleared.items())), tuple(sorted(held.items())))
+            for count, found in zip(counts, self._clear_endpoint(kind, control, at, cut_off, endpoint), strict=True):
+                for name, number in _names(fuel, found).items():
+                    count[name] = count.get(name, 0) + number
+        return Outcome(*(tuple(sorted(count.items())) for count in counts))
 
-    def _clear_endpoint(self, kind: str, control: int, moment: datetime, endpoint: int) -> Found:
+    def _clear_endpoint(
+        self, kind: ChangeKind, control: int, at: datetime, cut_off: datetime | None, endpoint: int
+    ) -> tuple[Found, Found, Found, Found]:
+        """What is newly hidden by the cut-off; cleared, and newly hidden, by control bits; all that is hidden then."""
         household, cause = self._ledger.household, SNAPSHOT_CAUSES[kind]
-        before = tuple(self._snapshots(endpoint, cause, moment)) if control & Control.PRE_SNAPSHOTS else ()
-        found = household.clear(endpoint, catalogue.cleared_by(control), keep=before)
-        gate = self._gate(control, taken=bool(before))
+        before = tuple(self._snapshots(endpoint, cause, at)) if control & Control.PRE_SNAPSHOTS else ()
+        cleared = self._clear_by_bits(control, cut_off, endpoint, before)
+        was_hidden = household.hidden(endpoint)
+        effective = _effective(kind, at, cut_off)
+        if effective is not None:
+            household.hide(endpoint, dating.hidden(kind, effective))
+        by_date = household.hidden(endpoint)
+        gate = self._gate(control, taken=bool(before)) if cut_off is None else None
         if gate is not None:
-            household.gate(endpoint, gate, self._before(endpoint, gate, moment))
+            household.gate(endpoint, gate, self._before(endpoint, gate, at))
+        by_bits = household.hidden(endpoint)
         if control & Control.POST_SNAPSHOTS:
-            self._snapshots(endpoint, cause, moment)
-        return found
+            self._snapshots(endpoint, cause, at)
+        return _more(by_date, was_hidden), cleared, _more(by_bits, by_date), by_bits
+
+    def _clear_by_bits(self, control: int, cut_off: datetime | None, endpoint: int, keep: Iterable[int]) -> Found:
+        household, selection = self._ledger.household, catalogue.cleared_by(control)
+        if cut_off is None:
+            return household.clear(endpoint, selection, keep=keep)
+        cuts = dating.cuts(cut_off)
+        later = cuts.attributes.keys() - household.of_before(endpoint, cuts.attributes)
+        attributes = {key: neutral for key, neutral in selection.attributes.items() if key not in later}
+        return household.clear(endpoint, Selection(attributes, selection.tables), keep=keep, before=cuts.tables)
 
     @staticmethod
     def _gate(control: int, *, taken: bool) -> Selection | None:
-        """What is hidden: history that is blocked; and the snapshot before a change that cleared the others."""
+        """What a change of this moment hides by its bits: history that is blocked; and the snapshot before a change
+        that cleared the others."""
         blocked = control & Control.BLOCK_HISTORICAL_LOAD_PROFILE
         if control & Control.CLEAR_HISTORICAL_LOAD_PROFILE:
             # Attributes hold nothing then; tables may get rows of before again, and have the snapshot.
@@ -159,7 +215,7 @@ class Moment:
         return catalogue.history() if blocked else None
 
     def _before(self, endpoint: int, gate: Selection, moment: datetime) -> datetime:
-        """Samples earlier than this are of before the change.
+        """Samples earlier than this are of before a change of this moment.
 
         Held samples are, whatever time they bear: the clock may have been ahead when they came.
         """
@@ -169,6 +225,24 @@ class Moment:
             for sample in self._ledger.household.samples(endpoint, table, limit=1, newest_first=True)
         ]
         return max([moment, *(time + timedelta(seconds=1) for time in newest)])
+
+
+def _effective(kind: ChangeKind, at: datetime, cut_off: datetime | None) -> datetime | None:
+    """By which date a change hides: of a tenancy without one, its moment; of a supplier without one, none."""
+    return at if cut_off is None and kind == "tenancy" else cut_off
+
+
+def _more(found: Found, than: Found) -> Found:
+    """What is found more than before."""
+    tables = {name: count - than.tables.get(name, 0) for name, count in found.tables.items()}
+    return Found(
+        tuple(sorted(set(found.attributes) - set(than.attributes))),
+        {name: count for name, count in tables.items() if count},
+    )
+
+
+def _sum(counts: Counts) -> int:
+    return sum(count for _, count in counts)
 
 
 def _number(what: str, body: Mapping[str, Any]) -> tuple[int, ...]:

@@ -10,7 +10,7 @@ from hanctl.clock import Clock
 from hanctl.eui64 import Eui64
 from hanctl.ledger.change_records import Change, ChangePart, Evidence
 from hanctl.ledger.ledger import Ledger
-from hanctl.tenancy.controls import CONTACTOR_MASK
+from hanctl.tenancy.controls import CONTACTOR_MASK, told
 from hanctl.tenancy.messenger import Messenger
 from hanctl.tenancy.records import Records
 
@@ -90,12 +90,12 @@ class Overdue:
 
 
 def _since(change: Change, known: list[Evidence]) -> datetime:
-    """From when on the device could have been told."""
+    """From when on the device could have been told, and was to clear."""
     assert change.done_at is not None
     joined = [each.at for each in known if each.kind == "joined later"]
-    return joined[0] if joined else change.done_at
+    return max(joined[0] if joined else change.done_at, change.takes_effect)
 
 
 def _covers(later: Change, later_parts: list[ChangePart], change: Change, parts: list[ChangePart]) -> bool:
-    wanted, asked = change.control & ~CONTACTOR_MASK, later.control
+    wanted, asked = told(change.kind, change.control) & ~CONTACTOR_MASK, told(later.kind, later.control)
     return {part.fuel for part in parts} <= {part.fuel for part in later_parts} and wanted & ~asked == 0

@@ -35,8 +35,8 @@ class BadPayload(InvalidInput):
 class GbcsOrder:
     """A change of tenancy as ordered by a message.
 
-    ``at`` None: at once. ``control`` None: the message has none. ``cancels``: the pending change with the same
-    provider and issuer event is to be cancelled.
+    ``at``: the date it bears, which is the cut-off; None: now. ``control`` None: the message has none. ``cancels``: the
+    pending change with the same provider and issuer event is to be cancelled.
     """
 
     use_case: Literal["GCS09", "ECS12"]

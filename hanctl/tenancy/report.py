@@ -11,15 +11,11 @@ from datetime import datetime
 from pathlib import Path
 
 from hanctl.clock import Clock
-from hanctl.data.catalogue import ATTRIBUTES, TABLES
 from hanctl.eui64 import Eui64
-from hanctl.han.smart_energy.clusters import CLUSTERS
-from hanctl.ledger.change_records import Change, ChangePart, Evidence, Fuel
-from hanctl.ledger.household import Household
+from hanctl.ledger.change_records import Change, ChangePart, Evidence
 from hanctl.ledger.ledger import Ledger
 from hanctl.tenancy import controls
-from hanctl.tenancy.controls import Control
-from hanctl.tenancy.hub_data import ENDPOINTS
+from hanctl.tenancy.keeping import Kept, kept
 from hanctl.tenancy.leftovers import Leftover, find_leftovers
 from hanctl.tenancy.records import Records
 from hanctl.tenancy.verdicts import Judgement
@@ -61,15 +57,6 @@ class DeviceReport:
 
 
 @dataclass(frozen=True, slots=True)
-class Kept:
-    """Data that stays, how many, and why."""
-
-    what: str
-    count: int
-    why: str
-
-
-@dataclass(frozen=True, slots=True)
 class Report:
     """All that is known of one change."""
 
@@ -103,7 +90,9 @@ class Reporter:
             parts=parts,
             control_names=controls.names(change.control),
             made_at=self._clock.now(),
-            kept=kept(self._ledger.household, change.control, [part.fuel for part in parts]),
+            kept=kept(
+                self._ledger.household, change.kind, change.control, [part.fuel for part in parts], change.cut_off
+            ),
             devices=devices,
             outstanding=sum(not device.settled for device in devices),
             leftovers=tuple(find_leftovers(self.places, since)),
@@ -145,35 +134,6 @@ class Reporter:
             overdue=not judged.settled and any(each.kind == "overdue" for each in known),
             lines=tuple(Line(each.at, sentence(each)) for each in known),
         )
-
-
-def kept(household: Household, control: int, fuels: Iterable[Fuel]) -> tuple[Kept, ...]:
-    """What is held and a change with this control leaves as it is, and why, by reason. No read is needed for it."""
-    counts: dict[tuple[str, str], int] = {}
-    for fuel, endpoint in [(each, endpoint) for each in fuels for endpoint in ENDPOINTS[each]]:
-        held, hidden = household.held(endpoint), household.hidden(endpoint)
-        for key in set(held.attributes) - set(hidden.attributes):
-            entry = ATTRIBUTES[key]
-            if not _touched(int(entry.bits), control):
-                line = (f"{fuel}: attributes of {CLUSTERS[key[0]].__name__}", _why(int(entry.bits), entry.reason))
-                counts[line] = counts.get(line, 0) + 1
-        for table, count in held.tables.items():
-            rule, open_rows = TABLES[table], count - hidden.tables.get(table, 0)
-            if open_rows and not _touched(int(rule.bits), control):
-                line = (f"{fuel}: {table}", _why(int(rule.bits), rule.reason))
-                counts[line] = counts.get(line, 0) + open_rows
-    return tuple(Kept(what, count, why) for (what, why), count in sorted(counts.items()))
-
-
-def _touched(bits: int, control: int) -> bool:
-    """Whether a change clears or hides what these bits clear."""
-    if control & Control.BLOCK_HISTORICAL_LOAD_PROFILE and bits & Control.CLEAR_HISTORICAL_LOAD_PROFILE:
-        return True
-    return bool(bits & control)
-
-
-def _why(bits: int, reason: str) -> str:
-    return f"{reason}; the change does not ask for it" if bits else reason
 
 
 def sentence(evidence: Evidence) -> str:

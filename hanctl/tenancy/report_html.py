@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from html import escape
 
+from hanctl.ledger.change_records import Change
 from hanctl.tenancy.report import MEANINGS, DeviceReport, Report
 
 STYLE = """
@@ -25,9 +26,10 @@ def page(report: Report) -> str:
     facts = [
         ("State", change.state),
         ("Fuels", ", ".join(part.fuel for part in report.parts)),
+        ("Cut-off", _cut_off(change)),
         ("Moment", _time(change.at)),
         ("Ordered", f"{_time(change.ordered_at)}, by {change.source}"),
-        ("Done", _time(change.done_at)),
+        ("Executed", _time(change.done_at)),
         ("Control", f"0x{change.control:08x}: {', '.join(report.control_names)}"),
         *((f"Provider of {part.fuel}", f"0x{part.provider_id:08x} {part.provider_name}") for part in report.parts),
         *(("Note", note) for note in change.notes),
@@ -38,10 +40,10 @@ def page(report: Report) -> str:
             f"<style>{STYLE}</style></head><body><h1>{escape(title)}</h1>",
             f'<p class="small">As known at {_time(report.made_at)}. Names and numbers; values are nowhere kept.</p>',
             table((), facts),
-            "<h2>What the hub cleared</h2>",
-            table(("what", "how many"), [(name, str(count)) for name, count in change.cleared], "nothing"),
-            "<h2>What the hub still holds, and gives to no device</h2>",
-            table(("what", "how many"), [(name, str(count)) for name, count in change.held], "nothing"),
+            *_counts("Hidden by the cut-off", change.hidden),
+            *_counts("Cleared, added by control bits", change.cleared),
+            *_counts("Hidden, added by control bits", change.blocked),
+            *_counts("What the hub still holds, and gives to no device", change.held),
             f"<h2>Devices: {report.outstanding} outstanding of {len(report.devices)}</h2>",
             *(_device(device) for device in report.devices),
             "<h2>Captures and logs that a person has to deal with</h2>",
@@ -61,6 +63,17 @@ def page(report: Report) -> str:
             "</body></html>\n",
         )
     )
+
+
+def _cut_off(change: Change) -> str:
+    if change.cut_off is not None:
+        return _time(change.cut_off)
+    return "its moment" if change.kind == "tenancy" and change.state == "scheduled" else "none"
+
+
+def _counts(title: str, counts: Iterable[tuple[str, int]]) -> tuple[str, str]:
+    rows = [(name, str(count)) for name, count in counts]
+    return f"<h2>{title}</h2>", table(("what", "how many"), rows, "nothing")
 
 
 def _device(device: DeviceReport) -> str:

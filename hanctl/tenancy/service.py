@@ -21,9 +21,9 @@ from hanctl.ledger.change_events import ChangeCancelled, ChangeOrdered, ChangeRe
 from hanctl.ledger.change_records import Change, ChangeKind, ChangePart, Fuel
 from hanctl.ledger.ledger import Ledger
 from hanctl.ledger.rows import time_text
-from hanctl.tenancy.controls import CONTACTOR_NOTE, DEFAULTS, Wanted, publishable
+from hanctl.tenancy.controls import CONTACTOR_NOTE, TOLD_NOTE, Wanted, default, publishable, told
 from hanctl.tenancy.hub_data import HubData
-from hanctl.tenancy.moment import Cleared, Moment
+from hanctl.tenancy.moment import Moment, Preview
 from hanctl.tenancy.moments import HIGHEST_GIVEN, to_utc2000
 from hanctl.tenancy.payloads import GbcsOrder
 from hanctl.tenancy.steps import CONTACT_SIZE, NAME_SIZE
@@ -33,7 +33,8 @@ log = structlog.get_logger()
 FUELS: tuple[Fuel, ...] = ("electricity", "gas")
 LOOK_S = 10.0
 """A scheduled moment is compared with the clock at least so often."""
-PAST_NOTE = "the date of the message has passed: the change is made now"
+FUTURE_NOTE = "the cut-off is to come: what is dated before it is hidden already (one public text says so; unverified)"
+"""Source: what is public of the use cases ECS12 and GCS09 says that a date to come is executed on receipt."""
 RENUMBERED_NOTE = (
     "the message's issuer event is not newer than what was published, or too high: the hub numbers the change"
 )
@@ -67,20 +68,25 @@ class TenancyService:
         fuels: Iterable[Fuel] = FUELS,
         *,
         at: datetime | None = None,
+        cut_off: datetime | None = None,
         control: Wanted | None = None,
         providers: Mapping[Fuel, Provider] | None = None,
     ) -> Change:
         """Order a change, for now (``at`` None) or for a moment to come. It is done when this returns, or scheduled.
 
+        ``cut_off``: what is dated earlier is hidden, whenever the change is carried out; None: it is of its moment.
         Raises InvalidInput, Refused (another of this kind and fuel is scheduled).
         """
         now = self._clock.now()
         if at is not None and at <= now:
             raise InvalidInput(f"{time_text(at)} has passed", "leave the moment out for a change now")
-        return self._order(kind, tuple(fuels), at or now, control, dict(providers or {}), ())
+        return self._order(kind, tuple(fuels), at or now, cut_off, control, dict(providers or {}), ())
 
     def order_gbcs(self, given: GbcsOrder) -> Change:
-        """Order, or cancel, what a GBCS message says. Raises InvalidInput, Refused, NotFound."""
+        """Order, or cancel, what a GBCS message says: it is carried out on receipt, and its date is the cut-off.
+
+        Raises InvalidInput, Refused, NotFound (a change to be cancelled is to come: an earlier version scheduled them).
+        """
         if given.cancels:
             return self.cancel(self._pending_of(given).id)
         stored = self._data.provider_id(given.fuel)
@@ -90,21 +96,23 @@ class TenancyService:
                 "a message with provider 0, or of the provider on record, is accepted",
             )
         now, notes = self._clock.now(), []
-        at = given.at
-        if at is not None and at <= now:
-            at = None
-            notes.append(PAST_NOTE)
         event = given.issuer_event_id
         if event is not None and not self._ledger.changes.last_issuer_event_id() < event < HIGHEST_GIVEN:
             notes.append(RENUMBERED_NOTE)
         wanted = None if given.control is None else publishable(given.control)
         provider = Provider(given.provider_id or None)
-        return self._order("tenancy", (given.fuel,), at or now, wanted, {given.fuel: provider}, notes, given)
+        return self._order("tenancy", (given.fuel,), now, given.at or now, wanted, {given.fuel: provider}, notes, given)
 
-    def preview(self, kind: ChangeKind, fuels: Iterable[Fuel], control: Wanted | None) -> tuple[Wanted, Cleared]:
-        """What such a change would clear and hide, if it were made now. Nothing is done."""
-        wanted = control or Wanted(DEFAULTS[kind])
-        return wanted, self._moment.preview(kind, wanted.control, tuple(fuels))
+    def preview(
+        self,
+        kind: ChangeKind,
+        fuels: Iterable[Fuel],
+        control: Wanted | None,
+        cut_off: datetime | None = None,
+    ) -> tuple[Wanted, Preview]:
+        """What such a change would hide and clear, if it were made now. Nothing is done."""
+        wanted = control or Wanted(default(kind, dated=cut_off is not None))
+        return wanted, self._moment.preview(kind, wanted.control, tuple(fuels), self._clock.now(), cut_off)
 
     def cancel(self, number: int) -> Change:
         """Cancel a change that is to come. Raises NotFound, Refused."""
@@ -181,6 +189,7 @@ class TenancyService:
         kind: ChangeKind,
         fuels: tuple[Fuel, ...],
         at: datetime,
+        cut_off: datetime | None,
         control: Wanted | None,
         providers: Mapping[Fuel, Provider],
         notes: Iterable[str],
@@ -189,17 +198,27 @@ class TenancyService:
         fuels = tuple(fuel for fuel in FUELS if fuel in fuels)
         if not fuels:
             raise InvalidInput("a change is of electricity, of gas or of both", "name a fuel")
+        at = at.replace(microsecond=0)
+        cut_off = None if cut_off is None else cut_off.replace(microsecond=0)
         to_utc2000(at)
-        wanted = control or Wanted(DEFAULTS[kind])
+        to_utc2000(cut_off or at)
+        wanted = control or Wanted(default(kind, dated=cut_off is not None))
         parts = [self._part(kind, fuel, providers.get(fuel, Provider()), given) for fuel in fuels]
         self._check_alone(kind, fuels)
-        remarks = [*notes, *([CONTACTOR_NOTE] if wanted.contactor_corrected else []), *self._updates_under_way()]
+        remarks = [
+            *notes,
+            *([FUTURE_NOTE] if cut_off is not None and cut_off > at else []),
+            *([CONTACTOR_NOTE] if wanted.contactor_corrected else []),
+            *([TOLD_NOTE] if told(kind, wanted.control) != wanted.control else []),
+            *self._updates_under_way(),
+        ]
         with self._ledger.transaction():
             change = self._ledger.changes.create(
                 parts,
                 kind=kind,
                 state="scheduled",
-                at=at.replace(microsecond=0) if at.microsecond else at,
+                at=at,
+                cut_off=cut_off,
                 ordered_at=self._clock.now(),
                 control=wanted.control,
                 contactor_corrected=wanted.contactor_corrected,
@@ -215,6 +234,7 @@ class TenancyService:
                     kind=kind,
                     fuels=", ".join(fuels),
                     at=time_text(change.at),
+                    cut_off=None if cut_off is None else time_text(cut_off),
                     control=wanted.control,
                     contactor_corrected=wanted.contactor_corrected,
                     source=change.source,

@@ -16,7 +16,7 @@ from hanctl.han.smart_energy.messaging import Messaging
 from hanctl.han.smart_energy.price import Price
 from hanctl.han.smart_energy.types import MessagingControlMask, PeriodDurationType
 from hanctl.ledger.change_records import Change, ChangePart, Fuel
-from hanctl.tenancy.controls import Control
+from hanctl.tenancy.controls import Control, told
 from hanctl.tenancy.moments import to_utc2000
 
 CANCEL_ALL_MESSAGES = "CancelAllMessages"
@@ -61,8 +61,8 @@ def publication(change: Change, part: ChangePart) -> Step:
             provider_id=part.provider_id,
             issuer_event_id=part.issuer_event_id,
             tariff_type=part.tariff_type,
-            implementation_date_time=to_utc2000(change.at),
-            proposed_tenancy_change_control=change.control,
+            implementation_date_time=to_utc2000(change.takes_effect),
+            proposed_tenancy_change_control=told(change.kind, change.control),
         )
     return _step(
         "PublishChangeOfSupplier",
@@ -73,7 +73,7 @@ def publication(change: Change, part: ChangePart) -> Step:
         issuer_event_id=part.issuer_event_id,
         tariff_type=part.tariff_type,
         proposed_provider_id=part.provider_id,
-        provider_change_implementation_time=to_utc2000(change.at),
+        provider_change_implementation_time=to_utc2000(change.takes_effect),
         provider_change_control=change.control,
         proposed_provider_name=part.provider_name.encode(),
         proposed_provider_contact_details=part.provider_contact.encode(),
@@ -83,23 +83,22 @@ def publication(change: Change, part: ChangePart) -> Step:
 def _steps(change: Change, part: ChangePart) -> Iterator[Step]:
     control, withdrawn = Control(change.control & sum(Control)), dict(part.withdrawn)
     yield publication(change, part)
-    if control & (Control.CLEAR_IHD_DATA_CONSUMER | Control.CLEAR_IHD_DATA_SUPPLIER):
-        for (number,) in withdrawn.get(MESSAGES, ()):
-            yield _step(
-                f"CancelMessage {number}",
-                Messaging,
-                Messaging.ClientCommandDefs.cancel_message,
-                part.fuel,
-                message_id=number,
-                message_control=_NO_CONFIRMATION,
-            )
+    for (number,) in withdrawn.get(MESSAGES, ()):
+        yield _step(
+            f"CancelMessage {number}",
+            Messaging,
+            Messaging.ClientCommandDefs.cancel_message,
+            part.fuel,
+            message_id=number,
+            message_control=_NO_CONFIRMATION,
+        )
     if control & Control.CLEAR_IHD_DATA_CONSUMER:
         yield _step(
             CANCEL_ALL_MESSAGES,
             Messaging,
             Messaging.ClientCommandDefs.cancel_all_messages,
             part.fuel,
-            implementation_date_time=to_utc2000(change.at),
+            implementation_date_time=to_utc2000(change.takes_effect),
         )
         yield _step(
             "UpdateCIN",
@@ -111,27 +110,26 @@ def _steps(change: Change, part: ChangePart) -> Iterator[Step]:
             provider_id=part.provider_id,
             customer_id_number=b"",
         )
-    if control & (Control.CLEAR_TARIFF_PLAN | Control.CLEAR_STANDING_CHARGE | Control.CLEAR_IHD_DATA_SUPPLIER):
-        for number, kind in withdrawn.get(TARIFFS, ()):
-            yield _step(
-                f"CancelTariff {number}",
-                Price,
-                Price.ClientCommandDefs.cancel_tariff,
-                part.fuel,
-                provider_id=part.former_provider_id,
-                issuer_tariff_id=number,
-                tariff_type=kind,
-            )
-        for number, kind in withdrawn.get(CALENDARS, ()):
-            yield _step(
-                f"CancelCalendar {number}",
-                Calendar,
-                Calendar.ClientCommandDefs.cancel_calendar,
-                part.fuel,
-                provider_id=part.former_provider_id,
-                issuer_calendar_id=number,
-                calendar_type=kind,
-            )
+    for number, kind in withdrawn.get(TARIFFS, ()):
+        yield _step(
+            f"CancelTariff {number}",
+            Price,
+            Price.ClientCommandDefs.cancel_tariff,
+            part.fuel,
+            provider_id=part.former_provider_id,
+            issuer_tariff_id=number,
+            tariff_type=kind,
+        )
+    for number, kind in withdrawn.get(CALENDARS, ()):
+        yield _step(
+            f"CancelCalendar {number}",
+            Calendar,
+            Calendar.ClientCommandDefs.cancel_calendar,
+            part.fuel,
+            provider_id=part.former_provider_id,
+            issuer_calendar_id=number,
+            calendar_type=kind,
+        )
     if control & Control.RESET_BILLING_PERIOD:
         yield _step(
             "PublishBillingPeriod",
@@ -140,7 +138,7 @@ def _steps(change: Change, part: ChangePart) -> Iterator[Step]:
             part.fuel,
             provider_id=part.provider_id,
             issuer_event_id=part.issuer_event_id,
-            billing_period_start_time=to_utc2000(change.at),
+            billing_period_start_time=to_utc2000(change.takes_effect),
             billing_period_duration=UNTIL_CHANGED,
             billing_period_duration_type=_FROM_ITS_START,
             tariff_type=part.tariff_type,

@@ -118,7 +118,8 @@ async def test_payloads_dates_and_mistakes(daemon: Daemon) -> None:
     assert (gas["change"]["control"], gas["change"]["contactor_corrected"]) == (0x1A00, True)
     assert [part["fuel"] for part in gas["parts"]] == ["gas"]
     power = json.loads((await hanctl(daemon, "tenancy", "change", "--gbcs-payload", ECS12, "--json")).out)
-    assert (power["change"]["control"], power["change"]["state"]) == (0x7B9C, "done")
+    assert (power["change"]["control"], power["change"]["state"]) == (0x1800, "done")
+    assert power["change"]["cut_off"] == "2014-03-27T15:45:32Z" and power["change"]["cleared"] == []
     alone = await hanctl(daemon, "tenancy", "change", "--gbcs-payload", GCS09, "--fuel", "gas")
     assert alone.code == ExitCode.USAGE
     later = f"{datetime.now(UTC) + timedelta(days=30):%Y-%m-%dT%H:%M:%SZ}"
@@ -134,6 +135,9 @@ async def test_payloads_dates_and_mistakes(daemon: Daemon) -> None:
     assert (await hanctl(daemon, "tenancy", "cancel", "99")).code == ExitCode.NOT_FOUND
     for wrong in (
         ("--at", "2020-01-01T00:00Z"),
+        ("--since", "1999-12-31T00:00Z"),
+        ("--since", "soon"),
+        ("--since", "2026-03-01", "--gbcs-payload", GCS09),
         ("--at", "2100-03-28T01:30"),
         ("--control", "0x8000"),
         ("--gbcs-payload", "00"),
@@ -141,6 +145,52 @@ async def test_payloads_dates_and_mistakes(daemon: Daemon) -> None:
     ):
         assert (await hanctl(daemon, "tenancy", "change", *wrong)).code == ExitCode.USAGE, wrong
     assert len(json.loads((await hanctl(daemon, "tenancy", "list", "--json")).out)) == 3
+
+
+async def test_a_change_by_hand_with_a_cut_off_hides_what_is_dated_before_it_and_clears_nothing(
+    daemon: Daemon, tmp_path: Path
+) -> None:
+    half_hours = tmp_path / "half_hours.csv"
+    half_hours.write_text(
+        "time,value\n2026-02-28T23:00:00Z,4712\n2026-02-28T23:30:00Z,4713\n2026-03-01T00:00:00Z,4714\n"
+    )
+    assert (await hanctl(daemon, "data", "load", str(half_hours), "--endpoint", "gas")).code == 0
+    since = ("tenancy", "change", "--fuel", "gas", "--since", "2026-03-01")
+    preview = (await hanctl(daemon, *since, "--dry-run")).out
+    for line in (
+        "cut-off: 2026-03-01",
+        "would be hidden by the cut-off:\n  gas: half_hours: 2",
+        "would be cleared, added by control bits:\n  nothing",
+    ):
+        assert line in preview
+    assert "gas: half_hours: 1 (dated after the cut-off)" in preview
+    assert json.loads((await hanctl(daemon, "data", "show", "--endpoint", "gas", "--json")).out)[-1]["hidden"] == 0
+    before = datetime.now(UTC)
+    done = (await hanctl(daemon, *since)).out
+    assert "is done" in done and "cut-off: 2026-03-01" in done
+    report = json.loads((await hanctl(daemon, "tenancy", "report", "1", "--json")).out)["change"]
+    assert (report["cut_off"], report["control"]) == ("2026-03-01T00:00:00Z", 0x1800)
+    assert datetime.fromisoformat(report["done_at"]) >= before
+    assert (report["hidden"], report["cleared"], report["blocked"]) == ([["gas: half_hours", 2]], [], [])
+    text = (await hanctl(daemon, "tenancy", "report", "1")).out
+    assert "hidden by the cut-off:\n  gas: half_hours: 2" in text and "executed" in text
+    assert "4712" not in text + json.dumps(report)
+    shown = json.loads((await hanctl(daemon, "data", "show", "--values", "--endpoint", "gas", "--json")).out)
+    assert {each["name"]: each["value"] for each in shown if each["name"] == "half_hours"} == {
+        "half_hours": [["2026-03-01T00:00:00.000000Z", 4714]]
+    }
+    html = tmp_path / "report.html"
+    await hanctl(daemon, "tenancy", "report", "1", "--html", str(html))
+    assert "<td>Cut-off</td><td>2026-03-01 00:00:00 UTC</td>" in html.read_text()
+    assert "2026-03-01" in (await hanctl(daemon, "tenancy", "list")).out
+
+
+async def test_the_preview_of_a_message_is_of_its_cut_off(daemon: Daemon) -> None:
+    preview = json.loads(
+        (await hanctl(daemon, "tenancy", "change", "--gbcs-payload", ECS12, "--dry-run", "--json")).out
+    )
+    assert (preview["cut_off"], preview["control"]) == ("2014-03-27T15:45:32Z", 0x1800)
+    assert (preview["would_clear"], preview["would_block"]) == ([], [])
 
 
 async def test_two_suppliers_and_one_with_two_ids(daemon: Daemon) -> None:

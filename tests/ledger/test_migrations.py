@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import sqlite3
 from contextlib import closing
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ import pytest
 from hanctl.clock import SystemClock
 from hanctl.errors import Refused
 from hanctl.eui64 import Eui64
+from hanctl.ledger.cuts import Cut, Cuts
 from hanctl.ledger.database import APPLICATION_ID, SCHEMA
 from hanctl.ledger.errors import LedgerError
 from hanctl.ledger.ledger import Ledger
@@ -20,6 +22,8 @@ from hanctl.ledger.migrating import MIGRATIONS
 
 TIME = "2026-01-01T00:00:00.000000Z"
 STAGES = ("delivery", "transfer", "activation")
+START = 1_767_225_600
+"""2026-01-01 in Unix time."""
 DEVICE = Eui64("00:0d:6f:00:0a:90:69:e7")
 
 
@@ -90,6 +94,56 @@ def test_a_ledger_with_updates_that_knew_only_now_and_hold(
             order(ledger)
     else:
         assert order(ledger) == 42, "numbers are not given twice"
+    ledger.close()
+
+
+def test_a_ledger_with_changes_that_knew_no_cut_off(tmp_path: Path) -> None:
+    path = tmp_path / "ledger.sqlite"
+    names = ("0001_first", "0002_trust", "0003_orders", "0004_household", "0005_tenancy", "0006_retention")
+    with closing(old_ledger(path, *names)) as connection:
+        for source, state, control in (
+            ("command", "done", 0x7B9C),
+            ("ECS12", "done", 0x7B9C),
+            ("command", "scheduled", 0x7B9C),
+            ("ECS12", "scheduled", 0x7B9C),
+            ("GCS09", "scheduled", 0x1A00),
+        ):
+            connection.execute(
+                "INSERT INTO changes (kind, state, at, ordered_at, control, source) VALUES ('tenancy', ?, ?, ?, ?, ?)",
+                (state, TIME, TIME, control, source),
+            )
+        for unit, duration in ((0, 90), (1, 2), (2, 1), (3, 2), (7, 1)):
+            body = f'{{"billing_period_duration": {duration}, "billing_period_duration_type": {{"timebase": {unit}}}}}'
+            connection.execute(
+                "INSERT INTO data_records (endpoint, name, time, written, body) VALUES (2, 'billing_periods', ?, 1, ?)",
+                (START, body),
+            )
+        connection.execute("INSERT INTO data_attributes VALUES (2, 0x0702, 0x0420, 0x22, x'010000', 1)")
+        connection.execute("INSERT INTO data_attributes VALUES (2, 0x0702, 0x0421, 0x22, x'010000', 9)")
+        connection.execute("UPDATE data_writes SET number = 9")
+        connection.execute("INSERT INTO data_gates VALUES (2, '0702:0420', ?, 5)", (START,))
+        connection.execute("INSERT INTO data_gates VALUES (2, '0702:0421', ?, 5)", (START,))
+        connection.commit()
+    ledger = Ledger.open(path, SystemClock())
+    changes = ledger.changes.all()
+    assert [(change.cut_off, change.hidden) for change in changes if change.state == "done"] == [(None, ())] * 2
+    assert [change.control for change in changes] == [0x7B9C, 0x7B9C, 0x7B9C, 0x1800, 0x1A00]
+    # What a message said is kept; by hand the cut-off is the moment, which can still be put off.
+    assert [change.cut_off for change in changes[2:]] == [None, changes[3].at, changes[4].at]
+    # What a control bit had hidden stays hidden, and what was written after it stays open.
+    store = ledger.household
+    assert [stored.value for stored in store.read(2, 0x0702).values()] == [None, b"\1\0\0"]
+    ends = [90 * 60, 2 * 86400, 7 * 86400, 59 * 86400]
+    for n, end in enumerate(ends):
+        for more, left in ((-1, 5 - n), (0, 4 - n)):
+            cut_off = datetime.fromtimestamp(START + end + more, UTC)
+            store.hide(2, Cuts({}, {"billing_periods": cut_off}))
+            assert len(store.records(2, "billing_periods")) == left, (end, more)
+    # When an attribute was written is not known: it may be of long ago.
+    store.hide(2, Cuts({(0x0702, 0x0421): Cut(datetime(2020, 1, 1, tzinfo=UTC))}, {}))
+    assert store.read(2, 0x0702)[0x0421].value is None
+    store.write(2, (0x0702, 0x0421), 0x22, b"\2\0\0")
+    assert store.read(2, 0x0702)[0x0421].value == b"\2\0\0"
     ledger.close()
 
 

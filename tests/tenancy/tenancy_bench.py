@@ -10,7 +10,8 @@ from typing import Any
 from hanctl.data import catalogue
 from hanctl.errors import HanctlError
 from hanctl.eui64 import Eui64
-from hanctl.ledger.household import AttributeKey, Sample
+from hanctl.ledger.cuts import AttributeKey
+from hanctl.ledger.household import Sample
 from hanctl.ledger.ledger import Ledger
 from hanctl.ledger.records import Device, EndpointRecord
 from hanctl.tenancy.tenancy import Tenancy

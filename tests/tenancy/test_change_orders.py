@@ -18,7 +18,7 @@ from hanctl.tenancy import controls, moments
 from hanctl.tenancy.controls import Wanted, parse_control, publishable
 from hanctl.tenancy.moments import from_utc2000, parse_moment, to_utc2000
 from hanctl.tenancy.payloads import BadPayload, parse_gbcs_payload
-from hanctl.tenancy.service import PAST_NOTE, RENUMBERED_NOTE, Provider
+from hanctl.tenancy.service import FUTURE_NOTE, RENUMBERED_NOTE, Provider
 from hanctl.tenancy.steps import publication
 
 # Published test vectors: gbcs.md §1.8 and §1.7.
@@ -47,7 +47,8 @@ def test_the_published_payload_is_supply_off_as_it_stands_and_is_not_published_s
     assert from_utc2000(given.issuer_event_id or 0) == datetime(2015, 1, 1, tzinfo=UTC)
     change = house.orders.order_gbcs(given)
     assert (change.control, change.contactor_corrected, change.source) == (0x00001A00, True, "GCS09")
-    assert controls.CONTACTOR_NOTE in change.notes and PAST_NOTE in change.notes
+    assert controls.CONTACTOR_NOTE in change.notes and FUTURE_NOTE not in change.notes
+    assert (change.state, change.at, change.cut_off) == ("done", START, given.at)
     (ordered,) = house.events("change.ordered")
     assert ordered["contactor_corrected"] is True and ordered["control"] == 0x1A00
     (part,) = house.orders.parts(change.id)
@@ -55,12 +56,18 @@ def test_the_published_payload_is_supply_off_as_it_stands_and_is_not_published_s
     assert publication(change, part).payload[-4:] == bytes.fromhex("001A0000")
 
 
-def test_the_published_date_means_the_default_mask_for_electricity(house: House) -> None:
+def test_the_published_date_is_a_cut_off_for_electricity_and_asks_for_no_bit(house: House) -> None:
     given = parse_gbcs_payload(ECS12)
     assert given.at == datetime(2014, 3, 27, 15, 45, 32, tzinfo=UTC)
     change = house.orders.order_gbcs(given)
-    assert (change.control, change.source, change.state) == (controls.MASKS["tenancy-default"], "ECS12", "done")
-    assert [part.fuel for part in house.orders.parts(change.id)] == ["electricity"]
+    assert (change.control, change.source, change.state) == (controls.NOTHING, "ECS12", "done")
+    assert (change.at, change.cut_off) == (START, given.at)
+    (part,) = house.orders.parts(change.id)
+    assert part.fuel == "electricity"
+    # Displays are told the date, and to clear what they hold of a consumer: none is known to go by dates.
+    published = publication(change, part).payload
+    assert published[9:13] == to_utc2000(change.cut_off).to_bytes(4, "little")
+    assert published[13:] == bytes.fromhex("001A0000") and controls.TOLD_NOTE in change.notes
 
 
 @pytest.mark.parametrize("control", [0, 0x200, 0x7FFF & ~0x1800])
@@ -90,13 +97,23 @@ def test_controls_by_name() -> None:
 def test_times_of_a_payload(house: House) -> None:
     later = to_utc2000(START + DAY)
     change = house.orders.order_gbcs(parse_gbcs_payload(gcs09(time=later)))
-    assert (change.state, change.at) == ("scheduled", START + DAY)
+    assert (change.state, change.at, change.cut_off) == ("done", START, START + DAY)
+    assert FUTURE_NOTE in change.notes
+    with pytest.raises(NotFound):
+        house.orders.order_gbcs(parse_gbcs_payload(gcs09(time=moments.CANCEL)))
+    now = house.orders.order_gbcs(parse_gbcs_payload(gcs09(time=moments.NOW)))
+    assert (now.state, now.at, now.cut_off, FUTURE_NOTE in now.notes) == ("done", START, START, False)
+
+
+def test_a_message_that_an_earlier_version_scheduled_can_be_cancelled_by_one(house: House) -> None:
+    part = {"fuel": "gas", "provider_id": 0}
+    given = {"kind": "tenancy", "state": "scheduled", "source": "GCS09", "control": 0x1A00}
+    times = {"at": START + DAY, "cut_off": START + DAY, "ordered_at": START}
+    change = house.ledger.changes.create([part], issuer_event_id=0x1C374A80, **given, **times)
     with pytest.raises(NotFound):
         house.orders.order_gbcs(parse_gbcs_payload(gcs09(time=moments.CANCEL, event=0x1C374A81)))
     cancelled = house.orders.order_gbcs(parse_gbcs_payload(gcs09(time=moments.CANCEL)))
     assert (cancelled.id, cancelled.state) == (change.id, "cancelled")
-    now = house.orders.order_gbcs(parse_gbcs_payload(gcs09(time=moments.NOW)))
-    assert (now.state, now.at, PAST_NOTE in now.notes) == ("done", START, False)
 
 
 def test_a_message_of_another_provider_is_refused(house: House) -> None:
@@ -342,7 +359,10 @@ def test_a_change_that_fell_due_while_the_hub_was_off_is_done_before_it_answers(
 # --- a kill at every step
 
 
-def test_a_kill_at_any_statement_leaves_a_change_begun_or_done_and_never_half(tmp_path: Path) -> None:
+@pytest.mark.parametrize("cut_off", [None, START - timedelta(hours=12)])
+def test_a_kill_at_any_statement_leaves_a_change_begun_or_done_and_never_half(
+    cut_off: datetime | None, tmp_path: Path
+) -> None:
     """The files are copied before each statement, as a kill at that point would leave them."""
     first = tmp_path / "first"
     first.mkdir()
@@ -353,8 +373,9 @@ def test_a_kill_at_any_statement_leaves_a_change_begun_or_done_and_never_half(tm
         household.write(2, (0x0705, attribute), 0x2B, b"\x11\0\0\0")
     household.add(2, "messages", START, {"message_id": 9})
     household.add(2, "snapshots", START, {"cause": 1})
-    household.add_samples(2, "half_hours", [Sample(START - DAY, 1)])
-    untouched = house.held(2)
+    household.add_samples(2, "half_hours", [Sample(START - DAY, 1), Sample(START, 1)])
+    household.add(2, "top_ups", START - DAY, {"any": 1})
+    untouched, all_shown = house.held(2), house.shown(2)
     copies: list[Path] = []
     connection = house.ledger._connection
 
@@ -367,10 +388,12 @@ def test_a_kill_at_any_statement_leaves_a_change_begun_or_done_and_never_half(tm
         copies.append(place)
 
     connection.set_trace_callback(copy)
-    house.orders.order("tenancy", ["gas"], control=Wanted(0x7B9F))
+    house.orders.order("tenancy", ["gas"], control=Wanted(0x3B9F), cut_off=cut_off)
     connection.set_trace_callback(None)
     copy("")
-    done = house.held(2)
+    done, done_shown = house.held(2), house.shown(2)
+    assert done[1]["top_ups"] == 1 and "top_ups" not in done_shown[1]
+    assert done_shown[1].get("half_hours", 0) == (0 if cut_off is None else 1)
     settled = {key: value for key, value in done[0].items() if key[0] != 0x0708}
     assert settled != {key: value for key, value in untouched[0].items() if key[0] != 0x0708}
     seen = []
@@ -383,16 +406,18 @@ def test_a_kill_at_any_statement_leaves_a_change_begun_or_done_and_never_half(tm
         seen.append(state)
         held = again.held(2)
         if state == "done":
-            assert (held, len(again.events("change.done"))) == (done, 1)
+            assert (held, again.shown(2), len(again.events("change.done"))) == (done, done_shown, 1)
             assert [each.kind for each in again.ledger.changes.evidence(1)] == ["concerned"]
         else:
             assert {key: value for key, value in held[0].items() if key[0] != 0x0708} == untouched[0]
             assert held[1] == untouched[1]
+            assert again.shown(2)[1] == all_shown[1]
             assert again.events("change.done") == []
         again.tenancy.catch_up()
         if state != "none":
             assert again.orders.get(1).state == "done"
-            assert again.held(2) == done
+            assert (again.held(2), again.shown(2)) == (done, done_shown)
+            assert again.orders.get(1).cut_off == (cut_off or START)
         again.ledger.close()
     assert seen == sorted(seen, key=["none", "scheduled", "done"].index)
     assert set(seen) == {"none", "scheduled", "done"} and len(seen) > 40

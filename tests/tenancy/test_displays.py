@@ -12,6 +12,7 @@ from display_bench import DAY, SHOWN, Radio, Rig, display, play, serving
 from hanctl.firmware.build import Fields, build
 from hanctl.hil.full_disk import fill, make_room
 from hanctl.radio import heartbeat
+from hanctl.tenancy.controls import Wanted
 from hanctl.tenancy.service import Provider
 
 
@@ -148,6 +149,24 @@ def test_queries_at_midnight_are_answered_and_not_found_before_there_is_a_change
         assert rig.of(1).verdict == "acknowledged only"
 
     play(tmp_path, "znp", [spec], scenario)
+
+
+def test_of_a_date_to_come_a_display_is_told_at_once_and_judged_only_then(radio: Radio, tmp_path: Path) -> None:
+    async def scenario(rig: Rig) -> None:
+        await rig.join()
+        cut_off = rig.clock.now() + timedelta(hours=30)
+        rig.change(cut_off=cut_off, control=Wanted(0x7B9C))
+        await rig.until(lambda: len(rig.told("change.told", 1)) == 2)
+        await asyncio.sleep(3600)
+        rig.device(1).power_cycle(60)
+        await asyncio.sleep(DAY)
+        assert not rig.is_clear(1)
+        assert not rig.told("change.still_shows") and not rig.told("change.overdue")
+        await asyncio.sleep(8 * 3600)
+        assert rig.clock.now() > cut_off and rig.is_clear(1)
+        assert rig.of(1).verdict == "seen cleared" and not rig.told("change.still_shows")
+
+    play(tmp_path, radio, [serving(1)], scenario)
 
 
 def test_a_display_that_shows_its_cache_afterwards_is_found_out_where_it_serves_it(

@@ -29,6 +29,8 @@ from hanctl.han.zcl import Foundation, ZclFrame
 from hanctl.ledger.household import Sample
 from hanctl.radio.frames import IncomingFrame, OutgoingFrame
 from hanctl.tenancy.controls import Wanted
+from hanctl.tenancy.moments import to_utc2000
+from hanctl.tenancy.payloads import parse_gbcs_payload
 
 FULL_CONSUMER = [2, 3, 4, 7, 8, 9, 13, 14]
 DAY = 86400
@@ -293,6 +295,40 @@ def test_nothing_of_the_last_consumer_is_anywhere(
         assert found(planter.gone, on_disk(tmp_path / "hub")) == []
 
     run(tmp_path, scenario, radio)
+
+
+@pytest.mark.slow
+def test_a_published_message_leaves_history_on_the_disk_and_gives_it_to_no_device(tmp_path: Path) -> None:
+    """GCS09 with the control of the published vector, and ECS12, dated a year and more ahead: all history is of before.
+
+    The hub's attributes of a year end with that, so that a nearer date would leave these.
+    """
+
+    async def scenario(rig: Rig) -> None:
+        planter, nwk, sent = await prepared(rig, [8])
+        history, clock = planter.gone, rig.daemon.clock
+        balances = [each for each in planter.stay if each.place in {"2/0705:0001", "2/0705:0211"}]
+        sent.clear()
+        date = clock.now() + timedelta(days=800)
+        gcs09 = f"010901010708001409000000000000804A371C00{to_utc2000(date).to_bytes(4, 'little').hex()}00020000"
+        dlms = f"{date.year:04X}{date.month:02X}{date.day:02X}FF{date.hour:02X}{date.minute:02X}00008000FF"
+        ecs12 = f"D9200003E8000102000100005E2C03020201090C{dlms}"
+        changes = [rig.daemon.tenancy.orders.order_gbcs(parse_gbcs_payload(payload)) for payload in (gcs09, ecs12)]
+        assert [change.control for change in changes] == [0x1A00, 0x1800]
+        await asyncio.sleep(3600)
+        given = ask_everything(rig.daemon, nwk)
+        assert found(history, given, short=True) == []
+        assert len(found(balances, given)) == len(balances) == 2
+        assert found(history, b"".join(frame.payload for frame in sent), short=True) == []
+        assert found(history, await ask_the_api(rig.daemon)) == []
+        wide = [marker for marker in history if marker.size != 3]
+        assert len(found(wide, on_disk(tmp_path / "hub"))) == len(wide)
+        hidden = dict(changes[0].hidden)
+        assert hidden["gas: half_hours"] == 20 and hidden["gas: top_ups"] == hidden["gas: event_log"] == 1
+        assert changes[1].cleared == () and dict(changes[1].hidden)["electricity: event_log"] == 2
+        assert not any("Prepayment" in name for name, _ in changes[0].cleared)
+
+    run(tmp_path, scenario)
 
 
 def test_blocked_history_is_on_the_disk_and_reaches_no_device(tmp_path: Path) -> None:

@@ -6,14 +6,16 @@ from __future__ import annotations
 import random
 import shutil
 from collections.abc import Iterable
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
-from tenancy_bench import ENDPOINTS, House
+from tenancy_bench import ENDPOINTS, START, House
 
 from hanctl.data import catalogue
-from hanctl.ledger.household import AttributeKey
+from hanctl.ledger.cuts import AttributeKey
 from hanctl.tenancy.controls import Wanted
+from hanctl.tenancy.moment import Outcome
 
 PRICE, METERING, PREPAYMENT, DEVICE_MANAGEMENT = 0x0700, 0x0702, 0x0705, 0x0708
 
@@ -76,6 +78,14 @@ BITS: dict[int, tuple[set[AttributeKey], set[str]]] = {
 }
 Full = tuple[Path, dict[int, tuple[dict[AttributeKey, bytes], dict[str, int]]]]
 
+BY_DATE = {
+    *("half_hours", "days", "snapshots", "prepay_snapshots", "top_ups", "debt_payments", "event_log"),
+    *("messages", "supplier_messages", "billing_periods", "consolidated_bills", "credit_payments"),
+    *("consumer_passwords", "customer_numbers"),
+}
+"""Tables whose rows a change of tenancy hides where they are dated before it."""
+STAMPED = ids(PREPAYMENT, (0x0100, 0x0143)) | ids(PRICE, (0x0702, 0x0704), (0x8702, 0x8704), (0x0810, 0x0852))
+"""Attributes that other attributes date: those of before the change are hidden."""
 SETTLED_BY_A_TENANCY = ids(DEVICE_MANAGEMENT, 0x0200, 0x0201)
 """The change writes its own date and control."""
 NO_CONTACTOR = 0x1800
@@ -164,15 +174,19 @@ def test_blocked_history_is_held_and_given_to_nobody_and_what_comes_after_is_sho
     attributes, tables = expected([8])
     assert {key for key in before[0] if held[0][key] != before[0][key]} == SETTLED_BY_A_TENANCY
     assert held[1] == before[1]
-    assert shown[0] == set(held[0]) - attributes
-    assert set(shown[1]) == set(held[1]) - tables
-    report = house.tenancy.report(1)
-    assert dict(report.change.held) == {
-        "gas: attributes of Metering": len([key for key in attributes if key[0] == METERING]),
-        "gas: attributes of Prepayment": len([key for key in attributes if key[0] == PREPAYMENT]),
-        **{f"gas: {table}": 1 for table in tables},
-    }
-    assert report.change.cleared == ()
+    assert shown[0] == set(held[0]) - attributes - STAMPED
+    assert set(shown[1]) == set(held[1]) - tables - BY_DATE
+    change = house.tenancy.report(1).change
+    hidden, blocked = dict(change.hidden), dict(change.blocked)
+    # Periods that are over are hidden by their dates, those under way by the bit.
+    for name, cluster in (("Metering", METERING), ("Prepayment", PREPAYMENT)):
+        counted = hidden[f"gas: attributes of {name}"] + blocked[f"gas: attributes of {name}"]
+        dated = STAMPED & set(held[0])
+        assert counted == len([key for key in attributes | dated if key[0] == cluster])
+    assert {name for name in hidden if "attributes" not in name} == {f"gas: {table}" for table in BY_DATE}
+    assert {name for name in blocked if "attributes" not in name} == set()
+    assert sum(dict(change.held).values()) == sum([*hidden.values(), *blocked.values()])
+    assert change.cleared == ()
     house.ledger.household.add(2, "snapshots", house.hands.now(), {"cause": 1})
     assert house.shown(2)[1]["snapshots"] == 1
 
@@ -183,20 +197,30 @@ def test_the_snapshot_before_is_held_and_hidden_and_the_one_after_is_shown(tmp_p
     house.orders.order("tenancy", ["gas"], control=Wanted(0x0103 | NO_CONTACTOR))
     assert house.held(2)[1]["snapshots"] == 2
     assert house.shown(2)[1]["snapshots"] == 1
-    assert dict(house.tenancy.report(1).change.held) == {"gas: snapshots": 1}
+    change = house.tenancy.report(1).change
+    assert dict(change.blocked) == {"gas: snapshots": 1} and dict(change.held)["gas: snapshots"] == 1
     causes = [record.body["cause"] for record in house.ledger.household.records(2, "snapshots")]
     assert causes == [0x1000]
 
 
-def test_a_preview_says_the_same_and_does_nothing(tmp_path: Path) -> None:
+@pytest.mark.parametrize("cut_off", [None, START - timedelta(hours=36), START + timedelta(days=9)])
+def test_a_preview_says_the_same_and_does_nothing(cut_off: datetime | None, tmp_path: Path) -> None:
     house = House(tmp_path)
     house.plant()
     before = [house.held(endpoint) for endpoint in (1, 2, 3)]
-    wanted, preview = house.orders.preview("tenancy", ["electricity", "gas"], None)
+    wanted, preview = house.orders.preview("tenancy", ["electricity", "gas"], None, cut_off)
     assert [house.held(endpoint) for endpoint in (1, 2, 3)] == before
     assert house.ledger.events() == [] and house.ledger.changes.all() == []
-    change = house.orders.order("tenancy")
-    assert (wanted.control, preview.cleared, preview.held) == (change.control, change.cleared, change.held)
+    change = house.orders.order("tenancy", cut_off=cut_off)
+    told = preview.outcome
+    assert wanted.control == change.control
+    assert told == Outcome(change.hidden, change.cleared, change.blocked, change.held)
+    # The change itself adds its own date, and what is cancelled.
+    mine = ("DeviceManagement", "cancellations")
+    left = [
+        [each for each in all_ if not each.what.endswith(mine)] for all_ in (preview.kept, house.tenancy.report(1).kept)
+    ]
+    assert left[0] == left[1] != []
 
 
 def test_what_was_withdrawn_is_remembered_by_number(tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ ROWS = {
     "F8": "Images are applied in order: a prerequisite version is enforced",
     "T1": "Attributes and commands of changes of tenancy and supplier are available on the HAN",
     "T2": "The device is told of a change, and answered where it asks, also after having been off or asleep",
-    "T3": "The hub clears the consumer data it holds, and stops serving what it may not delete",
+    "T3": "The hub clears the consumer data it holds, and serves nothing that is dated before a change's cut-off",
     "T4": "There is evidence: what was cleared, when, who acknowledged, who has not, and what a device still shows",
 }
 """J: what comes before all else. F: SECMP0007. T: SECMP0056."""

@@ -81,6 +81,26 @@ def test_the_hub_clears_what_it_holds(hub: Hub, tenancy: Tenancy, evidence: Tria
     assert left == [], f"the hub still gives to devices: {', '.join(left)}"
 
 
+@pytest.mark.requirement(
+    "T3",
+    covers="what is dated before a cut-off that has passed, and balances, after a change that asks for no control bit",
+    not_covered="that reads of a device are refused: a display cannot be made to read on command",
+)
+def test_the_hub_hides_what_is_dated_before_a_cut_off(hub: Hub, tenancy: Tenancy, evidence: Trial) -> None:
+    """The hub is given a household whose days and top-ups are of November 2025, and a change of tenancy since December
+    2025. It gives none of them to a device any more, and credit and debt are as they were."""
+    hub.load(HOUSEHOLD)
+    tenancy.change(since="2025-12-01T00:00:00Z")
+    tenancy.wait("done")
+    change = tenancy.report()["change"]
+    evidence.saw(f"cut-off {change['cut_off']}, carried out {change['done_at']}")
+    items = {each["name"]: each for each in hub.get("/data", values=True)}
+    for table in ("days", "top_ups"):
+        assert items[table]["count"] == items[table]["hidden"] > 0, f"the hub still gives to devices: {table}"
+    assert (items["credit_remaining"]["value"], items["accumulated_debt"]["value"]) == (1250, 4000)
+    assert change["cleared"] == []
+
+
 def _held(hub: Hub) -> dict[tuple[int, str], Any]:
     """What the hub holds of the tenant and may give to a device, with its values."""
     items = hub.get("/data", values=True)

@@ -91,7 +91,7 @@ class UpdateService:
         self.images = Images(ledger, store, self._open)
         self.add_image, self.remove_image = self.images.add, self.images.remove
         self.delivery = Delivery(han, clock, delivery)
-        weighing = Weighing(self._open, han, clock)
+        weighing = Weighing(self._open, han, clock, han.bulk.is_sleepy)
         self.server = OtaServer(ledger, self._open, clock, self.delivery, weighing, self._queried)
         self.message_for = displays.active
         self.messages_cancelled = displays.cancelled

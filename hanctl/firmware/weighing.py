@@ -7,6 +7,8 @@ device is asked for its ImageUpgradeStatus and versions, with a secret. Source: 
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Callable
 from dataclasses import replace
 from struct import Struct
 from typing import Any
@@ -15,6 +17,7 @@ import structlog
 
 from hanctl.clock import Clock
 from hanctl.errors import HanctlError
+from hanctl.eui64 import Eui64
 from hanctl.firmware import ota
 from hanctl.firmware.decisions import MAX_BLOCK, Decision
 from hanctl.firmware.link import HanLink
@@ -27,6 +30,10 @@ log = structlog.get_logger()
 DOWNLOADING, WAITING_FOR_MORE = 1, 5
 HAS_IMAGE = frozenset({2, 3, 4, 6})
 """ImageUpgradeStatus: downloaded, waits to upgrade, counts down, waits for a word from outside."""
+ASKED_S = 3.0
+"""A device waits for the answer to its request meanwhile, for five seconds at the least (comms_hub.md §1.7)."""
+UNASKED_S = 300.0
+"""A sleeper that did not answer is not asked again for so long: each time keeps its request waiting."""
 NO_OFFSET = 0xFFFFFFFF
 UNDER_SOME_KEY = "said from its address, under some key"
 
@@ -43,10 +50,12 @@ def rest_on(decision: Decision, proof: Proof) -> Decision:
 
 
 class Weighing:
-    """Weighs requests to the OTA server, and asks their devices."""
+    """Weighs requests to the OTA server, and asks their devices; ``is_sleepy``: whether one sleeps, as far as known."""
 
-    def __init__(self, updates: OpenUpdates, han: HanLink, clock: Clock) -> None:
+    def __init__(self, updates: OpenUpdates, han: HanLink, clock: Clock, is_sleepy: Callable[[Eui64], bool]) -> None:
         self._updates = updates
+        self._is_sleepy = is_sleepy
+        self._unasked_until: dict[Eui64, float] = {}
         self._han = han
         self._clock = clock
 
@@ -79,21 +88,28 @@ class Weighing:
     async def corroborate(self, request: Request) -> bool | None:
         """Ask the device for its OTA attributes: whether they agree with what the request says of it.
 
-        None: it does not tell. One that does not answer at all did not send the request.
+        None: it does not tell. One that does not answer at all did not send the request, unless it sleeps again.
         """
+        now = self._clock.monotonic()
+        if self._unasked_until.get(request.device, now) > now:
+            return None
         try:
-            told = await self._han.read_attributes(
-                request.device,
-                cluster=ota.CLUSTER,
-                attributes=_ASKED,
-                client_side=True,
-                endpoint=request.source_endpoint,
-            )
+            async with asyncio.timeout(ASKED_S):
+                told = await self._han.read_attributes(
+                    request.device,
+                    cluster=ota.CLUSTER,
+                    attributes=_ASKED,
+                    client_side=True,
+                    endpoint=request.source_endpoint,
+                )
         except Unproven:
             return None
-        except HanctlError as error:
+        except (HanctlError, TimeoutError) as error:
             log.debug("a device was not asked about a request", device=request.device, reason=str(error))
-            return False
+            if not self._is_sleepy(request.device):
+                return False
+            self._unasked_until[request.device] = now + UNASKED_S
+            return None
         version, status, offset = (told[attribute] for attribute in _ASKED)
         try:
             frame: Any = ota.decode_request(request.command, request.payload)

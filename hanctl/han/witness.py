@@ -166,7 +166,6 @@ class Witness:
             now = await self._read(eui64)
         known = self._known[eui64]
         alone = now is not None and (now.heard, now.acknowledged) == (before.heard + 1, before.acknowledged + 1)
-        # A dongle that tells nothing may tell 0 each time.
         if now is not None and alone and now.counter > before.counter:
             known.acks_count = now.counter - before.counter > 1
 
@@ -206,14 +205,15 @@ class Witness:
 
     def _own_word(self, eui64: Eui64, before: _Mark | None, now: _Mark | None) -> Whose:
         known = self._known[eui64]
-        if before is None or now is None or now.counter < before.counter or not self.is_ready(eui64):
+        # A dongle that tells nothing may tell 0 each time.
+        if before is None or now is None or not before.counter <= now.counter or not now.counter:
             return "unclear"
         wanted = now.heard - before.heard
         if known.acks_count:
             wanted += now.acknowledged - before.acknowledged
         if now.counter - before.counter < wanted:
             return "not its own"
-        return "its own"
+        return "its own" if self.is_ready(eui64) else "unclear"
 
     def _ahead(self, eui64: Eui64, before: _Mark | None, now: _Mark) -> _Mark:
         """The reading, with acknowledgements that it counts already and that the dongle has still to tell of."""

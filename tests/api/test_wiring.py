@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import struct
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -32,6 +33,22 @@ def query(tsn: int) -> IncomingFrame:
     )
 
 
+class Answering(FakeRadio):
+    """A device that answers the hub's reads, id by id: it runs version 1, and has no other attribute."""
+
+    async def send(self, frame: OutgoingFrame) -> None:
+        await super().send(frame)
+        control, tsn, command = frame.payload[:3]
+        if (frame.destination_endpoint, control & 0x03, command) != (1, 0, 0):
+            return
+        told = b""
+        for (attribute,) in struct.iter_unpack("<H", frame.payload[3:]):
+            told += struct.pack("<HB", attribute, 0x86) if attribute != 2 else struct.pack("<HBBI", 2, 0, 0x23, 1)
+        answer = replace(query(tsn), cluster=frame.cluster, payload=bytes((0x18 ^ (control & 0x08), tsn, 1)) + told)
+        assert self.listener is not None
+        asyncio.get_running_loop().call_soon(self.listener.frame_received, answer)
+
+
 async def answer_to(radio: FakeRadio, tsn: int) -> OutgoingFrame:
     async with asyncio.timeout(5):
         while True:
@@ -42,7 +59,7 @@ async def answer_to(radio: FakeRadio, tsn: int) -> OutgoingFrame:
 
 
 async def test_an_ordered_image_is_offered_to_the_device_that_asks(tmp_path: Path) -> None:
-    radio = FakeRadio()
+    radio = Answering()
     async with running(configure(tmp_path), radio) as daemon:
         endpoint = EndpointRecord(1, 0x0109, 0x0502, (0x0000,), (OTA,))
         daemon.ledger.devices.put(

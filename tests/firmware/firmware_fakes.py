@@ -223,4 +223,5 @@ def make_request(command: int, payload: bytes, tsn: int = 1, device: Eui64 = DIS
         payload=payload,
         aps_encrypted=True,
         broadcast=False,
+        proof="key counters",
     )

@@ -143,6 +143,8 @@ def test_a_sleepy_display_misses_every_frame_it_did_not_ask_for(play: Play) -> N
             else:
                 asyncio.get_running_loop().call_later(7.68, done, False)
 
+        # It was on the mains when it joined.
+        assert (await rig.hub.han.interview(rig.device().eui64)).sleepy
         rig.down = from_coordinator
         numbers = rig.order(IMAGE, activation="hold")
         await rig.until(lambda: rig.update(numbers[0]).state == "holding", 7200)

@@ -128,6 +128,15 @@ class Addresses:
             self._void(owner.eui64, nwk)
             self._look_into(owner.eui64, Life.ANNOUNCED)
 
+    async def remind(self, eui64: Eui64) -> None:
+        """Tell the dongle where a device is, where it does not know: its memory may begin with its start.
+
+        Raises DeliveryFailed, DongleGone.
+        """
+        device = self._ledger.devices.get(eui64)
+        if device is not None and device.nwk is not None and await self._exchange.radio.address_of(eui64) is None:
+            await self._exchange.radio.repair_address(eui64, device.nwk)
+
     def release(self, device: Device, state: DeviceState, **changes: Any) -> Device:
         """Take the device's address away, and store it with these changes; returns its new record."""
         released = replace(device, state=state, nwk=None, **changes)

@@ -199,6 +199,7 @@ class Hearing:
             return await self.asking.challenge(device, nwk, aps_ack=True)
 
         try:
+            await self.addresses.remind(eui64)
             await self._witness.mark()
             await self._witness.learn(eui64, ask)
         except HanctlError as error:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import get_args
 
@@ -10,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hanctl.eui64 import Eui64
-from hanctl.ledger.change_records import Evidence, EvidenceKind, Fuel
+from hanctl.ledger.change_records import Evidence, EvidenceKind, EvidenceProof, Fuel
 from hanctl.tenancy.verdicts import SETTLED, Verdict, judge
 
 DEVICE = Eui64("00:db:12:34:56:78:00:01")
@@ -94,3 +95,24 @@ def test_nothing_is_settled_without_proof(rows: list[Evidence], fuels: tuple[Fue
 def test_a_success_never_makes_a_verdict_better_than_acknowledged_only(rows: list[Evidence]) -> None:
     before, after = judge(rows, BOTH), judge(rows + line("acknowledged", "told"), BOTH)
     assert after.settled <= before.settled or after.verdict == before.verdict
+
+
+@pytest.mark.parametrize("kind", ["acknowledged", "refused", "queried", "reported received", "reported cleared"])
+def test_what_came_from_an_address_under_some_key_makes_no_verdict(kind: str) -> None:
+    said = [replace(each, proof="address") for each in line(kind, status=0)]
+    for known in (said, [*line("told"), *said]):
+        judged = judge(known, ["gas"])
+        assert judged.verdict == "silent" and "under some key" in judged.basis
+
+
+@pytest.mark.parametrize(
+    ("proof", "words"),
+    [
+        ("key counters", "key counters"),
+        ("secret", "a secret that it alone could read"),
+        ("earlier version", "recorded by an earlier version"),
+    ],
+)
+def test_a_verdict_says_which_frame_and_which_key_it_rests_on(proof: EvidenceProof, words: str) -> None:
+    judged = judge([replace(each, proof=proof) for each in line("reported cleared")], ["gas"])
+    assert judged.verdict == "reported cleared" and words in judged.basis

@@ -350,3 +350,21 @@ def test_a_hundred_thousand_frames_of_others_change_nothing_on_any_dongle(
 @pytest.mark.parametrize("kind", ["ezsp", "znp"])
 def test_whatever_others_send_changes_nothing_of_a_device(kind: Kind, tmp_path: Path) -> None:
     run(tmp_path, kind, 3, noise(1000, SEED))
+
+
+@pytest.mark.parametrize("kind", ["ezsp", "znp"])
+def test_a_dongle_that_forgot_who_is_where_is_told(kind: Kind, tmp_path: Path) -> None:
+    async def scenario(lab: Lab) -> None:
+        hub = await lab.start()
+        await ready(lab, hub, 1)
+        await lab.kill()
+        await asyncio.sleep(5)
+        lab.world.unplug()
+        await asyncio.sleep(2)
+        lab.world.plug()
+        hub = await lab.start()
+        await asyncio.sleep(30)
+        assert await lab.is_served(hub, 1)
+        assert lab.world.stack.nwk_of(address(1)) == lab.device(1).nwk
+
+    run(tmp_path, kind, 1, scenario, Quirks(map_survives_reset=False))

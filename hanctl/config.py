@@ -9,8 +9,8 @@ from typing import Any, get_args
 
 from pydantic import ValidationError
 
+from hanctl.base.errors import ConfigError
 from hanctl.config_sections import Config, Section
-from hanctl.errors import ConfigError
 
 
 def load_config(path: Path) -> Config:

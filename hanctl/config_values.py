@@ -11,8 +11,8 @@ from typing import Annotated, Any
 
 from pydantic import BeforeValidator, ValidationInfo
 
-from hanctl.errors import InvalidInput
-from hanctl.eui64 import parse_eui64
+from hanctl.base.errors import InvalidInput
+from hanctl.base.eui64 import parse_eui64
 
 MAX_SOCKET_PATH = 107
 _TCP = re.compile(r"tcp://(?:[^\s:/\[\]]+|\[[0-9a-fA-F:.]+\]):(?P<port>\d{1,5})/?")

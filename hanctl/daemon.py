@@ -14,15 +14,16 @@ import structlog
 import hanctl
 from hanctl import settings
 from hanctl.api.server import ApiServer
-from hanctl.clock import Clock
+from hanctl.base.clock import Clock
+from hanctl.base.errors import HanctlError, Refused
+from hanctl.base.eui64 import Eui64
+from hanctl.base.service_manager import ServiceManager
 from hanctl.config_sections import Config
 from hanctl.console.configured import configured_console
 from hanctl.console.console import DeviceConsole
 from hanctl.crypto.install_code import parse_install_code
 from hanctl.data.service import DataService
 from hanctl.data.snapshots import take_snapshot
-from hanctl.errors import HanctlError, Refused
-from hanctl.eui64 import Eui64
 from hanctl.firmware.service import UpdateService
 from hanctl.firmware.store import FirmwareStore
 from hanctl.han.han import Han
@@ -45,7 +46,6 @@ from hanctl.radio.frames import NetworkState, Radio
 from hanctl.radio.port import Port
 from hanctl.radio.tap import FrameTap
 from hanctl.reload import Reloads
-from hanctl.service_manager import ServiceManager
 from hanctl.state import StateDirectory
 from hanctl.supervisor import Supervisor
 from hanctl.tenancy.steps import CANCEL_ALL_MESSAGES

@@ -12,18 +12,23 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from hanctl.clock import SystemClock
+from hanctl.base.clock import SystemClock
+from hanctl.base.errors import ExitCode, HanctlError
+from hanctl.base.eui64 import parse_eui64
 from hanctl.config_sections import Config
 from hanctl.daemon import Daemon
-from hanctl.errors import ExitCode, HanctlError
-from hanctl.eui64 import parse_eui64
 from hanctl.firmware import demo_image
 from hanctl.firmware.outlook import Progress
 from hanctl.ledger.events import DeviceInterviewed
 from hanctl.ledger.ledger import Recorded
 from hanctl.ledger.update_events import ActivationNotice, UpdateFailed, UpdateRefused
 from hanctl.simulator.device_event import DeviceEvent
-from hanctl.simulator.device_spec import Behaviour, DeviceSpec, OtaTimings, TrustSpec
+from hanctl.simulator.device_spec import (
+    Behaviour,
+    DeviceSpec,
+    OtaTimings,
+    TrustSpec,
+)
 from hanctl.simulator.ports import TcpPort
 from hanctl.simulator.world import DONGLE_EUI64, World
 from hanctl.trust.authority import BenchAuthority

@@ -6,7 +6,7 @@ import fcntl
 import os
 from pathlib import Path
 
-from hanctl.errors import ConfigError, Refused
+from hanctl.base.errors import ConfigError, Refused
 
 
 class StateLock:

@@ -19,8 +19,8 @@ import httpx
 from tenacity import AsyncRetrying, RetryCallState, wait_exponential
 
 import hanctl
-from hanctl.clock import Clock
-from hanctl.errors import ConfigError
+from hanctl.base.clock import Clock
+from hanctl.base.errors import ConfigError
 from hanctl.ledger.errors import LedgerFull
 from hanctl.ledger.events import NoticeDelayed, NoticeDelivered
 from hanctl.ledger.ledger import Ledger, Recorded

@@ -20,15 +20,15 @@ from typing import TYPE_CHECKING, Any
 import structlog
 
 from hanctl import settings
+from hanctl.base.errors import ConfigError, HanctlError, Refused
 from hanctl.config_sections import Config
-from hanctl.errors import ConfigError, HanctlError, Refused
 from hanctl.ledger.errors import LedgerError, LedgerFull
 from hanctl.ledger.events import ConfigRefused, ConfigReloaded
 from hanctl.logs import set_up_logging
 
 if TYPE_CHECKING:
+    from hanctl.base.service_manager import ServiceManager
     from hanctl.daemon import Daemon
-    from hanctl.service_manager import ServiceManager
 
 log = structlog.get_logger()
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import stat
 from pathlib import Path
 
-from hanctl.errors import ConfigError
+from hanctl.base.errors import ConfigError
 
 
 def read_secret_file(path: Path, what: str, where: str) -> str:

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
-from hanctl.config_sections import FirmwareSection, OtaSection, UpdatesSection, WebhookSection
+from hanctl.config_sections import (
+    FirmwareSection,
+    OtaSection,
+    UpdatesSection,
+    WebhookSection,
+)
 from hanctl.firmware.delivery import DeliverySettings
 from hanctl.firmware.gates import Rules
 from hanctl.firmware.image_check import SignatureChecker

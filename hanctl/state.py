@@ -8,9 +8,14 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
-from hanctl.clock import Clock
-from hanctl.errors import ConfigError, NotFound
-from hanctl.ledger.copies import Copy, check_copy, copies_of, list_copies
+from hanctl.base.clock import Clock
+from hanctl.base.errors import ConfigError, NotFound
+from hanctl.ledger.copies import (
+    Copy,
+    check_copy,
+    copies_of,
+    list_copies,
+)
 from hanctl.ledger.errors import CopyError
 from hanctl.ledger.ledger import Ledger
 from hanctl.ledger.restoring import finish, open_ledger, stage

@@ -6,8 +6,8 @@ import asyncio
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 
-from hanctl.errors import DongleError
-from hanctl.eui64 import Eui64
+from hanctl.base.errors import DongleError
+from hanctl.base.eui64 import Eui64
 from hanctl.han.han import Han
 from hanctl.ledger.errors import LedgerError, LedgerFull
 from hanctl.ledger.events import (

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from hanctl.errors import ConfigError
+from hanctl.base.errors import ConfigError
 from hanctl.secret_files import how_to_make, read_secret_file
 
 SHORTEST_TOKEN = 32

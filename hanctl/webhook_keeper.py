@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Any
 
-from hanctl.clock import Clock
+from hanctl.base.clock import Clock
 from hanctl.config_sections import WebhookSection
 from hanctl.ledger.ledger import Ledger
 

@@ -31,7 +31,7 @@ INSIDE = (
 )
 """Rooms whose code must run in virtual time, with the modules beside them but for those of the command line."""
 
-OWN_CLOCK = {"clock.py"}
+OWN_CLOCK = {"base/clock.py"}
 FORBIDDEN_CALLS = {
     "time.time",
     "time.monotonic",
@@ -98,7 +98,7 @@ def test_a_command_that_asks_the_daemon_loads_neither_radio_nor_database() -> No
 
 def test_a_ledger_that_needs_no_migration_is_opened_without_the_libraries_for_it(tmp_path: Path) -> None:
     opening = (
-        "import hanctl.daemon, pathlib\nfrom hanctl.clock import SystemClock\nfrom hanctl.ledger.ledger import Ledger\n"
+        "import hanctl.daemon, pathlib\nfrom hanctl.base.clock import SystemClock\nfrom hanctl.ledger.ledger import Ledger\n"
         f"Ledger.open(pathlib.Path({str(tmp_path / 'ledger.sqlite')!r}), SystemClock()).close()"
     )
     assert loaded(opening) & {"alembic", "sqlalchemy"}
@@ -106,7 +106,7 @@ def test_a_ledger_that_needs_no_migration_is_opened_without_the_libraries_for_it
 
 
 def test_what_zigpy_imports_for_the_internet_is_read_only_when_it_is_used() -> None:
-    starting = "from hanctl.cli.run import NEVER_USED\nfrom hanctl.imports import put_off\nput_off(*NEVER_USED)"
+    starting = "from hanctl.cli.run import NEVER_USED\nfrom hanctl.base.imports import put_off\nput_off(*NEVER_USED)"
     heavy = {"aiohttp.client", "jsonschema.validators"}
     assert loaded("import hanctl.daemon, hanctl.api.web") >= heavy
     assert loaded(f"{starting}\nimport hanctl.daemon, hanctl.api.web") & heavy == set()

@@ -21,7 +21,7 @@ import pytest
 import structlog
 from process_state import KINDS, Kind, ProcessState
 
-from hanctl.imports import put_off
+from hanctl.base.imports import put_off
 from hanctl.logs import set_up_logging
 
 

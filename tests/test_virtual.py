@@ -8,7 +8,7 @@ import time
 
 import pytest
 
-from hanctl import virtual
+from hanctl.base import virtual
 
 
 def test_a_week_passes_in_no_time() -> None:

@@ -12,7 +12,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from hanctl.api.errors import answer
 from hanctl.api.listener import Tokens
 from hanctl.api.metrics import PATH as METRICS
-from hanctl.errors import ExitCode
+from hanctl.base.errors import ExitCode
 
 _SCHEME = "bearer"
 

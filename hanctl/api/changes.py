@@ -11,9 +11,14 @@ from fastapi.responses import HTMLResponse
 from pydantic import BaseModel, ConfigDict, Field
 
 from hanctl.api.models import MAX_ID
-from hanctl.errors import InvalidInput
-from hanctl.eui64 import parse_eui64
-from hanctl.ledger.change_records import Change, ChangeKind, ChangePart, Fuel
+from hanctl.base.errors import InvalidInput
+from hanctl.base.eui64 import parse_eui64
+from hanctl.ledger.change_records import (
+    Change,
+    ChangeKind,
+    ChangePart,
+    Fuel,
+)
 from hanctl.tenancy import controls
 from hanctl.tenancy.keeping import Kept
 from hanctl.tenancy.moments import LOCAL_ZONE, parse_moment

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from fastapi import APIRouter, Query
 
+from hanctl.base.errors import NotFound
 from hanctl.console.console import ConsoleLine, console_file
-from hanctl.errors import NotFound
 
 if TYPE_CHECKING:
     from hanctl.daemon import Daemon

@@ -7,7 +7,7 @@ import socket
 import stat
 from pathlib import Path
 
-from hanctl.errors import ConfigError, Refused
+from hanctl.base.errors import ConfigError, Refused
 
 
 def bind(path: Path) -> socket.socket:

@@ -10,7 +10,7 @@ from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
 from hanctl.api.models import ErrorAnswer, ErrorView
-from hanctl.errors import ExitCode, HanctlError
+from hanctl.base.errors import ExitCode, HanctlError
 
 _STATUS: dict[ExitCode, HTTPStatus] = {
     ExitCode.USAGE: HTTPStatus.UNPROCESSABLE_ENTITY,

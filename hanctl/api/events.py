@@ -15,8 +15,8 @@ from pydantic import AwareDatetime
 from hanctl.api.models import MAX_ID
 from hanctl.api.waiting import WaitS
 from hanctl.api.waiting import until as holds
-from hanctl.errors import InvalidInput
-from hanctl.eui64 import Eui64, parse_eui64
+from hanctl.base.errors import InvalidInput
+from hanctl.base.eui64 import Eui64, parse_eui64
 from hanctl.ledger.event import EVENT_TYPES
 from hanctl.ledger.ledger import Ledger, Recorded
 

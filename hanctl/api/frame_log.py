@@ -7,10 +7,15 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from hanctl.clock import Clock
-from hanctl.eui64 import Eui64
+from hanctl.base.clock import Clock
+from hanctl.base.eui64 import Eui64
 from hanctl.ledger.rows import time_text
-from hanctl.radio.frames import FIRST_BROADCAST, IncomingFrame, Outcome, OutgoingFrame
+from hanctl.radio.frames import (
+    FIRST_BROADCAST,
+    IncomingFrame,
+    Outcome,
+    OutgoingFrame,
+)
 
 MOST_WAITING = 2000
 """Records that wait for a slow reader; a transfer makes some hundred a second."""

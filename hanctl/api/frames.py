@@ -12,7 +12,7 @@ from fastapi.responses import StreamingResponse
 
 import hanctl
 from hanctl.api.frame_log import FrameLog
-from hanctl.eui64 import Eui64, parse_eui64
+from hanctl.base.eui64 import Eui64, parse_eui64
 from hanctl.ledger.rows import time_text
 from hanctl.radio.errors import DongleGone
 from hanctl.radio.frames import NetworkState

@@ -24,8 +24,8 @@ from hanctl.api.models import (
     TrustView,
 )
 from hanctl.api.waiting import WaitS, until
-from hanctl.errors import NotFound
-from hanctl.eui64 import parse_eui64
+from hanctl.base.errors import NotFound
+from hanctl.base.eui64 import parse_eui64
 from hanctl.ledger.records import Device
 
 if TYPE_CHECKING:

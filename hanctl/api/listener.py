@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 
 import structlog
 
+from hanctl.base.errors import ConfigError
 from hanctl.config_sections import ListenerSection
 from hanctl.config_values import Address
-from hanctl.errors import ConfigError
 from hanctl.tokens import read_token
 
 log = structlog.get_logger()

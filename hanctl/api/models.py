@@ -13,7 +13,14 @@ from hanctl.firmware.orders import Match, Order
 from hanctl.firmware.outlook import Progress
 from hanctl.firmware.signature import Verdict
 from hanctl.firmware.store import StoredImage
-from hanctl.ledger.records import Activation, Device, DeviceType, Image, Priority, Update
+from hanctl.ledger.records import (
+    Activation,
+    Device,
+    DeviceType,
+    Image,
+    Priority,
+    Update,
+)
 from hanctl.trust.device_log import LogEntry
 
 MAX_ID = 2**63 - 1

@@ -19,8 +19,8 @@ from hanctl.api.models import (
     update_view,
 )
 from hanctl.api.waiting import WaitS, until
-from hanctl.errors import InvalidInput, NotFound
-from hanctl.eui64 import parse_eui64
+from hanctl.base.errors import InvalidInput, NotFound
+from hanctl.base.eui64 import parse_eui64
 from hanctl.firmware.service import Outcome
 from hanctl.ledger.records import Update
 from hanctl.notices import NOTICE_TYPES

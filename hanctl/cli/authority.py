@@ -8,9 +8,9 @@ from typing import Annotated
 
 import typer
 
+from hanctl.base.errors import ConfigError, Refused
 from hanctl.cli.options import Json, eui64, examples
 from hanctl.cli.output import print_facts, print_json
-from hanctl.errors import ConfigError, Refused
 from hanctl.paths import default_state_dir
 
 app = typer.Typer(help="A certificate authority for the bench: hubs and development displays.", no_args_is_help=True)
@@ -54,7 +54,7 @@ def issue(
     signer: Annotated[bool, typer.Option("--signer", help="For one who signs images: firmware build --sign.")] = False,
 ) -> None:
     """Issue a certificate with its private key. Retail devices do not know this authority, and refuse it."""
-    from hanctl.clock import SystemClock
+    from hanctl.base.clock import SystemClock
     from hanctl.trust.authority import BenchAuthority
     from hanctl.trust.certificate import DIGITAL_SIGNATURE, KEY_AGREEMENT
     from hanctl.trust.credentials import save_credentials

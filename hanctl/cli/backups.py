@@ -11,9 +11,23 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from hanctl.cli.options import ConfigFile, Json, Socket, connect, examples
-from hanctl.cli.output import as_json, hexadecimal, moment, print_facts, print_json, print_table, size
-from hanctl.errors import ConfigError, Refused
+from hanctl.base.errors import ConfigError, Refused
+from hanctl.cli.options import (
+    ConfigFile,
+    Json,
+    Socket,
+    connect,
+    examples,
+)
+from hanctl.cli.output import (
+    as_json,
+    hexadecimal,
+    moment,
+    print_facts,
+    print_json,
+    print_table,
+    size,
+)
 
 if TYPE_CHECKING:
     from hanctl.config_sections import Config
@@ -112,7 +126,7 @@ def restore(
 
 
 def _restore_ledger(loaded: Config, file: Path, yes: bool) -> None:
-    from hanctl.clock import SystemClock
+    from hanctl.base.clock import SystemClock
     from hanctl.state import restore_ledger
 
     print_facts([("state directory", str(loaded.hub.state_dir)), ("it will hold", f"the ledger of {file.name}")])
@@ -140,7 +154,7 @@ def _restore_network(loaded: Config, file: Path, yes: bool, overwrite: bool, bur
 async def _restore(
     config: Config, content: dict[str, Any], wanted: NetworkSummary, yes: bool, overwrite: bool, burn_address: bool
 ) -> None:
-    from hanctl.clock import SystemClock
+    from hanctl.base.clock import SystemClock
     from hanctl.daemon import dongle_settings
     from hanctl.radio.network_backup import summary
     from hanctl.radio.offline import offline

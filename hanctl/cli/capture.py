@@ -11,8 +11,15 @@ from typing import IO, TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from hanctl.cli.options import ConfigFile, Socket, connect, duration, eui64, examples
-from hanctl.errors import ExitCode, HanctlError, InvalidInput
+from hanctl.base.errors import ExitCode, HanctlError, InvalidInput
+from hanctl.cli.options import (
+    ConfigFile,
+    Socket,
+    connect,
+    duration,
+    eui64,
+    examples,
+)
 
 if TYPE_CHECKING:
     from hanctl.wireshark.capture_file import CaptureFile

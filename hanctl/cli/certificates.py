@@ -8,11 +8,18 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from hanctl.base.errors import DaemonUnreachable, InvalidInput
+from hanctl.base.eui64 import Eui64
 from hanctl.cli.authority import refuse_existing
-from hanctl.cli.options import ConfigFile, Json, Socket, connect, eui64, examples
+from hanctl.cli.options import (
+    ConfigFile,
+    Json,
+    Socket,
+    connect,
+    eui64,
+    examples,
+)
 from hanctl.cli.output import print_facts, print_json
-from hanctl.errors import DaemonUnreachable, InvalidInput
-from hanctl.eui64 import Eui64
 
 if TYPE_CHECKING:
     from hanctl.config_sections import Config

@@ -11,8 +11,13 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from hanctl.base.errors import (
+    ConfigError,
+    ExitCode,
+    HanctlError,
+    InvalidInput,
+)
 from hanctl.cli.options import Json, examples
-from hanctl.errors import ConfigError, ExitCode, HanctlError, InvalidInput
 
 if TYPE_CHECKING:
     from rich.console import Console

@@ -11,9 +11,15 @@ from typing import Annotated, Any
 
 import typer
 
+from hanctl.base.errors import ExitCode, HanctlError, InvalidInput
 from hanctl.cli.client import Client
-from hanctl.cli.options import ConfigFile, Socket, connect, duration, examples
-from hanctl.errors import ExitCode, HanctlError, InvalidInput
+from hanctl.cli.options import (
+    ConfigFile,
+    Socket,
+    connect,
+    duration,
+    examples,
+)
 
 EPILOG = examples(
     "hanctl console --since 10m",

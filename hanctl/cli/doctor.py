@@ -10,10 +10,15 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from hanctl.base.errors import (
+    ConfigError,
+    DaemonUnreachable,
+    ExitCode,
+    InvalidInput,
+)
 from hanctl.cli.client import Client
 from hanctl.cli.options import Json, examples
 from hanctl.cli.output import print_json
-from hanctl.errors import ConfigError, DaemonUnreachable, ExitCode, InvalidInput
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -60,7 +65,7 @@ def doctor(
 
 
 def _examination(config: Path | None, port: str | None, radio: Literal["ezsp", "znp"] | None) -> Examination:
-    from hanctl.clock import SystemClock
+    from hanctl.base.clock import SystemClock
     from hanctl.config import load_config
     from hanctl.daemon import dongle_settings
     from hanctl.doctor.examination import Examination, default_config

@@ -7,9 +7,26 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from hanctl.cli.options import ConfigFile, Json, Socket, connect, eui64, examples, number
-from hanctl.cli.output import as_json, hexadecimal, moment, print_facts, print_json, print_table, size, version
-from hanctl.errors import InvalidInput, Refused
+from hanctl.base.errors import InvalidInput, Refused
+from hanctl.cli.options import (
+    ConfigFile,
+    Json,
+    Socket,
+    connect,
+    eui64,
+    examples,
+    number,
+)
+from hanctl.cli.output import (
+    as_json,
+    hexadecimal,
+    moment,
+    print_facts,
+    print_json,
+    print_table,
+    size,
+    version,
+)
 
 if TYPE_CHECKING:
     from hanctl.firmware.store import FirmwareStore
@@ -254,7 +271,7 @@ def _store(
                 "a hub has them in its configuration, in [firmware]",
             )
         return None
-    from hanctl.clock import SystemClock
+    from hanctl.base.clock import SystemClock
     from hanctl.firmware.image_check import SignatureChecker
     from hanctl.firmware.store import FirmwareStore
 

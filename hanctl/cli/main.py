@@ -9,6 +9,7 @@ import typer
 from typer.exceptions import TyperException
 
 from hanctl import library_logs
+from hanctl.base.errors import ExitCode, HanctlError
 from hanctl.cli import (
     authority,
     backups,
@@ -30,7 +31,6 @@ from hanctl.cli import (
     tenancy,
     updates,
 )
-from hanctl.errors import ExitCode, HanctlError
 
 app = typer.Typer(
     name="hanctl",

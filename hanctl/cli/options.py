@@ -10,9 +10,9 @@ from typing import Annotated
 
 import typer
 
+from hanctl.base.errors import InvalidInput
+from hanctl.base.eui64 import Eui64, parse_eui64
 from hanctl.cli.client import Client, Listener
-from hanctl.errors import InvalidInput
-from hanctl.eui64 import Eui64, parse_eui64
 from hanctl.paths import client_socket, instance_socket
 
 Socket = Annotated[

@@ -6,10 +6,20 @@ from typing import Annotated, Any, Literal
 
 import typer
 
+from hanctl.base.errors import ExitCode, InvalidInput
 from hanctl.cli import watching
-from hanctl.cli.options import ConfigFile, Json, Socket, connect, eui64, examples, moment, number, version_range
+from hanctl.cli.options import (
+    ConfigFile,
+    Json,
+    Socket,
+    connect,
+    eui64,
+    examples,
+    moment,
+    number,
+    version_range,
+)
 from hanctl.cli.output import print_json, print_table, version
-from hanctl.errors import ExitCode, InvalidInput
 
 EPILOG = examples(
     "hanctl update start --device 000d6f000a9069e7 --image 5f1c9a02 --watch",

@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from hanctl.base.errors import ExitCode
+from hanctl.base.imports import put_off
 from hanctl.cli.options import examples
-from hanctl.errors import ExitCode
-from hanctl.imports import put_off
 from hanctl.library_logs import let_through
 
 if TYPE_CHECKING:
@@ -61,9 +61,9 @@ def run(
 
 
 async def _run(config: Config, reread: Callable[[], Config]) -> signal.Signals | None:
-    from hanctl.clock import SystemClock
+    from hanctl.base.clock import SystemClock
+    from hanctl.base.service_manager import ServiceManager
     from hanctl.daemon import Daemon
-    from hanctl.service_manager import ServiceManager
 
     daemon = Daemon(config, SystemClock(), manager=ServiceManager(), reread=reread)
     received: list[signal.Signals] = []

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from hanctl.base.errors import InvalidInput, Refused
 from hanctl.cli.options import examples
-from hanctl.errors import InvalidInput, Refused
 
 if TYPE_CHECKING:
     from hanctl.install.places import Places

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from hanctl.base.errors import InvalidInput
 from hanctl.cli.options import examples
-from hanctl.errors import InvalidInput
 
 if TYPE_CHECKING:
     from hanctl.simulator.device_event import DeviceEvent

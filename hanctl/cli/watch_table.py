@@ -9,7 +9,12 @@ from typing import TYPE_CHECKING, Any
 from hanctl.cli.client import Client
 from hanctl.cli.output import ago, version
 from hanctl.cli.report import clock
-from hanctl.cli.watching import OVER, POLL_S, outlook, when_back
+from hanctl.cli.watching import (
+    OVER,
+    POLL_S,
+    outlook,
+    when_back,
+)
 
 if TYPE_CHECKING:
     from rich.table import Table

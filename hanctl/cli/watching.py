@@ -7,9 +7,9 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, Literal, TypeVar
 
+from hanctl.base.errors import DaemonUnreachable, ExitCode, HanctlError
 from hanctl.cli.client import Client
 from hanctl.cli.output import version
-from hanctl.errors import DaemonUnreachable, ExitCode, HanctlError
 
 T = TypeVar("T")
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import partial
 
-from hanctl.clock import Clock
+from hanctl.base.clock import Clock
 from hanctl.config_sections import Config
 from hanctl.console.console import DeviceConsole, console_file
 from hanctl.console.lines import Redactor

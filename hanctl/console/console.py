@@ -14,7 +14,7 @@ from typing import Protocol
 
 import structlog
 
-from hanctl.clock import Clock
+from hanctl.base.clock import Clock
 from hanctl.console.lines import LineSplitter, Redactor
 from hanctl.console.log_file import LogFile
 from hanctl.ledger.errors import LedgerFull

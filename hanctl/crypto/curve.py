@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from hanctl.base.errors import HanctlError
 from hanctl.crypto.field import BinaryField, multiples
-from hanctl.errors import HanctlError
 
 _EVEN, _ODD = 0x02, 0x03
 """First byte of a compressed point: the lowest bit of y/x."""

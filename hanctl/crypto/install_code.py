@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field
 
+from hanctl.base.errors import InvalidInput
 from hanctl.crypto.mmo import mmo_hash
-from hanctl.errors import InvalidInput
 
 CODE_LENGTHS = (6, 8, 12, 16)
 _CRC_LENGTH = 2

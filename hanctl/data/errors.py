@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hanctl.errors import ExitCode, HanctlError
+from hanctl.base.errors import ExitCode, HanctlError
 
 
 class BadData(HanctlError):

@@ -6,7 +6,9 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from typing import Any
 
-from hanctl.clock import Clock
+from hanctl.base.clock import Clock
+from hanctl.base.errors import NotFound
+from hanctl.base.eui64 import Eui64
 from hanctl.data.catalogue import ATTRIBUTES
 from hanctl.data.catalogue import TABLES as RULES
 from hanctl.data.dating import ends
@@ -30,8 +32,6 @@ from hanctl.data.servers.prepayment import PrepaymentServer
 from hanctl.data.servers.price import PriceServer
 from hanctl.data.tables import INTERVALS
 from hanctl.data.values import serialize, shown, to_plain
-from hanctl.errors import NotFound
-from hanctl.eui64 import Eui64
 from hanctl.han.cluster import DefaultReply, Request
 from hanctl.han.han import Han
 from hanctl.han.smart_energy.clusters import CLUSTERS

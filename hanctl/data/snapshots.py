@@ -12,11 +12,7 @@ from typing import Any
 from hanctl.data.tables import TABLES, PrepaySnapshotRecord
 from hanctl.data.values import NEVER, NOW, utc_seconds
 from hanctl.han.smart_energy.enumerations import SnapshotCause, SnapshotPayloadType
-from hanctl.han.smart_energy.types import (
-    PrepaySnapshotDebtCredit,
-    SnapshotTouDelivered,
-    SnapshotTouDeliveredNoBilling,
-)
+from hanctl.han.smart_energy.types import PrepaySnapshotDebtCredit, SnapshotTouDelivered, SnapshotTouDeliveredNoBilling
 from hanctl.ledger.household import Household, Record
 from hanctl.radio.endpoints import METERING, PREPAYMENT
 

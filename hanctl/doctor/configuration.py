@@ -4,10 +4,16 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from hanctl.base.errors import HanctlError
+from hanctl.base.eui64 import Eui64
 from hanctl.config_sections import Config
-from hanctl.doctor.finding import Finding, fail, failed, ok, warn
-from hanctl.errors import HanctlError
-from hanctl.eui64 import Eui64
+from hanctl.doctor.finding import (
+    Finding,
+    fail,
+    failed,
+    ok,
+    warn,
+)
 from hanctl.notices import read_secret
 from hanctl.trust.hub_certificate import load_hub_credentials
 

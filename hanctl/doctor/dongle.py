@@ -5,8 +5,14 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass, replace
 
-from hanctl.doctor.finding import Finding, fail, failed, ok, warn
-from hanctl.errors import DongleError
+from hanctl.base.errors import DongleError
+from hanctl.doctor.finding import (
+    Finding,
+    fail,
+    failed,
+    ok,
+    warn,
+)
 from hanctl.ledger.inspection import LedgerFacts
 from hanctl.radio.errors import NotADongle
 from hanctl.radio.looking import Look, look_at

@@ -7,15 +7,25 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from hanctl.clock import Clock
+from hanctl.base.clock import Clock
+from hanctl.base.eui64 import Eui64
 from hanctl.config_sections import Config
 from hanctl.doctor import configuration, host, state
-from hanctl.doctor.dongle import Looker, ask, judge_answer, judge_network
+from hanctl.doctor.dongle import (
+    Looker,
+    ask,
+    judge_answer,
+    judge_network,
+)
 from hanctl.doctor.dongle_firmware import judge_firmware
-from hanctl.doctor.finding import Finding, fail, ok, warn
+from hanctl.doctor.finding import (
+    Finding,
+    fail,
+    ok,
+    warn,
+)
 from hanctl.doctor.machine import Machine
 from hanctl.doctor.port import judge_port, port_facts
-from hanctl.eui64 import Eui64
 from hanctl.ledger.inspection import LedgerFacts, inspect_ledger
 from hanctl.radio.looking import HeldNetwork, Look, look_at
 from hanctl.radio.settings import DongleSettings

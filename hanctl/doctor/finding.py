@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from hanctl.errors import HanctlError
+from hanctl.base.errors import HanctlError
 
 Status = Literal["ok", "warn", "fail"]
 

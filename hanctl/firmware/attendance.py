@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from hanctl.clock import Clock
+from hanctl.base.clock import Clock
 from hanctl.firmware import lifecycle
 from hanctl.firmware.gates import OUT_OF_BAND
 from hanctl.firmware.lifecycle import Step

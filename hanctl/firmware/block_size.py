@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from hanctl.eui64 import Eui64
+from hanctl.base.eui64 import Eui64
 
 SIZES = (56, 48, 40, 32, 24)
 """Bytes, largest first; each step leaves room for four relays more."""

@@ -6,10 +6,10 @@ import secrets
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from hanctl.base.errors import InvalidInput
+from hanctl.base.eui64 import Eui64, to_bytes
 from hanctl.crypto import ecdsa
 from hanctl.crypto.mmo import mmo_hash
-from hanctl.errors import InvalidInput
-from hanctl.eui64 import Eui64, to_bytes
 from hanctl.firmware import image
 from hanctl.firmware.image_errors import ImageError
 from hanctl.firmware.signature import TAGS

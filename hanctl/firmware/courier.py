@@ -10,8 +10,8 @@ import asyncio
 from contextlib import suppress
 from dataclasses import dataclass
 
-from hanctl.clock import Clock
-from hanctl.eui64 import Eui64
+from hanctl.base.clock import Clock
+from hanctl.base.eui64 import Eui64
 from hanctl.firmware.attendance import NOTE_INTERVAL_S, Attendance
 from hanctl.firmware.displays import Displays
 from hanctl.firmware.errands import READ_BACK_STATES, Errands, Unreachable

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Protocol
 
-from hanctl.eui64 import Eui64
+from hanctl.base.eui64 import Eui64
 from hanctl.firmware import lifecycle, ota, pathways
 from hanctl.firmware.gates import Wait
 from hanctl.firmware.lifecycle import Step

@@ -12,14 +12,25 @@ from typing import Protocol
 
 import structlog
 
-from hanctl.clock import Clock
-from hanctl.errors import HanctlError
-from hanctl.eui64 import Eui64
+from hanctl.base.clock import Clock
+from hanctl.base.errors import HanctlError
+from hanctl.base.eui64 import Eui64
 from hanctl.firmware import ota
 from hanctl.firmware.block_size import BlockSizes
 from hanctl.firmware.pacing import Pacing
-from hanctl.firmware.pages import LEAST_SPACING_S, BulkLink, Page, Pages
-from hanctl.han.cluster import DefaultReply, LaterReply, Reply, Request, Status
+from hanctl.firmware.pages import (
+    LEAST_SPACING_S,
+    BulkLink,
+    Page,
+    Pages,
+)
+from hanctl.han.cluster import (
+    DefaultReply,
+    LaterReply,
+    Reply,
+    Request,
+    Status,
+)
 from hanctl.han.tasks import Tasks
 from hanctl.radio.frames import Outcome
 

@@ -6,8 +6,8 @@ from dataclasses import replace
 
 import structlog
 
-from hanctl.errors import HanctlError
-from hanctl.eui64 import Eui64
+from hanctl.base.errors import HanctlError
+from hanctl.base.eui64 import Eui64
 from hanctl.firmware.link import HanLink
 from hanctl.firmware.open_updates import OpenUpdates, Session
 from hanctl.han.clusters.messaging import CANCEL_MESSAGE, DISPLAY_MESSAGE, Message

@@ -10,15 +10,27 @@ from typing import Any
 
 import structlog
 
-from hanctl.clock import Clock
-from hanctl.errors import HanctlError, NotFound
-from hanctl.eui64 import Eui64
-from hanctl.firmware import gates, lifecycle, ota, power
+from hanctl.base.clock import Clock
+from hanctl.base.errors import HanctlError, NotFound
+from hanctl.base.eui64 import Eui64
+from hanctl.firmware import (
+    gates,
+    lifecycle,
+    ota,
+    power,
+)
 from hanctl.firmware.displays import Displays
 from hanctl.firmware.ends import upgrade_end_reply
 from hanctl.firmware.link import HanLink
 from hanctl.firmware.open_updates import OpenUpdates, Session
-from hanctl.firmware.reconciliation import NORMAL, QUERY, READ_BACK, Finding, doubt, reconcile
+from hanctl.firmware.reconciliation import (
+    NORMAL,
+    QUERY,
+    READ_BACK,
+    Finding,
+    doubt,
+    reconcile,
+)
 from hanctl.han.errors import MalformedZcl, TimedOut
 from hanctl.han.interview import (
     BATTERY_PERCENTAGE_REMAINING,

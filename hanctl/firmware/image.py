@@ -7,7 +7,7 @@ import struct
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
-from hanctl.eui64 import Eui64, from_bytes
+from hanctl.base.eui64 import Eui64, from_bytes
 from hanctl.firmware import image_errors as errors
 
 Form = Literal["zigbee", "gb"]

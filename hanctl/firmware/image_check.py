@@ -6,8 +6,8 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Literal
 
-from hanctl.errors import ConfigError, Refused
-from hanctl.eui64 import Eui64
+from hanctl.base.errors import ConfigError, Refused
+from hanctl.base.eui64 import Eui64
 from hanctl.firmware.image import OtaImage
 from hanctl.firmware.signature import SignatureTrust, Verdict, check
 from hanctl.firmware.supplier import load_supplier_certificates

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hanctl.errors import ExitCode, HanctlError
+from hanctl.base.errors import ExitCode, HanctlError
 
 _ASK_MAKER = "get the file again from its maker; nothing was added"
 _FORM_HINT = "if the body of this file is not a sequence of elements, add it with --form gb"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hanctl.errors import Refused
+from hanctl.base.errors import Refused
 from hanctl.firmware.image import FormChoice
 from hanctl.firmware.open_updates import OpenUpdates
 from hanctl.firmware.store import FirmwareStore

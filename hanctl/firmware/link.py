@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Protocol
 
-from hanctl.eui64 import Eui64
+from hanctl.base.eui64 import Eui64
 
 
 class HanLink(Protocol):

@@ -9,9 +9,9 @@ from datetime import datetime
 
 import structlog
 
-from hanctl.clock import Clock
-from hanctl.errors import HanctlError
-from hanctl.eui64 import Eui64
+from hanctl.base.clock import Clock
+from hanctl.base.errors import HanctlError
+from hanctl.base.eui64 import Eui64
 from hanctl.firmware import gates, making
 from hanctl.firmware.gates import Rules, Wait
 from hanctl.firmware.lifecycle import Step

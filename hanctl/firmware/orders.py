@@ -7,12 +7,19 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import get_args
 
-from hanctl.errors import InvalidInput
-from hanctl.eui64 import Eui64
+from hanctl.base.errors import InvalidInput
+from hanctl.base.eui64 import Eui64
 from hanctl.firmware import gates, pathways, power
 from hanctl.firmware.gates import OUT_OF_BAND, Rules
 from hanctl.firmware.windows import parse_window
-from hanctl.ledger.records import Activation, Device, DeviceType, Image, Priority, Update
+from hanctl.ledger.records import (
+    Activation,
+    Device,
+    DeviceType,
+    Image,
+    Priority,
+    Update,
+)
 
 HASH_CHECKED: frozenset[DeviceType] = frozenset({"hcalcs"})
 """Types that are activated only by a command with the manufacturer image hash (F4; gbcs.md, addendum)."""

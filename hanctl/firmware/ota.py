@@ -13,7 +13,7 @@ from typing import Any, NamedTuple, Protocol, cast
 
 import zigpy.types as t
 
-from hanctl.errors import HanctlError
+from hanctl.base.errors import HanctlError
 
 CLUSTER = 0x0019
 FILE_OFFSET, CURRENT_FILE_VERSION = 0x0001, 0x0002

@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import Enum
 
-from hanctl.eui64 import Eui64
+from hanctl.base.eui64 import Eui64
 
 BUSY_PERIODS_MS = (250, 500, 1000, 2000, 4000)
 """From one to the next as long as blocks wait too long."""

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from hanctl.eui64 import Eui64
+from hanctl.base.eui64 import Eui64
 from hanctl.firmware import ota
 from hanctl.radio.frames import Outcome
 

@@ -12,14 +12,23 @@ from dataclasses import replace
 from functools import partial
 from typing import cast
 
-from hanctl.clock import Clock
-from hanctl.eui64 import Eui64
+from hanctl.base.clock import Clock
+from hanctl.base.eui64 import Eui64
 from hanctl.firmware import decisions, ends, ota
 from hanctl.firmware.decisions import Decision, Refusal, Situation
 from hanctl.firmware.delivery import Delivery
 from hanctl.firmware.open_updates import OpenUpdates, Session
 from hanctl.firmware.weighing import Weighing, rest_on
-from hanctl.han.cluster import Attribute, DefaultReply, LaterReply, Proof, Reply, Request, Status, Weight
+from hanctl.han.cluster import (
+    Attribute,
+    DefaultReply,
+    LaterReply,
+    Proof,
+    Reply,
+    Request,
+    Status,
+    Weight,
+)
 from hanctl.ledger.errors import LedgerFull
 from hanctl.ledger.events import OtaRequestRefused
 from hanctl.ledger.ledger import Ledger

@@ -12,10 +12,17 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Protocol
 
-from hanctl.clock import Clock
-from hanctl.errors import InvalidInput, NotFound, Refused
-from hanctl.eui64 import Eui64
-from hanctl.firmware import answers, lifecycle, making, orders, ota, outlook
+from hanctl.base.clock import Clock
+from hanctl.base.errors import InvalidInput, NotFound, Refused
+from hanctl.base.eui64 import Eui64
+from hanctl.firmware import (
+    answers,
+    lifecycle,
+    making,
+    orders,
+    ota,
+    outlook,
+)
 from hanctl.firmware.answers import Answer
 from hanctl.firmware.courier import Courier
 from hanctl.firmware.delivery import Delivery, DeliveryLink, DeliverySettings

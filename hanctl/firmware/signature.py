@@ -19,11 +19,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from hanctl.base.eui64 import Eui64, from_bytes
 from hanctl.crypto import ecdsa
 from hanctl.crypto.curve import PointError
 from hanctl.crypto.mmo import mmo_hash
 from hanctl.crypto.suites import SUITE_1, SUITE_2, Suite
-from hanctl.eui64 import Eui64, from_bytes
 from hanctl.firmware.image import SIGNATURE_TRAILER_SIZE, Element, OtaImage
 from hanctl.firmware.supplier import SupplierCertificate
 from hanctl.trust.certificate import Certificate, parse_certificate

@@ -19,10 +19,21 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from hanctl.clock import Clock
-from hanctl.errors import ExitCode, HanctlError, InvalidInput, NotFound, Refused
+from hanctl.base.clock import Clock
+from hanctl.base.errors import (
+    ExitCode,
+    HanctlError,
+    InvalidInput,
+    NotFound,
+    Refused,
+)
 from hanctl.firmware import image_errors
-from hanctl.firmware.image import MAX_FILE_SIZE, FormChoice, OtaImage, parse
+from hanctl.firmware.image import (
+    MAX_FILE_SIZE,
+    FormChoice,
+    OtaImage,
+    parse,
+)
 from hanctl.firmware.image_check import SignatureChecker
 from hanctl.firmware.signature import Verdict
 from hanctl.ledger.event import Event

@@ -15,9 +15,9 @@ from typing import Any
 
 import structlog
 
-from hanctl.clock import Clock
-from hanctl.errors import HanctlError
-from hanctl.eui64 import Eui64
+from hanctl.base.clock import Clock
+from hanctl.base.errors import HanctlError
+from hanctl.base.eui64 import Eui64
 from hanctl.firmware import ota
 from hanctl.firmware.decisions import MAX_BLOCK, Decision
 from hanctl.firmware.link import HanLink

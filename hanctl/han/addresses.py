@@ -15,9 +15,9 @@ from typing import Any
 
 import structlog
 
-from hanctl.clock import Clock
-from hanctl.errors import HanctlError
-from hanctl.eui64 import Eui64
+from hanctl.base.clock import Clock
+from hanctl.base.errors import HanctlError
+from hanctl.base.eui64 import Eui64
 from hanctl.han.exchange import Exchange
 from hanctl.han.life import Life
 from hanctl.han.tasks import Tasks

@@ -8,9 +8,9 @@ from typing import TypeVar
 import structlog
 from zigpy.zdo.types import ZDOCmd
 
-from hanctl.clock import Clock
-from hanctl.errors import HanctlError
-from hanctl.eui64 import Eui64
+from hanctl.base.clock import Clock
+from hanctl.base.errors import HanctlError
+from hanctl.base.eui64 import Eui64
 from hanctl.han import zdo
 from hanctl.han.addresses import Addresses, is_device_address
 from hanctl.han.exchange import Exchange

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 import structlog
 
-from hanctl.errors import NotFound
-from hanctl.eui64 import Eui64
+from hanctl.base.errors import NotFound
+from hanctl.base.eui64 import Eui64
 from hanctl.han import zcl
 from hanctl.han.errors import NoKey, TimedOut, Unproven
 from hanctl.han.exchange import Exchange
@@ -18,7 +18,12 @@ from hanctl.han.security import needs_encryption
 from hanctl.han.zcl import Foundation, Value, ZclFrame
 from hanctl.ledger.ledger import Ledger
 from hanctl.ledger.records import Device
-from hanctl.radio.endpoints import BASIC, ESI_ENDPOINT, KEY_ESTABLISHMENT, OTA_UPGRADE
+from hanctl.radio.endpoints import (
+    BASIC,
+    ESI_ENDPOINT,
+    KEY_ESTABLISHMENT,
+    OTA_UPGRADE,
+)
 from hanctl.radio.errors import DeliveryFailed
 from hanctl.radio.frames import SMART_ENERGY, OutgoingFrame
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from hanctl.eui64 import Eui64
+from hanctl.base.eui64 import Eui64
 from hanctl.han.exchange import Exchange
 from hanctl.han.security import needs_encryption
 from hanctl.han.zcl import ZclFrame

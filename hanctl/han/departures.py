@@ -7,8 +7,8 @@ from collections.abc import Callable
 
 from zigpy.zdo.types import ZDOCmd
 
-from hanctl.errors import HanctlError
-from hanctl.eui64 import Eui64
+from hanctl.base.errors import HanctlError
+from hanctl.base.eui64 import Eui64
 from hanctl.han import zdo
 from hanctl.han.addresses import Addresses
 from hanctl.han.exchange import Exchange

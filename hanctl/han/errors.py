@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from hanctl.errors import ExitCode, HanctlError
+from hanctl.base.errors import ExitCode, HanctlError
 from hanctl.radio.errors import DeliveryFailed
 
 

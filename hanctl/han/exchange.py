@@ -10,14 +10,21 @@ from typing import Any
 
 import structlog
 
-from hanctl.errors import HanctlError
+from hanctl.base.errors import HanctlError
 from hanctl.han.errors import TimedOut, Unproven
 from hanctl.han.security import needs_encryption
 from hanctl.han.tasks import Tasks
 from hanctl.han.zcl import ZclFrame
 from hanctl.han.zdo import RESPONSE
 from hanctl.radio.errors import DeliveryFailed, DongleGone
-from hanctl.radio.frames import SMART_ENERGY, ZDO_PROFILE, IncomingFrame, Outcome, OutgoingFrame, Radio
+from hanctl.radio.frames import (
+    SMART_ENERGY,
+    ZDO_PROFILE,
+    IncomingFrame,
+    Outcome,
+    OutgoingFrame,
+    Radio,
+)
 
 log = structlog.get_logger()
 

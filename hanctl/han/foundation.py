@@ -5,9 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from itertools import islice
 
-from hanctl.eui64 import Eui64
+from hanctl.base.eui64 import Eui64
 from hanctl.han import reporting, zcl
-from hanctl.han.cluster import Attribute, AttributeStore, ClusterServer, Status
+from hanctl.han.cluster import (
+    Attribute,
+    AttributeStore,
+    ClusterServer,
+    Status,
+)
 from hanctl.han.zcl import AttributeWrite, Foundation, ZclFrame
 
 

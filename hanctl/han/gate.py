@@ -13,8 +13,13 @@ from dataclasses import dataclass
 
 import structlog
 
-from hanctl.eui64 import Eui64
-from hanctl.han.cluster import Proof, Request, Weighs, Weight
+from hanctl.base.eui64 import Eui64
+from hanctl.han.cluster import (
+    Proof,
+    Request,
+    Weighs,
+    Weight,
+)
 from hanctl.han.tasks import Tasks
 from hanctl.han.witness import Witness
 from hanctl.han.zcl import ZclFrame

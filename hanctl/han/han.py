@@ -8,9 +8,9 @@ from dataclasses import replace
 import structlog
 from zigpy.zdo.types import ZDOCmd
 
-from hanctl.clock import Clock
-from hanctl.errors import HanctlError, NotFound
-from hanctl.eui64 import Eui64
+from hanctl.base.clock import Clock
+from hanctl.base.errors import HanctlError, NotFound
+from hanctl.base.eui64 import Eui64
 from hanctl.han import zcl, zdo
 from hanctl.han.addresses import LOOK_GAP_S, is_device_address
 from hanctl.han.arrivals import Arrivals
@@ -35,7 +35,13 @@ from hanctl.ledger.events import DeviceLeft, PartnerKeyGiven, PartnerKeyRefused
 from hanctl.ledger.ledger import Ledger
 from hanctl.ledger.records import Device, DeviceType, EndpointRecord
 from hanctl.radio.endpoints import ESI_ENDPOINT, HUB_ENDPOINTS
-from hanctl.radio.frames import SMART_ENERGY, ZDO_PROFILE, IncomingFrame, NetworkState, Radio
+from hanctl.radio.frames import (
+    SMART_ENERGY,
+    ZDO_PROFILE,
+    IncomingFrame,
+    NetworkState,
+    Radio,
+)
 
 log = structlog.get_logger()
 

@@ -9,9 +9,9 @@ from dataclasses import replace
 import structlog
 from zigpy.zdo.types import ZDOCmd
 
-from hanctl.clock import Clock
-from hanctl.errors import HanctlError
-from hanctl.eui64 import Eui64
+from hanctl.base.clock import Clock
+from hanctl.base.errors import HanctlError
+from hanctl.base.eui64 import Eui64
 from hanctl.han import zcl, zdo
 from hanctl.han.addresses import Addresses
 from hanctl.han.asking import Asking

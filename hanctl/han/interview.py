@@ -10,7 +10,7 @@ from typing import Protocol, TypeVar
 
 from zigpy.zdo.types import ZDOCmd
 
-from hanctl.errors import NotFound
+from hanctl.base.errors import NotFound
 from hanctl.han import zdo
 from hanctl.han.errors import MalformedZcl, MalformedZdo, TimedOut
 from hanctl.han.zcl import Value

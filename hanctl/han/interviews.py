@@ -6,8 +6,8 @@ import asyncio
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
-from hanctl.errors import HanctlError, NotFound
-from hanctl.eui64 import Eui64
+from hanctl.base.errors import HanctlError, NotFound
+from hanctl.base.eui64 import Eui64
 from hanctl.han.exchange import Exchange
 from hanctl.han.interview import STEP_TIMEOUT_S, Findings, Interview
 from hanctl.han.life import Life

@@ -10,8 +10,8 @@ from typing import Literal
 
 import structlog
 
-from hanctl.errors import HanctlError
-from hanctl.eui64 import Eui64
+from hanctl.base.errors import HanctlError
+from hanctl.base.eui64 import Eui64
 from hanctl.han.addresses import Addresses
 from hanctl.han.exchange import Exchange
 from hanctl.han.tasks import Tasks

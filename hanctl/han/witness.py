@@ -16,8 +16,8 @@ from typing import Literal
 
 import structlog
 
-from hanctl.errors import HanctlError
-from hanctl.eui64 import Eui64
+from hanctl.base.errors import HanctlError
+from hanctl.base.eui64 import Eui64
 from hanctl.han.exchange import Exchange
 from hanctl.ledger.ledger import Ledger
 from hanctl.ledger.records import Device

@@ -7,8 +7,8 @@ from typing import Any
 
 import httpx
 
+from hanctl.base.errors import DaemonUnreachable
 from hanctl.cli.client import RemoteError, check
-from hanctl.errors import DaemonUnreachable
 
 ANSWER_S = 60
 LONGEST_POLL_S = 300

@@ -7,7 +7,7 @@ import shutil
 from contextlib import suppress
 from pathlib import Path
 
-from hanctl.errors import HanctlError
+from hanctl.base.errors import HanctlError
 from hanctl.hil.driver import Driver
 from hanctl.hil.trial import Trial, sentence
 

@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal
 
-from hanctl.clock import LoopClock
+from hanctl.base.clock import LoopClock
 from hanctl.config_sections import Config
 from hanctl.daemon import Daemon
 from hanctl.hil import memory

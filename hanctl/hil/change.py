@@ -6,7 +6,13 @@ from typing import Any, Literal
 
 from hanctl.cli.options import duration
 from hanctl.hil.device import Device
-from hanctl.hil.trial import Event, Expired, Trial, in_words, matching
+from hanctl.hil.trial import (
+    Event,
+    Expired,
+    Trial,
+    in_words,
+    matching,
+)
 
 Kind = Literal["tenancy", "supplier"]
 SETTLED = ("change.reported", "change.seen_cleared", "change.confirmed")

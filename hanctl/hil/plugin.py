@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 if TYPE_CHECKING:
-    from hanctl.errors import HanctlError
+    from hanctl.base.errors import HanctlError
     from hanctl.hil.change import Tenancy
     from hanctl.hil.device import Device
     from hanctl.hil.driver import Driver
@@ -73,7 +73,7 @@ def pytest_configure(config: pytest.Config) -> None:
 @pytest.fixture(scope="session")
 def _hanctl_bench(request: pytest.FixtureRequest) -> Iterator[SimLab | Driver]:
     """What benches are made with, or the one rig that there is."""
-    from hanctl.errors import HanctlError
+    from hanctl.base.errors import HanctlError
 
     config = request.config
     try:

@@ -17,8 +17,13 @@ from typing import Any, TypeVar
 
 import httpx
 
+from hanctl.base.errors import (
+    ConfigError,
+    DaemonUnreachable,
+    ExitCode,
+    HanctlError,
+)
 from hanctl.config import load_config
-from hanctl.errors import ConfigError, DaemonUnreachable, ExitCode, HanctlError
 from hanctl.hil.api_client import ApiClient, RemoteError
 from hanctl.hil.driver import Driver
 from hanctl.hil.under_test import DeviceUnderTest

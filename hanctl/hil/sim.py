@@ -18,8 +18,9 @@ from typing import Any, Literal, TypeVar
 import httpx
 
 from hanctl.api.app import make_app
+from hanctl.base.errors import InvalidInput
+from hanctl.base.virtual import VirtualLoop
 from hanctl.crypto.mmo import mmo_hash
-from hanctl.errors import InvalidInput
 from hanctl.firmware.build import Fields, build
 from hanctl.hil.api_client import ApiClient
 from hanctl.hil.bench import Bench
@@ -32,7 +33,6 @@ from hanctl.simulator.sniffer.capture import Capture
 from hanctl.simulator.world import DONGLE_EUI64
 from hanctl.trust.authority import BenchAuthority
 from hanctl.trust.credentials import Credentials, save_credentials
-from hanctl.virtual import VirtualLoop
 
 Radio = Literal["ezsp", "znp"]
 T = TypeVar("T")

@@ -6,9 +6,9 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
+from hanctl.base.errors import ConfigError
+from hanctl.base.eui64 import Eui64
 from hanctl.config_sections import HilSection
-from hanctl.errors import ConfigError
-from hanctl.eui64 import Eui64
 from hanctl.firmware import image
 
 

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Literal
 
 import hanctl
-from hanctl.errors import ExitCode, HanctlError
-from hanctl.whole_file import write_whole
+from hanctl.base.errors import ExitCode, HanctlError
+from hanctl.base.whole_file import write_whole
 
 MARK = "# Written by hanctl install-service, and its own as long as it is unchanged: "
 

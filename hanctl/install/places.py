@@ -7,7 +7,7 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from hanctl.errors import InvalidInput
+from hanctl.base.errors import InvalidInput
 
 _INSTANCE = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,31}")
 SYSTEM = Path("/etc/systemd/system")

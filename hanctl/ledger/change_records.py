@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
 
-from hanctl.eui64 import Eui64
+from hanctl.base.eui64 import Eui64
 
 ChangeKind = Literal["tenancy", "supplier"]
 ChangeState = Literal["scheduled", "done", "cancelled"]

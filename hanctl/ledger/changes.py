@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager
 from typing import Any
 
-from hanctl.eui64 import Eui64
+from hanctl.base.eui64 import Eui64
 from hanctl.ledger.change_records import Change, ChangePart, Evidence
 from hanctl.ledger.rows import Execute, Rows
 

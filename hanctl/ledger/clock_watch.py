@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Callable
 from datetime import datetime, timedelta
 
-from hanctl.clock import Clock
+from hanctl.base.clock import Clock
 from hanctl.ledger.errors import LedgerFull
 from hanctl.ledger.events import ClockBehind, ClockSet
 from hanctl.ledger.ledger import Ledger

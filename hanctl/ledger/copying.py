@@ -6,10 +6,21 @@ import asyncio
 from contextlib import suppress
 from datetime import timedelta
 
-from hanctl.clock import Clock
-from hanctl.ledger.copies import Copy, copies_of, last_written, write_copy
+from hanctl.base.clock import Clock
+from hanctl.ledger.copies import (
+    Copy,
+    copies_of,
+    last_written,
+    write_copy,
+)
 from hanctl.ledger.errors import CopyError
-from hanctl.ledger.events import BackupFailed, BackupWritten, DeviceInterviewed, DeviceLeft, KeyEstablished
+from hanctl.ledger.events import (
+    BackupFailed,
+    BackupWritten,
+    DeviceInterviewed,
+    DeviceLeft,
+    KeyEstablished,
+)
 from hanctl.ledger.ledger import Ledger, Recorded
 
 SOON_S = 60.0

@@ -8,7 +8,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from hanctl.eui64 import Eui64
+from hanctl.base.eui64 import Eui64
 from hanctl.ledger.records import Device, EndpointRecord
 from hanctl.ledger.rows import Execute, Rows, time_text
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from hanctl.errors import ExitCode, HanctlError
+from hanctl.base.errors import ExitCode, HanctlError
 
 
 class LedgerError(HanctlError):

@@ -5,7 +5,6 @@ from __future__ import annotations
 import inspect
 import typing
 
-from hanctl.ledger import change_events, data_events, events, image_events, update_events  # noqa: F401 - to have all
 from hanctl.ledger.event import EVENT_TYPES, Event
 
 HEAD = """# Events

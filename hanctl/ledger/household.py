@@ -15,7 +15,13 @@ from typing import Any
 
 import structlog
 
-from hanctl.ledger.cuts import AttributeKey, Cut, Cuts, is_before, item
+from hanctl.ledger.cuts import (
+    AttributeKey,
+    Cut,
+    Cuts,
+    is_before,
+    item,
+)
 from hanctl.ledger.errors import LedgerError
 from hanctl.ledger.rows import Execute
 

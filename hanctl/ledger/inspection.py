@@ -12,7 +12,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from hanctl.eui64 import Eui64
+from hanctl.base.eui64 import Eui64
 from hanctl.ledger.database import APPLICATION_ID, SCHEMA
 from hanctl.ledger.events import DongleOpened, NetworkFormed, NetworkResumed
 

@@ -7,8 +7,8 @@ import sqlite3
 from contextlib import closing
 from pathlib import Path
 
-from hanctl.errors import InvalidInput
-from hanctl.eui64 import Eui64, parse_eui64
+from hanctl.base.errors import InvalidInput
+from hanctl.base.eui64 import Eui64, parse_eui64
 from hanctl.ledger.events import DongleOpened, NetworkFormed, NetworkResumed
 from hanctl.ledger.ledger import Ledger
 

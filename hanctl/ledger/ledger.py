@@ -15,9 +15,8 @@ from typing import Any
 
 import structlog
 
-from hanctl.clock import Clock, SystemClock
-from hanctl.eui64 import Eui64
-from hanctl.ledger import change_events, data_events, image_events, update_events  # noqa: F401 - so that all are known
+from hanctl.base.clock import Clock, SystemClock
+from hanctl.base.eui64 import Eui64
 from hanctl.ledger.changes import Changes
 from hanctl.ledger.copies import write_copy
 from hanctl.ledger.database import is_damage, open_database, open_to_read

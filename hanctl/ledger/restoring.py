@@ -16,8 +16,13 @@ from pathlib import Path
 
 import structlog
 
-from hanctl.clock import Clock
-from hanctl.ledger.copies import Copy, copies_of, newest_copy, sync_directory
+from hanctl.base.clock import Clock
+from hanctl.ledger.copies import (
+    Copy,
+    copies_of,
+    newest_copy,
+    sync_directory,
+)
 from hanctl.ledger.errors import CopyError, LedgerDamaged
 from hanctl.ledger.events import DongleOpened, HubStarted, LedgerRestored
 from hanctl.ledger.ledger import Ledger, Recorded

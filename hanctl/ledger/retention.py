@@ -6,7 +6,7 @@ import asyncio
 from dataclasses import dataclass
 from datetime import timedelta
 
-from hanctl.clock import Clock
+from hanctl.base.clock import Clock
 from hanctl.ledger.events import LedgerPruned
 from hanctl.ledger.ledger import Ledger
 from hanctl.ledger.room import as_there_is_room

@@ -7,8 +7,8 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager
 from typing import Any
 
-from hanctl.errors import Refused
-from hanctl.eui64 import Eui64
+from hanctl.base.errors import Refused
+from hanctl.base.eui64 import Eui64
 from hanctl.ledger.event import Event, UpdateTransition
 from hanctl.ledger.records import Update
 from hanctl.ledger.rows import Execute, Rows

@@ -5,7 +5,14 @@ from __future__ import annotations
 from prometheus_client import CollectorRegistry, Counter, Histogram
 
 from hanctl.ledger.event import EVENT_TYPES
-from hanctl.ledger.events import DongleLost, DongleOpened, JoinClosed, KeyEstablished, KeyFailed, NoticeDelivered
+from hanctl.ledger.events import (
+    DongleLost,
+    DongleOpened,
+    JoinClosed,
+    KeyEstablished,
+    KeyFailed,
+    NoticeDelivered,
+)
 from hanctl.ledger.ledger import Recorded
 from hanctl.ledger.update_events import (
     UpdateCancelled,

@@ -13,8 +13,8 @@ import zigpy.exceptions
 import zigpy.types as t
 import zigpy.zdo.types as zdo_t
 
-from hanctl.errors import DongleError, HanctlError
-from hanctl.eui64 import Eui64, from_bytes, to_bytes
+from hanctl.base.errors import DongleError, HanctlError
+from hanctl.base.eui64 import Eui64, from_bytes, to_bytes
 from hanctl.radio.application import HubApplication, Sink
 from hanctl.radio.errors import DeliveryFailed, DongleGone, NetworkStartFailed
 from hanctl.radio.frames import (

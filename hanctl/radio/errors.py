@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hanctl.errors import DongleError, ExitCode, HanctlError
+from hanctl.base.errors import DongleError, ExitCode, HanctlError
 
 
 class DeliveryFailed(HanctlError):

@@ -16,7 +16,14 @@ import zigpy.exceptions
 import zigpy.types as t
 from bellows.zigbee.application import ControllerApplication
 
-from hanctl.radio.fragmentation import LONGEST_MESSAGE, MessageId, Reassembly, cut, room, too_long
+from hanctl.radio.fragmentation import (
+    LONGEST_MESSAGE,
+    MessageId,
+    Reassembly,
+    cut,
+    room,
+    too_long,
+)
 from hanctl.radio.turns import Turns
 
 log = structlog.get_logger()

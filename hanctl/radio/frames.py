@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
-from hanctl.eui64 import Eui64
+from hanctl.base.eui64 import Eui64
 
 SMART_ENERGY = 0x0109
 ZDO_PROFILE = 0x0000

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import zigpy.exceptions
 import zigpy.zdo.types as zdo_t
 
-from hanctl.eui64 import Eui64, from_bytes
+from hanctl.base.eui64 import Eui64, from_bytes
 from hanctl.radio import make_application
 from hanctl.radio.application import Deaf, HubApplication
 from hanctl.radio.errors import ForeignNetwork

@@ -14,8 +14,8 @@ from typing import Any
 
 import zigpy.backups
 
-from hanctl.errors import ExitCode, HanctlError
-from hanctl.eui64 import Eui64, from_bytes
+from hanctl.base.errors import ExitCode, HanctlError
+from hanctl.base.eui64 import Eui64, from_bytes
 
 
 class BadBackup(HanctlError):

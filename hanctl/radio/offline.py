@@ -13,7 +13,7 @@ from typing import Any
 import zigpy.backups
 import zigpy.exceptions
 
-from hanctl.eui64 import Eui64, from_bytes
+from hanctl.base.eui64 import Eui64, from_bytes
 from hanctl.radio import make_application
 from hanctl.radio.application import Deaf, HubApplication, z
 from hanctl.radio.errors import NetworkStartFailed

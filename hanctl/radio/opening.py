@@ -4,8 +4,14 @@ from __future__ import annotations
 
 import errno
 
-from hanctl.errors import DongleError
-from hanctl.radio.errors import NotADongle, PortAbsent, PortBusy, PortForbidden, PortUnreachable
+from hanctl.base.errors import DongleError
+from hanctl.radio.errors import (
+    NotADongle,
+    PortAbsent,
+    PortBusy,
+    PortForbidden,
+    PortUnreachable,
+)
 from hanctl.radio.settings import DongleSettings, RadioKind
 
 _OTHER: dict[RadioKind, RadioKind] = {"ezsp": "znp", "znp": "ezsp"}

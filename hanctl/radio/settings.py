@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from hanctl.eui64 import Eui64
+from hanctl.base.eui64 import Eui64
 from hanctl.ledger.records import EndpointRecord
 from hanctl.radio.endpoints import HUB_ENDPOINTS
 

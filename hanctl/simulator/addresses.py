@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import UserDict
 from dataclasses import dataclass, field
 
-from hanctl.eui64 import Eui64
+from hanctl.base.eui64 import Eui64
 from hanctl.simulator.frames import COORDINATOR, FIRST_BROADCAST
 
 ROOM = 64

@@ -7,7 +7,7 @@ import struct
 from functools import partial
 from pathlib import Path
 
-from hanctl.eui64 import Eui64
+from hanctl.base.eui64 import Eui64
 from hanctl.simulator import zdo
 from hanctl.simulator.cbke import CLUSTER as KEY_ESTABLISHMENT
 from hanctl.simulator.device_display import Display
@@ -22,7 +22,14 @@ from hanctl.simulator.device_timers import Timers
 from hanctl.simulator.device_zcl import ZclAnswers
 from hanctl.simulator.device_zdo import ZdoAnswers, described
 from hanctl.simulator.fragmentation import fragmenter_of
-from hanctl.simulator.medium import BROADCAST_RX_ON, COORDINATOR, ApsFrame, Done, Link, Medium
+from hanctl.simulator.medium import (
+    BROADCAST_RX_ON,
+    COORDINATOR,
+    ApsFrame,
+    Done,
+    Link,
+    Medium,
+)
 from hanctl.simulator.ota_client import OtaClient
 from hanctl.simulator.ota_types import OtaCounts, OtaIdentity, OtaState
 from hanctl.simulator.partner_keys import request_partner_key

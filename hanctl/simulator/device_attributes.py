@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import zlib
 
-from hanctl.eui64 import to_bytes
+from hanctl.base.eui64 import to_bytes
 from hanctl.simulator import zcl
 from hanctl.simulator.device_display import Battery
 from hanctl.simulator.device_spec import DeviceSpec

@@ -12,7 +12,14 @@ from hanctl.simulator.device_spec import OTA, DeviceSpec
 from hanctl.simulator.device_timers import Timers
 from hanctl.simulator.medium import BROADCAST_RX_ON
 from hanctl.simulator.ota_client import OtaClient
-from hanctl.simulator.ota_types import Activate, AskServerEui, FindServer, OtaState, Output, Request
+from hanctl.simulator.ota_types import (
+    Activate,
+    AskServerEui,
+    FindServer,
+    OtaState,
+    Output,
+    Request,
+)
 from hanctl.simulator.zcl import ZclFrame
 
 

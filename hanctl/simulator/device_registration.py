@@ -13,12 +13,20 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
+from hanctl.base.eui64 import Eui64, to_bytes
 from hanctl.crypto.curve import Point, PointLowOrder, PointOffCurve
 from hanctl.crypto.suites import Suite
-from hanctl.eui64 import Eui64, to_bytes
 from hanctl.simulator import cbke, zcl
 from hanctl.simulator.cbke import Identity
-from hanctl.simulator.cbke_exchange import Exchange, GaveUp, InitiatorExchange, Keyed, Output, ResponderExchange, Say
+from hanctl.simulator.cbke_exchange import (
+    Exchange,
+    GaveUp,
+    InitiatorExchange,
+    Keyed,
+    Output,
+    ResponderExchange,
+    Say,
+)
 from hanctl.simulator.device_spec import TrustSpec
 from hanctl.simulator.device_storage import DeviceStorage
 from hanctl.simulator.device_timers import Timers

@@ -7,9 +7,9 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
+from hanctl.base.errors import InvalidInput
+from hanctl.base.eui64 import Eui64, parse_eui64
 from hanctl.crypto.install_code import parse_install_code
-from hanctl.errors import InvalidInput
-from hanctl.eui64 import Eui64, parse_eui64
 from hanctl.simulator.cbke import Identity
 from hanctl.simulator.ota_image import Body
 from hanctl.simulator.trust_centre import WELL_KNOWN_KEY

@@ -7,7 +7,7 @@ from enum import Enum
 from pathlib import Path
 from typing import Any
 
-from hanctl.eui64 import Eui64
+from hanctl.base.eui64 import Eui64
 from hanctl.simulator.dongle import Flash, SimulatorError
 from hanctl.simulator.ota_frames import ImageId
 

@@ -13,7 +13,14 @@ from hanctl.simulator.cbke import CLUSTER as KEY_ESTABLISHMENT
 from hanctl.simulator.cbke import SUITES_ATTRIBUTE
 from hanctl.simulator.device_display import Display
 from hanctl.simulator.device_registration import Registration
-from hanctl.simulator.device_spec import BASIC, MESSAGING, OTA, POWER_CONFIGURATION, TIME, DeviceSpec
+from hanctl.simulator.device_spec import (
+    BASIC,
+    MESSAGING,
+    OTA,
+    POWER_CONFIGURATION,
+    TIME,
+    DeviceSpec,
+)
 from hanctl.simulator.device_tenancy import TenancyRunner
 from hanctl.simulator.medium import ApsFrame
 from hanctl.simulator.ota_client import OtaClient

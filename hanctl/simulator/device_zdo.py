@@ -6,7 +6,7 @@ import struct
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from hanctl.eui64 import Eui64, from_bytes
+from hanctl.base.eui64 import Eui64, from_bytes
 from hanctl.simulator import zdo
 from hanctl.simulator.device_spec import DeviceSpec
 from hanctl.simulator.medium import ApsFrame

@@ -10,7 +10,7 @@ from typing import Any, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from hanctl.errors import ConfigError
+from hanctl.base.errors import ConfigError
 from hanctl.simulator.device_spec import DeviceSpec
 
 

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from hanctl.errors import ExitCode, HanctlError
+from hanctl.base.errors import ExitCode, HanctlError
 from hanctl.simulator.air.uart import Uart
 from hanctl.simulator.stack import Stack
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from hanctl.eui64 import Eui64
+from hanctl.base.eui64 import Eui64
 
 COORDINATOR = 0x0000
 BROADCAST_ALL = 0xFFFF

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from hanctl.eui64 import Eui64
+from hanctl.base.eui64 import Eui64
 
 SAVED_EVERY = 1000
 """Z-Stack writes a counter to flash after about so many changes. Source: TI, ZDSecMgr; to be proven on silicon."""

@@ -11,7 +11,7 @@ import random
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from hanctl.eui64 import Eui64
+from hanctl.base.eui64 import Eui64
 from hanctl.simulator.frames import (
     BROADCAST_ALL,
     BROADCAST_ROUTERS,
@@ -24,7 +24,12 @@ from hanctl.simulator.frames import (
     Done,
     Link,
 )
-from hanctl.simulator.nodes import Coordinator, Counting, FrameNumbers, Node
+from hanctl.simulator.nodes import (
+    Coordinator,
+    Counting,
+    FrameNumbers,
+    Node,
+)
 from hanctl.simulator.observer import Observer
 
 __all__ = [

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from hanctl.eui64 import Eui64
+    from hanctl.base.eui64 import Eui64
     from hanctl.simulator.medium import ApsFrame, Node
 
 

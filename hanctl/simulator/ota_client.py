@@ -8,12 +8,18 @@ from __future__ import annotations
 import struct
 from math import ceil
 
-from hanctl.eui64 import Eui64
+from hanctl.base.eui64 import Eui64
 from hanctl.simulator import ota_frames as ota
 from hanctl.simulator import ota_image, zcl
 from hanctl.simulator.device_storage import Phase
 from hanctl.simulator.ota_download import OtaDownload
-from hanctl.simulator.ota_types import Activate, AskServerEui, FindServer, OtaState, Output
+from hanctl.simulator.ota_types import (
+    Activate,
+    AskServerEui,
+    FindServer,
+    OtaState,
+    Output,
+)
 
 
 class OtaClient(OtaDownload):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Callable
 
-from hanctl.eui64 import Eui64
+from hanctl.base.eui64 import Eui64
 from hanctl.simulator import ota_frames as ota
 from hanctl.simulator.device_spec import Behaviour, OtaTimings
 from hanctl.simulator.device_storage import DeviceStorage

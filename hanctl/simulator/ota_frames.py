@@ -5,7 +5,7 @@ from __future__ import annotations
 import struct
 from dataclasses import dataclass
 
-from hanctl.eui64 import Eui64, to_bytes
+from hanctl.base.eui64 import Eui64, to_bytes
 
 IMAGE_NOTIFY = 0x00
 QUERY_NEXT_IMAGE_REQUEST = 0x01

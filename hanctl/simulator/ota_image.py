@@ -5,8 +5,8 @@ from __future__ import annotations
 import struct
 from typing import Literal
 
+from hanctl.base.eui64 import Eui64, from_bytes
 from hanctl.crypto.mmo import mmo_hash
-from hanctl.eui64 import Eui64, from_bytes
 from hanctl.simulator.ota_frames import ImageId
 
 Body = Literal["zigbee", "gb", "any"]

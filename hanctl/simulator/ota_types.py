@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import Enum
 
-from hanctl.eui64 import Eui64
+from hanctl.base.eui64 import Eui64
 
 
 class OtaState(Enum):

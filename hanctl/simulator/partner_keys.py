@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 from typing import Protocol, runtime_checkable
 
-from hanctl.eui64 import Eui64
+from hanctl.base.eui64 import Eui64
 from hanctl.simulator.medium import Node
 from hanctl.simulator.stack import Stack
 

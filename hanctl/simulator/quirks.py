@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, fields
 from typing import Any, Literal
 
-from hanctl.errors import InvalidInput
+from hanctl.base.errors import InvalidInput
 
 
 @dataclass(frozen=True, slots=True)

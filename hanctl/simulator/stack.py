@@ -13,10 +13,17 @@ from collections.abc import Callable
 from dataclasses import replace
 from enum import Enum
 
-from hanctl.eui64 import Eui64
+from hanctl.base.eui64 import Eui64
 from hanctl.simulator import zdo
 from hanctl.simulator.fragmentation import Fragmenter, block_id, room
-from hanctl.simulator.medium import COORDINATOR, ApsFrame, BlockId, Done, Medium, Node
+from hanctl.simulator.medium import (
+    COORDINATOR,
+    ApsFrame,
+    BlockId,
+    Done,
+    Medium,
+    Node,
+)
 from hanctl.simulator.nodes import Movable
 from hanctl.simulator.quirks import Quirks
 from hanctl.simulator.trust_centre import Network, TrustCentre

@@ -12,10 +12,16 @@ from dataclasses import dataclass, field, replace
 from enum import Enum
 from typing import Literal, Protocol
 
-from hanctl.eui64 import Eui64
+from hanctl.base.eui64 import Eui64
 from hanctl.simulator.addresses import AddressMap, Child, Children
 from hanctl.simulator.key_counters import KeyCounters
-from hanctl.simulator.medium import COORDINATOR, FIRST_BROADCAST, ApsFrame, Medium, Node
+from hanctl.simulator.medium import (
+    COORDINATOR,
+    FIRST_BROADCAST,
+    ApsFrame,
+    Medium,
+    Node,
+)
 
 WELL_KNOWN_KEY = b"ZigBeeAlliance09"
 WILDCARD = Eui64("ff:ff:ff:ff:ff:ff:ff:ff")

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Literal
 
-from hanctl.eui64 import Eui64, parse_eui64
+from hanctl.base.eui64 import Eui64, parse_eui64
 from hanctl.simulator.air.constants import BAUD
 from hanctl.simulator.air.medium import RealMedium
 from hanctl.simulator.air.uart import Uart

@@ -9,7 +9,7 @@ import struct
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from hanctl.eui64 import Eui64, from_bytes, to_bytes
+from hanctl.base.eui64 import Eui64, from_bytes, to_bytes
 
 NWK_ADDR_REQ = 0x0000
 IEEE_ADDR_REQ = 0x0001

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from enum import IntFlag
 from typing import Literal
 
-from hanctl.errors import InvalidInput
+from hanctl.base.errors import InvalidInput
 
 ChangeKind = Literal["tenancy", "supplier"]
 

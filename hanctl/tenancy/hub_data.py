@@ -5,7 +5,12 @@ from __future__ import annotations
 from hanctl.data import catalogue
 from hanctl.ledger.change_records import Change, ChangePart, Fuel
 from hanctl.ledger.household import Household
-from hanctl.radio.endpoints import DEVICE_MANAGEMENT, ESI_ENDPOINT, GAS_PROXY_ENDPOINT, METER_ENDPOINT
+from hanctl.radio.endpoints import (
+    DEVICE_MANAGEMENT,
+    ESI_ENDPOINT,
+    GAS_PROXY_ENDPOINT,
+    METER_ENDPOINT,
+)
 from hanctl.tenancy.controls import Control, told
 from hanctl.tenancy.moments import to_utc2000
 from hanctl.tenancy.steps import CALENDARS, TARIFFS

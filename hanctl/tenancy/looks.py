@@ -19,10 +19,10 @@ from typing import Protocol
 
 import structlog
 
-from hanctl.clock import Clock
+from hanctl.base.clock import Clock
+from hanctl.base.errors import HanctlError
+from hanctl.base.eui64 import Eui64
 from hanctl.data import catalogue
-from hanctl.errors import HanctlError
-from hanctl.eui64 import Eui64
 from hanctl.han.interview import endpoint_with
 from hanctl.ledger.change_records import Change, Evidence
 from hanctl.ledger.cuts import AttributeKey

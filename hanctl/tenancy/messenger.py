@@ -15,13 +15,18 @@ from typing import Protocol
 
 import structlog
 
-from hanctl.clock import Clock
-from hanctl.errors import HanctlError, NotFound
-from hanctl.eui64 import Eui64
+from hanctl.base.clock import Clock
+from hanctl.base.errors import HanctlError, NotFound
+from hanctl.base.eui64 import Eui64
 from hanctl.han.cluster import Proof
 from hanctl.han.interview import endpoint_with
 from hanctl.han.life import Life
-from hanctl.ledger.change_records import Change, ChangeKind, Evidence, Fuel
+from hanctl.ledger.change_records import (
+    Change,
+    ChangeKind,
+    Evidence,
+    Fuel,
+)
 from hanctl.ledger.ledger import Ledger
 from hanctl.tenancy.dating import dated_by, may_be_about
 from hanctl.tenancy.looks import Looks

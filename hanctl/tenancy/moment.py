@@ -15,11 +15,16 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from hanctl.clock import Clock
+from hanctl.base.clock import Clock
 from hanctl.data import catalogue, dating
 from hanctl.han.smart_energy.clusters import CLUSTERS
 from hanctl.ledger.change_events import ChangeDone
-from hanctl.ledger.change_records import Change, ChangeKind, ChangePart, Fuel
+from hanctl.ledger.change_records import (
+    Change,
+    ChangeKind,
+    ChangePart,
+    Fuel,
+)
 from hanctl.ledger.household import Found, Selection
 from hanctl.ledger.ledger import Ledger
 from hanctl.ledger.rows import time_text

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
-from hanctl.errors import InvalidInput
+from hanctl.base.errors import InvalidInput
 
 EPOCH = datetime(2000, 1, 1, tzinfo=UTC)
 NOW = 0x00000000

@@ -6,8 +6,8 @@ import asyncio
 from contextlib import suppress
 from datetime import datetime, timedelta
 
-from hanctl.clock import Clock
-from hanctl.eui64 import Eui64
+from hanctl.base.clock import Clock
+from hanctl.base.eui64 import Eui64
 from hanctl.ledger.change_records import Change, ChangePart, Evidence
 from hanctl.ledger.ledger import Ledger
 from hanctl.tenancy.controls import CONTACTOR_MASK, told

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Literal
 
-from hanctl.errors import InvalidInput
+from hanctl.base.errors import InvalidInput
 from hanctl.tenancy import moments
 
 GCS09_HEAD = bytes.fromhex("0109010107080014090000")

@@ -9,8 +9,14 @@ from typing import Any, Protocol
 
 import structlog
 
-from hanctl.eui64 import Eui64
-from hanctl.han.cluster import DefaultReply, Proof, Reply, Request, Status
+from hanctl.base.eui64 import Eui64
+from hanctl.han.cluster import (
+    DefaultReply,
+    Proof,
+    Reply,
+    Request,
+    Status,
+)
 from hanctl.han.smart_energy.events import Events
 from hanctl.ledger.change_records import ChangeKind, Fuel
 from hanctl.tenancy.hub_data import fuel_of

@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Literal
 
-from hanctl.clock import Clock
-from hanctl.eui64 import Eui64
+from hanctl.base.clock import Clock
+from hanctl.base.eui64 import Eui64
 from hanctl.han.cluster import Proof
 from hanctl.ledger.change_events import (
     ChangeAcknowledged,
@@ -22,7 +22,14 @@ from hanctl.ledger.change_events import (
     ChangeStillShows,
     ChangeTold,
 )
-from hanctl.ledger.change_records import Change, ChangePart, Evidence, EvidenceKind, EvidenceProof, Fuel
+from hanctl.ledger.change_records import (
+    Change,
+    ChangePart,
+    Evidence,
+    EvidenceKind,
+    EvidenceProof,
+    Fuel,
+)
 from hanctl.ledger.event import Event
 from hanctl.ledger.ledger import Ledger
 from hanctl.tenancy.verdicts import PUBLISHED, Judgement, judge

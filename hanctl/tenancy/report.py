@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-from hanctl.clock import Clock
-from hanctl.eui64 import Eui64
+from hanctl.base.clock import Clock
+from hanctl.base.eui64 import Eui64
 from hanctl.ledger.change_records import Change, ChangePart, Evidence
 from hanctl.ledger.ledger import Ledger
 from hanctl.tenancy import controls

@@ -15,13 +15,25 @@ from datetime import datetime, timedelta
 
 import structlog
 
-from hanctl.clock import Clock
-from hanctl.errors import InvalidInput, NotFound, Refused
+from hanctl.base.clock import Clock
+from hanctl.base.errors import InvalidInput, NotFound, Refused
 from hanctl.ledger.change_events import ChangeCancelled, ChangeOrdered, ChangeRedated
-from hanctl.ledger.change_records import Change, ChangeKind, ChangePart, Fuel
+from hanctl.ledger.change_records import (
+    Change,
+    ChangeKind,
+    ChangePart,
+    Fuel,
+)
 from hanctl.ledger.ledger import Ledger
 from hanctl.ledger.rows import time_text
-from hanctl.tenancy.controls import CONTACTOR_NOTE, TOLD_NOTE, Wanted, default, publishable, told
+from hanctl.tenancy.controls import (
+    CONTACTOR_NOTE,
+    TOLD_NOTE,
+    Wanted,
+    default,
+    publishable,
+    told,
+)
 from hanctl.tenancy.hub_data import HubData
 from hanctl.tenancy.moment import Moment, Preview
 from hanctl.tenancy.moments import HIGHEST_GIVEN, to_utc2000

@@ -8,9 +8,9 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Protocol
 
-from hanctl.clock import Clock
-from hanctl.errors import InvalidInput, NotFound
-from hanctl.eui64 import Eui64
+from hanctl.base.clock import Clock
+from hanctl.base.errors import InvalidInput, NotFound
+from hanctl.base.eui64 import Eui64
 from hanctl.han.cluster import DefaultReply, Reply, Request
 from hanctl.ledger.change_records import Change
 from hanctl.ledger.ledger import Ledger

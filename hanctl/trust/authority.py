@@ -10,11 +10,11 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from hanctl.base.errors import InvalidInput, Refused
+from hanctl.base.eui64 import Eui64, from_bytes, parse_eui64
 from hanctl.crypto.curve import Point
 from hanctl.crypto.ecqv import issue
 from hanctl.crypto.suites import SUITE_2
-from hanctl.errors import InvalidInput, Refused
-from hanctl.eui64 import Eui64, from_bytes, parse_eui64
 from hanctl.trust.certificate import (
     FOR_EVER,
     KEY_AGREEMENT,

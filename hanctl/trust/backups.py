@@ -14,13 +14,13 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from hanctl.clock import Clock
-from hanctl.errors import ExitCode, HanctlError
-from hanctl.eui64 import Eui64, from_bytes
+from hanctl.base.clock import Clock
+from hanctl.base.errors import ExitCode, HanctlError
+from hanctl.base.eui64 import Eui64, from_bytes
+from hanctl.base.whole_file import write_whole
 from hanctl.han.han import Han
 from hanctl.ledger.events import BackupFailed, BackupWritten
 from hanctl.ledger.ledger import Ledger
-from hanctl.whole_file import write_whole
 
 PAUSE_S = 2.0
 """Between a change and its backup: devices that establish keys together are saved together."""

@@ -10,9 +10,9 @@ import re
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from hanctl.base.eui64 import Eui64
 from hanctl.crypto.curve import Point, PointError
 from hanctl.crypto.suites import SUITES, Suite
-from hanctl.eui64 import Eui64
 from hanctl.trust.certificate import (
     KEY_AGREEMENT,
     Certificate,

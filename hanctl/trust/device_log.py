@@ -9,8 +9,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from hanctl.errors import Refused
-from hanctl.eui64 import Eui64
+from hanctl.base.errors import Refused
+from hanctl.base.eui64 import Eui64
 from hanctl.ledger.events import JoinRefused
 from hanctl.ledger.ledger import Ledger
 from hanctl.ledger.records import Device, DeviceState, DeviceType

@@ -11,12 +11,20 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from hanctl.base.eui64 import Eui64
 from hanctl.crypto.suites import Suite
-from hanctl.eui64 import Eui64
 from hanctl.trust.certificate import Certificate, CertificateUnusable, parse_certificate
 from hanctl.trust.credentials import Credentials
 from hanctl.trust.jobs import Below, JobResult, Refusal
-from hanctl.trust.messages import Command, Initiate, Message, Terminate, TerminateStatus, command_of, encode
+from hanctl.trust.messages import (
+    Command,
+    Initiate,
+    Message,
+    Terminate,
+    TerminateStatus,
+    command_of,
+    encode,
+)
 
 
 class Role(StrEnum):

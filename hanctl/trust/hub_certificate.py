@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from hanctl.errors import ConfigError, Refused
-from hanctl.eui64 import Eui64
+from hanctl.base.errors import ConfigError, Refused
+from hanctl.base.eui64 import Eui64
 from hanctl.trust.credentials import Credentials, load_credentials
 from hanctl.trust.keyfile import check_private
 

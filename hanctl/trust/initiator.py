@@ -5,12 +5,28 @@ from __future__ import annotations
 import hmac
 from collections.abc import Iterator
 
+from hanctl.base.eui64 import Eui64
 from hanctl.crypto.curve import Point
-from hanctl.eui64 import Eui64
 from hanctl.trust.certificate import Certificate
 from hanctl.trust.credentials import Credentials
-from hanctl.trust.exchange import Exchange, Output, Role, Stage, Terms, admit_all, check_partner
-from hanctl.trust.jobs import Agreed, AgreeJob, EphemeralPair, Identified, IdentifyJob, JobResult, Refusal
+from hanctl.trust.exchange import (
+    Exchange,
+    Output,
+    Role,
+    Stage,
+    Terms,
+    admit_all,
+    check_partner,
+)
+from hanctl.trust.jobs import (
+    Agreed,
+    AgreeJob,
+    EphemeralPair,
+    Identified,
+    IdentifyJob,
+    JobResult,
+    Refusal,
+)
 from hanctl.trust.messages import (
     Command,
     Confirm,

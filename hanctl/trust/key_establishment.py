@@ -15,10 +15,17 @@ from typing import Any
 import structlog
 from zigpy.zcl.foundation import DataTypeId
 
-from hanctl.clock import Clock
-from hanctl.errors import HanctlError, NotFound
-from hanctl.eui64 import Eui64
-from hanctl.han.cluster import Attribute, DefaultReply, LaterReply, Proof, Request, Status
+from hanctl.base.clock import Clock
+from hanctl.base.errors import HanctlError, NotFound
+from hanctl.base.eui64 import Eui64
+from hanctl.han.cluster import (
+    Attribute,
+    DefaultReply,
+    LaterReply,
+    Proof,
+    Request,
+    Status,
+)
 from hanctl.han.han import Han
 from hanctl.han.tasks import Tasks
 from hanctl.ledger.events import KeyEstablished, KeyFailed
@@ -26,7 +33,15 @@ from hanctl.ledger.ledger import Ledger
 from hanctl.radio.endpoints import ESI_ENDPOINT, KEY_ESTABLISHMENT
 from hanctl.radio.errors import DeliveryFailed, DongleGone
 from hanctl.trust.credentials import Credentials
-from hanctl.trust.exchange import Established, Failed, Output, Run, Send, Settings, Stage
+from hanctl.trust.exchange import (
+    Established,
+    Failed,
+    Output,
+    Run,
+    Send,
+    Settings,
+    Stage,
+)
 from hanctl.trust.jobs import Below, Refusal
 from hanctl.trust.manager import KeyEstablishment
 from hanctl.trust.messages import SUITE_ATTRIBUTE, Command, TerminateStatus

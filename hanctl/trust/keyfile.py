@@ -7,8 +7,8 @@ import stat
 from pathlib import Path
 from typing import Any
 
-from hanctl.errors import ExitCode, HanctlError, NotFound
-from hanctl.whole_file import write_whole
+from hanctl.base.errors import ExitCode, HanctlError, NotFound
+from hanctl.base.whole_file import write_whole
 
 
 class KeyFileError(HanctlError):

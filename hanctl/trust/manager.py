@@ -10,9 +10,9 @@ import math
 import secrets
 from collections.abc import Iterable
 
+from hanctl.base.errors import Refused
+from hanctl.base.eui64 import Eui64
 from hanctl.crypto.suites import Suite
-from hanctl.errors import Refused
-from hanctl.eui64 import Eui64
 from hanctl.trust.credentials import Credentials
 from hanctl.trust.exchange import (
     Admission,

@@ -9,9 +9,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from enum import IntEnum
 
+from hanctl.base.errors import HanctlError
 from hanctl.crypto import smac
 from hanctl.crypto.suites import Suite, suite_of_bit
-from hanctl.errors import HanctlError
 
 CLUSTER = 0x0800
 SUITE_ATTRIBUTE = 0x0000

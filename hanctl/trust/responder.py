@@ -6,12 +6,27 @@ import hmac
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from hanctl.base.eui64 import Eui64
 from hanctl.crypto.curve import Point
-from hanctl.eui64 import Eui64
 from hanctl.trust.certificate import Certificate
 from hanctl.trust.credentials import Credentials
-from hanctl.trust.exchange import Exchange, Output, Role, Send, Stage, Terms, check_partner
-from hanctl.trust.jobs import Agreed, AgreeJob, Identified, IdentifyJob, JobResult, Refusal
+from hanctl.trust.exchange import (
+    Exchange,
+    Output,
+    Role,
+    Send,
+    Stage,
+    Terms,
+    check_partner,
+)
+from hanctl.trust.jobs import (
+    Agreed,
+    AgreeJob,
+    Identified,
+    IdentifyJob,
+    JobResult,
+    Refusal,
+)
 from hanctl.trust.messages import (
     Command,
     Confirm,

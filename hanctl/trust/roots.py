@@ -11,10 +11,10 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
+from hanctl.base.errors import InvalidInput
+from hanctl.base.eui64 import Eui64, parse_eui64
 from hanctl.crypto.curve import Point, PointError
 from hanctl.crypto.suites import SUITE_2, SUITES, Suite
-from hanctl.errors import InvalidInput
-from hanctl.eui64 import Eui64, parse_eui64
 from hanctl.trust import authority, credentials
 from hanctl.trust.certificate import CertificateError, parse_certificate
 from hanctl.trust.keyfile import read_text

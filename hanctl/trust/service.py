@@ -8,9 +8,9 @@ from pathlib import Path
 
 import structlog
 
-from hanctl.clock import Clock
-from hanctl.errors import HanctlError, Refused
-from hanctl.eui64 import Eui64
+from hanctl.base.clock import Clock
+from hanctl.base.errors import HanctlError, Refused
+from hanctl.base.eui64 import Eui64
 from hanctl.han.errors import TimedOut
 from hanctl.han.han import Han
 from hanctl.han.life import Life

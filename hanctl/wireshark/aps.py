@@ -5,7 +5,7 @@ from __future__ import annotations
 import struct
 from typing import Protocol
 
-from hanctl.eui64 import Eui64, to_bytes
+from hanctl.base.eui64 import Eui64, to_bytes
 
 _DATA, _COMMAND, _ACK = 0, 1, 2
 _BROADCAST, _GROUP = 0x08, 0x0C

@@ -14,7 +14,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from hanctl.eui64 import Eui64
+from hanctl.base.eui64 import Eui64
 from hanctl.wireshark import aps, mac, nwk
 from hanctl.wireshark.numbers import Numbers
 from hanctl.wireshark.security import Auxiliary, KeyId, secured

@@ -8,7 +8,7 @@ from __future__ import annotations
 import binascii
 import struct
 
-from hanctl.eui64 import Eui64, to_bytes
+from hanctl.base.eui64 import Eui64, to_bytes
 
 BROADCAST = 0xFFFF
 LONGEST = 127

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass, field
 
-from hanctl.eui64 import Eui64
+from hanctl.base.eui64 import Eui64
 
 
 @dataclass(slots=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import struct
 from dataclasses import dataclass
 
-from hanctl.eui64 import Eui64, to_bytes
+from hanctl.base.eui64 import Eui64, to_bytes
 
 RADIUS = 30
 HEADER_SIZE = 8

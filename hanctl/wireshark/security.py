@@ -9,9 +9,9 @@ import struct
 from dataclasses import dataclass
 from enum import IntEnum
 
+from hanctl.base.eui64 import Eui64, to_bytes
 from hanctl.crypto import ccm
 from hanctl.crypto.mmo import mmo_hmac
-from hanctl.eui64 import Eui64, to_bytes
 
 _LEVEL = 5
 _EXTENDED_NONCE = 0x20

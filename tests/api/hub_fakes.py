@@ -8,12 +8,12 @@ from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from hanctl.clock import SystemClock
+from hanctl.base.clock import SystemClock
+from hanctl.base.errors import DongleError, HanctlError
+from hanctl.base.eui64 import Eui64
 from hanctl.config import load_config
 from hanctl.config_sections import Config
 from hanctl.daemon import Daemon
-from hanctl.errors import DongleError, HanctlError
-from hanctl.eui64 import Eui64
 from hanctl.radio.frames import NetworkState, OutgoingFrame, RadioListener
 
 PPMID = Eui64("00:0d:6f:00:0a:90:69:e7")

@@ -16,8 +16,8 @@ import pytest
 from hub_fakes import PPMID, FakeRadio, configure, running
 
 from hanctl.api.app import make_app
+from hanctl.base.eui64 import Eui64
 from hanctl.daemon import Daemon
-from hanctl.eui64 import Eui64
 from hanctl.firmware.build import Fields, build
 from hanctl.ledger.events import DeviceLeft
 from hanctl.ledger.records import Device

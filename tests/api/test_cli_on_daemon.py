@@ -16,8 +16,8 @@ from typing import NamedTuple
 import pytest
 from hub_fakes import PPMID, FakeRadio, configure, running, write_config
 
+from hanctl.base.errors import ExitCode
 from hanctl.daemon import Daemon
-from hanctl.errors import ExitCode
 from hanctl.firmware.build import Fields, build
 from hanctl.ledger.events import DeviceLeft
 from hanctl.ledger.records import Device, Update

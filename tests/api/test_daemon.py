@@ -11,10 +11,10 @@ from pathlib import Path
 import pytest
 from hub_fakes import PPMID, FakeRadio, configure, running
 
-from hanctl.clock import SystemClock
+from hanctl.base.clock import SystemClock
+from hanctl.base.errors import ConfigError, DongleError, Refused
 from hanctl.config_sections import Config
 from hanctl.daemon import Daemon
-from hanctl.errors import ConfigError, DongleError, Refused
 from hanctl.ledger.errors import LedgerError
 from hanctl.ledger.ledger import Ledger
 from hanctl.ledger.records import Device

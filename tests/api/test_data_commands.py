@@ -11,8 +11,8 @@ import pytest
 from hub_fakes import configure, running
 from test_cli_on_daemon import Done, finish, start
 
+from hanctl.base.errors import ExitCode
 from hanctl.daemon import Daemon
-from hanctl.errors import ExitCode
 
 SAMPLE = Path(__file__).parents[2] / "configs" / "household.toml"
 

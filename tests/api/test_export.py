@@ -16,9 +16,9 @@ import pytest
 from hub_fakes import PPMID, configure, running, write_config
 
 from hanctl.api.app import make_app
+from hanctl.base.clock import SystemClock
+from hanctl.base.errors import ExitCode
 from hanctl.cli import event_export
-from hanctl.clock import SystemClock
-from hanctl.errors import ExitCode
 from hanctl.ledger.events import DeviceLeft, DongleLost
 from hanctl.ledger.ledger import Ledger
 

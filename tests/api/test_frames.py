@@ -11,10 +11,10 @@ from typing import Any
 from hub_fakes import PPMID, FakeRadio, configure, running
 
 from hanctl.api.frame_log import FrameLog
-from hanctl.clock import LoopClock, SystemClock
+from hanctl.base.clock import LoopClock, SystemClock
+from hanctl.base.errors import ExitCode
+from hanctl.base.eui64 import Eui64
 from hanctl.daemon import Daemon
-from hanctl.errors import ExitCode
-from hanctl.eui64 import Eui64
 from hanctl.ledger.records import Device
 from hanctl.radio.frames import IncomingFrame, OutgoingFrame
 from hanctl.radio.tap import FrameTap

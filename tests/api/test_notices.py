@@ -15,9 +15,9 @@ from pathlib import Path
 import httpx
 import pytest
 
-from hanctl import virtual
-from hanctl.clock import LoopClock, SystemClock
-from hanctl.errors import ConfigError
+from hanctl.base import virtual
+from hanctl.base.clock import LoopClock, SystemClock
+from hanctl.base.errors import ConfigError
 from hanctl.ledger.ledger import Ledger
 from hanctl.ledger.update_events import ActivationNotice
 from hanctl.notices import Webhook, back_off, read_secret

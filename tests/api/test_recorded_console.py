@@ -16,10 +16,10 @@ import httpx
 import pytest
 from hub_fakes import configure, running
 
+from hanctl.base.errors import ConfigError, ExitCode
 from hanctl.config import load_config
 from hanctl.console.console import DeviceConsole
 from hanctl.daemon import Daemon
-from hanctl.errors import ConfigError, ExitCode
 from hanctl.tenancy.leftovers import find_leftovers
 
 KEY = "5a6967426565416c6c69616e63653039"

@@ -18,18 +18,18 @@ import pytest
 from hub_fakes import PPMID, FakeRadio, write_config
 
 from hanctl.api.app import make_app
-from hanctl.clock import SystemClock
+from hanctl.base.clock import SystemClock
+from hanctl.base.errors import HanctlError
+from hanctl.base.eui64 import parse_eui64
+from hanctl.base.service_manager import ServiceManager
 from hanctl.config import load_config
 from hanctl.config_sections import Config, Section
 from hanctl.daemon import Daemon
-from hanctl.errors import HanctlError
-from hanctl.eui64 import parse_eui64
 from hanctl.firmware.build import Fields, build, build_signed
 from hanctl.firmware.orders import Order
 from hanctl.ledger.records import Device
 from hanctl.ledger.update_events import ActivationNotice
 from hanctl.reload import FILES
-from hanctl.service_manager import ServiceManager
 from hanctl.trust.authority import BenchAuthority
 from hanctl.trust.certificate import DIGITAL_SIGNATURE
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from hub_fakes import write_config
 
-from hanctl.clock import SystemClock
+from hanctl.base.clock import SystemClock
 from hanctl.ledger.ledger import Ledger
 
 SCRIPT = """

@@ -17,9 +17,9 @@ import pytest
 from hub_fakes import PPMID, configure, running
 
 from hanctl.api.app import make_app
+from hanctl.base.errors import ConfigError, ExitCode, NotFound
+from hanctl.base.eui64 import parse_eui64
 from hanctl.daemon import Daemon
-from hanctl.errors import ConfigError, ExitCode, NotFound
-from hanctl.eui64 import parse_eui64
 from hanctl.firmware.build import Fields, build, build_signed
 from hanctl.ledger.records import Device
 from hanctl.trust.authority import BenchAuthority

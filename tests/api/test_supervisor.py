@@ -7,10 +7,10 @@ from pathlib import Path
 
 from hub_fakes import FakeRadio, configure
 
-from hanctl import virtual
-from hanctl.clock import LoopClock, SystemClock
+from hanctl.base import virtual
+from hanctl.base.clock import LoopClock, SystemClock
+from hanctl.base.errors import DongleError
 from hanctl.daemon import Daemon
-from hanctl.errors import DongleError
 from hanctl.ledger.events import DongleReopening
 
 

@@ -9,8 +9,8 @@ from typing import Any
 
 import httpx
 
-from hanctl import virtual
 from hanctl.api.app import make_app
+from hanctl.base import virtual
 from hanctl.hil.bench import Bench
 from hanctl.ledger.events import HubStarted
 from hanctl.simulator.device_spec import DeviceSpec

@@ -16,11 +16,16 @@ from collections.abc import Awaitable, Callable
 from rich.console import Console
 from rich.table import Table
 
+from hanctl.base.eui64 import Eui64
 from hanctl.cli.run import SWITCH_INTERVAL_S
 from hanctl.crypto.suites import SUITE_2
-from hanctl.eui64 import Eui64
 from hanctl.trust.authority import BenchAuthority
-from hanctl.trust.exchange import Established, Output, Run, Send
+from hanctl.trust.exchange import (
+    Established,
+    Output,
+    Run,
+    Send,
+)
 from hanctl.trust.jobs import JobResult
 from hanctl.trust.manager import KeyEstablishment
 

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from hanctl.base.errors import ExitCode
 from hanctl.cli.main import main
-from hanctl.errors import ExitCode
 from hanctl.trust.credentials import load_credentials, parse_credentials
 
 DONGLE = "00:12:4b:00:1c:a1:b8:46"

@@ -13,9 +13,9 @@ from pathlib import Path
 import pytest
 import typer.main
 
+from hanctl.base.errors import ExitCode, InvalidInput
 from hanctl.cli.main import app, main
 from hanctl.cli.options import duration, number
-from hanctl.errors import ExitCode, InvalidInput
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "cli.md"
 

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from hanctl.base.errors import ConfigError, ExitCode
 from hanctl.config import load_config
-from hanctl.errors import ConfigError, ExitCode
 
 DONGLE = '[dongle]\npath = "/dev/ttyUSB0"\nradio = "ezsp"\n'
 

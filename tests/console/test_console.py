@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 
-from hanctl import virtual
-from hanctl.clock import LoopClock
+from hanctl.base import virtual
+from hanctl.base.clock import LoopClock
 from hanctl.console import console as module
 from hanctl.console.console import DeviceConsole
 from hanctl.console.lines import Redactor

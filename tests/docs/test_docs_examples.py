@@ -12,7 +12,13 @@ import pytest
 
 from hanctl.api.app import make_app
 from hanctl.config import load_config
-from hanctl.config_sections import Config, ConsoleSection, HilSection, ListenerSection, TrustSection
+from hanctl.config_sections import (
+    Config,
+    ConsoleSection,
+    HilSection,
+    ListenerSection,
+    TrustSection,
+)
 from hanctl.daemon import Daemon
 from hanctl.notices import sign
 

@@ -12,13 +12,25 @@ from pathlib import Path
 
 import pytest
 
-from hanctl.doctor.dongle import TRY_S, Answer, ask, judge_answer, judge_network, other_ways
+from hanctl.base.errors import DongleError
+from hanctl.base.eui64 import Eui64
+from hanctl.doctor.dongle import (
+    TRY_S,
+    Answer,
+    ask,
+    judge_answer,
+    judge_network,
+    other_ways,
+)
 from hanctl.doctor.dongle_firmware import judge_firmware, release_date
-from hanctl.errors import DongleError
-from hanctl.eui64 import Eui64
 from hanctl.ledger.inspection import LedgerFacts
 from hanctl.radio import DongleSettings, open_radio
-from hanctl.radio.errors import NotADongle, PortAbsent, PortBusy, PortForbidden
+from hanctl.radio.errors import (
+    NotADongle,
+    PortAbsent,
+    PortBusy,
+    PortForbidden,
+)
 from hanctl.radio.looking import HeldNetwork, Look, look_at
 from hanctl.radio.settings import RadioKind
 from hanctl.simulator.ports import PtyPort

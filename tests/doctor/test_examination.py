@@ -12,15 +12,15 @@ from pathlib import Path
 
 import pytest
 
+from hanctl.base.clock import SystemClock
+from hanctl.base.errors import ExitCode
+from hanctl.base.eui64 import Eui64
 from hanctl.cli.main import main
-from hanctl.clock import SystemClock
 from hanctl.config import load_config
 from hanctl.daemon import Daemon
 from hanctl.doctor.examination import Examination, Hub
 from hanctl.doctor.finding import Finding
 from hanctl.doctor.machine import Machine
-from hanctl.errors import ExitCode
-from hanctl.eui64 import Eui64
 from hanctl.radio.looking import HeldNetwork, Look
 from hanctl.radio.settings import DongleSettings
 from hanctl.simulator.ports import TcpPort

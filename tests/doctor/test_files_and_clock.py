@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from hanctl.clock import SystemClock
+from hanctl.base.clock import SystemClock
+from hanctl.base.eui64 import Eui64
 from hanctl.config_sections import Config
 from hanctl.doctor.configuration import judge_certificate, judge_socket, judge_webhook
 from hanctl.doctor.state import (
@@ -21,7 +22,6 @@ from hanctl.doctor.state import (
     judge_ledger,
     judge_state_directory,
 )
-from hanctl.eui64 import Eui64
 from hanctl.ledger.events import DongleOpened, NetworkFormed
 from hanctl.ledger.inspection import LedgerFacts, inspect_ledger
 from hanctl.ledger.ledger import Ledger

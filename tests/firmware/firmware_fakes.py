@@ -9,12 +9,17 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, TypeVar
 
-from hanctl.clock import LoopClock
-from hanctl.eui64 import Eui64
+from hanctl.base.clock import LoopClock
+from hanctl.base.eui64 import Eui64
 from hanctl.firmware.build import Fields, build
 from hanctl.firmware.service import UpdateService
 from hanctl.firmware.store import FirmwareStore
-from hanctl.han.cluster import DefaultReply, LaterReply, Reply, Request
+from hanctl.han.cluster import (
+    DefaultReply,
+    LaterReply,
+    Reply,
+    Request,
+)
 from hanctl.ledger.ledger import Ledger
 from hanctl.ledger.records import Device
 from hanctl.radio.errors import DeliveryFailed

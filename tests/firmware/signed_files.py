@@ -13,8 +13,8 @@ from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.x509.oid import NameOID
 
+from hanctl.base.eui64 import Eui64, parse_eui64
 from hanctl.crypto.suites import SUITE_1, SUITE_2, Suite
-from hanctl.eui64 import Eui64, parse_eui64
 from hanctl.trust.roots import Root
 
 

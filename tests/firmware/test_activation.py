@@ -23,8 +23,8 @@ from firmware_fakes import (
     make_image,
 )
 
-from hanctl import virtual
-from hanctl.errors import InvalidInput, Refused
+from hanctl.base import virtual
+from hanctl.base.errors import InvalidInput, Refused
 from hanctl.firmware import ends, ota
 from hanctl.firmware.attendance import Attendance
 from hanctl.han.cluster import DefaultReply, Reply, Status

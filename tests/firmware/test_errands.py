@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from firmware_fakes import DISPLAY, IMAGE_TYPE, MANUFACTURER, NEW, OLD, Bench, FakeHan, make_image
 
-from hanctl import virtual
+from hanctl.base import virtual
 from hanctl.firmware import ota
 from hanctl.ledger.records import Activation, Update
 from hanctl.radio.errors import DongleGone

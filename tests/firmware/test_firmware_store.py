@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from firmware_fakes import StillClock, make_image
 
-from hanctl.errors import InvalidInput, NotFound, Refused
+from hanctl.base.errors import InvalidInput, NotFound, Refused
 from hanctl.firmware.image_errors import ImageTooLarge, ImageTruncated
 from hanctl.firmware.store import FirmwareStore, StoreError, read_image_file
 

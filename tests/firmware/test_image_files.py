@@ -11,7 +11,7 @@ from firmware_fakes import DISPLAY, StillClock
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hanctl.errors import InvalidInput
+from hanctl.base.errors import InvalidInput
 from hanctl.firmware import demo_image, image_errors
 from hanctl.firmware.build import Fields, build
 from hanctl.firmware.image import Form, parse

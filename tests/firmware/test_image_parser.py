@@ -9,10 +9,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hanctl.errors import ExitCode
-from hanctl.eui64 import Eui64
+from hanctl.base.errors import ExitCode
+from hanctl.base.eui64 import Eui64
 from hanctl.firmware import image_errors as e
-from hanctl.firmware.image import MAX_FILE_SIZE, FormChoice, OtaImage, parse
+from hanctl.firmware.image import (
+    MAX_FILE_SIZE,
+    FormChoice,
+    OtaImage,
+    parse,
+)
 
 PAYLOAD = b"payload of the image"
 

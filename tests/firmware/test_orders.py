@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from firmware_fakes import DISPLAY, IMAGE_TYPE, MANUFACTURER, NEW, OLD, OTHER, START, make_device
 
-from hanctl.errors import InvalidInput
+from hanctl.base.errors import InvalidInput
 from hanctl.firmware import orders
 from hanctl.firmware.gates import Rules
 from hanctl.firmware.orders import Match, Order, Verdict

@@ -10,7 +10,12 @@ import pytest
 from firmware_fakes import DISPLAY, OTHER, START
 
 from hanctl.firmware import gates, ota
-from hanctl.firmware.decisions import Decision, Situation, image_block, query_next_image
+from hanctl.firmware.decisions import (
+    Decision,
+    Situation,
+    image_block,
+    query_next_image,
+)
 from hanctl.firmware.ends import upgrade_end
 from hanctl.han.cluster import DefaultReply, Reply, Status
 from hanctl.ledger.records import Image, Update

@@ -4,11 +4,23 @@ from __future__ import annotations
 
 import pytest
 
-from hanctl.eui64 import Eui64
+from hanctl.base.eui64 import Eui64
 from hanctl.firmware import ota
-from hanctl.firmware.block_size import DELIVERIES, FAILURES, SIZES, BlockSizes
+from hanctl.firmware.block_size import (
+    DELIVERIES,
+    FAILURES,
+    SIZES,
+    BlockSizes,
+)
 from hanctl.firmware.ota import OtaFrameError
-from hanctl.firmware.pacing import LOWER_S, MISSES, PROBE, RAISE_S, Pacing, Wait
+from hanctl.firmware.pacing import (
+    LOWER_S,
+    MISSES,
+    PROBE,
+    RAISE_S,
+    Pacing,
+    Wait,
+)
 
 DEVICE, OTHER = Eui64("00:0d:6f:00:0a:90:69:e7"), Eui64("00:0d:6f:00:0a:90:69:e8")
 

@@ -10,9 +10,14 @@ from typing import Any, cast
 import pytest
 from firmware_fakes import DISPLAY, IMAGE_TYPE, MANUFACTURER, NEW, Bench, make_image, make_request
 
-from hanctl import virtual
+from hanctl.base import virtual
 from hanctl.firmware import ota
-from hanctl.han.cluster import DefaultReply, LaterReply, Reply, Status
+from hanctl.han.cluster import (
+    DefaultReply,
+    LaterReply,
+    Reply,
+    Status,
+)
 
 FILE = make_image(payload=bytes(range(256)) * 8)
 

@@ -9,9 +9,9 @@ import pytest
 from firmware_fakes import DISPLAY, Bench, FakeHan, StillClock, make_device, make_image, make_request
 from signed_files import BY_OPENSSL, SUITE_1_FILE, SUITE_2_FILE, Signed, file
 
-from hanctl import virtual
-from hanctl.clock import LoopClock
-from hanctl.errors import ConfigError, ExitCode
+from hanctl.base import virtual
+from hanctl.base.clock import LoopClock
+from hanctl.base.errors import ConfigError, ExitCode
 from hanctl.firmware import image_check, ota
 from hanctl.firmware.image import OtaImage
 from hanctl.firmware.image_check import Policy, SignatureChecker, SignatureRequired

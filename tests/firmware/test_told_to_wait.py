@@ -12,7 +12,7 @@ from firmware_fakes import DISPLAY, IMAGE_TYPE, MANUFACTURER, NEW, Bench, make_i
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from hanctl import virtual
+from hanctl.base import virtual
 from hanctl.firmware import ota
 from hanctl.firmware.delivery import DeliverySettings
 from hanctl.han.cluster import DefaultReply, LaterReply, Reply

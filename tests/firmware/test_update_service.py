@@ -27,8 +27,8 @@ from firmware_fakes import (
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hanctl import virtual
-from hanctl.errors import InvalidInput, NotFound, Refused
+from hanctl.base import virtual
+from hanctl.base.errors import InvalidInput, NotFound, Refused
 from hanctl.firmware import ota
 from hanctl.han.cluster import DefaultReply, Reply, Status
 from hanctl.ledger.event import Event

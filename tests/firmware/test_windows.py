@@ -9,7 +9,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from hanctl.errors import InvalidInput
+from hanctl.base.errors import InvalidInput
 from hanctl.firmware.windows import parse_window
 
 LONDON = ZoneInfo("Europe/London")

@@ -5,8 +5,15 @@ from dataclasses import replace
 
 import pytest
 
-from hanctl.eui64 import Eui64
-from hanctl.han.cluster import Attribute, DefaultReply, LaterReply, Reply, Request, Status
+from hanctl.base.eui64 import Eui64
+from hanctl.han.cluster import (
+    Attribute,
+    DefaultReply,
+    LaterReply,
+    Reply,
+    Request,
+    Status,
+)
 from hanctl.han.dispatcher import Dispatcher
 from hanctl.han.zcl import parse_frame
 from hanctl.radio.frames import SMART_ENERGY, IncomingFrame, OutgoingFrame

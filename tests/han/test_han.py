@@ -9,9 +9,10 @@ from typing import Any
 import pytest
 from fake_device import KEY, NETWORK, PPMID, Display, FakeRadio
 
-from hanctl.clock import LoopClock
-from hanctl.errors import NotFound
-from hanctl.eui64 import Eui64
+from hanctl.base.clock import LoopClock
+from hanctl.base.errors import NotFound
+from hanctl.base.eui64 import Eui64
+from hanctl.base.virtual import run
 from hanctl.han.cluster import Proof
 from hanctl.han.errors import TimedOut
 from hanctl.han.han import Han
@@ -19,7 +20,6 @@ from hanctl.han.life import Life
 from hanctl.ledger.ledger import Ledger
 from hanctl.ledger.records import Device
 from hanctl.radio.errors import DeliveryFailed, DongleGone
-from hanctl.virtual import run
 
 
 class Bench:

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hanctl.eui64 import Eui64
+from hanctl.base.eui64 import Eui64
 from hanctl.han import zdo
 from hanctl.han.errors import MalformedZdo
 from hanctl.ledger.records import EndpointRecord

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 from faulty_displays import DISPLAYS, FAILS
 
-from hanctl.errors import ExitCode
+from hanctl.base.errors import ExitCode
 
 RADIOS = ["ezsp", "znp"]
 ALL = {"J1", "J2", "J3", *(f"F{n}" for n in range(1, 9)), *(f"T{n}" for n in range(1, 5))}

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from hanctl.errors import ExitCode
+from hanctl.base.errors import ExitCode
 from hanctl.hil.sim import make_image
 from hanctl.simulator.devices_file import parse_devices
 

@@ -7,8 +7,8 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
+from hanctl.base.eui64 import Eui64
 from hanctl.data.service import DataService
-from hanctl.eui64 import Eui64
 from hanctl.han.han import Han
 from hanctl.han.zcl import parse_frame
 from hanctl.ledger.ledger import Ledger

@@ -14,11 +14,11 @@ from household_bench import SAMPLE, Household, household
 from hypothesis import given
 from hypothesis import strategies as st
 
+from hanctl.base.errors import HanctlError, NotFound
 from hanctl.data.catalogue import TABLES as RULES
 from hanctl.data.errors import BadData
 from hanctl.data.files import read_csv, read_household
 from hanctl.data.places import line_of
-from hanctl.errors import HanctlError, NotFound
 from hanctl.ledger.data_events import DataLoaded
 
 NOW = datetime(2026, 3, 2, tzinfo=UTC)

@@ -11,8 +11,8 @@ import httpx
 import pytest
 import zigpy.types as t
 
-from hanctl import virtual
 from hanctl.api.app import make_app
+from hanctl.base import virtual
 from hanctl.data.catalogue import ATTRIBUTES, cleared_by
 from hanctl.data.files import CLUSTER_NAMES
 from hanctl.data.tables import TABLES

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from update_rig import Play, Radio, Rig, Scenario, join_all, make_spec
 
-from hanctl import virtual
+from hanctl.base import virtual
 from hanctl.firmware import decisions, ota
 from hanctl.radio import heartbeat
 from hanctl.simulator.device_spec import DeviceSpec

@@ -9,9 +9,9 @@ from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Any, Literal, cast
 
-from hanctl import virtual
+from hanctl.base import virtual
+from hanctl.base.eui64 import Eui64, parse_eui64
 from hanctl.daemon import Daemon
-from hanctl.eui64 import Eui64, parse_eui64
 from hanctl.firmware import ota
 from hanctl.firmware.build import Fields, build
 from hanctl.hil.bench import Bench

@@ -10,8 +10,8 @@ from datetime import UTC, datetime, timedelta
 
 from update_rig import DISPLAY, INSTALL_CODE, SLEEPER, Play, Rig
 
-from hanctl.clock import Clock
-from hanctl.eui64 import parse_eui64
+from hanctl.base.clock import Clock
+from hanctl.base.eui64 import parse_eui64
 
 TRUTH = datetime(2026, 6, 1, 12, tzinfo=UTC)
 PAST = datetime(2025, 11, 3, 2, tzinfo=UTC)

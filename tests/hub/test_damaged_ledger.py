@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from update_rig import DISPLAY, NEW, Play, Rig
 
+from hanctl.base.errors import ExitCode
 from hanctl.daemon import Daemon
-from hanctl.errors import ExitCode
 from hanctl.ledger.errors import LedgerDamaged
 from hanctl.ledger.events import DeviceLeft
 

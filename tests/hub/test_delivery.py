@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from delivery_bench import OTA, Radio, Rig, Scenario, image, join_all, run, spec
 
-from hanctl import virtual
+from hanctl.base import virtual
 from hanctl.firmware import ota
 from hanctl.simulator.device_spec import DeviceSpec
 from hanctl.simulator.medium import ApsFrame, Done, Node

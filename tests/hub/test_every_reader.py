@@ -19,10 +19,11 @@ import httpx
 import pytest
 from logging_journald import JournaldTransport
 
-from hanctl import logs, virtual
+from hanctl import logs
 from hanctl.api.app import make_app
+from hanctl.base import virtual
+from hanctl.base.errors import DongleError
 from hanctl.daemon import Daemon
-from hanctl.errors import DongleError
 from hanctl.hil.bench import Bench
 from hanctl.ledger.copies import copies_of, list_copies
 from hanctl.ledger.database import APPLICATION_ID

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from delivery_bench import Radio, Rig, image, join_all, run, spec
 
-from hanctl import virtual
+from hanctl.base import virtual
 from hanctl.firmware import ota
 
 DISPLAYS = 32

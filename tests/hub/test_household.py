@@ -10,9 +10,9 @@ from typing import Any, Literal
 
 import pytest
 
-from hanctl import virtual
+from hanctl.base import virtual
+from hanctl.base.eui64 import parse_eui64
 from hanctl.daemon import Daemon
-from hanctl.eui64 import parse_eui64
 from hanctl.hil.bench import Bench
 from hanctl.simulator.device import SimulatedDevice
 from hanctl.simulator.device_spec import DeviceSpec

@@ -9,7 +9,7 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families as parse
 from update_rig import DISPLAY, IMAGE, INSTALL_CODE, SLEEPER, SPECS, Play, Radio, Rig, make_spec
 
-from hanctl import virtual
+from hanctl.base import virtual
 from hanctl.daemon import Daemon
 from hanctl.hil.bench import Bench
 

@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo
 import pytest
 from update_rig import DISPLAY, IMAGE, NEW, OLD, SLEEPER, Play, Rig, make_spec
 
-from hanctl.errors import Refused
+from hanctl.base.errors import Refused
 from hanctl.firmware import ota
 from hanctl.firmware.build import Fields, build
 from hanctl.hil.full_disk import fill, make_room

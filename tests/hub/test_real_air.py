@@ -9,7 +9,7 @@ from typing import Literal
 
 import pytest
 
-from hanctl import virtual
+from hanctl.base import virtual
 from hanctl.firmware.build import Fields, build
 from hanctl.hil.bench import Bench
 from hanctl.simulator.device_spec import DeviceSpec

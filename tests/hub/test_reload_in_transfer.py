@@ -7,7 +7,7 @@ import asyncio
 import pytest
 from update_rig import Play, Rig
 
-from hanctl.errors import HanctlError
+from hanctl.base.errors import HanctlError
 
 
 def test_a_transfer_goes_on_at_the_new_pace_over_the_same_line(play: Play) -> None:

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from hanctl import virtual
-from hanctl.eui64 import parse_eui64
+from hanctl.base import virtual
+from hanctl.base.eui64 import parse_eui64
 from hanctl.firmware.build import Fields, build_signed
 from hanctl.hil.bench import Bench
 from hanctl.simulator.device_spec import DeviceSpec

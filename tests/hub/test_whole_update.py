@@ -8,7 +8,7 @@ import asyncio
 import pytest
 from update_rig import DISPLAY, HALF, NEW, OLD, SLEEPER, Play, Rig, make_spec
 
-from hanctl.errors import Refused
+from hanctl.base.errors import Refused
 from hanctl.firmware import decisions
 from hanctl.simulator.ota_types import OtaState
 

@@ -11,9 +11,9 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
+from hanctl.base.errors import ExitCode, HanctlError, Refused
 from hanctl.cli.main import app
 from hanctl.cli.options import connect
-from hanctl.errors import ExitCode, HanctlError, Refused
 from hanctl.install import files, plan
 from hanctl.install.places import of_system
 from hanctl.lock import StateLock

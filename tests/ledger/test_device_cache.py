@@ -11,8 +11,8 @@ from tempfile import TemporaryDirectory
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hanctl.clock import SystemClock
-from hanctl.eui64 import Eui64
+from hanctl.base.clock import SystemClock
+from hanctl.base.eui64 import Eui64
 from hanctl.ledger.events import DeviceLeft
 from hanctl.ledger.ledger import Ledger
 from hanctl.ledger.records import Device

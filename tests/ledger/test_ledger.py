@@ -16,13 +16,23 @@ from pathlib import Path
 import pytest
 from hand_clock import START, HandClock
 
-from hanctl.errors import Refused
-from hanctl.eui64 import Eui64
+from hanctl.base.errors import Refused
+from hanctl.base.eui64 import Eui64
 from hanctl.ledger.errors import LedgerError, LedgerFull, LedgerTooNew
 from hanctl.ledger.events import DeviceLeft, HubStarted
 from hanctl.ledger.ledger import Ledger, Recorded
-from hanctl.ledger.records import Device, EndpointRecord, Image, Update
-from hanctl.ledger.update_events import ActivationNotice, UpdateCancelled, UpdateNotified, UpdateVerifying
+from hanctl.ledger.records import (
+    Device,
+    EndpointRecord,
+    Image,
+    Update,
+)
+from hanctl.ledger.update_events import (
+    ActivationNotice,
+    UpdateCancelled,
+    UpdateNotified,
+    UpdateVerifying,
+)
 from hanctl.ledger.update_states import IllegalTransition, UpdateState
 
 PPMID = Eui64("00:0d:6f:00:0a:90:69:e7")
@@ -391,7 +401,7 @@ import sys
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
-from hanctl.clock import SystemClock
+from hanctl.base.clock import SystemClock
 from hanctl.ledger.events import DeviceJoined
 from hanctl.ledger.ledger import Ledger
 from hanctl.ledger.records import Device

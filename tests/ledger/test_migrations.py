@@ -11,9 +11,9 @@ from typing import Any
 
 import pytest
 
-from hanctl.clock import SystemClock
-from hanctl.errors import Refused
-from hanctl.eui64 import Eui64
+from hanctl.base.clock import SystemClock
+from hanctl.base.errors import Refused
+from hanctl.base.eui64 import Eui64
 from hanctl.ledger.cuts import Cut, Cuts
 from hanctl.ledger.database import APPLICATION_ID, SCHEMA
 from hanctl.ledger.errors import LedgerError

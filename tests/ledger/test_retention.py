@@ -12,9 +12,9 @@ from typing import Any
 import pytest
 from hand_clock import START, HandClock
 
-from hanctl import virtual
-from hanctl.clock import Clock, LoopClock
-from hanctl.eui64 import Eui64
+from hanctl.base import virtual
+from hanctl.base.clock import Clock, LoopClock
+from hanctl.base.eui64 import Eui64
 from hanctl.hil.bench import Bench
 from hanctl.ledger import retention
 from hanctl.ledger.change_events import ChangeOverdue, ChangeTold
@@ -30,7 +30,12 @@ from hanctl.ledger.last_dongle import known_network, last_dongle
 from hanctl.ledger.ledger import Ledger, Recorded
 from hanctl.ledger.records import Device, Update
 from hanctl.ledger.retention import Limits, Retention
-from hanctl.ledger.update_events import ActivationNotice, UpdateOrdered, UpdateResumed, UpdateVerifying
+from hanctl.ledger.update_events import (
+    ActivationNotice,
+    UpdateOrdered,
+    UpdateResumed,
+    UpdateVerifying,
+)
 
 DEVICE = Eui64("00:0d:6f:00:0a:90:69:e7")
 LEFT = DeviceLeft(device=DEVICE)

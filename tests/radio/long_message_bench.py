@@ -10,7 +10,7 @@ from contextlib import asynccontextmanager
 from dataclasses import replace
 from typing import Any
 
-from hanctl.eui64 import Eui64, from_bytes
+from hanctl.base.eui64 import Eui64, from_bytes
 from hanctl.hil import memory
 from hanctl.radio import DongleSettings, open_radio
 from hanctl.radio.frames import IncomingFrame, OutgoingFrame, Radio

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from hanctl.clock import SystemClock
+from hanctl.base.clock import SystemClock
+from hanctl.base.errors import HanctlError
+from hanctl.base.eui64 import Eui64, parse_eui64
 from hanctl.crypto.install_code import parse_install_code
-from hanctl.errors import HanctlError
-from hanctl.eui64 import Eui64, parse_eui64
 from hanctl.han.han import Han
 from hanctl.ledger.ledger import Ledger
 from hanctl.ledger.records import Device

@@ -13,7 +13,7 @@ import pytest
 import zigpy.exceptions
 import zigpy.types as t
 
-from hanctl.eui64 import Eui64
+from hanctl.base.eui64 import Eui64
 from hanctl.radio.application import HubApplication, Sink
 from hanctl.radio.dongle import ZigpyRadio
 from hanctl.radio.errors import DeliveryFailed, DongleGone, NetworkStartFailed

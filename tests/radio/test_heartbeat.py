@@ -7,7 +7,7 @@ from contextlib import suppress
 
 import pytest
 
-from hanctl import virtual
+from hanctl.base import virtual
 from hanctl.radio.heartbeat import heartbeat
 
 

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from long_message_bench import VARIANTS, Bench, Node, Variant, content, running
 
-from hanctl import virtual
+from hanctl.base import virtual
 from hanctl.radio.errors import DeliveryFailed, DongleGone, PayloadTooLong
 from hanctl.radio.frames import OutgoingFrame
 from hanctl.simulator.fragmentation import split

@@ -9,9 +9,15 @@ from pathlib import Path
 
 import pytest
 
-from hanctl.errors import DongleError
+from hanctl.base.errors import DongleError
 from hanctl.radio import DongleSettings, open_radio
-from hanctl.radio.errors import NotADongle, PortAbsent, PortBusy, PortForbidden, PortUnreachable
+from hanctl.radio.errors import (
+    NotADongle,
+    PortAbsent,
+    PortBusy,
+    PortForbidden,
+    PortUnreachable,
+)
 from hanctl.radio.frames import IncomingFrame
 from hanctl.radio.opening import opening_error
 from hanctl.radio.settings import RadioKind

@@ -9,7 +9,7 @@ from functools import wraps
 
 import pytest
 
-from hanctl import virtual
+from hanctl.base import virtual
 from hanctl.radio.errors import DeliveryFailed
 from hanctl.radio.frames import Outcome, OutgoingFrame
 from hanctl.radio.numbers import Numbers

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from hanctl import virtual
-from hanctl.service_manager import ServiceManager
+from hanctl.base import virtual
+from hanctl.base.service_manager import ServiceManager
 
 
 def heard(out: socket.socket) -> list[str]:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from hanctl.errors import ExitCode
+from hanctl.base.errors import ExitCode
 
 SYSTEMD = Path(__file__).parents[2] / "systemd"
 

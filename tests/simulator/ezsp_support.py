@@ -10,10 +10,17 @@ from typing import Any
 
 import bellows.types as t
 
-from hanctl.eui64 import Eui64, parse_eui64
+from hanctl.base.eui64 import Eui64, parse_eui64
 from hanctl.simulator.dongle import Flash
 from hanctl.simulator.ezsp import EzspDongle
-from hanctl.simulator.ezsp.ash_frames import FLAG, Ack, Data, Rst, decode, encode
+from hanctl.simulator.ezsp.ash_frames import (
+    FLAG,
+    Ack,
+    Data,
+    Rst,
+    decode,
+    encode,
+)
 from hanctl.simulator.medium import ApsFrame, Link, Medium
 from hanctl.simulator.stack import Stack
 from hanctl.simulator.trust_centre import WELL_KNOWN_KEY

@@ -11,8 +11,8 @@ from functools import wraps
 from pathlib import Path
 from typing import Any
 
-from hanctl import virtual
-from hanctl.eui64 import Eui64, parse_eui64
+from hanctl.base import virtual
+from hanctl.base.eui64 import Eui64, parse_eui64
 from hanctl.simulator import ota_frames as ota
 from hanctl.simulator import zcl, zdo
 from hanctl.simulator.device import SimulatedDevice

@@ -10,11 +10,16 @@ from pathlib import Path
 import pytest
 from simulator_hub import DEVICE, IMAGE_TYPE, MANUFACTURER, NETWORK_KEY, NEW, FakeHub, in_virtual_time, spec
 
-from hanctl.eui64 import to_bytes
+from hanctl.base.eui64 import to_bytes
 from hanctl.simulator import zcl, zdo
 from hanctl.simulator.medium import ApsFrame
 from hanctl.simulator.ota_types import OtaState
-from hanctl.simulator.trust_centre import WELL_KNOWN_KEY, WILDCARD, JoinKind, Network
+from hanctl.simulator.trust_centre import (
+    WELL_KNOWN_KEY,
+    WILDCARD,
+    JoinKind,
+    Network,
+)
 from hanctl.simulator.zcl import ZclFrame
 
 NEVER = {"start_delay_s": [1e6, 1e6]}

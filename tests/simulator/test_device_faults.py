@@ -7,8 +7,8 @@ import asyncio
 import pytest
 from simulator_hub import NEW, FakeHub, in_virtual_time, spec
 
+from hanctl.base.eui64 import parse_eui64
 from hanctl.crypto.mmo import mmo_hash
-from hanctl.eui64 import parse_eui64
 from hanctl.firmware.build import Fields, build
 from hanctl.simulator import ota_frames as ota
 from hanctl.simulator import ota_image

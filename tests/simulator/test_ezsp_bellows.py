@@ -15,7 +15,7 @@ import zigpy.types as zt
 from bellows.zigbee.application import ControllerApplication
 from ezsp_support import NODE, Rig, TinyNode, rig
 
-from hanctl.eui64 import to_bytes
+from hanctl.base.eui64 import to_bytes
 from hanctl.simulator.ports import PtyPort, TcpPort
 
 KEY = bytes(range(100, 116))

@@ -14,8 +14,8 @@ from ezsp_support import BOOT_WAIT_S, DONGLE, NETWORK_KEY, NODE, BareHost, Rig, 
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hanctl import virtual
-from hanctl.eui64 import Eui64, to_bytes
+from hanctl.base import virtual
+from hanctl.base.eui64 import Eui64, to_bytes
 from hanctl.simulator.dongle import SimulatorError
 from hanctl.simulator.ezsp import PROTOCOL_VERSIONS
 from hanctl.simulator.ezsp.ash_frames import ResetCode, RstAck

@@ -14,9 +14,20 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from simulator_hub import in_virtual_time
 
-from hanctl import virtual
-from hanctl.simulator.fragmentation import Fragmenter, fragmenter_of, room, split
-from hanctl.simulator.medium import ApsFrame, Block, BlockId, Done, Medium
+from hanctl.base import virtual
+from hanctl.simulator.fragmentation import (
+    Fragmenter,
+    fragmenter_of,
+    room,
+    split,
+)
+from hanctl.simulator.medium import (
+    ApsFrame,
+    Block,
+    BlockId,
+    Done,
+    Medium,
+)
 
 OPTIONS = 0x8000 | 0x40 | 0x100
 

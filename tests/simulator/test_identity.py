@@ -10,10 +10,16 @@ from typing import Any
 import pytest
 from simulator_hub import HUB, NETWORK_KEY, FakeHub, in_virtual_time, spec
 
-from hanctl.eui64 import Eui64, from_bytes, to_bytes
+from hanctl.base.eui64 import Eui64, from_bytes, to_bytes
 from hanctl.simulator import zdo
 from hanctl.simulator.addresses import ROOM, AddressMap
-from hanctl.simulator.medium import BROADCAST_RX_ON, ApsFrame, Link, Medium, Node
+from hanctl.simulator.medium import (
+    BROADCAST_RX_ON,
+    ApsFrame,
+    Link,
+    Medium,
+    Node,
+)
 from hanctl.simulator.quirks import Quirks
 from hanctl.simulator.stack import SendError, Stack
 from hanctl.simulator.trust_centre import WELL_KNOWN_KEY, JoinKind, Network

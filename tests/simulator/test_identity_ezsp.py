@@ -10,7 +10,7 @@ import pytest
 from ezsp_support import BOOT_WAIT_S, NODE, BareHost, Rig, TinyNode
 from test_ezsp_commands import KEY, address, eui, import_key, run, transient
 
-from hanctl.eui64 import Eui64, to_bytes
+from hanctl.base.eui64 import Eui64, to_bytes
 from hanctl.simulator import zdo
 from hanctl.simulator.medium import BROADCAST_RX_ON, ApsFrame
 from hanctl.simulator.quirks import Quirks

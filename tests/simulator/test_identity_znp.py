@@ -11,8 +11,8 @@ import pytest
 from test_znp_commands import joined, on_network
 from znp_bench import DEVICE, MtHost, TinyNode, c, make_dongle, plug_into, start_zigpy, t
 
-from hanctl import virtual
-from hanctl.eui64 import Eui64, to_bytes
+from hanctl.base import virtual
+from hanctl.base.eui64 import Eui64, to_bytes
 from hanctl.simulator import zdo
 from hanctl.simulator.dongle import Flash
 from hanctl.simulator.key_counters import SAVED_EVERY

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from hanctl.errors import InvalidInput
+from hanctl.base.errors import InvalidInput
 from hanctl.simulator.quirks import Quirks, quirks_of
 from hanctl.simulator.world import World
 

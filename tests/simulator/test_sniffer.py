@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from simulator_hub import CODE, NETWORK_KEY, FakeHub, in_virtual_time, spec
 
-from hanctl import virtual
+from hanctl.base import virtual
 from hanctl.crypto.install_code import parse_install_code
 from hanctl.simulator.dongle import SimulatorError
 from hanctl.simulator.medium import BROADCAST_ALL, ApsFrame

@@ -9,7 +9,7 @@ import struct
 import pytest
 from simulator_hub import DEVICE, HUB, NETWORK_KEY, in_virtual_time, spec
 
-from hanctl.eui64 import Eui64, from_bytes
+from hanctl.base.eui64 import Eui64, from_bytes
 from hanctl.simulator import zdo
 from hanctl.simulator.device import SimulatedDevice
 from hanctl.simulator.medium import ApsFrame, Medium, Node

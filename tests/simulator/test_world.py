@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 from simulator_hub import DEVICE, NETWORK_KEY, in_virtual_time, spec
 
+from hanctl.base.eui64 import Eui64
 from hanctl.cli.simulate import describe, event_printer
-from hanctl.eui64 import Eui64
 from hanctl.simulator.device_event import DeviceEvent
 from hanctl.simulator.dongle import Dongle, Flash, SimulatorError
 from hanctl.simulator.medium import ApsFrame, Node

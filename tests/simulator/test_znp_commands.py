@@ -12,9 +12,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from znp_bench import DEVICE, DONGLE, SMART_ENERGY, MtHost, TinyNode, c, make_dongle, t
 
-from hanctl import virtual
+from hanctl.base import virtual
+from hanctl.base.eui64 import Eui64, to_bytes
 from hanctl.crypto.install_code import parse_install_code
-from hanctl.eui64 import Eui64, to_bytes
 from hanctl.simulator.zdo import device_annce
 from hanctl.simulator.znp import ZnpDongle
 from hanctl.simulator.znp.mt import MtFrame

@@ -10,9 +10,9 @@ from typing import Any
 
 from znp_bench import DEVICE, DONGLE, NETWORK_KEY, MtHost, TinyNode, c, make_dongle, t
 
-from hanctl import virtual
+from hanctl.base import virtual
+from hanctl.base.eui64 import to_bytes
 from hanctl.crypto.install_code import parse_install_code
-from hanctl.eui64 import to_bytes
 from hanctl.simulator.dongle import Flash
 from hanctl.simulator.trust_centre import WELL_KNOWN_KEY
 from hanctl.simulator.znp import ZnpDongle

@@ -12,9 +12,9 @@ import zigpy.types
 from zigpy.exceptions import DeliveryError
 from znp_bench import DEVICE, DONGLE, NETWORK_KEY, TinyNode, make_dongle, plug_into, start_zigpy
 
-from hanctl import virtual
+from hanctl.base import virtual
+from hanctl.base.eui64 import parse_eui64, to_bytes
 from hanctl.crypto.install_code import parse_install_code
-from hanctl.eui64 import parse_eui64, to_bytes
 from hanctl.simulator.dongle import Flash
 from hanctl.simulator.znp import ZnpDongle
 

@@ -15,7 +15,7 @@ import zigpy_znp.uart
 from zigpy_znp.frames import GeneralFrame
 from zigpy_znp.zigbee.application import ControllerApplication
 
-from hanctl.eui64 import Eui64, parse_eui64
+from hanctl.base.eui64 import Eui64, parse_eui64
 from hanctl.simulator.dongle import Dongle, Flash
 from hanctl.simulator.medium import ApsFrame, Link, Medium
 from hanctl.simulator.stack import Stack

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from hanctl import virtual
-from hanctl.eui64 import parse_eui64
+from hanctl.base import virtual
+from hanctl.base.eui64 import parse_eui64
 from hanctl.firmware.build import Fields, build
 from hanctl.hil.bench import Bench
 from hanctl.simulator.air.constants import BAUD

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from hanctl import daemon
-from hanctl.clock import SystemClock
+from hanctl.base.clock import SystemClock
 from hanctl.config_sections import Config
 from hanctl.daemon import Daemon
 from hanctl.radio.port import Port

@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from hanctl import virtual
-from hanctl.errors import HanctlError
-from hanctl.eui64 import parse_eui64
+from hanctl.base import virtual
+from hanctl.base.errors import HanctlError
+from hanctl.base.eui64 import parse_eui64
 from hanctl.firmware.image import OtaImage, parse
 from hanctl.hil.bench import Bench
 from hanctl.simulator.device_spec import DeviceSpec

@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 from process_rig import DISPLAY, ProcessRig, wait_for
 
+from hanctl.base.errors import HanctlError
 from hanctl.cli.client import Client
-from hanctl.errors import HanctlError
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 

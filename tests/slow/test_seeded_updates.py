@@ -21,10 +21,10 @@ from typing import Any, Literal
 import pytest
 from seeded_runs import in_memory
 
-from hanctl import virtual
+from hanctl.base import virtual
+from hanctl.base.errors import DaemonUnreachable, HanctlError
+from hanctl.base.eui64 import parse_eui64
 from hanctl.daemon import Daemon
-from hanctl.errors import DaemonUnreachable, HanctlError
-from hanctl.eui64 import parse_eui64
 from hanctl.firmware.build import Fields, build
 from hanctl.hil.bench import Bench
 from hanctl.ledger.event import UpdateTransition

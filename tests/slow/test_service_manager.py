@@ -20,7 +20,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(120)]
 
 BLOCKED = """
 import asyncio, time
-from hanctl.service_manager import ServiceManager
+from hanctl.base.service_manager import ServiceManager
 
 async def main():
     feeding = asyncio.create_task(ServiceManager().feed())

@@ -17,7 +17,7 @@ from typing import Any, Literal
 
 import pytest
 
-from hanctl import virtual
+from hanctl.base import virtual
 from hanctl.daemon import Daemon
 from hanctl.firmware.build import Fields, build
 from hanctl.hil.bench import Bench

@@ -7,9 +7,9 @@ from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Any, Literal
 
-from hanctl import virtual
+from hanctl.base import virtual
+from hanctl.base.eui64 import Eui64
 from hanctl.daemon import Daemon
-from hanctl.eui64 import Eui64
 from hanctl.hil.bench import Bench
 from hanctl.ledger.change_records import Change
 from hanctl.simulator.device import SimulatedDevice

@@ -7,9 +7,9 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+from hanctl.base.errors import HanctlError
+from hanctl.base.eui64 import Eui64
 from hanctl.data import catalogue
-from hanctl.errors import HanctlError
-from hanctl.eui64 import Eui64
 from hanctl.ledger.cuts import AttributeKey
 from hanctl.ledger.household import Sample
 from hanctl.ledger.ledger import Ledger

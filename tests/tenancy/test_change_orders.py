@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from tenancy_bench import START, House
 
-from hanctl.errors import InvalidInput, NotFound, Refused
+from hanctl.base.errors import InvalidInput, NotFound, Refused
 from hanctl.ledger.household import Sample
 from hanctl.tenancy import controls, moments
 from hanctl.tenancy.controls import Wanted, parse_control, publishable

@@ -17,8 +17,8 @@ import zigpy.types as t
 from display_bench import CODE, Radio, Rig, display
 from test_what_is_cleared import expected
 
-from hanctl import virtual
 from hanctl.api.app import make_app
+from hanctl.base import virtual
 from hanctl.daemon import Daemon
 from hanctl.data import catalogue
 from hanctl.data.tables import INTERVALS, TABLES

@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 from tenancy_bench import House
 
-from hanctl import virtual
-from hanctl.errors import InvalidInput, NotFound
-from hanctl.eui64 import Eui64
+from hanctl.base import virtual
+from hanctl.base.errors import InvalidInput, NotFound
+from hanctl.base.eui64 import Eui64
 from hanctl.han.errors import TimedOut
 from hanctl.tenancy.controls import Wanted
 from hanctl.tenancy.looks import AFTER_S, RETURN_S

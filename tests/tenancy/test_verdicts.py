@@ -10,8 +10,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hanctl.eui64 import Eui64
-from hanctl.ledger.change_records import Evidence, EvidenceKind, EvidenceProof, Fuel
+from hanctl.base.eui64 import Eui64
+from hanctl.ledger.change_records import (
+    Evidence,
+    EvidenceKind,
+    EvidenceProof,
+    Fuel,
+)
 from hanctl.tenancy.verdicts import SETTLED, Verdict, judge
 
 DEVICE = Eui64("00:db:12:34:56:78:00:01")

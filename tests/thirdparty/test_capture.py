@@ -10,9 +10,9 @@ import pytest
 from test_tshark import DISPLAY, Rig
 from tshark_peer import Dissection, require_tshark
 
-from hanctl import virtual
 from hanctl.api.frame_log import FrameLog
-from hanctl.eui64 import Eui64
+from hanctl.base import virtual
+from hanctl.base.eui64 import Eui64
 from hanctl.han.security import RULES
 from hanctl.radio.frames import IncomingFrame, OutgoingFrame
 from hanctl.wireshark.capture_file import CaptureFile

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from hanctl import virtual
+from hanctl.base import virtual
 from hanctl.hil.bench import Bench
 
 PROMTOOL = shutil.which("promtool")

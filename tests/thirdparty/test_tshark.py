@@ -15,9 +15,9 @@ from typing import Any, Literal
 import pytest
 from tshark_peer import Dissection, require_tshark
 
-from hanctl import virtual
+from hanctl.base import virtual
+from hanctl.base.eui64 import Eui64, parse_eui64
 from hanctl.daemon import Daemon
-from hanctl.eui64 import Eui64, parse_eui64
 from hanctl.firmware.build import Fields, build
 from hanctl.han.security import RULES
 from hanctl.hil.bench import Bench

@@ -10,9 +10,9 @@ from typing import Any, Literal
 import pytest
 from trust_bench import issued
 
-from hanctl import virtual
+from hanctl.base import virtual
+from hanctl.base.eui64 import Eui64
 from hanctl.daemon import Daemon
-from hanctl.eui64 import Eui64
 from hanctl.hil.bench import Bench
 from hanctl.ledger.event import Event
 from hanctl.simulator.device import SimulatedDevice

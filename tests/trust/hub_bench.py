@@ -13,18 +13,29 @@ from typing import Any
 
 from trust_bench import HUB, issued
 
-from hanctl import virtual
-from hanctl.clock import LoopClock
+from hanctl.base import virtual
+from hanctl.base.clock import LoopClock
+from hanctl.base.errors import HanctlError
+from hanctl.base.eui64 import Eui64, to_bytes
 from hanctl.config_sections import Config
 from hanctl.daemon import Daemon
-from hanctl.errors import HanctlError
-from hanctl.eui64 import Eui64, to_bytes
 from hanctl.ledger.ledger import Recorded
 from hanctl.ledger.records import Device
 from hanctl.radio.errors import DeliveryFailed, DongleGone, KeyTableFull
-from hanctl.radio.frames import IncomingFrame, NetworkState, OutgoingFrame, RadioListener
+from hanctl.radio.frames import (
+    IncomingFrame,
+    NetworkState,
+    OutgoingFrame,
+    RadioListener,
+)
 from hanctl.trust.credentials import Credentials, save_credentials
-from hanctl.trust.exchange import Established, Failed, Output, Run, Send
+from hanctl.trust.exchange import (
+    Established,
+    Failed,
+    Output,
+    Run,
+    Send,
+)
 from hanctl.trust.manager import KeyEstablishment
 
 CODE = "83FED3407A939723A5C639B26916D505C3B5"

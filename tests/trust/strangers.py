@@ -9,8 +9,8 @@ from typing import Any
 
 from dongle_lab import Lab, address
 
+from hanctl.base.eui64 import Eui64, to_bytes
 from hanctl.daemon import Daemon
-from hanctl.eui64 import Eui64, to_bytes
 from hanctl.simulator.device import SimulatedDevice
 from hanctl.simulator.frames import ApsFrame, Link
 

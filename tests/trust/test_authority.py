@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 from trust_bench import DISPLAY, HUB, ISSUED_AT
 
+from hanctl.base.errors import NotFound, Refused
+from hanctl.base.eui64 import Eui64
 from hanctl.crypto.suites import SUITE_2
-from hanctl.errors import NotFound, Refused
-from hanctl.eui64 import Eui64
 from hanctl.trust.authority import BenchAuthority
 from hanctl.trust.certificate import FOR_EVER, Suite2Fields
 from hanctl.trust.keyfile import KeyFileError

@@ -13,8 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from trust_bench import DISPLAY, ISSUED_AT, VECTORS, authority, issued, published, stranger_authority
 
+from hanctl.base.errors import HanctlError, NotFound
 from hanctl.crypto.suites import SUITE_1, SUITE_2
-from hanctl.errors import HanctlError, NotFound
 from hanctl.trust.certificate import (
     CertificateError,
     CertificateMalformed,

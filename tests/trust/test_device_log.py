@@ -8,7 +8,7 @@ import pytest
 from hub_bench import CODE, Display, HubBench, on_a_hub
 from trust_bench import DISPLAY
 
-from hanctl.eui64 import Eui64
+from hanctl.base.eui64 import Eui64
 from hanctl.radio.frames import IncomingFrame
 from hanctl.trust.device_log import DeviceRefused
 

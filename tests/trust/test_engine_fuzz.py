@@ -9,10 +9,17 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from trust_bench import DISPLAY, HUB, issued, published, published_value
 
+from hanctl.base.errors import HanctlError
+from hanctl.base.eui64 import Eui64
 from hanctl.crypto.suites import SUITE_1, SUITE_2
-from hanctl.errors import HanctlError
-from hanctl.eui64 import Eui64
-from hanctl.trust.exchange import Established, Failed, Output, Run, Send, Stage
+from hanctl.trust.exchange import (
+    Established,
+    Failed,
+    Output,
+    Run,
+    Send,
+    Stage,
+)
 from hanctl.trust.jobs import Agreed
 from hanctl.trust.manager import KeyEstablishment
 from hanctl.trust.messages import Command, Initiate, encode

@@ -20,13 +20,31 @@ from trust_bench import (
     stranger_authority,
 )
 
-from hanctl.crypto.suites import SUITE_1, SUITE_2, SUITES, Suite
-from hanctl.eui64 import Eui64
+from hanctl.base.eui64 import Eui64
+from hanctl.crypto.suites import (
+    SUITE_1,
+    SUITE_2,
+    SUITES,
+    Suite,
+)
 from hanctl.trust.credentials import Credentials
-from hanctl.trust.exchange import Failed, Reason, Role, Send, Stage
+from hanctl.trust.exchange import (
+    Failed,
+    Reason,
+    Role,
+    Send,
+    Stage,
+)
 from hanctl.trust.jobs import Refusal
 from hanctl.trust.manager import KeyEstablishment
-from hanctl.trust.messages import Command, Confirm, Ephemeral, Initiate, Terminate, TerminateStatus
+from hanctl.trust.messages import (
+    Command,
+    Confirm,
+    Ephemeral,
+    Initiate,
+    Terminate,
+    TerminateStatus,
+)
 
 BAD_MESSAGE = TerminateStatus.BAD_MESSAGE
 FLOW = ["INITIATE", "EPHEMERAL", "CONFIRM"]

@@ -14,12 +14,23 @@ from trust_bench import (
     published,
 )
 
+from hanctl.base.errors import Refused
+from hanctl.base.eui64 import Eui64
 from hanctl.crypto.suites import SUITE_1, SUITE_2
-from hanctl.errors import Refused
-from hanctl.eui64 import Eui64
-from hanctl.trust.exchange import Failed, Reason, Settings, Stage
+from hanctl.trust.exchange import (
+    Failed,
+    Reason,
+    Settings,
+    Stage,
+)
 from hanctl.trust.manager import KeyEstablishment
-from hanctl.trust.messages import Command, Confirm, Ephemeral, Terminate, TerminateStatus
+from hanctl.trust.messages import (
+    Command,
+    Confirm,
+    Ephemeral,
+    Terminate,
+    TerminateStatus,
+)
 
 BAD_MESSAGE = TerminateStatus.BAD_MESSAGE
 FLOW = ["INITIATE", "EPHEMERAL", "CONFIRM"]

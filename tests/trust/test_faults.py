@@ -41,13 +41,24 @@ import hanctl.trust.exchange
 import hanctl.trust.initiator
 import hanctl.trust.jobs
 import hanctl.trust.responder
-from hanctl.crypto.curve import SECT163K1, SECT283K1, Point, PointLowOrder, PointOffCurve
+from hanctl.base.eui64 import Eui64
+from hanctl.crypto.curve import (
+    SECT163K1,
+    SECT283K1,
+    Point,
+    PointLowOrder,
+    PointOffCurve,
+)
 from hanctl.crypto.suites import SUITES
-from hanctl.eui64 import Eui64
 from hanctl.trust.credentials import Credentials, KeyMismatch, credentials_of
 from hanctl.trust.exchange import Reason
 from hanctl.trust.manager import KeyEstablishment
-from hanctl.trust.messages import Command, Confirm, Ephemeral, TerminateStatus
+from hanctl.trust.messages import (
+    Command,
+    Confirm,
+    Ephemeral,
+    TerminateStatus,
+)
 
 Check = Callable[[], None]
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from hub_bench import HubBench, on_a_hub
 from trust_bench import DISPLAY, HUB, issued, stranger_authority
 
-from hanctl.eui64 import Eui64
+from hanctl.base.eui64 import Eui64
 from hanctl.firmware.demo_image import build
 from hanctl.hil.full_disk import fill, make_room
 from hanctl.trust.initiator import Initiator

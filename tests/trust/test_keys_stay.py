@@ -18,9 +18,9 @@ from dongle_lab import CODE, Kind, Lab, address, in_a_lab, play
 from hub_bench import HubBench, on_a_hub
 from trust_bench import issued
 
+from hanctl.base.errors import HanctlError
+from hanctl.base.eui64 import Eui64
 from hanctl.daemon import Daemon
-from hanctl.errors import HanctlError
-from hanctl.eui64 import Eui64
 from hanctl.ledger.records import Device
 from hanctl.radio.errors import DeliveryFailed, DongleGone
 from hanctl.simulator import cbke, zcl

@@ -16,8 +16,9 @@ from logging_journald import JournaldTransport
 from secret_search import told
 from trust_bench import authority, issued
 
-from hanctl import logs, virtual
+from hanctl import logs
 from hanctl.api.app import make_app
+from hanctl.base import virtual
 from hanctl.crypto.install_code import parse_install_code
 
 

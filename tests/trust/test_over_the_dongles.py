@@ -10,9 +10,9 @@ import pytest
 from dongle_lab import CODE, OTHER_CODE, TABLE, VARIANTS, WELL_KNOWN, Kind, Lab, address, in_a_lab
 from trust_bench import issued
 
-from hanctl import virtual
-from hanctl.errors import HanctlError
-from hanctl.eui64 import Eui64
+from hanctl.base import virtual
+from hanctl.base.errors import HanctlError
+from hanctl.base.eui64 import Eui64
 from hanctl.radio.errors import UnexpectedDongle
 from hanctl.simulator.trust_centre import JoinKind
 from hanctl.trust.credentials import save_credentials

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from dongle_lab import Kind, Lab, in_a_lab
 
+from hanctl.base.eui64 import Eui64
 from hanctl.daemon import dongle_settings
-from hanctl.eui64 import Eui64
 from hanctl.hil import memory
 from hanctl.radio.errors import BlankDongle, OtherNetwork
 from hanctl.radio.network_backup import BadBackup, read, summary

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 from trust_bench import DISPLAY, VECTORS, authority, issued, published
 
+from hanctl.base.errors import HanctlError, NotFound
 from hanctl.cli.output import print_facts
 from hanctl.crypto.suites import SUITE_1, SUITE_2
-from hanctl.errors import HanctlError, NotFound
 from hanctl.trust.credentials import save_credentials
 from hanctl.trust.roots import Root, load_root
 

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 from dongle_lab import Kind, Lab, address, play
 
-from hanctl.eui64 import Eui64, to_bytes
+from hanctl.base.eui64 import Eui64, to_bytes
 
 SMART_ENERGY = 0x0109
 KEY_ESTABLISHMENT = 0x0800

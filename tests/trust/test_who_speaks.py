@@ -13,7 +13,7 @@ import pytest
 from dongle_lab import Kind, Lab, address, in_a_lab
 from strangers import Noise, Stranger, address_response, announcement, command, speak, standing, zdo
 
-from hanctl import virtual
+from hanctl.base import virtual
 from hanctl.daemon import Daemon
 from hanctl.firmware.build import Fields, build
 from hanctl.han.errors import TimedOut

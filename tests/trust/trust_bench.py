@@ -10,11 +10,17 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from hanctl.base.eui64 import Eui64
 from hanctl.crypto.suites import SUITE_1, SUITE_2, Suite
-from hanctl.eui64 import Eui64
 from hanctl.trust.authority import BenchAuthority
 from hanctl.trust.credentials import Credentials, credentials_of
-from hanctl.trust.exchange import Established, Failed, Output, Run, Send
+from hanctl.trust.exchange import (
+    Established,
+    Failed,
+    Output,
+    Run,
+    Send,
+)
 from hanctl.trust.jobs import JobResult
 from hanctl.trust.manager import KeyEstablishment
 from hanctl.trust.messages import Terminate

@@ -10,7 +10,7 @@ import pytest
 from cryptography.hazmat.primitives.ciphers.aead import AESCCM
 from pcapng_reader import Block, read
 
-from hanctl.eui64 import Eui64, to_bytes
+from hanctl.base.eui64 import Eui64, to_bytes
 from hanctl.wireshark.capture_file import CaptureFile
 from hanctl.wireshark.hub_frames import Encoder, HubFrame
 from hanctl.wireshark.mac import frame_check_sequence

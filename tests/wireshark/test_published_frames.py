@@ -8,11 +8,16 @@ from __future__ import annotations
 
 import pytest
 
-from hanctl.eui64 import from_bytes, parse_eui64
+from hanctl.base.eui64 import from_bytes, parse_eui64
 from hanctl.simulator.medium import ApsFrame
 from hanctl.simulator.trust_centre import WELL_KNOWN_KEY
 from hanctl.wireshark import aps, mac, nwk
-from hanctl.wireshark.security import Auxiliary, KeyId, key_of, secured
+from hanctl.wireshark.security import (
+    Auxiliary,
+    KeyId,
+    key_of,
+    secured,
+)
 
 NETWORK_KEY = bytes.fromhex("01030507090b0d0f00020406080a0c0d")
 PAN = 0x1A64

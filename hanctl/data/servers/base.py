@@ -8,12 +8,21 @@ from typing import Any
 
 from zigpy.zcl.foundation import ZCLCommandDef
 
-from hanctl.clock import Clock
+from hanctl.base.clock import Clock
+from hanctl.base.eui64 import Eui64
 from hanctl.data.catalogue import ATTRIBUTES
 from hanctl.data.reports import Reports
 from hanctl.data.values import NEVER, NOW, build
-from hanctl.eui64 import Eui64
-from hanctl.han.cluster import Attribute, DefaultReply, LaterReply, Reply, Reporting, Request, Status, Weight
+from hanctl.han.cluster import (
+    Attribute,
+    DefaultReply,
+    LaterReply,
+    Reply,
+    Reporting,
+    Request,
+    Status,
+    Weight,
+)
 from hanctl.han.clusters.time import zigbee_time
 from hanctl.han.errors import MalformedZcl
 from hanctl.han.smart_energy.clusters import read

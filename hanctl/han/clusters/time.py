@@ -7,8 +7,13 @@ from datetime import UTC, datetime, timedelta, tzinfo
 from functools import lru_cache
 from zoneinfo import ZoneInfo
 
-from hanctl.clock import Clock
-from hanctl.han.cluster import Attribute, DefaultReply, Request, Status
+from hanctl.base.clock import Clock
+from hanctl.han.cluster import (
+    Attribute,
+    DefaultReply,
+    Request,
+    Status,
+)
 from hanctl.han.smart_energy.clusters import served
 from hanctl.han.smart_energy.time import Time, TimeStatus
 from hanctl.radio.endpoints import ESI_ENDPOINT, TIME

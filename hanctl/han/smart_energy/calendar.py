@@ -17,7 +17,13 @@ from hanctl.han.smart_energy.definitions import (
     family,
 )
 from hanctl.han.smart_energy.enumerations import CalendarTimeReference, CalendarType
-from hanctl.han.smart_energy.types import OctetString, ScheduleEntry, SeasonEntry, SpecialDay, octets
+from hanctl.han.smart_energy.types import (
+    OctetString,
+    ScheduleEntry,
+    SeasonEntry,
+    SpecialDay,
+    octets,
+)
 
 
 class Calendar(SmartEnergyCluster):

@@ -36,7 +36,12 @@ from hanctl.han.smart_energy.enumerations import (
     SupplyStatus,
     UnitOfMeasure,
 )
-from hanctl.han.smart_energy.types import OctetString, SnapshotResponsePayload, SnapshotSchedulePayload, octets
+from hanctl.han.smart_energy.types import (
+    OctetString,
+    SnapshotResponsePayload,
+    SnapshotSchedulePayload,
+    octets,
+)
 
 
 class Metering(SmartEnergyCluster):

@@ -10,10 +10,15 @@ from typing import Any
 
 import pytest
 
-from hanctl.clock import SystemClock
-from hanctl.errors import ExitCode, HanctlError, InvalidInput
+from hanctl.base.clock import SystemClock
+from hanctl.base.errors import ExitCode, HanctlError, InvalidInput
 from hanctl.hil import plugin
-from hanctl.hil.conformance.outcome import Report, Scenario, Trying, judge
+from hanctl.hil.conformance.outcome import (
+    Report,
+    Scenario,
+    Trying,
+    judge,
+)
 from hanctl.hil.conformance.requirements import ROWS
 
 SUITE = Path(__file__).parent

@@ -12,12 +12,21 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
 
-from hanctl.eui64 import Eui64
+from hanctl.base.eui64 import Eui64
 from hanctl.simulator.air import lengths
 from hanctl.simulator.air.agenda import Agenda
 from hanctl.simulator.air.channel import Channel, Radio
 from hanctl.simulator.air.constants import NETWORK_RETRIES, PASSIVE_ACK_WAIT_US
-from hanctl.simulator.medium import APS_ACK_WAIT_S, APS_RETRIES, BROADCAST_ALL, ApsFrame, BlockId, Done, Medium, Node
+from hanctl.simulator.medium import (
+    APS_ACK_WAIT_S,
+    APS_RETRIES,
+    BROADCAST_ALL,
+    ApsFrame,
+    BlockId,
+    Done,
+    Medium,
+    Node,
+)
 from hanctl.simulator.observer import Observer
 
 Encode = Callable[[Observer], bytes | None]

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import IntEnum
 
-from hanctl.errors import HanctlError
+from hanctl.base.errors import HanctlError
 
 FLAG = 0x7E
 ESCAPE = 0x7D

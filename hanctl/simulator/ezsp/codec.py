@@ -13,7 +13,7 @@ from typing import Any
 
 import bellows.types as t
 
-from hanctl.errors import HanctlError
+from hanctl.base.errors import HanctlError
 from hanctl.simulator.dongle import SimulatorError
 from hanctl.simulator.ezsp.status import Outcome
 

@@ -6,12 +6,19 @@ from typing import TYPE_CHECKING
 
 import bellows.types as t
 
-from hanctl.eui64 import to_bytes
+from hanctl.base.eui64 import to_bytes
 from hanctl.simulator import zdo
 from hanctl.simulator.ezsp.commands import Arguments, Values, command
 from hanctl.simulator.ezsp.status import Outcome
 from hanctl.simulator.fragmentation import MAX_PAYLOAD
-from hanctl.simulator.medium import BROADCAST_RX_ON, COORDINATOR, FIRST_BROADCAST, ApsFrame, Block, Node
+from hanctl.simulator.medium import (
+    BROADCAST_RX_ON,
+    COORDINATOR,
+    FIRST_BROADCAST,
+    ApsFrame,
+    Block,
+    Node,
+)
 from hanctl.simulator.stack import SendError
 
 if TYPE_CHECKING:

@@ -6,13 +6,18 @@ import asyncio
 import logging
 from typing import Any
 
-from hanctl.eui64 import Eui64, from_bytes
+from hanctl.base.eui64 import Eui64, from_bytes
 from hanctl.simulator.addresses import Child
 from hanctl.simulator.dongle import Dongle, Flash
 from hanctl.simulator.ezsp.ash import AshLink, LineNoise
 from hanctl.simulator.ezsp.ash_frames import ResetCode
 from hanctl.simulator.ezsp.codec import Codec, Command, FrameError
-from hanctl.simulator.ezsp.commands import Handler, NotInThisBuild, Values, handlers_of
+from hanctl.simulator.ezsp.commands import (
+    Handler,
+    NotInThisBuild,
+    Values,
+    handlers_of,
+)
 from hanctl.simulator.ezsp.configuration import Configuration
 from hanctl.simulator.ezsp.keys import Keys
 from hanctl.simulator.ezsp.messaging import Messaging
@@ -20,7 +25,12 @@ from hanctl.simulator.ezsp.network import Networking
 from hanctl.simulator.ezsp.nonvolatile import NonVolatile
 from hanctl.simulator.ezsp.status import Outcome
 from hanctl.simulator.ezsp.tables import Tables
-from hanctl.simulator.ezsp.tokens import BLANK_EUI64, COUNTER_STEP, ChildToken, Tokens
+from hanctl.simulator.ezsp.tokens import (
+    BLANK_EUI64,
+    COUNTER_STEP,
+    ChildToken,
+    Tokens,
+)
 from hanctl.simulator.ezsp.utilities import Utilities
 from hanctl.simulator.ezsp.versions import STACK_TYPE_MESH, stack_version
 from hanctl.simulator.medium import ApsFrame, Node

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import bellows.types as t
 
-from hanctl.eui64 import Eui64, to_bytes
+from hanctl.base.eui64 import Eui64, to_bytes
 from hanctl.simulator.ezsp.commands import Arguments, Values, command
 from hanctl.simulator.ezsp.status import Outcome
 from hanctl.simulator.ezsp.tokens import COUNTER_STEP, NetworkToken

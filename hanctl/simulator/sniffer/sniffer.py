@@ -6,14 +6,25 @@ from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from hanctl.eui64 import Eui64
-from hanctl.simulator.medium import BROADCAST_RX_ON, COORDINATOR, FIRST_BROADCAST, ApsFrame, Node
+from hanctl.base.eui64 import Eui64
+from hanctl.simulator.medium import (
+    BROADCAST_RX_ON,
+    COORDINATOR,
+    FIRST_BROADCAST,
+    ApsFrame,
+    Node,
+)
 from hanctl.simulator.stack import Stack
 from hanctl.simulator.trust_centre import Network
 from hanctl.simulator.zdo import MAC_MAINS_ROUTER, MAC_SLEEPY
 from hanctl.wireshark import aps, mac, nwk
 from hanctl.wireshark.numbers import Numbers
-from hanctl.wireshark.security import Auxiliary, KeyId, key_of, secured
+from hanctl.wireshark.security import (
+    Auxiliary,
+    KeyId,
+    key_of,
+    secured,
+)
 
 
 @dataclass(frozen=True, slots=True)

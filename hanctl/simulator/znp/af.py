@@ -6,8 +6,14 @@ import asyncio
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from hanctl.eui64 import from_bytes
-from hanctl.simulator.medium import BROADCAST_RX_ON, COORDINATOR, FIRST_BROADCAST, ApsFrame, Node
+from hanctl.base.eui64 import from_bytes
+from hanctl.simulator.medium import (
+    BROADCAST_RX_ON,
+    COORDINATOR,
+    FIRST_BROADCAST,
+    ApsFrame,
+    Node,
+)
 from hanctl.simulator.zdo import Endpoint
 from hanctl.simulator.znp import zdo
 from hanctl.simulator.znp.codec import c, encode, t

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from hanctl.base.eui64 import from_bytes
 from hanctl.crypto.install_code import InstallCodeError, install_code
-from hanctl.eui64 import from_bytes
 from hanctl.simulator.znp import network
 from hanctl.simulator.znp.codec import c, t
 

@@ -9,13 +9,30 @@ from typing import Any
 
 from zigpy_znp.types.nvids import OsalNvIds
 
-from hanctl.eui64 import Eui64, from_bytes, to_bytes
+from hanctl.base.eui64 import Eui64, from_bytes, to_bytes
 from hanctl.simulator.dongle import Dongle, Flash
 from hanctl.simulator.medium import ApsFrame, Node
 from hanctl.simulator.stack import Stack
 from hanctl.simulator.trust_centre import WELL_KNOWN_KEY, JoinKind, PartnerKeyOutcome
-from hanctl.simulator.znp import af, app_cnf, network, sys_basic, sys_nv, util, zdo, zdo_local
-from hanctl.simulator.znp.codec import SREQ, Unreadable, c, decode, encode, rpc_error, t
+from hanctl.simulator.znp import (
+    af,
+    app_cnf,
+    network,
+    sys_basic,
+    sys_nv,
+    util,
+    zdo,
+    zdo_local,
+)
+from hanctl.simulator.znp.codec import (
+    SREQ,
+    Unreadable,
+    c,
+    decode,
+    encode,
+    rpc_error,
+    t,
+)
 from hanctl.simulator.znp.faults import LineFaults
 from hanctl.simulator.znp.mt import BadBytes, MtFrame, MtReader
 from hanctl.simulator.znp.nvram import Nvram

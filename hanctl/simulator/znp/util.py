@@ -8,9 +8,15 @@ from typing import TYPE_CHECKING, Any
 
 from zigpy_znp.types.nvids import OsalNvIds
 
-from hanctl.eui64 import Eui64, from_bytes, to_bytes
+from hanctl.base.eui64 import Eui64, from_bytes, to_bytes
 from hanctl.simulator.addresses import Child
-from hanctl.simulator.znp.codec import c, not_in_this_build, pack, srsp, t
+from hanctl.simulator.znp.codec import (
+    c,
+    not_in_this_build,
+    pack,
+    srsp,
+    t,
+)
 from hanctl.simulator.znp.network import association
 from hanctl.simulator.znp.nvram import EMPTY_DEVICE
 

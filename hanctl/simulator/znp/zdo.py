@@ -7,8 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 from zigpy_znp.types.nvids import OsalNvIds
 
-from hanctl.eui64 import Eui64, to_bytes
-from hanctl.simulator.medium import BROADCAST_RX_ON, COORDINATOR, FIRST_BROADCAST, ApsFrame
+from hanctl.base.eui64 import Eui64, to_bytes
+from hanctl.simulator.medium import (
+    BROADCAST_RX_ON,
+    COORDINATOR,
+    FIRST_BROADCAST,
+    ApsFrame,
+)
 from hanctl.simulator.stack import SendError
 from hanctl.simulator.trust_centre import JoinKind
 from hanctl.simulator.znp import zdo_own

@@ -5,7 +5,7 @@ from __future__ import annotations
 import struct
 from typing import TYPE_CHECKING
 
-from hanctl.eui64 import to_bytes
+from hanctl.base.eui64 import to_bytes
 from hanctl.simulator.zdo import RESPONSE, SUCCESS
 from hanctl.simulator.znp import network
 

@@ -22,7 +22,12 @@ from hanctl.simulator.device import SimulatedDevice
 from hanctl.simulator.device_event import DeviceEvent
 from hanctl.simulator.device_spec import DeviceSpec
 from hanctl.simulator.dongle import Flash
-from hanctl.simulator.medium import ApsFrame, Done, Medium, Node
+from hanctl.simulator.medium import (
+    ApsFrame,
+    Done,
+    Medium,
+    Node,
+)
 from hanctl.simulator.ota_frames import ImageId
 from hanctl.simulator.ports import TcpPort
 from hanctl.simulator.stack import Stack

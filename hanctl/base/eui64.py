@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import NewType
 
-from hanctl.errors import InvalidInput
+from hanctl.base.errors import InvalidInput
 
 Eui64 = NewType("Eui64", str)
 

@@ -18,7 +18,7 @@ from hanctl.base.clock import Clock
 from hanctl.base.errors import HanctlError, Refused
 from hanctl.base.eui64 import Eui64
 from hanctl.base.service_manager import ServiceManager
-from hanctl.config_sections import Config
+from hanctl.config.sections import Config
 from hanctl.console.configured import configured_console
 from hanctl.console.console import DeviceConsole
 from hanctl.crypto.install_code import parse_install_code

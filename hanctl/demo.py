@@ -15,7 +15,7 @@ from typing import Literal
 from hanctl.base.clock import SystemClock
 from hanctl.base.errors import ExitCode, HanctlError
 from hanctl.base.eui64 import parse_eui64
-from hanctl.config_sections import Config
+from hanctl.config.sections import Config
 from hanctl.daemon import Daemon
 from hanctl.firmware import demo_image
 from hanctl.firmware.outlook import Progress

@@ -21,11 +21,11 @@ from tenacity import AsyncRetrying, RetryCallState, wait_exponential
 import hanctl
 from hanctl.base.clock import Clock
 from hanctl.base.errors import ConfigError
+from hanctl.config.secret_files import how_to_make, read_secret_file
 from hanctl.ledger.errors import LedgerFull
 from hanctl.ledger.events import NoticeDelayed, NoticeDelivered
 from hanctl.ledger.ledger import Ledger, Recorded
 from hanctl.ledger.outbox import Notice
-from hanctl.secret_files import how_to_make, read_secret_file
 
 NOTICE_TYPES = frozenset({"delivery.notice", "transfer.notice", "activation.notice"})
 TIMEOUT_S = 15

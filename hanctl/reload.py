@@ -21,7 +21,7 @@ import structlog
 
 from hanctl import settings
 from hanctl.base.errors import ConfigError, HanctlError, Refused
-from hanctl.config_sections import Config
+from hanctl.config.sections import Config
 from hanctl.ledger.errors import LedgerError, LedgerFull
 from hanctl.ledger.events import ConfigRefused, ConfigReloaded
 from hanctl.logs import set_up_logging

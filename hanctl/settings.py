@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hanctl.config_sections import (
+from hanctl.config.sections import (
     FirmwareSection,
     OtaSection,
     UpdatesSection,

@@ -6,7 +6,7 @@ import asyncio
 from typing import TYPE_CHECKING, Any
 
 from hanctl.base.clock import Clock
-from hanctl.config_sections import WebhookSection
+from hanctl.config.sections import WebhookSection
 from hanctl.ledger.ledger import Ledger
 
 if TYPE_CHECKING:

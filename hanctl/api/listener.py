@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 import structlog
 
 from hanctl.base.errors import ConfigError
-from hanctl.config_sections import ListenerSection
-from hanctl.config_values import Address
-from hanctl.tokens import read_token
+from hanctl.config.sections import ListenerSection
+from hanctl.config.tokens import read_token
+from hanctl.config.values import Address
 
 log = structlog.get_logger()
 

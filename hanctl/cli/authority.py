@@ -11,7 +11,7 @@ import typer
 from hanctl.base.errors import ConfigError, Refused
 from hanctl.cli.options import Json, eui64, examples
 from hanctl.cli.output import print_facts, print_json
-from hanctl.paths import default_state_dir
+from hanctl.config.paths import default_state_dir
 
 app = typer.Typer(help="A certificate authority for the bench: hubs and development displays.", no_args_is_help=True)
 Authority = Annotated[

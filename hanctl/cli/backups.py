@@ -30,7 +30,7 @@ from hanctl.cli.output import (
 )
 
 if TYPE_CHECKING:
-    from hanctl.config_sections import Config
+    from hanctl.config.sections import Config
     from hanctl.ledger.copies import Copy
     from hanctl.radio.network_backup import NetworkSummary
 
@@ -116,7 +116,7 @@ def restore(
     Of a network: the configured dongle gets its keys, its address, and counters above the old ones. Of the ledger: it
     takes the ledger's place.
     """
-    from hanctl.config import load_config
+    from hanctl.config.reading import load_config
 
     loaded = load_config(config)
     if file.suffix == ".sqlite":
@@ -225,11 +225,11 @@ def _content(row: dict[str, Any]) -> str:
 
 
 def _state_dir(config: Path | None) -> Path:
-    from hanctl.paths import default_state_dir
+    from hanctl.config.paths import default_state_dir
 
     if config is None:
         return default_state_dir()
-    from hanctl.config import load_config
+    from hanctl.config.reading import load_config
 
     return load_config(config).hub.state_dir
 

@@ -22,7 +22,7 @@ from hanctl.cli.options import (
 from hanctl.cli.output import print_facts, print_json
 
 if TYPE_CHECKING:
-    from hanctl.config_sections import Config
+    from hanctl.config.sections import Config
     from hanctl.trust.credentials import Credentials
 
 app = typer.Typer(help="The hub's certificate.", no_args_is_help=True)
@@ -108,7 +108,7 @@ def show(
 def _load(config: Path | None) -> Config | None:
     if config is None:
         return None
-    from hanctl.config import load_config
+    from hanctl.config.reading import load_config
 
     return load_config(config)
 

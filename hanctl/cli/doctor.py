@@ -66,7 +66,7 @@ def doctor(
 
 def _examination(config: Path | None, port: str | None, radio: Literal["ezsp", "znp"] | None) -> Examination:
     from hanctl.base.clock import SystemClock
-    from hanctl.config import load_config
+    from hanctl.config.reading import load_config
     from hanctl.daemon import dongle_settings
     from hanctl.doctor.examination import Examination, default_config
     from hanctl.doctor.finding import failed, ok
@@ -105,9 +105,9 @@ def _known_sticks() -> tuple[DongleSettings, ...]:
 
 def _with_hub(examination: Examination) -> Examination:
     """The same, with the hub of its configuration, or else of this user or the system, where one runs."""
+    from hanctl.config.paths import client_socket
     from hanctl.doctor.examination import Hub
     from hanctl.doctor.finding import failed
-    from hanctl.paths import client_socket
 
     config = examination.config
     socket = client_socket() if config is None else config.hub.socket

@@ -13,7 +13,7 @@ import typer
 from hanctl.base.errors import InvalidInput
 from hanctl.base.eui64 import Eui64, parse_eui64
 from hanctl.cli.client import Client, Listener
-from hanctl.paths import client_socket, instance_socket
+from hanctl.config.paths import client_socket, instance_socket
 
 Socket = Annotated[
     Path | None,
@@ -35,7 +35,7 @@ _DURATION = re.compile(r"(?:(\d+)h)?(?:(\d+)m)?(?:(\d+)s?)?")
 def connect(socket: Path | None, config: Path | None) -> Client:
     """The daemon that is meant: --socket, then -c, then HANCTL_URL, then the one of this user or of the system."""
     if socket is None and config is not None:
-        from hanctl.config import load_config
+        from hanctl.config.reading import load_config
 
         hub = load_config(config).hub
         by_name = None if "socket" in hub.model_fields_set else instance_socket(config.absolute())
@@ -51,7 +51,7 @@ def _listener(url: str) -> Listener:
     file = os.environ.get("HANCTL_TOKEN_FILE")
     if not file:
         raise InvalidInput(f"there is no token for {url}", "name its file: HANCTL_TOKEN_FILE=FILE")
-    from hanctl.tokens import read_token
+    from hanctl.config.tokens import read_token
 
     return Listener(url, read_token(Path(file), "HANCTL_TOKEN_FILE"))
 

@@ -21,7 +21,7 @@ from hanctl.library_logs import let_through
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from hanctl.config_sections import Config
+    from hanctl.config.sections import Config
 
 SWITCH_INTERVAL_S = 0.0005
 """How long key establishment's arithmetic, on a thread of its own, may keep the event loop waiting each time that it
@@ -47,7 +47,7 @@ def run(
     """
     gc.disable()
     put_off(*NEVER_USED)
-    from hanctl.config import load_config
+    from hanctl.config.reading import load_config
     from hanctl.logs import set_up_logging
 
     # It would end a hub that has no handler for it yet, or no longer: until there is one, it waits.

@@ -59,7 +59,7 @@ def install_service(
 
     Files that you changed, and your configuration, stay as they are.
     """
-    from hanctl.config import load_config
+    from hanctl.config.reading import load_config
     from hanctl.install import plan
     from hanctl.install.files import is_there
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import partial
 
 from hanctl.base.clock import Clock
-from hanctl.config_sections import Config
+from hanctl.config.sections import Config
 from hanctl.console.console import DeviceConsole, console_file
 from hanctl.console.lines import Redactor
 from hanctl.console.log_file import LogFile

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from hanctl.base.errors import HanctlError
 from hanctl.base.eui64 import Eui64
-from hanctl.config_sections import Config
+from hanctl.config.sections import Config
 from hanctl.doctor.finding import (
     Finding,
     fail,

@@ -9,7 +9,7 @@ from typing import Any
 
 from hanctl.base.clock import Clock
 from hanctl.base.eui64 import Eui64
-from hanctl.config_sections import Config
+from hanctl.config.sections import Config
 from hanctl.doctor import configuration, host, state
 from hanctl.doctor.dongle import (
     Looker,

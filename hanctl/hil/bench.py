@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from hanctl.base.clock import LoopClock
-from hanctl.config_sections import Config
+from hanctl.config.sections import Config
 from hanctl.daemon import Daemon
 from hanctl.hil import memory
 from hanctl.simulator.air.constants import BAUD

@@ -23,7 +23,7 @@ from hanctl.base.errors import (
     ExitCode,
     HanctlError,
 )
-from hanctl.config import load_config
+from hanctl.config.reading import load_config
 from hanctl.hil.api_client import ApiClient, RemoteError
 from hanctl.hil.driver import Driver
 from hanctl.hil.under_test import DeviceUnderTest

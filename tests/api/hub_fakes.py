@@ -11,8 +11,8 @@ from typing import Any
 from hanctl.base.clock import SystemClock
 from hanctl.base.errors import DongleError, HanctlError
 from hanctl.base.eui64 import Eui64
-from hanctl.config import load_config
-from hanctl.config_sections import Config
+from hanctl.config.reading import load_config
+from hanctl.config.sections import Config
 from hanctl.daemon import Daemon
 from hanctl.radio.frames import NetworkState, OutgoingFrame, RadioListener
 

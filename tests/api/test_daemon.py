@@ -13,7 +13,7 @@ from hub_fakes import PPMID, FakeRadio, configure, running
 
 from hanctl.base.clock import SystemClock
 from hanctl.base.errors import ConfigError, DongleError, Refused
-from hanctl.config_sections import Config
+from hanctl.config.sections import Config
 from hanctl.daemon import Daemon
 from hanctl.ledger.errors import LedgerError
 from hanctl.ledger.ledger import Ledger

@@ -17,7 +17,7 @@ import structlog
 from hub_fakes import configure, running
 
 from hanctl.base.errors import ConfigError, ExitCode
-from hanctl.config_sections import Config
+from hanctl.config.sections import Config
 
 TOKEN = "0123456789abcdef0123456789abcdef"
 METRICS_TOKEN = "fedcba9876543210fedcba9876543210"

@@ -17,7 +17,7 @@ import pytest
 from hub_fakes import configure, running
 
 from hanctl.base.errors import ConfigError, ExitCode
-from hanctl.config import load_config
+from hanctl.config.reading import load_config
 from hanctl.console.console import DeviceConsole
 from hanctl.daemon import Daemon
 from hanctl.tenancy.leftovers import find_leftovers

@@ -22,8 +22,8 @@ from hanctl.base.clock import SystemClock
 from hanctl.base.errors import HanctlError
 from hanctl.base.eui64 import parse_eui64
 from hanctl.base.service_manager import ServiceManager
-from hanctl.config import load_config
-from hanctl.config_sections import Config, Section
+from hanctl.config.reading import load_config
+from hanctl.config.sections import Config, Section
 from hanctl.daemon import Daemon
 from hanctl.firmware.build import Fields, build, build_signed
 from hanctl.firmware.orders import Order

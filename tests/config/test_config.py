@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from hanctl.base.errors import ConfigError, ExitCode
-from hanctl.config import load_config
+from hanctl.config.reading import load_config
 
 DONGLE = '[dongle]\npath = "/dev/ttyUSB0"\nradio = "ezsp"\n'
 

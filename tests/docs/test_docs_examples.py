@@ -11,8 +11,8 @@ from typing import Any, cast
 import pytest
 
 from hanctl.api.app import make_app
-from hanctl.config import load_config
-from hanctl.config_sections import (
+from hanctl.config.reading import load_config
+from hanctl.config.sections import (
     Config,
     ConsoleSection,
     HilSection,

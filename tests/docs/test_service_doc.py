@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 from typing import get_args
 
-from hanctl.config_sections import Config, Section
+from hanctl.config.sections import Config, Section
 from hanctl.install.places import of_system
 
 TEXT = (Path(__file__).parents[2] / "docs" / "service.md").read_text()

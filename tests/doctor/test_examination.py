@@ -16,7 +16,7 @@ from hanctl.base.clock import SystemClock
 from hanctl.base.errors import ExitCode
 from hanctl.base.eui64 import Eui64
 from hanctl.cli.main import main
-from hanctl.config import load_config
+from hanctl.config.reading import load_config
 from hanctl.daemon import Daemon
 from hanctl.doctor.examination import Examination, Hub
 from hanctl.doctor.finding import Finding

@@ -12,7 +12,7 @@ import pytest
 
 from hanctl.base.clock import SystemClock
 from hanctl.base.eui64 import Eui64
-from hanctl.config_sections import Config
+from hanctl.config.sections import Config
 from hanctl.doctor.configuration import judge_certificate, judge_socket, judge_webhook
 from hanctl.doctor.state import (
     DirectoryFacts,

@@ -12,7 +12,7 @@ import pytest
 
 from hanctl import daemon
 from hanctl.base.clock import SystemClock
-from hanctl.config_sections import Config
+from hanctl.config.sections import Config
 from hanctl.daemon import Daemon
 from hanctl.radio.port import Port
 from hanctl.simulator.ports import PtyPort

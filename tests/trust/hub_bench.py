@@ -17,7 +17,7 @@ from hanctl.base import virtual
 from hanctl.base.clock import LoopClock
 from hanctl.base.errors import HanctlError
 from hanctl.base.eui64 import Eui64, to_bytes
-from hanctl.config_sections import Config
+from hanctl.config.sections import Config
 from hanctl.daemon import Daemon
 from hanctl.ledger.ledger import Recorded
 from hanctl.ledger.records import Device

@@ -10,7 +10,7 @@ from typing import Any, get_args
 from pydantic import ValidationError
 
 from hanctl.base.errors import ConfigError
-from hanctl.config_sections import Config, Section
+from hanctl.config.sections import Config, Section
 
 
 def load_config(path: Path) -> Config:

@@ -8,16 +8,16 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
-from hanctl import config_values as values
 from hanctl.base.eui64 import Eui64
-from hanctl.config_values import (
+from hanctl.config import values as values
+from hanctl.config.paths import default_socket, default_state_dir
+from hanctl.config.values import (
     MAX_SOCKET_PATH,
     Address,
     Command,
     FilePath,
     FilePaths,
 )
-from hanctl.paths import default_socket, default_state_dir
 
 
 class Section(BaseModel):

@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 
 from hanctl.base.errors import ConfigError
-from hanctl.secret_files import how_to_make, read_secret_file
+from hanctl.config.secret_files import how_to_make, read_secret_file
 
 SHORTEST_TOKEN = 32
 _TOKEN = re.compile(r"[A-Za-z0-9._~+/-]+=*")

@@ -38,7 +38,7 @@ from hanctl.ledger.records import DeviceType
 from hanctl.ledger.restoring import untold
 from hanctl.ledger.retention import Limits, Retention
 from hanctl.ledger.room import as_there_is_room
-from hanctl.logs import log_event
+from hanctl.logs.setup import log_event
 from hanctl.metrics.metrics import Metrics
 from hanctl.radio import DongleSettings, open_radio
 from hanctl.radio.endpoints import hub_endpoints
@@ -46,13 +46,13 @@ from hanctl.radio.frames import NetworkState, Radio
 from hanctl.radio.port import Port
 from hanctl.radio.tap import FrameTap
 from hanctl.reload import Reloads
-from hanctl.state import StateDirectory
+from hanctl.state.state import StateDirectory
 from hanctl.supervisor import Supervisor
 from hanctl.tenancy.steps import CANCEL_ALL_MESSAGES
 from hanctl.tenancy.tenancy import Tenancy
 from hanctl.trust.hub_certificate import load_hub_credentials
 from hanctl.trust.service import TrustService
-from hanctl.webhook_keeper import WebhookKeeper
+from hanctl.webhook.keeper import WebhookKeeper
 
 log = structlog.get_logger()
 

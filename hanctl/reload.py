@@ -24,7 +24,7 @@ from hanctl.base.errors import ConfigError, HanctlError, Refused
 from hanctl.config.sections import Config
 from hanctl.ledger.errors import LedgerError, LedgerFull
 from hanctl.ledger.events import ConfigRefused, ConfigReloaded
-from hanctl.logs import set_up_logging
+from hanctl.logs.setup import set_up_logging
 
 if TYPE_CHECKING:
     from hanctl.base.service_manager import ServiceManager

@@ -33,6 +33,6 @@ def webhook_secret(webhook: WebhookSection | None) -> bytes:
     """Reads the secret's file. Raises ConfigError."""
     if webhook is None:
         return b""
-    from hanctl.notices import read_secret
+    from hanctl.webhook.webhook import read_secret
 
     return read_secret(webhook.secret_file)

@@ -22,7 +22,7 @@ import structlog
 from process_state import KINDS, Kind, ProcessState
 
 from hanctl.base.imports import put_off
-from hanctl.logs import set_up_logging
+from hanctl.logs.setup import set_up_logging
 
 
 def _lower_a_limit() -> None:

@@ -23,7 +23,7 @@ from hanctl.base.errors import InvalidInput, NotFound
 from hanctl.base.eui64 import parse_eui64
 from hanctl.firmware.service import Outcome
 from hanctl.ledger.records import Update
-from hanctl.notices import NOTICE_TYPES
+from hanctl.webhook.webhook import NOTICE_TYPES
 
 if TYPE_CHECKING:
     from hanctl.daemon import Daemon

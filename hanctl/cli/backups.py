@@ -70,7 +70,7 @@ def list_(config: ConfigFile = None, as_json_: Json = False) -> None:
     state_dir = _state_dir(config)
     rows = [_network(path) for path in _files(state_dir / "backups", "network-*.json")]
     if _files(state_dir / "backups", "ledger-*.sqlite"):
-        from hanctl.state import ledger_backups
+        from hanctl.state.state import ledger_backups
 
         rows += [_ledger(copy) for copy in ledger_backups(state_dir)]
     if as_json_:
@@ -127,7 +127,7 @@ def restore(
 
 def _restore_ledger(loaded: Config, file: Path, yes: bool) -> None:
     from hanctl.base.clock import SystemClock
-    from hanctl.state import restore_ledger
+    from hanctl.state.state import restore_ledger
 
     print_facts([("state directory", str(loaded.hub.state_dir)), ("it will hold", f"the ledger of {file.name}")])
     if not yes and not _agreed():
@@ -138,8 +138,8 @@ def _restore_ledger(loaded: Config, file: Path, yes: bool) -> None:
 
 
 def _restore_network(loaded: Config, file: Path, yes: bool, overwrite: bool, burn_address: bool) -> None:
-    from hanctl.lock import StateLock
     from hanctl.radio.network_backup import read, summary
+    from hanctl.state.lock import StateLock
 
     content = read(file)
     lock = StateLock(loaded.hub.state_dir)

@@ -49,7 +49,7 @@ def demo(
     from rich.console import Console
 
     from hanctl import demo as demonstration
-    from hanctl.logs import set_up_logging
+    from hanctl.logs.setup import set_up_logging
 
     set_up_logging("pretty")
     logging.getLogger().setLevel(logging.WARNING)

@@ -8,7 +8,6 @@ from typing import Annotated, NoReturn
 import typer
 from typer.exceptions import TyperException
 
-from hanctl import library_logs
 from hanctl.base.errors import ExitCode, HanctlError
 from hanctl.cli import (
     authority,
@@ -31,6 +30,7 @@ from hanctl.cli import (
     tenancy,
     updates,
 )
+from hanctl.logs import library_logs
 
 app = typer.Typer(
     name="hanctl",

@@ -16,7 +16,7 @@ import typer
 from hanctl.base.errors import ExitCode
 from hanctl.base.imports import put_off
 from hanctl.cli.options import examples
-from hanctl.library_logs import let_through
+from hanctl.logs.library_logs import let_through
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -48,7 +48,7 @@ def run(
     gc.disable()
     put_off(*NEVER_USED)
     from hanctl.config.reading import load_config
-    from hanctl.logs import set_up_logging
+    from hanctl.logs.setup import set_up_logging
 
     # It would end a hub that has no handler for it yet, or no longer: until there is one, it waits.
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGHUP})

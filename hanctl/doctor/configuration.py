@@ -14,8 +14,8 @@ from hanctl.doctor.finding import (
     ok,
     warn,
 )
-from hanctl.notices import read_secret
 from hanctl.trust.hub_certificate import load_hub_credentials
+from hanctl.webhook.webhook import read_secret
 
 
 def judge_webhook(config: Config) -> list[Finding]:

@@ -17,7 +17,7 @@ from hanctl.install.files import (
     whose,
     write,
 )
-from hanctl.lock import StateLock
+from hanctl.state.lock import StateLock
 
 DEFAULT_PROGRAM = "/opt/hanctl/bin/hanctl"
 """What the units of ``systemd/`` run; an installation puts in its own."""

@@ -13,7 +13,7 @@ import structlog
 
 from hanctl.ledger.events import DeviceLeft
 from hanctl.ledger.ledger import Recorded
-from hanctl.logs import log_event, set_up_logging
+from hanctl.logs.setup import log_event, set_up_logging
 
 DEVICE = "00:0d:6f:00:0a:90:69:e7"
 LEFT = Recorded(7, datetime(2026, 3, 1, 12, tzinfo=UTC), DeviceLeft(device=DEVICE))

@@ -20,7 +20,7 @@ from hanctl.base.clock import LoopClock, SystemClock
 from hanctl.base.errors import ConfigError
 from hanctl.ledger.ledger import Ledger
 from hanctl.ledger.update_events import ActivationNotice
-from hanctl.notices import Webhook, back_off, read_secret
+from hanctl.webhook.webhook import Webhook, back_off, read_secret
 
 SECRET = b"0123456789abcdef0123456789abcdef"
 NOTICE = ActivationNotice(
@@ -71,7 +71,7 @@ def path(tmp_path: Path) -> Path:
 async def test_a_notice_is_tried_until_accepted_even_over_a_restart(
     path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("hanctl.notices.back_off", lambda attempts: 0.01)
+    monkeypatch.setattr("hanctl.webhook.webhook.back_off", lambda attempts: 0.01)
     requests: list[httpx.Request] = []
 
     def refuse(request: httpx.Request) -> httpx.Response:

@@ -7,9 +7,9 @@ import logging
 
 import pytest
 
-from hanctl import library_logs
 from hanctl.cli.main import main
-from hanctl.logs import set_up_logging
+from hanctl.logs import library_logs
+from hanctl.logs.setup import set_up_logging
 
 SEED = bytes(range(0x41, 0x51))
 LOGGERS = [*library_logs.LIBRARIES, *(f"{name}.some.part" for name in library_logs.LIBRARIES)]

@@ -20,7 +20,7 @@ from hanctl.config.sections import (
     TrustSection,
 )
 from hanctl.daemon import Daemon
-from hanctl.notices import sign
+from hanctl.webhook.webhook import sign
 
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"

@@ -19,7 +19,6 @@ import httpx
 import pytest
 from logging_journald import JournaldTransport
 
-from hanctl import logs
 from hanctl.api.app import make_app
 from hanctl.base import virtual
 from hanctl.base.errors import DongleError
@@ -29,8 +28,9 @@ from hanctl.ledger.copies import copies_of, list_copies
 from hanctl.ledger.database import APPLICATION_ID
 from hanctl.ledger.ledger import Ledger
 from hanctl.ledger.update_events import ActivationNotice
-from hanctl.notices import NOTICE_TYPES
-from hanctl.state import LEDGER, restore_ledger
+from hanctl.logs import setup as logs
+from hanctl.state.state import LEDGER, restore_ledger
+from hanctl.webhook.webhook import NOTICE_TYPES
 
 EVENT = re.compile(rb"^HANCTL_ID=(\d+)$", re.MULTILINE)
 COUNTED = re.compile(r'^hanctl_events_total\{type="([\w.]+)"\} ([\d.]+)$', re.MULTILINE)

@@ -16,7 +16,7 @@ from hanctl.cli.main import app
 from hanctl.cli.options import connect
 from hanctl.install import files, plan
 from hanctl.install.places import of_system
-from hanctl.lock import StateLock
+from hanctl.state.lock import StateLock
 
 ROOT = Path(__file__).parents[2]
 CONFIG = '[dongle]\npath = "/dev/ttyUSB0"\nradio = "ezsp"\n'

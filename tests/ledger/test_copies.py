@@ -34,8 +34,8 @@ from hanctl.ledger.events import HubStarted, LedgerRestored
 from hanctl.ledger.household import Sample, Selection
 from hanctl.ledger.ledger import Ledger
 from hanctl.ledger.records import Device
-from hanctl.lock import StateLock
-from hanctl.state import StateDirectory, ledger_backups, restore_ledger
+from hanctl.state.lock import StateLock
+from hanctl.state.state import StateDirectory, ledger_backups, restore_ledger
 
 
 @pytest.fixture

@@ -28,7 +28,7 @@ import os
 from datetime import UTC, datetime
 from hanctl.ledger.events import DeviceLeft, DongleReopening
 from hanctl.ledger.ledger import Recorded
-from hanctl.logs import log_event, set_up_logging
+from hanctl.logs.setup import log_event, set_up_logging
 
 stream = os.fstat(2)
 os.environ["JOURNAL_STREAM"] = f"{stream.st_dev}:{stream.st_ino}"

@@ -16,10 +16,10 @@ from logging_journald import JournaldTransport
 from secret_search import told
 from trust_bench import authority, issued
 
-from hanctl import logs
 from hanctl.api.app import make_app
 from hanctl.base import virtual
 from hanctl.crypto.install_code import parse_install_code
+from hanctl.logs import setup as logs
 
 
 def test_the_search_finds_what_it_looks_for() -> None:

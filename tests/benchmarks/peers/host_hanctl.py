@@ -19,7 +19,7 @@ from hanctl.base.eui64 import Eui64
 from hanctl.config.sections import Config
 from hanctl.daemon import Daemon
 from hanctl.ledger.ledger import Recorded
-from hanctl.logs import set_up_logging
+from hanctl.logs.setup import set_up_logging
 
 CODE = "83FED3407A939723A5C639B26916D505C3B5"
 

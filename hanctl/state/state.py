@@ -19,7 +19,7 @@ from hanctl.ledger.copies import (
 from hanctl.ledger.errors import CopyError
 from hanctl.ledger.ledger import Ledger
 from hanctl.ledger.restoring import finish, open_ledger, stage
-from hanctl.lock import StateLock
+from hanctl.state.lock import StateLock
 
 LEDGER = "ledger.sqlite"
 

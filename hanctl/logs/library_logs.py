@@ -22,7 +22,7 @@ def keep_quiet() -> None:
 
 
 def let_through() -> None:
-    """Let what the radio libraries log reach the hub's log, which leaves out bytes (``logs.py``)."""
+    """Let what the radio libraries log reach the hub's log, which leaves out bytes (``logs/setup.py``)."""
     for name in LIBRARIES:
         logging.getLogger(name).propagate = True
 

@@ -10,7 +10,7 @@ from hanctl.config.sections import WebhookSection
 from hanctl.ledger.ledger import Ledger
 
 if TYPE_CHECKING:
-    from hanctl.notices import Webhook
+    from hanctl.webhook.webhook import Webhook
 
 
 class WebhookKeeper:
@@ -29,7 +29,7 @@ class WebhookKeeper:
             self._ledger.outbox.types = frozenset()
         else:
             # Its HTTP client is a library of its own, which a hub without a webhook does without.
-            from hanctl.notices import Webhook
+            from hanctl.webhook.webhook import Webhook
 
             self._webhook = Webhook(self._ledger, self._clock, section.url, secret)
         self._changed.set()

@@ -28,18 +28,18 @@ from hanctl.firmware.service import UpdateService
 from hanctl.firmware.store import FirmwareStore
 from hanctl.han.han import Han
 from hanctl.han.life import Life
-from hanctl.ledger.change_records import Evidence
 from hanctl.ledger.clock_watch import ClockWatch
 from hanctl.ledger.copying import LedgerCopies
-from hanctl.ledger.events import HubStarted, HubStopped
 from hanctl.ledger.last_dongle import known_network
 from hanctl.ledger.ledger import Ledger
-from hanctl.ledger.records import DeviceType
 from hanctl.ledger.restoring import untold
 from hanctl.ledger.retention import Limits, Retention
 from hanctl.ledger.room import as_there_is_room
 from hanctl.logs.setup import log_event
 from hanctl.metrics.metrics import Metrics
+from hanctl.model.change_records import Evidence
+from hanctl.model.events import HubStarted, HubStopped
+from hanctl.model.records import DeviceType
 from hanctl.radio import DongleSettings, open_radio
 from hanctl.radio.endpoints import hub_endpoints
 from hanctl.radio.frames import NetworkState, Radio

@@ -19,9 +19,9 @@ from hanctl.config.sections import Config
 from hanctl.daemon import Daemon
 from hanctl.firmware import demo_image
 from hanctl.firmware.outlook import Progress
-from hanctl.ledger.events import DeviceInterviewed
 from hanctl.ledger.ledger import Recorded
-from hanctl.ledger.update_events import ActivationNotice, UpdateFailed, UpdateRefused
+from hanctl.model.events import DeviceInterviewed
+from hanctl.model.update_events import ActivationNotice, UpdateFailed, UpdateRefused
 from hanctl.simulator.device_event import DeviceEvent
 from hanctl.simulator.device_spec import (
     Behaviour,

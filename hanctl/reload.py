@@ -23,8 +23,8 @@ from hanctl import settings
 from hanctl.base.errors import ConfigError, HanctlError, Refused
 from hanctl.config.sections import Config
 from hanctl.ledger.errors import LedgerError, LedgerFull
-from hanctl.ledger.events import ConfigRefused, ConfigReloaded
 from hanctl.logs.setup import set_up_logging
+from hanctl.model.events import ConfigRefused, ConfigReloaded
 
 if TYPE_CHECKING:
     from hanctl.base.service_manager import ServiceManager

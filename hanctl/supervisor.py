@@ -10,14 +10,14 @@ from hanctl.base.errors import DongleError
 from hanctl.base.eui64 import Eui64
 from hanctl.han.han import Han
 from hanctl.ledger.errors import LedgerError, LedgerFull
-from hanctl.ledger.events import (
+from hanctl.ledger.ledger import Ledger
+from hanctl.model.events import (
     DongleLost,
     DongleOpened,
     DongleReopening,
     NetworkFormed,
     NetworkResumed,
 )
-from hanctl.ledger.ledger import Ledger
 from hanctl.radio.errors import PortAbsent
 from hanctl.radio.frames import IncomingFrame, NetworkState, Radio
 from hanctl.radio.port import Port

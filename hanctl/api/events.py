@@ -17,8 +17,8 @@ from hanctl.api.waiting import WaitS
 from hanctl.api.waiting import until as holds
 from hanctl.base.errors import InvalidInput
 from hanctl.base.eui64 import Eui64, parse_eui64
-from hanctl.ledger.event import EVENT_TYPES
 from hanctl.ledger.ledger import Ledger, Recorded
+from hanctl.model.event import EVENT_TYPES
 
 if TYPE_CHECKING:
     from hanctl.daemon import Daemon

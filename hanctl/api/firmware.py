@@ -10,7 +10,7 @@ from fastapi import APIRouter, Query, Request
 from hanctl.api.models import ImageView, Version, image_view
 from hanctl.firmware.image import MAX_FILE_SIZE, FormChoice
 from hanctl.firmware.image_errors import ImageTooLarge
-from hanctl.ledger.records import Image
+from hanctl.model.records import Image
 
 if TYPE_CHECKING:
     from hanctl.daemon import Daemon

@@ -26,7 +26,7 @@ from hanctl.api.models import (
 from hanctl.api.waiting import WaitS, until
 from hanctl.base.errors import NotFound
 from hanctl.base.eui64 import parse_eui64
-from hanctl.ledger.records import Device
+from hanctl.model.records import Device
 
 if TYPE_CHECKING:
     from hanctl.daemon import Daemon

@@ -13,7 +13,7 @@ from hanctl.firmware.orders import Match, Order
 from hanctl.firmware.outlook import Progress
 from hanctl.firmware.signature import Verdict
 from hanctl.firmware.store import StoredImage
-from hanctl.ledger.records import (
+from hanctl.model.records import (
     Activation,
     Device,
     DeviceType,

@@ -22,7 +22,7 @@ from hanctl.api.waiting import WaitS, until
 from hanctl.base.errors import InvalidInput, NotFound
 from hanctl.base.eui64 import parse_eui64
 from hanctl.firmware.service import Outcome
-from hanctl.ledger.records import Update
+from hanctl.model.records import Update
 from hanctl.webhook.webhook import NOTICE_TYPES
 
 if TYPE_CHECKING:

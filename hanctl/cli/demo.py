@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from hanctl.firmware.outlook import Progress
     from hanctl.ledger.ledger import Recorded
-    from hanctl.ledger.update_events import ActivationNotice
+    from hanctl.model.update_events import ActivationNotice
     from hanctl.simulator.device_event import DeviceEvent
 
 EPILOG = examples("hanctl demo", "hanctl demo --radio znp", "hanctl demo --pcap demo.pcap")

@@ -90,8 +90,8 @@ def _from_hub(client: Client, query: dict[str, Any]) -> Iterator[Page]:
 
 def _from_ledger(config: Path, query: dict[str, Any]) -> tuple[int, Iterator[Page]]:
     from hanctl.config.reading import load_config
-    from hanctl.ledger.event import EVENT_TYPES
     from hanctl.ledger.ledger import Ledger
+    from hanctl.model.event import EVENT_TYPES
 
     path = load_config(config).hub.state_dir / "ledger.sqlite"
     if not path.exists():

@@ -18,8 +18,8 @@ from hanctl.base.clock import Clock
 from hanctl.console.lines import LineSplitter, Redactor
 from hanctl.console.log_file import LogFile
 from hanctl.ledger.errors import LedgerFull
-from hanctl.ledger.events import ConsoleLost, ConsoleOpened
 from hanctl.ledger.ledger import Ledger
+from hanctl.model.events import ConsoleLost, ConsoleOpened
 
 log = structlog.get_logger()
 

@@ -17,8 +17,8 @@ from hanctl.data.classes import (
 )
 from hanctl.han.smart_energy.clusters import DATA_ATTRIBUTES
 from hanctl.han.smart_energy.enumerations import ProposedChangeControl as Bit
-from hanctl.ledger.cuts import AttributeKey
 from hanctl.ledger.household import Selection
+from hanctl.model.cuts import AttributeKey
 
 _STRINGS = (DataTypeId.octstr, DataTypeId.string)
 

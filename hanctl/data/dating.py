@@ -21,8 +21,8 @@ from hanctl.data.classes import (
 )
 from hanctl.data.tables import HALF_HOURS, INTERVALS
 from hanctl.data.values import NEVER, moment
-from hanctl.ledger.change_records import ChangeKind
-from hanctl.ledger.cuts import AttributeKey, Cut, Cuts
+from hanctl.model.change_records import ChangeKind
+from hanctl.model.cuts import AttributeKey, Cut, Cuts
 
 INSTANT = timedelta(seconds=1)
 """The resolution of the HAN's clock: what ends at a cut-off is earlier than the cut-off and this."""

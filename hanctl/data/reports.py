@@ -26,9 +26,9 @@ from hanctl.han.reporting import (
     report,
 )
 from hanctl.han.zcl import Foundation
-from hanctl.ledger.data_events import ReportingConfigured
 from hanctl.ledger.ledger import Ledger
 from hanctl.ledger.reporting import ReportRow
+from hanctl.model.data_events import ReportingConfigured
 
 log = structlog.get_logger()
 

@@ -35,10 +35,10 @@ from hanctl.data.values import serialize, shown, to_plain
 from hanctl.han.cluster import DefaultReply, Request
 from hanctl.han.han import Han
 from hanctl.han.smart_energy.clusters import CLUSTERS
-from hanctl.ledger.data_events import DataLoaded
 from hanctl.ledger.household import Selection
 from hanctl.ledger.ledger import Ledger
 from hanctl.ledger.rows import time_text
+from hanctl.model.data_events import DataLoaded
 from hanctl.radio.endpoints import DEVICE_MANAGEMENT
 
 SERVERS: dict[int, type[DataServer]] = {

@@ -13,8 +13,8 @@ from hanctl.firmware import lifecycle
 from hanctl.firmware.gates import OUT_OF_BAND
 from hanctl.firmware.lifecycle import Step
 from hanctl.han.cluster import Status
-from hanctl.ledger.records import Device, Update
-from hanctl.ledger.update_events import UpdateActivationChanged, UpdateReleaseAnswered
+from hanctl.model.records import Device, Update
+from hanctl.model.update_events import UpdateActivationChanged, UpdateReleaseAnswered
 
 _MEANING = {
     Status.FAILURE: "it counts down already, and takes no other word",

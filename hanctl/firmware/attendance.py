@@ -13,7 +13,7 @@ from hanctl.firmware import lifecycle
 from hanctl.firmware.gates import OUT_OF_BAND
 from hanctl.firmware.lifecycle import Step
 from hanctl.ledger.ledger import Ledger
-from hanctl.ledger.records import Device, Update
+from hanctl.model.records import Device, Update
 
 PATIENCE_S = 30.0
 """Ten misses at the shortest interval. A hub that was away for less was not missed so often, unless it was before."""

@@ -19,7 +19,7 @@ from hanctl.firmware.link import HanLink
 from hanctl.firmware.open_updates import OpenUpdates, Session
 from hanctl.ledger.errors import LedgerFull
 from hanctl.ledger.ledger import Ledger
-from hanctl.ledger.records import Update
+from hanctl.model.records import Update
 
 FIRST_RETRY = 60.0
 LAST_RETRY = 600.0

@@ -15,9 +15,9 @@ from hanctl.firmware import lifecycle, ota, pathways
 from hanctl.firmware.gates import Wait
 from hanctl.firmware.lifecycle import Step
 from hanctl.han.cluster import DefaultReply, Reply, Status
-from hanctl.ledger.event import Event
-from hanctl.ledger.records import Image, Update
-from hanctl.ledger.update_events import UpdateResumed
+from hanctl.model.event import Event
+from hanctl.model.records import Image, Update
+from hanctl.model.update_events import UpdateResumed
 
 MAX_BLOCK = 56
 """Most image bytes that fit one Smart Energy block response without a source route (comms_hub.md §1.5)."""

@@ -13,9 +13,9 @@ from hanctl.firmware.open_updates import OpenUpdates, Session
 from hanctl.han.clusters.messaging import CANCEL_MESSAGE, DISPLAY_MESSAGE, Message
 from hanctl.han.interview import endpoint_with
 from hanctl.ledger.ledger import Ledger
-from hanctl.ledger.records import Update
-from hanctl.ledger.update_events import MessageShown, MessageWithdrawn
-from hanctl.ledger.update_states import OPEN_STATES
+from hanctl.model.records import Update
+from hanctl.model.update_events import MessageShown, MessageWithdrawn
+from hanctl.model.update_states import OPEN_STATES
 from hanctl.radio.endpoints import MESSAGING
 
 log = structlog.get_logger()

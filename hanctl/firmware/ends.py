@@ -20,7 +20,7 @@ from hanctl.firmware.decisions import (
 )
 from hanctl.firmware.lifecycle import Step
 from hanctl.han.cluster import DefaultReply, Reply, Status
-from hanctl.ledger.update_events import UpdateInterrupted
+from hanctl.model.update_events import UpdateInterrupted
 
 GIVEN_UP = 3
 """So often a device may give the transfer up at the same byte: it would not come further another time."""

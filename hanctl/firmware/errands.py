@@ -39,11 +39,11 @@ from hanctl.han.interview import (
     battery_percent,
     power_source,
 )
-from hanctl.ledger.event import Event
-from hanctl.ledger.events import DevicePowerRead, DeviceVersionRead
 from hanctl.ledger.ledger import Ledger
-from hanctl.ledger.records import Device, Update
-from hanctl.ledger.update_events import (
+from hanctl.model.event import Event
+from hanctl.model.events import DevicePowerRead, DeviceVersionRead
+from hanctl.model.records import Device, Update
+from hanctl.model.update_events import (
     UpdateActivationChanged,
     UpdatePowerGood,
     UpdatePowerLow,

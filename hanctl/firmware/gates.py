@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo
 from hanctl.firmware import power
 from hanctl.firmware.windows import parse_window
 from hanctl.han.clusters.time import LOCAL_ZONE
-from hanctl.ledger.records import Device, Update
+from hanctl.model.records import Device, Update
 
 OUT_OF_BAND = 1
 """UpgradeActivationPolicy of a device that the hub may not activate (comms_hub.md §1.4)."""

@@ -6,9 +6,9 @@ from hanctl.base.errors import Refused
 from hanctl.firmware.image import FormChoice
 from hanctl.firmware.open_updates import OpenUpdates
 from hanctl.firmware.store import FirmwareStore
-from hanctl.ledger.image_events import ImageRemoved
 from hanctl.ledger.ledger import Ledger
-from hanctl.ledger.records import Image
+from hanctl.model.image_events import ImageRemoved
+from hanctl.model.records import Image
 
 
 class Images:

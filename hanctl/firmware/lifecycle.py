@@ -12,11 +12,11 @@ from typing import Any
 
 from hanctl.firmware import stage_notices
 from hanctl.firmware.stage_notices import Reason, Told
-from hanctl.ledger import update_events as events
-from hanctl.ledger.event import Event
-from hanctl.ledger.records import Update
 from hanctl.ledger.rows import time_text
-from hanctl.ledger.update_states import UpdateState, check
+from hanctl.model import update_events as events
+from hanctl.model.event import Event
+from hanctl.model.records import Update
+from hanctl.model.update_states import UpdateState, check
 
 _EVENTS: dict[UpdateState, type[Event]] = {
     "ordered": events.UpdatePostponed,

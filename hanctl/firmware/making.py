@@ -10,8 +10,8 @@ import structlog
 from hanctl.firmware import lifecycle, stage_notices
 from hanctl.firmware.orders import Order
 from hanctl.ledger.ledger import Ledger
-from hanctl.ledger.records import Device, Image, Update
-from hanctl.ledger.update_events import UpdateImageMissing
+from hanctl.model.records import Device, Image, Update
+from hanctl.model.update_events import UpdateImageMissing
 
 log = structlog.get_logger()
 

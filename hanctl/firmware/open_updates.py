@@ -17,11 +17,11 @@ from hanctl.firmware.gates import Rules, Wait
 from hanctl.firmware.lifecycle import Step
 from hanctl.firmware.store import FirmwareStore
 from hanctl.ledger.errors import LedgerFull
-from hanctl.ledger.event import Event
 from hanctl.ledger.ledger import Ledger
-from hanctl.ledger.records import Device, Image, Update
-from hanctl.ledger.update_events import UpdateImageMissing, UpdateInterrupted, UpdateTransferred
-from hanctl.ledger.update_states import OPEN_STATES
+from hanctl.model.event import Event
+from hanctl.model.records import Device, Image, Update
+from hanctl.model.update_events import UpdateImageMissing, UpdateInterrupted, UpdateTransferred
+from hanctl.model.update_states import OPEN_STATES
 
 log = structlog.get_logger()
 

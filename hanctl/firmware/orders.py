@@ -12,7 +12,7 @@ from hanctl.base.eui64 import Eui64
 from hanctl.firmware import gates, pathways, power
 from hanctl.firmware.gates import OUT_OF_BAND, Rules
 from hanctl.firmware.windows import parse_window
-from hanctl.ledger.records import (
+from hanctl.model.records import (
     Activation,
     Device,
     DeviceType,

@@ -7,7 +7,7 @@ from datetime import datetime
 
 from hanctl.firmware.gates import Wait
 from hanctl.firmware.open_updates import Session
-from hanctl.ledger.records import Device, Update
+from hanctl.model.records import Device, Update
 
 QUIET_S = 60.0
 """A transfer whose device was not heard for so long is said to have stopped."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterable
 
-from hanctl.ledger.records import Device, Image
+from hanctl.model.records import Device, Image
 
 
 def applies(image: Image, running: int | None, requires: tuple[int, ...] = ()) -> bool:

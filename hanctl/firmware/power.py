@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from hanctl.ledger.records import Device
+from hanctl.model.records import Device
 
 Power = Literal["mains", "battery", "low", "unknown"]
 

@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 
 from hanctl.firmware import decisions, lifecycle
 from hanctl.firmware.lifecycle import Step
-from hanctl.ledger.records import Update
+from hanctl.model.records import Update
 
 NORMAL, WAITING, COUNTING_DOWN, OUT_OF_BAND = 0, 3, 4, 6
 """ImageUpgradeStatus: no image, one that waits for the word to activate it, one that is about to be."""

@@ -30,8 +30,8 @@ from hanctl.han.cluster import (
     Weight,
 )
 from hanctl.ledger.errors import LedgerFull
-from hanctl.ledger.events import OtaRequestRefused
 from hanctl.ledger.ledger import Ledger
+from hanctl.model.events import OtaRequestRefused
 
 REFUSAL_INTERVAL = 60.0
 """One refusal of a kind is told of each device so often at most, seconds."""

@@ -40,9 +40,9 @@ from hanctl.firmware.store import FirmwareStore
 from hanctl.firmware.weighing import Weighing
 from hanctl.han.cluster import Proof
 from hanctl.ledger.ledger import Ledger
-from hanctl.ledger.records import Activation, Device, Update
 from hanctl.ledger.rows import time_text
-from hanctl.ledger.update_events import UpdateActivationRefused, UpdateCancelAsked, UpdateDated
+from hanctl.model.records import Activation, Device, Update
+from hanctl.model.update_events import UpdateActivationRefused, UpdateCancelAsked, UpdateDated
 
 _CANCELLABLE = frozenset({"ordered", "notified", "transferring", "verifying", "holding", "in_doubt"})
 _ANSWERS: dict[tuple[int, int], Callable[[Update, Device, int, datetime], Answer | None]] = {

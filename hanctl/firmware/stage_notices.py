@@ -11,10 +11,10 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Literal
 
-from hanctl.ledger.event import Event
-from hanctl.ledger.records import Update
 from hanctl.ledger.rows import time_text
-from hanctl.ledger.update_events import ActivationNotice, DeliveryNotice, TransferNotice
+from hanctl.model.event import Event
+from hanctl.model.records import Update
+from hanctl.model.update_events import ActivationNotice, DeliveryNotice, TransferNotice
 
 Reason = Literal["success", "image discarded", "hardware version mismatch", "file transfer failure"]
 REASONS: dict[Reason, int] = {

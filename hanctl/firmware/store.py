@@ -36,9 +36,9 @@ from hanctl.firmware.image import (
 )
 from hanctl.firmware.image_check import SignatureChecker
 from hanctl.firmware.signature import Verdict
-from hanctl.ledger.event import Event
-from hanctl.ledger.image_events import ImageAdded, ImageUnverified
-from hanctl.ledger.records import Image
+from hanctl.model.event import Event
+from hanctl.model.image_events import ImageAdded, ImageUnverified
+from hanctl.model.records import Image
 
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _PREFIX = re.compile(r"[0-9a-f]{8,64}")

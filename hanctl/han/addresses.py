@@ -21,9 +21,9 @@ from hanctl.base.eui64 import Eui64
 from hanctl.han.exchange import Exchange
 from hanctl.han.life import Life
 from hanctl.han.tasks import Tasks
-from hanctl.ledger.events import DeviceClaimed, DeviceJoined
 from hanctl.ledger.ledger import Ledger
-from hanctl.ledger.records import Device, DeviceState
+from hanctl.model.events import DeviceClaimed, DeviceJoined
+from hanctl.model.records import Device, DeviceState
 from hanctl.radio.errors import DongleGone
 from hanctl.radio.frames import FIRST_BROADCAST
 

@@ -16,9 +16,9 @@ from hanctl.han.addresses import Addresses, is_device_address
 from hanctl.han.exchange import Exchange
 from hanctl.han.life import Life
 from hanctl.han.tasks import Tasks
-from hanctl.ledger.events import JoinRefused
 from hanctl.ledger.ledger import Ledger
-from hanctl.ledger.records import Device
+from hanctl.model.events import JoinRefused
+from hanctl.model.records import Device
 from hanctl.radio.frames import IncomingFrame
 
 K = TypeVar("K")

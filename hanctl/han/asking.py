@@ -17,7 +17,7 @@ from hanctl.han.secret import Secret
 from hanctl.han.security import needs_encryption
 from hanctl.han.zcl import Foundation, Value, ZclFrame
 from hanctl.ledger.ledger import Ledger
-from hanctl.ledger.records import Device
+from hanctl.model.records import Device
 from hanctl.radio.endpoints import (
     BASIC,
     ESI_ENDPOINT,

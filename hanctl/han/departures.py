@@ -13,9 +13,9 @@ from hanctl.han import zdo
 from hanctl.han.addresses import Addresses
 from hanctl.han.exchange import Exchange
 from hanctl.han.tasks import Tasks
-from hanctl.ledger.events import DeviceLeft
 from hanctl.ledger.ledger import Ledger
-from hanctl.ledger.records import Device
+from hanctl.model.events import DeviceLeft
+from hanctl.model.records import Device
 from hanctl.radio.errors import DongleGone
 
 ANSWER_TIMEOUT_S = 10.0

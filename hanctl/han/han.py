@@ -31,9 +31,9 @@ from hanctl.han.link_keys import LinkKeys
 from hanctl.han.refusals import Refusals
 from hanctl.han.tasks import Tasks
 from hanctl.han.zcl import Value, ZclFrame
-from hanctl.ledger.events import DeviceLeft, PartnerKeyGiven, PartnerKeyRefused
 from hanctl.ledger.ledger import Ledger
-from hanctl.ledger.records import Device, DeviceType, EndpointRecord
+from hanctl.model.events import DeviceLeft, PartnerKeyGiven, PartnerKeyRefused
+from hanctl.model.records import Device, DeviceType, EndpointRecord
 from hanctl.radio.endpoints import ESI_ENDPOINT, HUB_ENDPOINTS
 from hanctl.radio.frames import (
     SMART_ENERGY,

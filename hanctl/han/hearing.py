@@ -26,7 +26,7 @@ from hanctl.han.tasks import Tasks
 from hanctl.han.witness import Witness
 from hanctl.han.zcl import Foundation, ZclFrame
 from hanctl.ledger.ledger import Ledger
-from hanctl.ledger.records import Device
+from hanctl.model.records import Device
 from hanctl.radio.endpoints import TIME
 from hanctl.radio.frames import IncomingFrame
 

@@ -14,7 +14,7 @@ from hanctl.base.errors import NotFound
 from hanctl.han import zdo
 from hanctl.han.errors import MalformedZcl, MalformedZdo, TimedOut
 from hanctl.han.zcl import Value
-from hanctl.ledger.records import Device, DeviceType, EndpointRecord
+from hanctl.model.records import Device, DeviceType, EndpointRecord
 from hanctl.radio.endpoints import BASIC, OTA_UPGRADE
 from hanctl.radio.errors import DeliveryFailed
 from hanctl.radio.frames import SMART_ENERGY

@@ -13,9 +13,9 @@ from hanctl.han.interview import STEP_TIMEOUT_S, Findings, Interview
 from hanctl.han.life import Life
 from hanctl.han.tasks import Tasks
 from hanctl.han.zcl import Value
-from hanctl.ledger.events import DeviceInterviewed, DeviceInterviewFailed, DeviceVersionRead
 from hanctl.ledger.ledger import Ledger
-from hanctl.ledger.records import Device
+from hanctl.model.events import DeviceInterviewed, DeviceInterviewFailed, DeviceVersionRead
+from hanctl.model.records import Device
 from hanctl.radio.errors import DongleGone
 
 JOIN_PAUSE_S = 5.0

@@ -15,8 +15,8 @@ from hanctl.base.eui64 import Eui64
 from hanctl.han.addresses import Addresses
 from hanctl.han.exchange import Exchange
 from hanctl.han.tasks import Tasks
-from hanctl.ledger.events import JoinClosed, JoinOpened
 from hanctl.ledger.ledger import Ledger
+from hanctl.model.events import JoinClosed, JoinOpened
 
 log = structlog.get_logger()
 

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from hanctl.base.clock import Clock
 from hanctl.base.eui64 import Eui64
 from hanctl.han.security import Fault
-from hanctl.ledger.events import RequestRefused
 from hanctl.ledger.ledger import Ledger
+from hanctl.model.events import RequestRefused
 
 QUIET_S = 600.0
 """Between two events of the same device, cluster and reason."""

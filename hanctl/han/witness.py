@@ -20,7 +20,7 @@ from hanctl.base.errors import HanctlError
 from hanctl.base.eui64 import Eui64
 from hanctl.han.exchange import Exchange
 from hanctl.ledger.ledger import Ledger
-from hanctl.ledger.records import Device
+from hanctl.model.records import Device
 
 log = structlog.get_logger()
 

@@ -14,7 +14,7 @@ from zigpy.zdo.types import CLUSTERS, Status, ZDOCmd
 
 from hanctl.base.eui64 import Eui64, from_bytes, to_bytes
 from hanctl.han.errors import MalformedZdo
-from hanctl.ledger.records import EndpointRecord
+from hanctl.model.records import EndpointRecord
 from hanctl.radio.frames import (
     SMART_ENERGY,
     ZDO_PROFILE,

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from hanctl.ledger.errors import LedgerFull
-from hanctl.ledger.events import HubStarted
 from hanctl.ledger.ledger import Ledger
+from hanctl.model.events import HubStarted
 
 
 def fill(ledger: Ledger) -> None:

@@ -7,8 +7,8 @@ from contextlib import AbstractContextManager
 from typing import Any
 
 from hanctl.base.eui64 import Eui64
-from hanctl.ledger.change_records import Change, ChangePart, Evidence
 from hanctl.ledger.rows import Execute, Rows
+from hanctl.model.change_records import Change, ChangePart, Evidence
 
 
 def _tuples(stored: Any) -> Any:

@@ -8,9 +8,9 @@ from datetime import datetime, timedelta
 
 from hanctl.base.clock import Clock
 from hanctl.ledger.errors import LedgerFull
-from hanctl.ledger.events import ClockBehind, ClockSet
 from hanctl.ledger.ledger import Ledger
 from hanctl.ledger.rows import time_text
+from hanctl.model.events import ClockBehind, ClockSet
 
 LOOK_S = 5.0
 LEAST_S = 5.0

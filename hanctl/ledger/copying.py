@@ -14,14 +14,14 @@ from hanctl.ledger.copies import (
     write_copy,
 )
 from hanctl.ledger.errors import CopyError
-from hanctl.ledger.events import (
+from hanctl.ledger.ledger import Ledger, Recorded
+from hanctl.model.events import (
     BackupFailed,
     BackupWritten,
     DeviceInterviewed,
     DeviceLeft,
     KeyEstablished,
 )
-from hanctl.ledger.ledger import Ledger, Recorded
 
 SOON_S = 60.0
 """After the start."""

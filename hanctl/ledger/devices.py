@@ -9,8 +9,8 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from hanctl.base.eui64 import Eui64
-from hanctl.ledger.records import Device, EndpointRecord
 from hanctl.ledger.rows import Execute, Rows, time_text
+from hanctl.model.records import Device, EndpointRecord
 
 LAST_SEEN_INTERVAL = timedelta(seconds=60)
 

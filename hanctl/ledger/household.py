@@ -15,15 +15,15 @@ from typing import Any
 
 import structlog
 
-from hanctl.ledger.cuts import (
+from hanctl.ledger.errors import LedgerError
+from hanctl.ledger.rows import Execute
+from hanctl.model.cuts import (
     AttributeKey,
     Cut,
     Cuts,
     is_before,
     item,
 )
-from hanctl.ledger.errors import LedgerError
-from hanctl.ledger.rows import Execute
 
 log = structlog.get_logger()
 

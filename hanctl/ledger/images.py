@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 
-from hanctl.ledger.records import Image
 from hanctl.ledger.rows import Execute, Rows
+from hanctl.model.records import Image
 
 
 class Images:

@@ -14,7 +14,7 @@ from typing import Any
 
 from hanctl.base.eui64 import Eui64
 from hanctl.ledger.database import APPLICATION_ID, SCHEMA
-from hanctl.ledger.events import DongleOpened, NetworkFormed, NetworkResumed
+from hanctl.model.events import DongleOpened, NetworkFormed, NetworkResumed
 
 _STEPS = 100_000
 """SQLite asks every so many of its instructions whether to go on."""

@@ -9,8 +9,8 @@ from pathlib import Path
 
 from hanctl.base.errors import InvalidInput
 from hanctl.base.eui64 import Eui64, parse_eui64
-from hanctl.ledger.events import DongleOpened, NetworkFormed, NetworkResumed
 from hanctl.ledger.ledger import Ledger
+from hanctl.model.events import DongleOpened, NetworkFormed, NetworkResumed
 
 
 def known_network(ledger: Ledger) -> Eui64 | None:

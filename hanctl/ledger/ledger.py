@@ -22,8 +22,6 @@ from hanctl.ledger.copies import write_copy
 from hanctl.ledger.database import is_damage, open_database, open_to_read
 from hanctl.ledger.devices import Devices
 from hanctl.ledger.errors import LedgerDamaged, LedgerError, LedgerFull
-from hanctl.ledger.event import EVENT_TYPES, Event
-from hanctl.ledger.events import LedgerStalled
 from hanctl.ledger.household import Household
 from hanctl.ledger.images import Images
 from hanctl.ledger.outbox import Outbox
@@ -31,6 +29,8 @@ from hanctl.ledger.pruning import Pruning
 from hanctl.ledger.reporting import ReportingTable
 from hanctl.ledger.rows import parse_time, time_text
 from hanctl.ledger.updates import Updates
+from hanctl.model.event import EVENT_TYPES, Event
+from hanctl.model.events import LedgerStalled
 
 log = structlog.get_logger()
 

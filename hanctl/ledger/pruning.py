@@ -13,7 +13,7 @@ from contextlib import AbstractContextManager
 from datetime import datetime
 
 from hanctl.ledger.rows import Execute, time_text
-from hanctl.ledger.update_states import OPEN_STATES
+from hanctl.model.update_states import OPEN_STATES
 
 _OPEN = ", ".join(f"'{state}'" for state in sorted(OPEN_STATES))
 

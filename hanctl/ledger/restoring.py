@@ -24,9 +24,9 @@ from hanctl.ledger.copies import (
     sync_directory,
 )
 from hanctl.ledger.errors import CopyError, LedgerDamaged
-from hanctl.ledger.events import DongleOpened, HubStarted, LedgerRestored
 from hanctl.ledger.ledger import Ledger, Recorded
 from hanctl.ledger.rows import time_text
+from hanctl.model.events import DongleOpened, HubStarted, LedgerRestored
 
 log = structlog.get_logger()
 

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from hanctl.base.clock import Clock
-from hanctl.ledger.events import LedgerPruned
 from hanctl.ledger.ledger import Ledger
 from hanctl.ledger.room import as_there_is_room
+from hanctl.model.events import LedgerPruned
 
 FIRST_S = 600.0
 """A clock that was wrong at the start is right by then."""

@@ -9,10 +9,10 @@ from typing import Any
 
 from hanctl.base.errors import Refused
 from hanctl.base.eui64 import Eui64
-from hanctl.ledger.event import Event, UpdateTransition
-from hanctl.ledger.records import Update
 from hanctl.ledger.rows import Execute, Rows
-from hanctl.ledger.update_states import OPEN_STATES, check_way
+from hanctl.model.event import Event, UpdateTransition
+from hanctl.model.records import Update
+from hanctl.model.update_states import OPEN_STATES, check_way
 
 _OPEN = ", ".join(f"'{state}'" for state in sorted(OPEN_STATES))
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from prometheus_client import CollectorRegistry, Counter, Histogram
 
-from hanctl.ledger.event import EVENT_TYPES
-from hanctl.ledger.events import (
+from hanctl.ledger.ledger import Recorded
+from hanctl.model.event import EVENT_TYPES
+from hanctl.model.events import (
     DongleLost,
     DongleOpened,
     JoinClosed,
@@ -13,8 +14,7 @@ from hanctl.ledger.events import (
     KeyFailed,
     NoticeDelivered,
 )
-from hanctl.ledger.ledger import Recorded
-from hanctl.ledger.update_events import (
+from hanctl.model.update_events import (
     UpdateCancelled,
     UpdateConfirmed,
     UpdateFailed,

@@ -15,8 +15,8 @@ from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
 import hanctl
-from hanctl.ledger.records import DeviceState
-from hanctl.ledger.update_states import UpdateState
+from hanctl.model.records import DeviceState
+from hanctl.model.update_states import UpdateState
 
 if TYPE_CHECKING:
     from hanctl.daemon import Daemon

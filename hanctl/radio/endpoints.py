@@ -5,7 +5,7 @@ Source: comms_hub.md §4.1. Only clusters the hub really serves are listed.
 
 from __future__ import annotations
 
-from hanctl.ledger.records import EndpointRecord
+from hanctl.model.records import EndpointRecord
 from hanctl.radio.frames import SMART_ENERGY
 
 ESI_ENDPOINT = 1

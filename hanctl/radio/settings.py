@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from hanctl.base.eui64 import Eui64
-from hanctl.ledger.records import EndpointRecord
+from hanctl.model.records import EndpointRecord
 from hanctl.radio.endpoints import HUB_ENDPOINTS
 
 RadioKind = Literal["ezsp", "znp"]

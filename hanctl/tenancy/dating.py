@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
-from hanctl.ledger.change_records import Change
+from hanctl.model.change_records import Change
 from hanctl.tenancy.moments import from_utc2000, to_utc2000
 
 CLOCKS_DIFFER = timedelta(seconds=5)

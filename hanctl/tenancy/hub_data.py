@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from hanctl.data import catalogue
-from hanctl.ledger.change_records import Change, ChangePart, Fuel
 from hanctl.ledger.household import Household
+from hanctl.model.change_records import Change, ChangePart, Fuel
 from hanctl.radio.endpoints import (
     DEVICE_MANAGEMENT,
     ESI_ENDPOINT,

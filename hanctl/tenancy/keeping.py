@@ -9,8 +9,8 @@ from datetime import datetime
 from hanctl.data import dating
 from hanctl.data.catalogue import ATTRIBUTES, TABLES
 from hanctl.han.smart_energy.clusters import CLUSTERS
-from hanctl.ledger.change_records import ChangeKind, Fuel
 from hanctl.ledger.household import Household
+from hanctl.model.change_records import ChangeKind, Fuel
 from hanctl.tenancy.controls import Control
 from hanctl.tenancy.hub_data import ENDPOINTS
 

@@ -24,9 +24,9 @@ from hanctl.base.errors import HanctlError
 from hanctl.base.eui64 import Eui64
 from hanctl.data import catalogue
 from hanctl.han.interview import endpoint_with
-from hanctl.ledger.change_records import Change, Evidence
-from hanctl.ledger.cuts import AttributeKey
 from hanctl.ledger.ledger import Ledger
+from hanctl.model.change_records import Change, Evidence
+from hanctl.model.cuts import AttributeKey
 from hanctl.tenancy.controls import Control, told
 from hanctl.tenancy.records import Records
 

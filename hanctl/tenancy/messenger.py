@@ -21,13 +21,13 @@ from hanctl.base.eui64 import Eui64
 from hanctl.han.cluster import Proof
 from hanctl.han.interview import endpoint_with
 from hanctl.han.life import Life
-from hanctl.ledger.change_records import (
+from hanctl.ledger.ledger import Ledger
+from hanctl.model.change_records import (
     Change,
     ChangeKind,
     Evidence,
     Fuel,
 )
-from hanctl.ledger.ledger import Ledger
 from hanctl.tenancy.dating import dated_by, may_be_about
 from hanctl.tenancy.looks import Looks
 from hanctl.tenancy.moment import METERS

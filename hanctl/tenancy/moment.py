@@ -18,16 +18,16 @@ from typing import Any
 from hanctl.base.clock import Clock
 from hanctl.data import catalogue, dating
 from hanctl.han.smart_energy.clusters import CLUSTERS
-from hanctl.ledger.change_events import ChangeDone
-from hanctl.ledger.change_records import (
+from hanctl.ledger.household import Found, Selection
+from hanctl.ledger.ledger import Ledger
+from hanctl.ledger.rows import time_text
+from hanctl.model.change_events import ChangeDone
+from hanctl.model.change_records import (
     Change,
     ChangeKind,
     ChangePart,
     Fuel,
 )
-from hanctl.ledger.household import Found, Selection
-from hanctl.ledger.ledger import Ledger
-from hanctl.ledger.rows import time_text
 from hanctl.tenancy.controls import Control
 from hanctl.tenancy.hub_data import ENDPOINTS, HubData
 from hanctl.tenancy.keeping import Kept, kept

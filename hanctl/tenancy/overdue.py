@@ -8,8 +8,8 @@ from datetime import datetime, timedelta
 
 from hanctl.base.clock import Clock
 from hanctl.base.eui64 import Eui64
-from hanctl.ledger.change_records import Change, ChangePart, Evidence
 from hanctl.ledger.ledger import Ledger
+from hanctl.model.change_records import Change, ChangePart, Evidence
 from hanctl.tenancy.controls import CONTACTOR_MASK, told
 from hanctl.tenancy.messenger import Messenger
 from hanctl.tenancy.records import Records

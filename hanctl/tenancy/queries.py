@@ -18,7 +18,7 @@ from hanctl.han.cluster import (
     Status,
 )
 from hanctl.han.smart_energy.events import Events
-from hanctl.ledger.change_records import ChangeKind, Fuel
+from hanctl.model.change_records import ChangeKind, Fuel
 from hanctl.tenancy.hub_data import fuel_of
 from hanctl.tenancy.records import Report
 from hanctl.tenancy.steps import Step

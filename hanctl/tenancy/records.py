@@ -11,7 +11,8 @@ from typing import Literal
 from hanctl.base.clock import Clock
 from hanctl.base.eui64 import Eui64
 from hanctl.han.cluster import Proof
-from hanctl.ledger.change_events import (
+from hanctl.ledger.ledger import Ledger
+from hanctl.model.change_events import (
     ChangeAcknowledged,
     ChangeConfirmed,
     ChangeOverdue,
@@ -22,7 +23,7 @@ from hanctl.ledger.change_events import (
     ChangeStillShows,
     ChangeTold,
 )
-from hanctl.ledger.change_records import (
+from hanctl.model.change_records import (
     Change,
     ChangePart,
     Evidence,
@@ -30,8 +31,7 @@ from hanctl.ledger.change_records import (
     EvidenceProof,
     Fuel,
 )
-from hanctl.ledger.event import Event
-from hanctl.ledger.ledger import Ledger
+from hanctl.model.event import Event
 from hanctl.tenancy.verdicts import PUBLISHED, Judgement, judge
 
 SUCCESS = 0x00

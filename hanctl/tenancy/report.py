@@ -12,8 +12,8 @@ from pathlib import Path
 
 from hanctl.base.clock import Clock
 from hanctl.base.eui64 import Eui64
-from hanctl.ledger.change_records import Change, ChangePart, Evidence
 from hanctl.ledger.ledger import Ledger
+from hanctl.model.change_records import Change, ChangePart, Evidence
 from hanctl.tenancy import controls
 from hanctl.tenancy.keeping import Kept, kept
 from hanctl.tenancy.leftovers import Leftover, find_leftovers

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from html import escape
 
-from hanctl.ledger.change_records import Change
+from hanctl.model.change_records import Change
 from hanctl.tenancy.report import MEANINGS, DeviceReport, Report
 
 STYLE = """

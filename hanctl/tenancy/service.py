@@ -17,15 +17,15 @@ import structlog
 
 from hanctl.base.clock import Clock
 from hanctl.base.errors import InvalidInput, NotFound, Refused
-from hanctl.ledger.change_events import ChangeCancelled, ChangeOrdered, ChangeRedated
-from hanctl.ledger.change_records import (
+from hanctl.ledger.ledger import Ledger
+from hanctl.ledger.rows import time_text
+from hanctl.model.change_events import ChangeCancelled, ChangeOrdered, ChangeRedated
+from hanctl.model.change_records import (
     Change,
     ChangeKind,
     ChangePart,
     Fuel,
 )
-from hanctl.ledger.ledger import Ledger
-from hanctl.ledger.rows import time_text
 from hanctl.tenancy.controls import (
     CONTACTOR_NOTE,
     TOLD_NOTE,

@@ -15,7 +15,7 @@ from hanctl.han.smart_energy.device_management import DeviceManagement
 from hanctl.han.smart_energy.messaging import Messaging
 from hanctl.han.smart_energy.price import Price
 from hanctl.han.smart_energy.types import MessagingControlMask, PeriodDurationType
-from hanctl.ledger.change_records import Change, ChangePart, Fuel
+from hanctl.model.change_records import Change, ChangePart, Fuel
 from hanctl.tenancy.controls import Control, told
 from hanctl.tenancy.moments import to_utc2000
 

@@ -12,9 +12,9 @@ from hanctl.base.clock import Clock
 from hanctl.base.errors import InvalidInput, NotFound
 from hanctl.base.eui64 import Eui64
 from hanctl.han.cluster import DefaultReply, Reply, Request
-from hanctl.ledger.change_records import Change
 from hanctl.ledger.ledger import Ledger
 from hanctl.ledger.room import as_there_is_room
+from hanctl.model.change_records import Change
 from hanctl.tenancy.hub_data import ENDPOINTS, HubData
 from hanctl.tenancy.looks import Looks, Reader
 from hanctl.tenancy.messenger import HanLink, Messenger

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
 
-from hanctl.ledger.change_records import Evidence, EvidenceKind, Fuel
+from hanctl.model.change_records import Evidence, EvidenceKind, Fuel
 
 Verdict = Literal[
     "still shows",

@@ -19,8 +19,8 @@ from hanctl.base.errors import ExitCode, HanctlError
 from hanctl.base.eui64 import Eui64, from_bytes
 from hanctl.base.whole_file import write_whole
 from hanctl.han.han import Han
-from hanctl.ledger.events import BackupFailed, BackupWritten
 from hanctl.ledger.ledger import Ledger
+from hanctl.model.events import BackupFailed, BackupWritten
 
 PAUSE_S = 2.0
 """Between a change and its backup: devices that establish keys together are saved together."""

@@ -11,9 +11,9 @@ from datetime import datetime
 
 from hanctl.base.errors import Refused
 from hanctl.base.eui64 import Eui64
-from hanctl.ledger.events import JoinRefused
 from hanctl.ledger.ledger import Ledger
-from hanctl.ledger.records import Device, DeviceState, DeviceType
+from hanctl.model.events import JoinRefused
+from hanctl.model.records import Device, DeviceState, DeviceType
 
 HISTORY = 15
 

@@ -8,9 +8,9 @@ from collections.abc import Awaitable, Callable
 from hanctl.base.clock import Clock
 from hanctl.base.eui64 import Eui64
 from hanctl.han.life import Life
-from hanctl.ledger.events import DeviceEvicted
 from hanctl.ledger.ledger import Ledger
-from hanctl.ledger.records import Device
+from hanctl.model.events import DeviceEvicted
+from hanctl.model.records import Device
 
 
 class Evictions:

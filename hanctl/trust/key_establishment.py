@@ -28,8 +28,8 @@ from hanctl.han.cluster import (
 )
 from hanctl.han.han import Han
 from hanctl.han.tasks import Tasks
-from hanctl.ledger.events import KeyEstablished, KeyFailed
 from hanctl.ledger.ledger import Ledger
+from hanctl.model.events import KeyEstablished, KeyFailed
 from hanctl.radio.endpoints import ESI_ENDPOINT, KEY_ESTABLISHMENT
 from hanctl.radio.errors import DeliveryFailed, DongleGone
 from hanctl.trust.credentials import Credentials

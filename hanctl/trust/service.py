@@ -15,9 +15,9 @@ from hanctl.han.errors import TimedOut
 from hanctl.han.han import Han
 from hanctl.han.life import Life
 from hanctl.han.tasks import Tasks
-from hanctl.ledger.events import CertificateLoaded
 from hanctl.ledger.ledger import Ledger
 from hanctl.ledger.room import as_there_is_room
+from hanctl.model.events import CertificateLoaded
 from hanctl.radio.endpoints import KEY_ESTABLISHMENT
 from hanctl.radio.errors import DeliveryFailed, DongleGone
 from hanctl.trust.backups import Backups

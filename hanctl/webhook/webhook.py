@@ -23,9 +23,9 @@ from hanctl.base.clock import Clock
 from hanctl.base.errors import ConfigError
 from hanctl.config.secret_files import how_to_make, read_secret_file
 from hanctl.ledger.errors import LedgerFull
-from hanctl.ledger.events import NoticeDelayed, NoticeDelivered
 from hanctl.ledger.ledger import Ledger, Recorded
 from hanctl.ledger.outbox import Notice
+from hanctl.model.events import NoticeDelayed, NoticeDelivered
 
 NOTICE_TYPES = frozenset({"delivery.notice", "transfer.notice", "activation.notice"})
 TIMEOUT_S = 15

@@ -19,8 +19,8 @@ from hanctl.api.app import make_app
 from hanctl.base.eui64 import Eui64
 from hanctl.daemon import Daemon
 from hanctl.firmware.build import Fields, build
-from hanctl.ledger.events import DeviceLeft
-from hanctl.ledger.records import Device
+from hanctl.model.events import DeviceLeft
+from hanctl.model.records import Device
 
 IMAGE = build(b"new firmware" * 100, Fields(manufacturer_code=0x1234, image_type=1, file_version=2))
 SHA256 = hashlib.sha256(IMAGE).hexdigest()

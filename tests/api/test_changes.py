@@ -19,7 +19,7 @@ from hub_fakes import PPMID, FakeRadio, configure, running
 from hanctl.base.errors import ExitCode
 from hanctl.cli.main import main
 from hanctl.daemon import Daemon
-from hanctl.ledger.records import Device, EndpointRecord
+from hanctl.model.records import Device, EndpointRecord
 
 GCS09 = "010901010708001409000000000000804A371C00206EC61F00020000"
 ECS12 = "D9200003E8000102000100005E2C03020201090C07DE031BFF0F2D20008000FF"

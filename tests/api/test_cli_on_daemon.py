@@ -19,10 +19,10 @@ from hub_fakes import PPMID, FakeRadio, configure, running, write_config
 from hanctl.base.errors import ExitCode
 from hanctl.daemon import Daemon
 from hanctl.firmware.build import Fields, build
-from hanctl.ledger.events import DeviceLeft
-from hanctl.ledger.records import Device, Update
-from hanctl.ledger.update_events import UpdateVerifying
-from hanctl.ledger.update_states import UpdateState
+from hanctl.model.events import DeviceLeft
+from hanctl.model.records import Device, Update
+from hanctl.model.update_events import UpdateVerifying
+from hanctl.model.update_states import UpdateState
 
 CODE = "83FED3407A939723A5C639B26916D505C3B5"
 

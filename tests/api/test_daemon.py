@@ -17,7 +17,7 @@ from hanctl.config.sections import Config
 from hanctl.daemon import Daemon
 from hanctl.ledger.errors import LedgerError
 from hanctl.ledger.ledger import Ledger
-from hanctl.ledger.records import Device
+from hanctl.model.records import Device
 from hanctl.supervisor import Supervisor
 
 

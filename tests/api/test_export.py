@@ -19,8 +19,8 @@ from hanctl.api.app import make_app
 from hanctl.base.clock import SystemClock
 from hanctl.base.errors import ExitCode
 from hanctl.cli import event_export
-from hanctl.ledger.events import DeviceLeft, DongleLost
 from hanctl.ledger.ledger import Ledger
+from hanctl.model.events import DeviceLeft, DongleLost
 
 LEFT = DeviceLeft(device=PPMID)
 

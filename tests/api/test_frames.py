@@ -15,7 +15,7 @@ from hanctl.base.clock import LoopClock, SystemClock
 from hanctl.base.errors import ExitCode
 from hanctl.base.eui64 import Eui64
 from hanctl.daemon import Daemon
-from hanctl.ledger.records import Device
+from hanctl.model.records import Device
 from hanctl.radio.frames import IncomingFrame, OutgoingFrame
 from hanctl.radio.tap import FrameTap
 

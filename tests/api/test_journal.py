@@ -14,10 +14,10 @@ from typing import TextIO
 import pytest
 import structlog
 
-from hanctl.ledger.events import DeviceLeft, DongleReopening
 from hanctl.ledger.ledger import Recorded
 from hanctl.logs import journal
 from hanctl.logs.setup import log_event, set_up_logging
+from hanctl.model.events import DeviceLeft, DongleReopening
 
 DEVICE = "00:0d:6f:00:0a:90:69:e7"
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)

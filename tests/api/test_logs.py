@@ -11,9 +11,9 @@ from typing import Literal
 import pytest
 import structlog
 
-from hanctl.ledger.events import DeviceLeft
 from hanctl.ledger.ledger import Recorded
 from hanctl.logs.setup import log_event, set_up_logging
+from hanctl.model.events import DeviceLeft
 
 DEVICE = "00:0d:6f:00:0a:90:69:e7"
 LEFT = Recorded(7, datetime(2026, 3, 1, 12, tzinfo=UTC), DeviceLeft(device=DEVICE))

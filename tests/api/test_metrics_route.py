@@ -15,9 +15,9 @@ from prometheus_client.parser import text_string_to_metric_families as parse
 
 from hanctl.api.app import make_app
 from hanctl.daemon import Daemon
-from hanctl.ledger.event import EVENT_TYPES
-from hanctl.ledger.events import KeyEstablished, KeyFailed
 from hanctl.metrics.counters import BlockCounters
+from hanctl.model.event import EVENT_TYPES
+from hanctl.model.events import KeyEstablished, KeyFailed
 
 DOCUMENT = (Path(__file__).parents[2] / "docs" / "metrics.md").read_text()
 

@@ -19,7 +19,7 @@ from hanctl.base import virtual
 from hanctl.base.clock import LoopClock, SystemClock
 from hanctl.base.errors import ConfigError
 from hanctl.ledger.ledger import Ledger
-from hanctl.ledger.update_events import ActivationNotice
+from hanctl.model.update_events import ActivationNotice
 from hanctl.webhook.webhook import Webhook, back_off, read_secret
 
 SECRET = b"0123456789abcdef0123456789abcdef"

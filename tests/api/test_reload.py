@@ -27,8 +27,8 @@ from hanctl.config.sections import Config, Section
 from hanctl.daemon import Daemon
 from hanctl.firmware.build import Fields, build, build_signed
 from hanctl.firmware.orders import Order
-from hanctl.ledger.records import Device
-from hanctl.ledger.update_events import ActivationNotice
+from hanctl.model.records import Device
+from hanctl.model.update_events import ActivationNotice
 from hanctl.reload import FILES
 from hanctl.trust.authority import BenchAuthority
 from hanctl.trust.certificate import DIGITAL_SIGNATURE

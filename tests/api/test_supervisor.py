@@ -11,7 +11,7 @@ from hanctl.base import virtual
 from hanctl.base.clock import LoopClock, SystemClock
 from hanctl.base.errors import DongleError
 from hanctl.daemon import Daemon
-from hanctl.ledger.events import DongleReopening
+from hanctl.model.events import DongleReopening
 
 
 def test_another_reason_is_told_at_once(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ import httpx
 from hanctl.api.app import make_app
 from hanctl.base import virtual
 from hanctl.hil.bench import Bench
-from hanctl.ledger.events import HubStarted
+from hanctl.model.events import HubStarted
 from hanctl.simulator.device_spec import DeviceSpec
 
 CODE = "83FED3407A939723A5C639B26916D505C3B5"

@@ -11,7 +11,7 @@ from pathlib import Path
 from hub_fakes import PPMID, FakeRadio, configure, running
 
 from hanctl.firmware.build import Fields, build
-from hanctl.ledger.records import Device, EndpointRecord
+from hanctl.model.records import Device, EndpointRecord
 from hanctl.radio.frames import IncomingFrame, OutgoingFrame
 
 NWK = 0x1234

@@ -9,8 +9,8 @@ from typing import get_args
 import typer.main
 
 from hanctl.cli.main import app
-from hanctl.ledger.event import EVENT_TYPES
-from hanctl.ledger.update_states import TRANSITIONS, UpdateState
+from hanctl.model.event import EVENT_TYPES
+from hanctl.model.update_states import TRANSITIONS, UpdateState
 
 TEXT = (Path(__file__).parents[2] / "docs" / "updates.md").read_text()
 

@@ -22,9 +22,9 @@ from hanctl.doctor.state import (
     judge_ledger,
     judge_state_directory,
 )
-from hanctl.ledger.events import DongleOpened, NetworkFormed
 from hanctl.ledger.inspection import LedgerFacts, inspect_ledger
 from hanctl.ledger.ledger import Ledger
+from hanctl.model.events import DongleOpened, NetworkFormed
 from hanctl.trust.authority import BenchAuthority
 from hanctl.trust.credentials import save_credentials
 

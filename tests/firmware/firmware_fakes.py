@@ -21,7 +21,7 @@ from hanctl.han.cluster import (
     Request,
 )
 from hanctl.ledger.ledger import Ledger
-from hanctl.ledger.records import Device
+from hanctl.model.records import Device
 from hanctl.radio.errors import DeliveryFailed
 from hanctl.radio.frames import Outcome
 

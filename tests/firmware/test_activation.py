@@ -29,7 +29,7 @@ from hanctl.firmware import ends, ota
 from hanctl.firmware.attendance import Attendance
 from hanctl.han.cluster import DefaultReply, Reply, Status
 from hanctl.ledger.ledger import Ledger
-from hanctl.ledger.records import EndpointRecord, Update
+from hanctl.model.records import EndpointRecord, Update
 
 FILE = make_image()
 ID = {"manufacturer_code": MANUFACTURER, "image_type": IMAGE_TYPE}

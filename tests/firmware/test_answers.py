@@ -8,7 +8,7 @@ import pytest
 from firmware_fakes import DISPLAY, START, make_device
 
 from hanctl.firmware.answers import offer_answered, release_answered
-from hanctl.ledger.records import Update
+from hanctl.model.records import Update
 
 ORDERED = Update(
     id=7,

@@ -11,7 +11,7 @@ from firmware_fakes import DISPLAY, IMAGE_TYPE, MANUFACTURER, NEW, OLD, Bench, F
 
 from hanctl.base import virtual
 from hanctl.firmware import ota
-from hanctl.ledger.records import Activation, Update
+from hanctl.model.records import Activation, Update
 from hanctl.radio.errors import DongleGone
 
 FILE = make_image()

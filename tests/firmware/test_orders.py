@@ -14,8 +14,8 @@ from hanctl.firmware import orders
 from hanctl.firmware.gates import Rules
 from hanctl.firmware.orders import Match, Order, Verdict
 from hanctl.firmware.pathways import plan
-from hanctl.ledger.records import Device, Image, Update
-from hanctl.ledger.update_states import OPEN_STATES
+from hanctl.model.records import Device, Image, Update
+from hanctl.model.update_states import OPEN_STATES
 
 
 def image(version: int = NEW, **fields: Any) -> Image:

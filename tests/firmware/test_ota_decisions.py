@@ -18,7 +18,7 @@ from hanctl.firmware.decisions import (
 )
 from hanctl.firmware.ends import upgrade_end
 from hanctl.han.cluster import DefaultReply, Reply, Status
-from hanctl.ledger.records import Image, Update
+from hanctl.model.records import Image, Update
 
 DATA = bytes(range(100))
 IMAGE = Image(

@@ -18,7 +18,7 @@ from hanctl.firmware.reconciliation import (
     doubt,
     reconcile,
 )
-from hanctl.ledger.records import Update
+from hanctl.model.records import Update
 
 OTHER_VERSION = 0x0009
 ORDERED = Update(7, DISPLAY, "", None, 0x1234, 1, NEW, 100, "hold", START, old_version=OLD, notices=("delivery",))

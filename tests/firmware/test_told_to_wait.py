@@ -16,7 +16,7 @@ from hanctl.base import virtual
 from hanctl.firmware import ota
 from hanctl.firmware.delivery import DeliverySettings
 from hanctl.han.cluster import DefaultReply, LaterReply, Reply
-from hanctl.ledger.records import Update
+from hanctl.model.records import Update
 
 FILE = make_image(payload=bytes(range(150)) * 2)
 PERIOD_MS = 2000

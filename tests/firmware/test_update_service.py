@@ -31,8 +31,8 @@ from hanctl.base import virtual
 from hanctl.base.errors import InvalidInput, NotFound, Refused
 from hanctl.firmware import ota
 from hanctl.han.cluster import DefaultReply, Reply, Status
-from hanctl.ledger.event import Event
-from hanctl.ledger.records import Update
+from hanctl.model.event import Event
+from hanctl.model.records import Update
 from hanctl.radio.errors import DongleGone
 
 PAYLOAD = bytes(i % 251 for i in range(2000))

@@ -18,7 +18,7 @@ from hanctl.han.errors import TimedOut
 from hanctl.han.han import Han
 from hanctl.han.life import Life
 from hanctl.ledger.ledger import Ledger
-from hanctl.ledger.records import Device
+from hanctl.model.records import Device
 from hanctl.radio.errors import DeliveryFailed, DongleGone
 
 

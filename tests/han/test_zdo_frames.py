@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from hanctl.base.eui64 import Eui64
 from hanctl.han import zdo
 from hanctl.han.errors import MalformedZdo
-from hanctl.ledger.records import EndpointRecord
+from hanctl.model.records import EndpointRecord
 from hanctl.radio.endpoints import HUB_ENDPOINTS
 
 

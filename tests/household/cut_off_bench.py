@@ -23,7 +23,7 @@ from hanctl.han.smart_energy.messaging import Messaging
 from hanctl.han.smart_energy.metering import Metering
 from hanctl.han.smart_energy.prepayment import Prepayment
 from hanctl.han.smart_energy.price import Price
-from hanctl.ledger.change_records import Change, Fuel
+from hanctl.model.change_records import Change, Fuel
 from hanctl.tenancy.controls import Wanted
 from hanctl.tenancy.payloads import parse_gbcs_payload
 from hanctl.tenancy.tenancy import Tenancy

@@ -14,7 +14,7 @@ from cut_off_bench import BALANCES, ELECTRICITY, GAS, House, Planted, expected, 
 from household_bench import NOW, Household
 
 from hanctl.data import catalogue
-from hanctl.ledger.change_records import Fuel
+from hanctl.model.change_records import Fuel
 
 SLOW_SEEDS, FAST_SEEDS = 1000, 24
 

@@ -10,7 +10,7 @@ from household_bench import Household, household, seconds
 
 from hanctl.data import dating
 from hanctl.data.catalogue import ATTRIBUTES, cleared_by
-from hanctl.ledger.cuts import Cuts
+from hanctl.model.cuts import Cuts
 
 PRICE, METERING, PREPAYMENT = 0x0700, 0x0702, 0x0705
 CUT_OFF = datetime(2026, 1, 7, 13, 30, tzinfo=UTC)

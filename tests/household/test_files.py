@@ -19,7 +19,7 @@ from hanctl.data.catalogue import TABLES as RULES
 from hanctl.data.errors import BadData
 from hanctl.data.files import read_csv, read_household
 from hanctl.data.places import line_of
-from hanctl.ledger.data_events import DataLoaded
+from hanctl.model.data_events import DataLoaded
 
 NOW = datetime(2026, 3, 2, tzinfo=UTC)
 SECRET = "MARMALADE-4711"

@@ -17,7 +17,7 @@ from hanctl.han.cluster import (
     Request,
     Status,
 )
-from hanctl.ledger.data_events import AttributeWritten, MessageConfirmed, ReportingConfigured
+from hanctl.model.data_events import AttributeWritten, MessageConfirmed, ReportingConfigured
 
 PRICE, METERING, MESSAGING, PREPAYMENT, CALENDAR, MANAGEMENT, EVENTS = 0x700, 0x702, 0x703, 0x705, 0x707, 0x708, 0x709
 NOT_FOUND = ["status 8b"]

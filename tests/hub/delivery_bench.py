@@ -15,7 +15,7 @@ from hanctl.daemon import Daemon
 from hanctl.firmware import ota
 from hanctl.firmware.build import Fields, build
 from hanctl.hil.bench import Bench
-from hanctl.ledger.records import Update
+from hanctl.model.records import Update
 from hanctl.simulator.device import SimulatedDevice
 from hanctl.simulator.device_spec import DeviceSpec
 from hanctl.simulator.medium import ApsFrame, Done, Node

@@ -12,7 +12,7 @@ from update_rig import DISPLAY, NEW, Play, Rig
 from hanctl.base.errors import ExitCode
 from hanctl.daemon import Daemon
 from hanctl.ledger.errors import LedgerDamaged
-from hanctl.ledger.events import DeviceLeft
+from hanctl.model.events import DeviceLeft
 
 HOUR = 3600.0
 

@@ -27,8 +27,8 @@ from hanctl.hil.bench import Bench
 from hanctl.ledger.copies import copies_of, list_copies
 from hanctl.ledger.database import APPLICATION_ID
 from hanctl.ledger.ledger import Ledger
-from hanctl.ledger.update_events import ActivationNotice
 from hanctl.logs import setup as logs
+from hanctl.model.update_events import ActivationNotice
 from hanctl.state.state import LEDGER, restore_ledger
 from hanctl.webhook.webhook import NOTICE_TYPES
 

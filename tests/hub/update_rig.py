@@ -12,7 +12,7 @@ from hanctl.base.eui64 import Eui64, parse_eui64
 from hanctl.daemon import Daemon
 from hanctl.firmware.build import Fields, build
 from hanctl.hil.bench import Bench
-from hanctl.ledger.records import Activation, Update
+from hanctl.model.records import Activation, Update
 from hanctl.simulator.device import SimulatedDevice
 from hanctl.simulator.device_spec import DeviceSpec
 from hanctl.simulator.ota_types import OtaState

@@ -30,10 +30,10 @@ from hanctl.ledger.errors import (
     LedgerError,
     LedgerTooNew,
 )
-from hanctl.ledger.events import HubStarted, LedgerRestored
 from hanctl.ledger.household import Sample, Selection
 from hanctl.ledger.ledger import Ledger
-from hanctl.ledger.records import Device
+from hanctl.model.events import HubStarted, LedgerRestored
+from hanctl.model.records import Device
 from hanctl.state.lock import StateLock
 from hanctl.state.state import StateDirectory, ledger_backups, restore_ledger
 

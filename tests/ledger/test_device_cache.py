@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 
 from hanctl.base.clock import SystemClock
 from hanctl.base.eui64 import Eui64
-from hanctl.ledger.events import DeviceLeft
 from hanctl.ledger.ledger import Ledger
-from hanctl.ledger.records import Device
+from hanctl.model.events import DeviceLeft
+from hanctl.model.records import Device
 
 START = datetime(2026, 3, 1, 12, tzinfo=UTC)
 NAMES = [Eui64(f"00:0d:6f:00:0b:00:00:0{number}") for number in range(4)]

@@ -19,21 +19,21 @@ from hand_clock import START, HandClock
 from hanctl.base.errors import Refused
 from hanctl.base.eui64 import Eui64
 from hanctl.ledger.errors import LedgerError, LedgerFull, LedgerTooNew
-from hanctl.ledger.events import DeviceLeft, HubStarted
 from hanctl.ledger.ledger import Ledger, Recorded
-from hanctl.ledger.records import (
+from hanctl.model.events import DeviceLeft, HubStarted
+from hanctl.model.records import (
     Device,
     EndpointRecord,
     Image,
     Update,
 )
-from hanctl.ledger.update_events import (
+from hanctl.model.update_events import (
     ActivationNotice,
     UpdateCancelled,
     UpdateNotified,
     UpdateVerifying,
 )
-from hanctl.ledger.update_states import IllegalTransition, UpdateState
+from hanctl.model.update_states import IllegalTransition, UpdateState
 
 PPMID = Eui64("00:0d:6f:00:0a:90:69:e7")
 IHD = Eui64("00:0d:6f:00:0a:90:69:e8")
@@ -402,9 +402,9 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from hanctl.base.clock import SystemClock
-from hanctl.ledger.events import DeviceJoined
+from hanctl.model.events import DeviceJoined
 from hanctl.ledger.ledger import Ledger
-from hanctl.ledger.records import Device
+from hanctl.model.records import Device
 ledger = Ledger.open(Path(sys.argv[1]), SystemClock())
 device = Device("00:0d:6f:00:0a:90:69:e7", datetime(2026, 1, 1, tzinfo=UTC))
 number = 0

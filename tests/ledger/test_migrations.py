@@ -14,11 +14,11 @@ import pytest
 from hanctl.base.clock import SystemClock
 from hanctl.base.errors import Refused
 from hanctl.base.eui64 import Eui64
-from hanctl.ledger.cuts import Cut, Cuts
 from hanctl.ledger.database import APPLICATION_ID, SCHEMA
 from hanctl.ledger.errors import LedgerError
 from hanctl.ledger.ledger import Ledger
 from hanctl.ledger.migrating import MIGRATIONS
+from hanctl.model.cuts import Cut, Cuts
 
 TIME = "2026-01-01T00:00:00.000000Z"
 STAGES = ("delivery", "transfer", "activation")

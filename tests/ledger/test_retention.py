@@ -17,8 +17,11 @@ from hanctl.base.clock import Clock, LoopClock
 from hanctl.base.eui64 import Eui64
 from hanctl.hil.bench import Bench
 from hanctl.ledger import retention
-from hanctl.ledger.change_events import ChangeOverdue, ChangeTold
-from hanctl.ledger.events import (
+from hanctl.ledger.last_dongle import known_network, last_dongle
+from hanctl.ledger.ledger import Ledger, Recorded
+from hanctl.ledger.retention import Limits, Retention
+from hanctl.model.change_events import ChangeOverdue, ChangeTold
+from hanctl.model.events import (
     DeviceLeft,
     DongleOpened,
     HubStarted,
@@ -26,11 +29,8 @@ from hanctl.ledger.events import (
     NetworkResumed,
     OtaRequestRefused,
 )
-from hanctl.ledger.last_dongle import known_network, last_dongle
-from hanctl.ledger.ledger import Ledger, Recorded
-from hanctl.ledger.records import Device, Update
-from hanctl.ledger.retention import Limits, Retention
-from hanctl.ledger.update_events import (
+from hanctl.model.records import Device, Update
+from hanctl.model.update_events import (
     ActivationNotice,
     UpdateOrdered,
     UpdateResumed,

@@ -14,7 +14,7 @@ from hanctl.base.eui64 import Eui64, parse_eui64
 from hanctl.crypto.install_code import parse_install_code
 from hanctl.han.han import Han
 from hanctl.ledger.ledger import Ledger
-from hanctl.ledger.records import Device
+from hanctl.model.records import Device
 from hanctl.radio import DongleSettings, open_radio
 from hanctl.radio.errors import DeliveryFailed, DongleGone
 from hanctl.radio.frames import NetworkState, Radio

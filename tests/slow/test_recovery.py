@@ -24,9 +24,9 @@ from hanctl.base.eui64 import parse_eui64
 from hanctl.daemon import Daemon
 from hanctl.firmware.build import Fields, build
 from hanctl.hil.bench import Bench
-from hanctl.ledger.change_records import Change
-from hanctl.ledger.records import Update
-from hanctl.ledger.update_states import OPEN_STATES
+from hanctl.model.change_records import Change
+from hanctl.model.records import Update
+from hanctl.model.update_states import OPEN_STATES
 from hanctl.simulator.device_spec import DeviceSpec
 from hanctl.simulator.ezsp import EzspDongle
 from hanctl.simulator.znp import ZnpDongle

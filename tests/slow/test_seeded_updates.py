@@ -27,9 +27,9 @@ from hanctl.base.eui64 import parse_eui64
 from hanctl.daemon import Daemon
 from hanctl.firmware.build import Fields, build
 from hanctl.hil.bench import Bench
-from hanctl.ledger.event import UpdateTransition
-from hanctl.ledger.records import Activation, Update
-from hanctl.ledger.update_states import OPEN_STATES, TRANSITIONS, UpdateState
+from hanctl.model.event import UpdateTransition
+from hanctl.model.records import Activation, Update
+from hanctl.model.update_states import OPEN_STATES, TRANSITIONS, UpdateState
 from hanctl.simulator.device import SimulatedDevice
 from hanctl.simulator.device_spec import DeviceSpec
 from hanctl.simulator.ota_types import OtaState, Output

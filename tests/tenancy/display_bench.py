@@ -11,7 +11,7 @@ from hanctl.base import virtual
 from hanctl.base.eui64 import Eui64
 from hanctl.daemon import Daemon
 from hanctl.hil.bench import Bench
-from hanctl.ledger.change_records import Change
+from hanctl.model.change_records import Change
 from hanctl.simulator.device import SimulatedDevice
 from hanctl.simulator.device_spec import DeviceSpec
 from hanctl.tenancy.report import DeviceReport

@@ -10,10 +10,10 @@ from typing import Any
 from hanctl.base.errors import HanctlError
 from hanctl.base.eui64 import Eui64
 from hanctl.data import catalogue
-from hanctl.ledger.cuts import AttributeKey
 from hanctl.ledger.household import Sample
 from hanctl.ledger.ledger import Ledger
-from hanctl.ledger.records import Device, EndpointRecord
+from hanctl.model.cuts import AttributeKey
+from hanctl.model.records import Device, EndpointRecord
 from hanctl.tenancy.tenancy import Tenancy
 
 START = datetime(2026, 3, 1, 12, tzinfo=UTC)

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hanctl.ledger.change_records import Change
+from hanctl.model.change_records import Change
 from hanctl.tenancy.dating import dated_by, may_be_about
 from hanctl.tenancy.moments import to_utc2000
 

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hanctl.base.eui64 import Eui64
-from hanctl.ledger.change_records import (
+from hanctl.model.change_records import (
     Evidence,
     EvidenceKind,
     EvidenceProof,

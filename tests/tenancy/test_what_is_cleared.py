@@ -13,7 +13,7 @@ import pytest
 from tenancy_bench import ENDPOINTS, START, House
 
 from hanctl.data import catalogue
-from hanctl.ledger.cuts import AttributeKey
+from hanctl.model.cuts import AttributeKey
 from hanctl.tenancy.controls import Wanted
 from hanctl.tenancy.moment import Outcome
 

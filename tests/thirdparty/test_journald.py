@@ -26,7 +26,7 @@ SAY = """
 import logging
 import os
 from datetime import UTC, datetime
-from hanctl.ledger.events import DeviceLeft, DongleReopening
+from hanctl.model.events import DeviceLeft, DongleReopening
 from hanctl.ledger.ledger import Recorded
 from hanctl.logs.setup import log_event, set_up_logging
 

@@ -14,7 +14,7 @@ from hanctl.base import virtual
 from hanctl.base.eui64 import Eui64
 from hanctl.daemon import Daemon
 from hanctl.hil.bench import Bench
-from hanctl.ledger.event import Event
+from hanctl.model.event import Event
 from hanctl.simulator.device import SimulatedDevice
 from hanctl.simulator.device_spec import DeviceSpec
 from hanctl.simulator.quirks import Quirks

@@ -20,7 +20,7 @@ from hanctl.base.eui64 import Eui64, to_bytes
 from hanctl.config.sections import Config
 from hanctl.daemon import Daemon
 from hanctl.ledger.ledger import Recorded
-from hanctl.ledger.records import Device
+from hanctl.model.records import Device
 from hanctl.radio.errors import DeliveryFailed, DongleGone, KeyTableFull
 from hanctl.radio.frames import (
     IncomingFrame,

@@ -26,9 +26,9 @@ from hanctl.han.cluster import (
 from hanctl.han.clusters.time import zigbee_time
 from hanctl.han.errors import MalformedZcl
 from hanctl.han.smart_energy.clusters import read
-from hanctl.ledger.data_events import AttributeWritten
 from hanctl.ledger.household import Record
 from hanctl.ledger.ledger import Ledger
+from hanctl.model.data_events import AttributeWritten
 
 PAGE = 200
 """Bytes of a command's payload at most: what a ZNP dongle sends, less the header. Longer lists are sent in pages."""

@@ -18,8 +18,8 @@ from hanctl.data.servers.base import (
 )
 from hanctl.han.cluster import Reply, Request
 from hanctl.han.smart_energy.messaging import Messaging
-from hanctl.ledger.data_events import MessageConfirmed
 from hanctl.ledger.household import Record
+from hanctl.model.data_events import MessageConfirmed
 
 GET = Messaging.ServerCommandDefs
 PUBLISH = Messaging.ClientCommandDefs

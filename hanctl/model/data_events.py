@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hanctl.ledger.event import DeviceEvent, Event, event
+from hanctl.model.event import DeviceEvent, Event, event
 
 
 @event

@@ -6,7 +6,7 @@ from typing import Any, ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict
 
-from hanctl.ledger.update_states import UpdateState
+from hanctl.model.update_states import UpdateState
 
 
 class Event(BaseModel):

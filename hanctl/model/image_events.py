@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from hanctl.ledger.event import Event, event
+from hanctl.model.event import Event, event
 
 Signature = Literal["verified", "unsigned", "unchecked", "invalid"]
 

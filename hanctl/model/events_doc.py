@@ -1,11 +1,11 @@
-"""docs/events.md, made from the event classes: ``python -m hanctl.ledger.events_doc > docs/events.md``."""
+"""docs/events.md, made from the event classes: ``python -m hanctl.model.events_doc > docs/events.md``."""
 
 from __future__ import annotations
 
 import inspect
 import typing
 
-from hanctl.ledger.event import EVENT_TYPES, Event
+from hanctl.model.event import EVENT_TYPES, Event
 
 HEAD = """# Events
 

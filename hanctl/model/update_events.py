@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from hanctl.ledger.event import UpdateEvent, UpdateTransition, event
+from hanctl.model.event import UpdateEvent, UpdateTransition, event
 
 RECORDED_EARLIER = "recorded by an earlier version"
 """What evidence rests on that was recorded when that was not asked."""

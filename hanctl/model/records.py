@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Literal
 
 from hanctl.base.eui64 import Eui64
-from hanctl.ledger.update_states import UpdateState
+from hanctl.model.update_states import UpdateState
 
 DeviceType = Literal["ppmid", "ihd", "hcalcs", "esme", "gsme", "unknown"]
 DeviceState = Literal["expected", "joined", "interviewed", "left", "removed"]

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from hanctl.ledger.event import DeviceEvent, Event, event
+from hanctl.model.event import DeviceEvent, Event, event
 
 
 @event

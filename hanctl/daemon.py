@@ -29,10 +29,10 @@ from hanctl.firmware.store import FirmwareStore
 from hanctl.han.han import Han
 from hanctl.han.life import Life
 from hanctl.ledger.clock_watch import ClockWatch
-from hanctl.ledger.copying import LedgerCopies
-from hanctl.ledger.last_dongle import known_network
+from hanctl.ledger.files.copying import LedgerCopies
+from hanctl.ledger.files.last_dongle import known_network
+from hanctl.ledger.files.restoring import untold
 from hanctl.ledger.ledger import Ledger
-from hanctl.ledger.restoring import untold
 from hanctl.ledger.retention import Limits, Retention
 from hanctl.ledger.room import as_there_is_room
 from hanctl.logs.setup import log_event

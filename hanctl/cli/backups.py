@@ -31,7 +31,7 @@ from hanctl.cli.output import (
 
 if TYPE_CHECKING:
     from hanctl.config.sections import Config
-    from hanctl.ledger.copies import Copy
+    from hanctl.ledger.files.copies import Copy
     from hanctl.radio.network_backup import NetworkSummary
 
 app = typer.Typer(help="Backups: of the dongle's network, and of the ledger.", no_args_is_help=True)

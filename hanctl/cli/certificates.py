@@ -132,7 +132,7 @@ def _wanted_by(config: Config | None, credentials: Credentials) -> Path:
 
 def _dongle(socket: Path | None, config: Path | None, loaded: Config | None) -> Eui64 | None:
     """The address of the hub's dongle: as it runs, or as it ran last."""
-    from hanctl.ledger.last_dongle import last_dongle
+    from hanctl.ledger.files.last_dongle import last_dongle
 
     try:
         known = connect(socket, config).get("/status")["dongle"]["eui64"]

@@ -13,7 +13,7 @@ from hanctl.doctor.finding import (
     ok,
     warn,
 )
-from hanctl.ledger.inspection import LedgerFacts
+from hanctl.ledger.files.inspection import LedgerFacts
 from hanctl.radio.errors import NotADongle
 from hanctl.radio.looking import Look, look_at
 from hanctl.radio.settings import DongleSettings, RadioKind

@@ -15,7 +15,7 @@ from hanctl.doctor.finding import (
     ok,
     warn,
 )
-from hanctl.ledger.inspection import LedgerFacts
+from hanctl.ledger.files.inspection import LedgerFacts
 
 LOW = 200 * 1024 * 1024
 """Bytes: room for some thousand images' blocks of evidence, and for the ledger to be compacted."""

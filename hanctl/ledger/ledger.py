@@ -18,10 +18,10 @@ import structlog
 from hanctl.base.clock import Clock, SystemClock
 from hanctl.base.eui64 import Eui64
 from hanctl.ledger.changes import Changes
-from hanctl.ledger.copies import write_copy
 from hanctl.ledger.database import is_damage, open_database, open_to_read
 from hanctl.ledger.devices import Devices
 from hanctl.ledger.errors import LedgerDamaged, LedgerError, LedgerFull
+from hanctl.ledger.files.copies import write_copy
 from hanctl.ledger.household import Household
 from hanctl.ledger.images import Images
 from hanctl.ledger.outbox import Outbox

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from hanctl.ledger.restoring import ASIDE
+from hanctl.ledger.files.restoring import ASIDE
 
 CAPTURES = frozenset({".pcap", ".pcapng", ".cap", ".zlf", ".psd", ".isd"})
 LOGS = frozenset({".log", ".txt", ".jsonl", ".ndjson", ".out", ".err"})

@@ -23,7 +23,7 @@ from hanctl.doctor.dongle import (
     other_ways,
 )
 from hanctl.doctor.dongle_firmware import judge_firmware, release_date
-from hanctl.ledger.inspection import LedgerFacts
+from hanctl.ledger.files.inspection import LedgerFacts
 from hanctl.radio import DongleSettings, open_radio
 from hanctl.radio.errors import (
     NotADongle,

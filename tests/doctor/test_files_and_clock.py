@@ -22,7 +22,7 @@ from hanctl.doctor.state import (
     judge_ledger,
     judge_state_directory,
 )
-from hanctl.ledger.inspection import LedgerFacts, inspect_ledger
+from hanctl.ledger.files.inspection import LedgerFacts, inspect_ledger
 from hanctl.ledger.ledger import Ledger
 from hanctl.model.events import DongleOpened, NetworkFormed
 from hanctl.trust.authority import BenchAuthority

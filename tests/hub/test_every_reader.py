@@ -24,8 +24,8 @@ from hanctl.base import virtual
 from hanctl.base.errors import DongleError
 from hanctl.daemon import Daemon
 from hanctl.hil.bench import Bench
-from hanctl.ledger.copies import copies_of, list_copies
 from hanctl.ledger.database import APPLICATION_ID
+from hanctl.ledger.files.copies import copies_of, list_copies
 from hanctl.ledger.ledger import Ledger
 from hanctl.logs import setup as logs
 from hanctl.model.update_events import ActivationNotice

@@ -17,7 +17,7 @@ from hanctl.base.clock import Clock, LoopClock
 from hanctl.base.eui64 import Eui64
 from hanctl.hil.bench import Bench
 from hanctl.ledger import retention
-from hanctl.ledger.last_dongle import known_network, last_dongle
+from hanctl.ledger.files.last_dongle import known_network, last_dongle
 from hanctl.ledger.ledger import Ledger, Recorded
 from hanctl.ledger.retention import Limits, Retention
 from hanctl.model.change_events import ChangeOverdue, ChangeTold

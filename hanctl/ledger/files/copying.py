@@ -7,13 +7,13 @@ from contextlib import suppress
 from datetime import timedelta
 
 from hanctl.base.clock import Clock
-from hanctl.ledger.copies import (
+from hanctl.ledger.errors import CopyError
+from hanctl.ledger.files.copies import (
     Copy,
     copies_of,
     last_written,
     write_copy,
 )
-from hanctl.ledger.errors import CopyError
 from hanctl.ledger.ledger import Ledger, Recorded
 from hanctl.model.events import (
     BackupFailed,

@@ -25,9 +25,9 @@ from hanctl.crypto.install_code import parse_install_code
 from hanctl.data.service import DataService
 from hanctl.data.snapshots import take_snapshot
 from hanctl.firmware.service import UpdateService
-from hanctl.firmware.store import FirmwareStore
 from hanctl.han.han import Han
 from hanctl.han.life import Life
+from hanctl.images.store import FirmwareStore
 from hanctl.ledger.clock_watch import ClockWatch
 from hanctl.ledger.files.copying import LedgerCopies
 from hanctl.ledger.files.last_dongle import known_network

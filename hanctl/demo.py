@@ -17,8 +17,8 @@ from hanctl.base.errors import ExitCode, HanctlError
 from hanctl.base.eui64 import parse_eui64
 from hanctl.config.sections import Config
 from hanctl.daemon import Daemon
-from hanctl.firmware import demo_image
 from hanctl.firmware.outlook import Progress
+from hanctl.images import demo_image
 from hanctl.ledger.ledger import Recorded
 from hanctl.model.events import DeviceInterviewed
 from hanctl.model.update_events import ActivationNotice, UpdateFailed, UpdateRefused

@@ -10,7 +10,7 @@ from hanctl.config.sections import (
 )
 from hanctl.firmware.delivery import DeliverySettings
 from hanctl.firmware.gates import Rules
-from hanctl.firmware.image_check import SignatureChecker
+from hanctl.images.image_check import SignatureChecker
 from hanctl.ledger.clock_watch import ClockWatch
 
 

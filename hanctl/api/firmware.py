@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 from fastapi import APIRouter, Query, Request
 
 from hanctl.api.models import ImageView, Version, image_view
-from hanctl.firmware.image import MAX_FILE_SIZE, FormChoice
-from hanctl.firmware.image_errors import ImageTooLarge
+from hanctl.images.image import MAX_FILE_SIZE, FormChoice
+from hanctl.images.image_errors import ImageTooLarge
 from hanctl.model.records import Image
 
 if TYPE_CHECKING:

@@ -8,11 +8,11 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, SecretStr
 
-from hanctl.firmware.image_check import NOT_LOOKED_AT
 from hanctl.firmware.orders import Match, Order
 from hanctl.firmware.outlook import Progress
-from hanctl.firmware.signature import Verdict
-from hanctl.firmware.store import StoredImage
+from hanctl.images.image_check import NOT_LOOKED_AT
+from hanctl.images.signature import Verdict
+from hanctl.images.store import StoredImage
 from hanctl.model.records import (
     Activation,
     Device,

@@ -29,7 +29,7 @@ from hanctl.cli.output import (
 )
 
 if TYPE_CHECKING:
-    from hanctl.firmware.store import FirmwareStore
+    from hanctl.images.store import FirmwareStore
 
 app = typer.Typer(help="Firmware images.", no_args_is_help=True)
 Store = Annotated[
@@ -94,7 +94,7 @@ def add(
     json: Json = False,
 ) -> None:
     """Check an image strictly, its signature by the policy, and add it to the store."""
-    from hanctl.firmware.store import read_image_file
+    from hanctl.images.store import read_image_file
 
     opened = _store(store, signatures, root, signer, supplier_certificate)
     data = read_image_file(file)
@@ -214,9 +214,9 @@ def build(
     force: Annotated[bool, typer.Option("--force", help="Write over an existing file.")] = False,
 ) -> None:
     """Make an OTA file from a payload, signed where asked for."""
-    from hanctl.firmware.build import Fields, build_signed
-    from hanctl.firmware.build import build as build_image
-    from hanctl.firmware.store import read_image_file
+    from hanctl.images.build import Fields, build_signed
+    from hanctl.images.build import build as build_image
+    from hanctl.images.store import read_image_file
     from hanctl.trust.certificate import DIGITAL_SIGNATURE
     from hanctl.trust.credentials import load_credentials
     from hanctl.trust.keyfile import check_private
@@ -272,8 +272,8 @@ def _store(
             )
         return None
     from hanctl.base.clock import SystemClock
-    from hanctl.firmware.image_check import SignatureChecker
-    from hanctl.firmware.store import FirmwareStore
+    from hanctl.images.image_check import SignatureChecker
+    from hanctl.images.store import FirmwareStore
 
     checker = SignatureChecker.load(
         signatures or "warn", roots or (), [eui64(each) for each in signers or ()], suppliers or ()
@@ -294,7 +294,7 @@ def _show(image: dict[str, Any], json: bool) -> None:
     if json:
         print_json(image)
         return
-    from hanctl.firmware.signature import Verdict
+    from hanctl.images.signature import Verdict
 
     facts = [
         ("name", image["name"]),

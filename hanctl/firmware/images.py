@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from hanctl.base.errors import Refused
-from hanctl.firmware.image import FormChoice
 from hanctl.firmware.open_updates import OpenUpdates
-from hanctl.firmware.store import FirmwareStore
+from hanctl.images.image import FormChoice
+from hanctl.images.store import FirmwareStore
 from hanctl.ledger.ledger import Ledger
 from hanctl.model.image_events import ImageRemoved
 from hanctl.model.records import Image

@@ -15,7 +15,7 @@ from hanctl.base.eui64 import Eui64
 from hanctl.firmware import gates, making
 from hanctl.firmware.gates import Rules, Wait
 from hanctl.firmware.lifecycle import Step
-from hanctl.firmware.store import FirmwareStore
+from hanctl.images.store import FirmwareStore
 from hanctl.ledger.errors import LedgerFull
 from hanctl.ledger.ledger import Ledger
 from hanctl.model.event import Event

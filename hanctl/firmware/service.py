@@ -36,9 +36,9 @@ from hanctl.firmware.orders import Match, Order, Verdict
 from hanctl.firmware.outlook import Progress
 from hanctl.firmware.reconciliation import QUERY, Finding
 from hanctl.firmware.server import OtaServer
-from hanctl.firmware.store import FirmwareStore
 from hanctl.firmware.weighing import Weighing
 from hanctl.han.cluster import Proof
+from hanctl.images.store import FirmwareStore
 from hanctl.ledger.ledger import Ledger
 from hanctl.ledger.rows import time_text
 from hanctl.model.records import Activation, Device, Update

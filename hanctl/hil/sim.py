@@ -21,11 +21,11 @@ from hanctl.api.app import make_app
 from hanctl.base.errors import InvalidInput
 from hanctl.base.virtual import VirtualLoop
 from hanctl.crypto.mmo import mmo_hash
-from hanctl.firmware.build import Fields, build
 from hanctl.hil.api_client import ApiClient
 from hanctl.hil.bench import Bench
 from hanctl.hil.driver import Driver
 from hanctl.hil.under_test import DeviceUnderTest, ImageFile
+from hanctl.images.build import Fields, build
 from hanctl.simulator.device_event import DeviceEvent
 from hanctl.simulator.device_spec import DeviceSpec, TrustSpec
 from hanctl.simulator.devices_file import load_devices

@@ -9,7 +9,7 @@ from pathlib import Path
 from hanctl.base.errors import ConfigError
 from hanctl.base.eui64 import Eui64
 from hanctl.config.sections import HilSection
-from hanctl.firmware import image
+from hanctl.images import image
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,7 @@ from hub_fakes import PPMID, FakeRadio, configure, running, write_config
 
 from hanctl.base.errors import ExitCode
 from hanctl.daemon import Daemon
-from hanctl.firmware.build import Fields, build
+from hanctl.images.build import Fields, build
 from hanctl.model.events import DeviceLeft
 from hanctl.model.records import Device, Update
 from hanctl.model.update_events import UpdateVerifying

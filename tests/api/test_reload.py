@@ -25,8 +25,8 @@ from hanctl.base.service_manager import ServiceManager
 from hanctl.config.reading import load_config
 from hanctl.config.sections import Config, Section
 from hanctl.daemon import Daemon
-from hanctl.firmware.build import Fields, build, build_signed
 from hanctl.firmware.orders import Order
+from hanctl.images.build import Fields, build, build_signed
 from hanctl.model.records import Device
 from hanctl.model.update_events import ActivationNotice
 from hanctl.reload import FILES

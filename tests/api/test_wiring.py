@@ -10,7 +10,7 @@ from pathlib import Path
 
 from hub_fakes import PPMID, FakeRadio, configure, running
 
-from hanctl.firmware.build import Fields, build
+from hanctl.images.build import Fields, build
 from hanctl.model.records import Device, EndpointRecord
 from hanctl.radio.frames import IncomingFrame, OutgoingFrame
 

@@ -11,7 +11,7 @@ from libcrypto_oracle import Oracle, Unavailable
 from hanctl.crypto import ecdsa
 from hanctl.crypto.mmo import mmo_hash
 from hanctl.crypto.suites import SUITES, Suite
-from hanctl.firmware.build import Fields, build_signed
+from hanctl.images.build import Fields, build_signed
 from hanctl.trust.credentials import credentials_of
 
 suites = pytest.mark.parametrize("suite", SUITES, ids=str)

@@ -11,15 +11,15 @@ from typing import Any, TypeVar
 
 from hanctl.base.clock import LoopClock
 from hanctl.base.eui64 import Eui64
-from hanctl.firmware.build import Fields, build
 from hanctl.firmware.service import UpdateService
-from hanctl.firmware.store import FirmwareStore
 from hanctl.han.cluster import (
     DefaultReply,
     LaterReply,
     Reply,
     Request,
 )
+from hanctl.images.build import Fields, build
+from hanctl.images.store import FirmwareStore
 from hanctl.ledger.ledger import Ledger
 from hanctl.model.records import Device
 from hanctl.radio.errors import DeliveryFailed

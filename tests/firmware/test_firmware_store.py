@@ -11,8 +11,8 @@ import pytest
 from firmware_fakes import StillClock, make_image
 
 from hanctl.base.errors import InvalidInput, NotFound, Refused
-from hanctl.firmware.image_errors import ImageTooLarge, ImageTruncated
-from hanctl.firmware.store import FirmwareStore, StoreError, read_image_file
+from hanctl.images.image_errors import ImageTooLarge, ImageTruncated
+from hanctl.images.store import FirmwareStore, StoreError, read_image_file
 
 
 @pytest.fixture

@@ -12,10 +12,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hanctl.base.errors import InvalidInput
-from hanctl.firmware import demo_image, image_errors
-from hanctl.firmware.build import Fields, build
-from hanctl.firmware.image import Form, parse
-from hanctl.firmware.store import FirmwareStore
+from hanctl.images import demo_image, image_errors
+from hanctl.images.build import Fields, build
+from hanctl.images.image import Form, parse
+from hanctl.images.store import FirmwareStore
 
 ROOT = Path(__file__).parents[2]
 IMAGES = Path(os.environ.get("HANCTL_IMAGES") or ROOT.parent / "shared" / "images")

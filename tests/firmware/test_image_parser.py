@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from hanctl.base.errors import ExitCode
 from hanctl.base.eui64 import Eui64
-from hanctl.firmware import image_errors as e
-from hanctl.firmware.image import (
+from hanctl.images import image_errors as e
+from hanctl.images.image import (
     MAX_FILE_SIZE,
     FormChoice,
     OtaImage,

@@ -32,16 +32,16 @@ from hanctl.base.errors import HanctlError
 from hanctl.base.eui64 import parse_eui64, to_bytes
 from hanctl.crypto.mmo import mmo_hash
 from hanctl.crypto.suites import SUITE_1, SUITE_2
-from hanctl.firmware.build import Fields, build_signed
-from hanctl.firmware.image import FormChoice, parse
-from hanctl.firmware.image_errors import ImageError
-from hanctl.firmware.signature import (
+from hanctl.images.build import Fields, build_signed
+from hanctl.images.image import FormChoice, parse
+from hanctl.images.image_errors import ImageError
+from hanctl.images.signature import (
     SignatureTrust,
     Status,
     Verdict,
     check,
 )
-from hanctl.firmware.supplier import SupplierCertificate, load_supplier_certificates
+from hanctl.images.supplier import SupplierCertificate, load_supplier_certificates
 from hanctl.trust.authority import BenchAuthority
 from hanctl.trust.certificate import DIGITAL_SIGNATURE
 

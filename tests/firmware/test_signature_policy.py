@@ -12,14 +12,15 @@ from signed_files import BY_OPENSSL, SUITE_1_FILE, SUITE_2_FILE, Signed, file
 from hanctl.base import virtual
 from hanctl.base.clock import LoopClock
 from hanctl.base.errors import ConfigError, ExitCode
-from hanctl.firmware import image_check, ota
-from hanctl.firmware.image import OtaImage
-from hanctl.firmware.image_check import Policy, SignatureChecker, SignatureRequired
-from hanctl.firmware.image_errors import ImageError
+from hanctl.firmware import ota
 from hanctl.firmware.service import UpdateService
-from hanctl.firmware.signature import SignatureTrust, Verdict, check
-from hanctl.firmware.store import FirmwareStore
 from hanctl.han.cluster import Reply
+from hanctl.images import image_check
+from hanctl.images.image import OtaImage
+from hanctl.images.image_check import Policy, SignatureChecker, SignatureRequired
+from hanctl.images.image_errors import ImageError
+from hanctl.images.signature import SignatureTrust, Verdict, check
+from hanctl.images.store import FirmwareStore
 
 TRUST = SignatureTrust(roots=(SUITE_1_FILE.root, SUITE_2_FILE.root))
 GOOD = SUITE_2_FILE.file

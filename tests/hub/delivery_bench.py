@@ -13,8 +13,8 @@ from hanctl.base import virtual
 from hanctl.base.eui64 import Eui64, parse_eui64
 from hanctl.daemon import Daemon
 from hanctl.firmware import ota
-from hanctl.firmware.build import Fields, build
 from hanctl.hil.bench import Bench
+from hanctl.images.build import Fields, build
 from hanctl.model.records import Update
 from hanctl.simulator.device import SimulatedDevice
 from hanctl.simulator.device_spec import DeviceSpec

@@ -10,8 +10,8 @@ from typing import Literal
 import pytest
 
 from hanctl.base import virtual
-from hanctl.firmware.build import Fields, build
 from hanctl.hil.bench import Bench
+from hanctl.images.build import Fields, build
 from hanctl.simulator.device_spec import DeviceSpec
 
 CODE = "83FED3407A939723A5C639B26916D505C3B5"

@@ -9,7 +9,7 @@ from simulator_hub import NEW, FakeHub, in_virtual_time, spec
 
 from hanctl.base.eui64 import parse_eui64
 from hanctl.crypto.mmo import mmo_hash
-from hanctl.firmware.build import Fields, build
+from hanctl.images.build import Fields, build
 from hanctl.simulator import ota_frames as ota
 from hanctl.simulator import ota_image
 from hanctl.simulator.ota_types import OtaState

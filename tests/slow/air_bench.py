@@ -10,8 +10,8 @@ from typing import Literal
 
 from hanctl.base import virtual
 from hanctl.base.eui64 import parse_eui64
-from hanctl.firmware.build import Fields, build
 from hanctl.hil.bench import Bench
+from hanctl.images.build import Fields, build
 from hanctl.simulator.air.constants import BAUD
 from hanctl.simulator.air.medium import RealMedium
 from hanctl.simulator.device_event import DeviceEvent

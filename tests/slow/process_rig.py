@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from hanctl.firmware import demo_image
+from hanctl.images import demo_image
 
 DISPLAY = "00:0d:6f:00:0b:00:00:01"
 INSTALL_CODE = "83FED3407A939723A5C639B26916D505C3B5"

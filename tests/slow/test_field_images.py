@@ -12,8 +12,8 @@ import pytest
 from hanctl.base import virtual
 from hanctl.base.errors import HanctlError
 from hanctl.base.eui64 import parse_eui64
-from hanctl.firmware.image import OtaImage, parse
 from hanctl.hil.bench import Bench
+from hanctl.images.image import OtaImage, parse
 from hanctl.simulator.device_spec import DeviceSpec
 
 pytestmark = pytest.mark.slow

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from process_rig import DISPLAY, ProcessRig, wait_for
 
-from hanctl.firmware import demo_image
+from hanctl.images import demo_image
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(240)]
 

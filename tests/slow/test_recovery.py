@@ -22,8 +22,8 @@ from hanctl.base import virtual
 from hanctl.base.errors import HanctlError
 from hanctl.base.eui64 import parse_eui64
 from hanctl.daemon import Daemon
-from hanctl.firmware.build import Fields, build
 from hanctl.hil.bench import Bench
+from hanctl.images.build import Fields, build
 from hanctl.model.change_records import Change
 from hanctl.model.records import Update
 from hanctl.model.update_states import OPEN_STATES

@@ -19,8 +19,8 @@ import pytest
 
 from hanctl.base import virtual
 from hanctl.daemon import Daemon
-from hanctl.firmware.build import Fields, build
 from hanctl.hil.bench import Bench
+from hanctl.images.build import Fields, build
 from hanctl.simulator.device_spec import DeviceSpec
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from herdsman_peer import only, require_npm, run_host
 
-from hanctl.firmware.build import Fields, build
+from hanctl.images.build import Fields, build
 from hanctl.simulator.device import SimulatedDevice
 from hanctl.simulator.device_spec import DeviceSpec
 from hanctl.simulator.ports import PtyPort, TcpPort

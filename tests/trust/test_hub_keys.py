@@ -11,8 +11,8 @@ from hub_bench import HubBench, on_a_hub
 from trust_bench import DISPLAY, HUB, issued, stranger_authority
 
 from hanctl.base.eui64 import Eui64
-from hanctl.firmware.demo_image import build
 from hanctl.hil.full_disk import fill, make_room
+from hanctl.images.demo_image import build
 from hanctl.trust.initiator import Initiator
 from hanctl.trust.messages import Command
 

@@ -15,8 +15,8 @@ from strangers import Noise, Stranger, address_response, announcement, command, 
 
 from hanctl.base import virtual
 from hanctl.daemon import Daemon
-from hanctl.firmware.build import Fields, build
 from hanctl.han.errors import TimedOut
+from hanctl.images.build import Fields, build
 from hanctl.radio.errors import DeliveryFailed
 from hanctl.simulator.quirks import Quirks
 from hanctl.tenancy.service import Provider

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from hanctl.firmware.build import Fields, build
+from hanctl.images.build import Fields, build
 
 HERE = Path(__file__).parent
 HERDSMAN = HERE.parent.parent / "thirdparty" / "herdsman"

@@ -8,9 +8,9 @@ from typing import Literal
 
 from hanctl.base.errors import ConfigError, Refused
 from hanctl.base.eui64 import Eui64
-from hanctl.firmware.image import OtaImage
-from hanctl.firmware.signature import SignatureTrust, Verdict, check
-from hanctl.firmware.supplier import load_supplier_certificates
+from hanctl.images.image import OtaImage
+from hanctl.images.signature import SignatureTrust, Verdict, check
+from hanctl.images.supplier import load_supplier_certificates
 from hanctl.trust.roots import load_root
 
 Policy = Literal["require", "warn", "off"]

@@ -10,9 +10,9 @@ from hanctl.base.errors import InvalidInput
 from hanctl.base.eui64 import Eui64, to_bytes
 from hanctl.crypto import ecdsa
 from hanctl.crypto.mmo import mmo_hash
-from hanctl.firmware import image
-from hanctl.firmware.image_errors import ImageError
-from hanctl.firmware.signature import TAGS
+from hanctl.images import image
+from hanctl.images.image_errors import ImageError
+from hanctl.images.signature import TAGS
 from hanctl.trust.credentials import Credentials
 
 _HEADER_STRING_SIZE = 32

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
 from hanctl.base.eui64 import Eui64, from_bytes
-from hanctl.firmware import image_errors as errors
+from hanctl.images import image_errors as errors
 
 Form = Literal["zigbee", "gb"]
 FormChoice = Literal["auto", "zigbee", "gb"]

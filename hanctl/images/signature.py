@@ -24,8 +24,8 @@ from hanctl.crypto import ecdsa
 from hanctl.crypto.curve import PointError
 from hanctl.crypto.mmo import mmo_hash
 from hanctl.crypto.suites import SUITE_1, SUITE_2, Suite
-from hanctl.firmware.image import SIGNATURE_TRAILER_SIZE, Element, OtaImage
-from hanctl.firmware.supplier import SupplierCertificate
+from hanctl.images.image import SIGNATURE_TRAILER_SIZE, Element, OtaImage
+from hanctl.images.supplier import SupplierCertificate
 from hanctl.trust.certificate import Certificate, parse_certificate
 from hanctl.trust.roots import Root
 

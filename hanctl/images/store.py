@@ -27,15 +27,15 @@ from hanctl.base.errors import (
     NotFound,
     Refused,
 )
-from hanctl.firmware import image_errors
-from hanctl.firmware.image import (
+from hanctl.images import image_errors
+from hanctl.images.image import (
     MAX_FILE_SIZE,
     FormChoice,
     OtaImage,
     parse,
 )
-from hanctl.firmware.image_check import SignatureChecker
-from hanctl.firmware.signature import Verdict
+from hanctl.images.image_check import SignatureChecker
+from hanctl.images.signature import Verdict
 from hanctl.model.event import Event
 from hanctl.model.image_events import ImageAdded, ImageUnverified
 from hanctl.model.records import Image

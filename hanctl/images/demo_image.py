@@ -5,8 +5,8 @@ from __future__ import annotations
 import hashlib
 import sys
 
-from hanctl.firmware.build import Fields
-from hanctl.firmware.build import build as build_file
+from hanctl.images.build import Fields
+from hanctl.images.build import build as build_file
 
 NAME = "demo-display-0.0.2.ota"
 MANUFACTURER_CODE = 0x1234

@@ -24,7 +24,6 @@ from hanctl.console.console import DeviceConsole
 from hanctl.crypto.install_code import parse_install_code
 from hanctl.data.service import DataService
 from hanctl.data.snapshots import take_snapshot
-from hanctl.firmware.service import UpdateService
 from hanctl.han.han import Han
 from hanctl.han.life import Life
 from hanctl.images.store import FirmwareStore
@@ -52,6 +51,7 @@ from hanctl.tenancy.steps import CANCEL_ALL_MESSAGES
 from hanctl.tenancy.tenancy import Tenancy
 from hanctl.trust.hub_certificate import load_hub_credentials
 from hanctl.trust.service import TrustService
+from hanctl.updates.desk.service import UpdateService
 from hanctl.webhook.keeper import WebhookKeeper
 
 log = structlog.get_logger()

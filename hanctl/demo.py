@@ -17,7 +17,6 @@ from hanctl.base.errors import ExitCode, HanctlError
 from hanctl.base.eui64 import parse_eui64
 from hanctl.config.sections import Config
 from hanctl.daemon import Daemon
-from hanctl.firmware.outlook import Progress
 from hanctl.images import demo_image
 from hanctl.ledger.ledger import Recorded
 from hanctl.model.events import DeviceInterviewed
@@ -33,6 +32,7 @@ from hanctl.simulator.ports import TcpPort
 from hanctl.simulator.world import DONGLE_EUI64, World
 from hanctl.trust.authority import BenchAuthority
 from hanctl.trust.credentials import Credentials, save_credentials
+from hanctl.updates.desk.outlook import Progress
 
 INSTALL_CODE = "83FED3407A939723A5C639B26916D505C3B5"
 """A published test value. Source: comms_hub.md §7.5."""

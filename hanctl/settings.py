@@ -8,10 +8,10 @@ from hanctl.config.sections import (
     UpdatesSection,
     WebhookSection,
 )
-from hanctl.firmware.delivery import DeliverySettings
-from hanctl.firmware.gates import Rules
 from hanctl.images.image_check import SignatureChecker
 from hanctl.ledger.clock_watch import ClockWatch
+from hanctl.updates.life.gates import Rules
+from hanctl.updates.serving.delivery import DeliverySettings
 
 
 def signature_checker(firmware: FirmwareSection) -> SignatureChecker:

@@ -8,8 +8,6 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, SecretStr
 
-from hanctl.firmware.orders import Match, Order
-from hanctl.firmware.outlook import Progress
 from hanctl.images.image_check import NOT_LOOKED_AT
 from hanctl.images.signature import Verdict
 from hanctl.images.store import StoredImage
@@ -22,6 +20,8 @@ from hanctl.model.records import (
     Update,
 )
 from hanctl.trust.device_log import LogEntry
+from hanctl.updates.desk.outlook import Progress
+from hanctl.updates.life.orders import Match, Order
 
 MAX_ID = 2**63 - 1
 """The highest number the ledger can hold."""

@@ -21,8 +21,8 @@ from hanctl.api.models import (
 from hanctl.api.waiting import WaitS, until
 from hanctl.base.errors import InvalidInput, NotFound
 from hanctl.base.eui64 import parse_eui64
-from hanctl.firmware.service import Outcome
 from hanctl.model.records import Update
+from hanctl.updates.desk.service import Outcome
 from hanctl.webhook.webhook import NOTICE_TYPES
 
 if TYPE_CHECKING:

@@ -20,10 +20,10 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.progress import Progress as ProgressBar
 
-    from hanctl.firmware.outlook import Progress
     from hanctl.ledger.ledger import Recorded
     from hanctl.model.update_events import ActivationNotice
     from hanctl.simulator.device_event import DeviceEvent
+    from hanctl.updates.desk.outlook import Progress
 
 EPILOG = examples("hanctl demo", "hanctl demo --radio znp", "hanctl demo --pcap demo.pcap")
 

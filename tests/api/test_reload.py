@@ -25,13 +25,13 @@ from hanctl.base.service_manager import ServiceManager
 from hanctl.config.reading import load_config
 from hanctl.config.sections import Config, Section
 from hanctl.daemon import Daemon
-from hanctl.firmware.orders import Order
 from hanctl.images.build import Fields, build, build_signed
 from hanctl.model.records import Device
 from hanctl.model.update_events import ActivationNotice
 from hanctl.reload import FILES
 from hanctl.trust.authority import BenchAuthority
 from hanctl.trust.certificate import DIGITAL_SIGNATURE
+from hanctl.updates.life.orders import Order
 
 SIGNER = parse_eui64("00:0d:6f:00:0a:00:00:99")
 CODE = "83FED3407A939723A5C639B26916D505C3B5"

@@ -11,7 +11,6 @@ from typing import Any, TypeVar
 
 from hanctl.base.clock import LoopClock
 from hanctl.base.eui64 import Eui64
-from hanctl.firmware.service import UpdateService
 from hanctl.han.cluster import (
     DefaultReply,
     LaterReply,
@@ -24,6 +23,7 @@ from hanctl.ledger.ledger import Ledger
 from hanctl.model.records import Device
 from hanctl.radio.errors import DeliveryFailed
 from hanctl.radio.frames import Outcome
+from hanctl.updates.desk.service import UpdateService
 
 T = TypeVar("T")
 

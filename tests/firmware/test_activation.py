@@ -25,11 +25,11 @@ from firmware_fakes import (
 
 from hanctl.base import virtual
 from hanctl.base.errors import InvalidInput, Refused
-from hanctl.firmware import ends, ota
-from hanctl.firmware.attendance import Attendance
 from hanctl.han.cluster import DefaultReply, Reply, Status
 from hanctl.ledger.ledger import Ledger
 from hanctl.model.records import EndpointRecord, Update
+from hanctl.updates.life.attendance import Attendance
+from hanctl.updates.serving import ends, ota
 
 FILE = make_image()
 ID = {"manufacturer_code": MANUFACTURER, "image_type": IMAGE_TYPE}

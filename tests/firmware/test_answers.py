@@ -7,8 +7,8 @@ from dataclasses import replace
 import pytest
 from firmware_fakes import DISPLAY, START, make_device
 
-from hanctl.firmware.answers import offer_answered, release_answered
 from hanctl.model.records import Update
+from hanctl.updates.serving.answers import offer_answered, release_answered
 
 ORDERED = Update(
     id=7,

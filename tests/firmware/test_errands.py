@@ -10,9 +10,9 @@ import pytest
 from firmware_fakes import DISPLAY, IMAGE_TYPE, MANUFACTURER, NEW, OLD, Bench, FakeHan, make_image
 
 from hanctl.base import virtual
-from hanctl.firmware import ota
 from hanctl.model.records import Activation, Update
 from hanctl.radio.errors import DongleGone
+from hanctl.updates.serving import ota
 
 FILE = make_image()
 ID = {"manufacturer_code": MANUFACTURER, "image_type": IMAGE_TYPE}

@@ -10,12 +10,12 @@ import pytest
 from firmware_fakes import DISPLAY, IMAGE_TYPE, MANUFACTURER, NEW, OLD, OTHER, START, make_device
 
 from hanctl.base.errors import InvalidInput
-from hanctl.firmware import orders
-from hanctl.firmware.gates import Rules
-from hanctl.firmware.orders import Match, Order, Verdict
-from hanctl.firmware.pathways import plan
 from hanctl.model.records import Device, Image, Update
 from hanctl.model.update_states import OPEN_STATES
+from hanctl.updates.life import orders
+from hanctl.updates.life.gates import Rules
+from hanctl.updates.life.orders import Match, Order, Verdict
+from hanctl.updates.life.pathways import plan
 
 
 def image(version: int = NEW, **fields: Any) -> Image:

@@ -9,16 +9,17 @@ from typing import Any
 import pytest
 from firmware_fakes import DISPLAY, OTHER, START
 
-from hanctl.firmware import gates, ota
-from hanctl.firmware.decisions import (
+from hanctl.han.cluster import DefaultReply, Reply, Status
+from hanctl.model.records import Image, Update
+from hanctl.updates.life import gates
+from hanctl.updates.serving import ota
+from hanctl.updates.serving.decisions import (
     Decision,
     Situation,
     image_block,
     query_next_image,
 )
-from hanctl.firmware.ends import upgrade_end
-from hanctl.han.cluster import DefaultReply, Reply, Status
-from hanctl.model.records import Image, Update
+from hanctl.updates.serving.ends import upgrade_end
 
 DATA = bytes(range(100))
 IMAGE = Image(

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hanctl.firmware import ota
-from hanctl.firmware.ota import OtaFrameError, decode_request, decode_response
+from hanctl.updates.serving import ota
+from hanctl.updates.serving.ota import OtaFrameError, decode_request, decode_response
 
 
 def test_query_with_and_without_hardware_version() -> None:

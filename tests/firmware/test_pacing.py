@@ -5,15 +5,15 @@ from __future__ import annotations
 import pytest
 
 from hanctl.base.eui64 import Eui64
-from hanctl.firmware import ota
-from hanctl.firmware.block_size import (
+from hanctl.updates.serving import ota
+from hanctl.updates.serving.block_size import (
     DELIVERIES,
     FAILURES,
     SIZES,
     BlockSizes,
 )
-from hanctl.firmware.ota import OtaFrameError
-from hanctl.firmware.pacing import (
+from hanctl.updates.serving.ota import OtaFrameError
+from hanctl.updates.serving.pacing import (
     LOWER_S,
     MISSES,
     PROBE,

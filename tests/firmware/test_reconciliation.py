@@ -8,7 +8,8 @@ from datetime import timedelta
 import pytest
 from firmware_fakes import DISPLAY, NEW, OLD, START
 
-from hanctl.firmware.reconciliation import (
+from hanctl.model.records import Update
+from hanctl.updates.serving.reconciliation import (
     COUNTING_DOWN,
     NORMAL,
     OUT_OF_BAND,
@@ -18,7 +19,6 @@ from hanctl.firmware.reconciliation import (
     doubt,
     reconcile,
 )
-from hanctl.model.records import Update
 
 OTHER_VERSION = 0x0009
 ORDERED = Update(7, DISPLAY, "", None, 0x1234, 1, NEW, 100, "hold", START, old_version=OLD, notices=("delivery",))

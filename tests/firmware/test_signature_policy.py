@@ -12,8 +12,6 @@ from signed_files import BY_OPENSSL, SUITE_1_FILE, SUITE_2_FILE, Signed, file
 from hanctl.base import virtual
 from hanctl.base.clock import LoopClock
 from hanctl.base.errors import ConfigError, ExitCode
-from hanctl.firmware import ota
-from hanctl.firmware.service import UpdateService
 from hanctl.han.cluster import Reply
 from hanctl.images import image_check
 from hanctl.images.image import OtaImage
@@ -21,6 +19,8 @@ from hanctl.images.image_check import Policy, SignatureChecker, SignatureRequire
 from hanctl.images.image_errors import ImageError
 from hanctl.images.signature import SignatureTrust, Verdict, check
 from hanctl.images.store import FirmwareStore
+from hanctl.updates.desk.service import UpdateService
+from hanctl.updates.serving import ota
 
 TRUST = SignatureTrust(roots=(SUITE_1_FILE.root, SUITE_2_FILE.root))
 GOOD = SUITE_2_FILE.file

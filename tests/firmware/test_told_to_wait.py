@@ -13,10 +13,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from hanctl.base import virtual
-from hanctl.firmware import ota
-from hanctl.firmware.delivery import DeliverySettings
 from hanctl.han.cluster import DefaultReply, LaterReply, Reply
 from hanctl.model.records import Update
+from hanctl.updates.serving import ota
+from hanctl.updates.serving.delivery import DeliverySettings
 
 FILE = make_image(payload=bytes(range(150)) * 2)
 PERIOD_MS = 2000

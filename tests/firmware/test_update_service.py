@@ -29,11 +29,11 @@ from hypothesis import strategies as st
 
 from hanctl.base import virtual
 from hanctl.base.errors import InvalidInput, NotFound, Refused
-from hanctl.firmware import ota
 from hanctl.han.cluster import DefaultReply, Reply, Status
 from hanctl.model.event import Event
 from hanctl.model.records import Update
 from hanctl.radio.errors import DongleGone
+from hanctl.updates.serving import ota
 
 PAYLOAD = bytes(i % 251 for i in range(2000))
 FILE = make_image(payload=PAYLOAD)

@@ -10,7 +10,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from hanctl.base.errors import InvalidInput
-from hanctl.firmware.windows import parse_window
+from hanctl.updates.life.windows import parse_window
 
 LONDON = ZoneInfo("Europe/London")
 

@@ -11,7 +11,6 @@ from hypothesis import strategies as st
 from zigpy.zcl.clusters import general
 
 from hanctl.crypto.suites import SUITES, Suite
-from hanctl.firmware import ota
 from hanctl.han import interview
 from hanctl.han.errors import MalformedZcl
 from hanctl.han.smart_energy.clusters import CLUSTERS, pack, read
@@ -30,6 +29,7 @@ from hanctl.trust.messages import (
     decode,
     encode,
 )
+from hanctl.updates.serving import ota
 
 ADDRESS = t.EUI64.convert("00:0d:6f:00:0a:90:69:e7")
 OTHER_NAMES = {"current_zigbee_stack_version": "stack_version"}

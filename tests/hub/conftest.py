@@ -9,9 +9,9 @@ import pytest
 from update_rig import Play, Radio, Rig, Scenario, join_all, make_spec
 
 from hanctl.base import virtual
-from hanctl.firmware import decisions, ota
 from hanctl.radio import heartbeat
 from hanctl.simulator.device_spec import DeviceSpec
+from hanctl.updates.serving import decisions, ota
 
 
 @pytest.fixture(scope="session", params=["ezsp", "znp"])

@@ -12,7 +12,6 @@ from typing import Any, Literal, cast
 from hanctl.base import virtual
 from hanctl.base.eui64 import Eui64, parse_eui64
 from hanctl.daemon import Daemon
-from hanctl.firmware import ota
 from hanctl.hil.bench import Bench
 from hanctl.images.build import Fields, build
 from hanctl.model.records import Update
@@ -20,6 +19,7 @@ from hanctl.simulator.device import SimulatedDevice
 from hanctl.simulator.device_spec import DeviceSpec
 from hanctl.simulator.medium import ApsFrame, Done, Node
 from hanctl.simulator.stack import SendError
+from hanctl.updates.serving import ota
 
 Radio = Literal["ezsp", "znp"]
 CODE = "83FED3407A939723A5C639B26916D505C3B5"

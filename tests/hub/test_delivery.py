@@ -13,10 +13,10 @@ import pytest
 from delivery_bench import OTA, Radio, Rig, Scenario, image, join_all, run, spec
 
 from hanctl.base import virtual
-from hanctl.firmware import ota
 from hanctl.simulator.device_spec import DeviceSpec
 from hanctl.simulator.medium import ApsFrame, Done, Node
 from hanctl.simulator.stack import SendError
+from hanctl.updates.serving import ota
 
 IMAGE = image(5000)
 SMALL = image(500)

@@ -8,7 +8,7 @@ import pytest
 from delivery_bench import Radio, Rig, image, join_all, run, spec
 
 from hanctl.base import virtual
-from hanctl.firmware import ota
+from hanctl.updates.serving import ota
 
 DISPLAYS = 32
 IMAGE = image(3000)

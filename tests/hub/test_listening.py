@@ -7,9 +7,9 @@ from collections import Counter
 import pytest
 from update_rig import Play, Rig
 
-from hanctl.firmware import ota as wire
 from hanctl.radio.frames import IncomingFrame, Outcome, OutgoingFrame
 from hanctl.radio.tap import FrameTap
+from hanctl.updates.serving import ota as wire
 
 
 class Ears:

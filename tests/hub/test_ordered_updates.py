@@ -13,11 +13,11 @@ import pytest
 from update_rig import DISPLAY, IMAGE, NEW, OLD, SLEEPER, Play, Rig, make_spec
 
 from hanctl.base.errors import Refused
-from hanctl.firmware import ota
 from hanctl.hil.full_disk import fill, make_room
 from hanctl.images.build import Fields, build
 from hanctl.simulator.device import SimulatedDevice
 from hanctl.simulator.ota_types import OtaState, Output
+from hanctl.updates.serving import ota
 
 LONDON = ZoneInfo("Europe/London")
 NEWER = 0x00010002

@@ -9,8 +9,8 @@ import pytest
 from update_rig import DISPLAY, HALF, NEW, OLD, SLEEPER, Play, Rig, make_spec
 
 from hanctl.base.errors import Refused
-from hanctl.firmware import decisions
 from hanctl.simulator.ota_types import OtaState
+from hanctl.updates.serving import decisions
 
 
 def test_activated_at_once(play: Play) -> None:

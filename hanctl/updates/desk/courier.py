@@ -12,14 +12,14 @@ from dataclasses import dataclass
 
 from hanctl.base.clock import Clock
 from hanctl.base.eui64 import Eui64
-from hanctl.firmware.attendance import NOTE_INTERVAL_S, Attendance
-from hanctl.firmware.displays import Displays
-from hanctl.firmware.errands import READ_BACK_STATES, Errands, Unreachable
-from hanctl.firmware.link import HanLink
-from hanctl.firmware.open_updates import OpenUpdates, Session
 from hanctl.ledger.errors import LedgerFull
 from hanctl.ledger.ledger import Ledger
 from hanctl.model.records import Update
+from hanctl.updates.desk.displays import Displays
+from hanctl.updates.desk.errands import READ_BACK_STATES, Errands, Unreachable
+from hanctl.updates.desk.link import HanLink
+from hanctl.updates.life.attendance import NOTE_INTERVAL_S, Attendance
+from hanctl.updates.life.open_updates import OpenUpdates, Session
 
 FIRST_RETRY = 60.0
 LAST_RETRY = 600.0

@@ -8,8 +8,6 @@ import structlog
 
 from hanctl.base.errors import HanctlError
 from hanctl.base.eui64 import Eui64
-from hanctl.firmware.link import HanLink
-from hanctl.firmware.open_updates import OpenUpdates, Session
 from hanctl.han.clusters.messaging import CANCEL_MESSAGE, DISPLAY_MESSAGE, Message
 from hanctl.han.interview import endpoint_with
 from hanctl.ledger.ledger import Ledger
@@ -17,6 +15,8 @@ from hanctl.model.records import Update
 from hanctl.model.update_events import MessageShown, MessageWithdrawn
 from hanctl.model.update_states import OPEN_STATES
 from hanctl.radio.endpoints import MESSAGING
+from hanctl.updates.desk.link import HanLink
+from hanctl.updates.life.open_updates import OpenUpdates, Session
 
 log = structlog.get_logger()
 

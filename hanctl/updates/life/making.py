@@ -7,11 +7,11 @@ from typing import Any
 
 import structlog
 
-from hanctl.firmware import lifecycle, stage_notices
-from hanctl.firmware.orders import Order
 from hanctl.ledger.ledger import Ledger
 from hanctl.model.records import Device, Image, Update
 from hanctl.model.update_events import UpdateImageMissing
+from hanctl.updates.life import lifecycle, stage_notices
+from hanctl.updates.life.orders import Order
 
 log = structlog.get_logger()
 

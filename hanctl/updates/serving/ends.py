@@ -5,8 +5,12 @@ Source: comms_hub.md §0, §1.5, §1.7, §1.8.
 
 from __future__ import annotations
 
-from hanctl.firmware import gates, lifecycle, ota
-from hanctl.firmware.decisions import (
+from hanctl.han.cluster import DefaultReply, Reply, Status
+from hanctl.model.update_events import UpdateInterrupted
+from hanctl.updates.life import gates, lifecycle
+from hanctl.updates.life.lifecycle import Step
+from hanctl.updates.serving import ota
+from hanctl.updates.serving.decisions import (
     NO_IMAGE,
     NOTHING_OPEN,
     Decision,
@@ -18,9 +22,6 @@ from hanctl.firmware.decisions import (
     same_image,
     wait_for_data,
 )
-from hanctl.firmware.lifecycle import Step
-from hanctl.han.cluster import DefaultReply, Reply, Status
-from hanctl.model.update_events import UpdateInterrupted
 
 GIVEN_UP = 3
 """So often a device may give the transfer up at the same byte: it would not come further another time."""

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
-from hanctl.firmware.gates import Wait
-from hanctl.firmware.open_updates import Session
 from hanctl.model.records import Device, Update
+from hanctl.updates.life.gates import Wait
+from hanctl.updates.life.open_updates import Session
 
 QUIET_S = 60.0
 """A transfer whose device was not heard for so long is said to have stopped."""

@@ -8,9 +8,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from hanctl.firmware import decisions, lifecycle
-from hanctl.firmware.lifecycle import Step
 from hanctl.model.records import Update
+from hanctl.updates.life import lifecycle
+from hanctl.updates.life.lifecycle import Step
+from hanctl.updates.serving import decisions
 
 NORMAL, WAITING, COUNTING_DOWN, OUT_OF_BAND = 0, 3, 4, 6
 """ImageUpgradeStatus: no image, one that waits for the word to activate it, one that is about to be."""

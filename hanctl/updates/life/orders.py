@@ -9,9 +9,6 @@ from typing import get_args
 
 from hanctl.base.errors import InvalidInput
 from hanctl.base.eui64 import Eui64
-from hanctl.firmware import gates, pathways, power
-from hanctl.firmware.gates import OUT_OF_BAND, Rules
-from hanctl.firmware.windows import parse_window
 from hanctl.model.records import (
     Activation,
     Device,
@@ -20,6 +17,9 @@ from hanctl.model.records import (
     Priority,
     Update,
 )
+from hanctl.updates.life import gates, pathways, power
+from hanctl.updates.life.gates import OUT_OF_BAND, Rules
+from hanctl.updates.life.windows import parse_window
 
 HASH_CHECKED: frozenset[DeviceType] = frozenset({"hcalcs"})
 """Types that are activated only by a command with the manufacturer image hash (F4; gbcs.md, addendum)."""

@@ -12,9 +12,6 @@ import structlog
 from hanctl.base.clock import Clock
 from hanctl.base.errors import HanctlError
 from hanctl.base.eui64 import Eui64
-from hanctl.firmware import gates, making
-from hanctl.firmware.gates import Rules, Wait
-from hanctl.firmware.lifecycle import Step
 from hanctl.images.store import FirmwareStore
 from hanctl.ledger.errors import LedgerFull
 from hanctl.ledger.ledger import Ledger
@@ -22,6 +19,9 @@ from hanctl.model.event import Event
 from hanctl.model.records import Device, Image, Update
 from hanctl.model.update_events import UpdateImageMissing, UpdateInterrupted, UpdateTransferred
 from hanctl.model.update_states import OPEN_STATES
+from hanctl.updates.life import gates, making
+from hanctl.updates.life.gates import Rules, Wait
+from hanctl.updates.life.lifecycle import Step
 
 log = structlog.get_logger()
 

@@ -11,13 +11,14 @@ from datetime import datetime
 from typing import Protocol
 
 from hanctl.base.eui64 import Eui64
-from hanctl.firmware import lifecycle, ota, pathways
-from hanctl.firmware.gates import Wait
-from hanctl.firmware.lifecycle import Step
 from hanctl.han.cluster import DefaultReply, Reply, Status
 from hanctl.model.event import Event
 from hanctl.model.records import Image, Update
 from hanctl.model.update_events import UpdateResumed
+from hanctl.updates.life import lifecycle, pathways
+from hanctl.updates.life.gates import Wait
+from hanctl.updates.life.lifecycle import Step
+from hanctl.updates.serving import ota
 
 MAX_BLOCK = 56
 """Most image bytes that fit one Smart Energy block response without a source route (comms_hub.md §1.5)."""

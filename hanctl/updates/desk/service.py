@@ -15,34 +15,29 @@ from typing import Any, Protocol
 from hanctl.base.clock import Clock
 from hanctl.base.errors import InvalidInput, NotFound, Refused
 from hanctl.base.eui64 import Eui64
-from hanctl.firmware import (
-    answers,
-    lifecycle,
-    making,
-    orders,
-    ota,
-    outlook,
-)
-from hanctl.firmware.answers import Answer
-from hanctl.firmware.courier import Courier
-from hanctl.firmware.delivery import Delivery, DeliveryLink, DeliverySettings
-from hanctl.firmware.displays import Displays
-from hanctl.firmware.errands import Errands, note_version
-from hanctl.firmware.gates import Rules
-from hanctl.firmware.images import Images
-from hanctl.firmware.link import HanLink
-from hanctl.firmware.open_updates import OpenUpdates, Session
-from hanctl.firmware.orders import Match, Order, Verdict
-from hanctl.firmware.outlook import Progress
-from hanctl.firmware.reconciliation import QUERY, Finding
-from hanctl.firmware.server import OtaServer
-from hanctl.firmware.weighing import Weighing
 from hanctl.han.cluster import Proof
 from hanctl.images.store import FirmwareStore
 from hanctl.ledger.ledger import Ledger
 from hanctl.ledger.rows import time_text
 from hanctl.model.records import Activation, Device, Update
 from hanctl.model.update_events import UpdateActivationRefused, UpdateCancelAsked, UpdateDated
+from hanctl.updates.desk import outlook
+from hanctl.updates.desk.courier import Courier
+from hanctl.updates.desk.displays import Displays
+from hanctl.updates.desk.errands import Errands, note_version
+from hanctl.updates.desk.images import Images
+from hanctl.updates.desk.link import HanLink
+from hanctl.updates.desk.outlook import Progress
+from hanctl.updates.life import lifecycle, making, orders
+from hanctl.updates.life.gates import Rules
+from hanctl.updates.life.open_updates import OpenUpdates, Session
+from hanctl.updates.life.orders import Match, Order, Verdict
+from hanctl.updates.serving import answers, ota
+from hanctl.updates.serving.answers import Answer
+from hanctl.updates.serving.delivery import Delivery, DeliveryLink, DeliverySettings
+from hanctl.updates.serving.reconciliation import QUERY, Finding
+from hanctl.updates.serving.server import OtaServer
+from hanctl.updates.serving.weighing import Weighing
 
 _CANCELLABLE = frozenset({"ordered", "notified", "transferring", "verifying", "holding", "in_doubt"})
 _ANSWERS: dict[tuple[int, int], Callable[[Update, Device, int, datetime], Answer | None]] = {

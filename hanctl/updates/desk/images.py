@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from hanctl.base.errors import Refused
-from hanctl.firmware.open_updates import OpenUpdates
 from hanctl.images.image import FormChoice
 from hanctl.images.store import FirmwareStore
 from hanctl.ledger.ledger import Ledger
 from hanctl.model.image_events import ImageRemoved
 from hanctl.model.records import Image
+from hanctl.updates.life.open_updates import OpenUpdates
 
 
 class Images:

@@ -9,11 +9,11 @@ from __future__ import annotations
 from datetime import datetime
 
 from hanctl.base.clock import Clock
-from hanctl.firmware import lifecycle
-from hanctl.firmware.gates import OUT_OF_BAND
-from hanctl.firmware.lifecycle import Step
 from hanctl.ledger.ledger import Ledger
 from hanctl.model.records import Device, Update
+from hanctl.updates.life import lifecycle
+from hanctl.updates.life.gates import OUT_OF_BAND
+from hanctl.updates.life.lifecycle import Step
 
 PATIENCE_S = 30.0
 """Ten misses at the shortest interval. A hub that was away for less was not missed so often, unless it was before."""

@@ -10,13 +10,13 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
-from hanctl.firmware import stage_notices
-from hanctl.firmware.stage_notices import Reason, Told
 from hanctl.ledger.rows import time_text
 from hanctl.model import update_events as events
 from hanctl.model.event import Event
 from hanctl.model.records import Update
 from hanctl.model.update_states import UpdateState, check
+from hanctl.updates.life import stage_notices
+from hanctl.updates.life.stage_notices import Reason, Told
 
 _EVENTS: dict[UpdateState, type[Event]] = {
     "ordered": events.UpdatePostponed,

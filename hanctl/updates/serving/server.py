@@ -14,11 +14,6 @@ from typing import cast
 
 from hanctl.base.clock import Clock
 from hanctl.base.eui64 import Eui64
-from hanctl.firmware import decisions, ends, ota
-from hanctl.firmware.decisions import Decision, Refusal, Situation
-from hanctl.firmware.delivery import Delivery
-from hanctl.firmware.open_updates import OpenUpdates, Session
-from hanctl.firmware.weighing import Weighing, rest_on
 from hanctl.han.cluster import (
     Attribute,
     DefaultReply,
@@ -32,6 +27,11 @@ from hanctl.han.cluster import (
 from hanctl.ledger.errors import LedgerFull
 from hanctl.ledger.ledger import Ledger
 from hanctl.model.events import OtaRequestRefused
+from hanctl.updates.life.open_updates import OpenUpdates, Session
+from hanctl.updates.serving import decisions, ends, ota
+from hanctl.updates.serving.decisions import Decision, Refusal, Situation
+from hanctl.updates.serving.delivery import Delivery
+from hanctl.updates.serving.weighing import Weighing, rest_on
 
 REFUSAL_INTERVAL = 60.0
 """One refusal of a kind is told of each device so often at most, seconds."""

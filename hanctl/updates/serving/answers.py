@@ -9,12 +9,12 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from hanctl.firmware import lifecycle
-from hanctl.firmware.gates import OUT_OF_BAND
-from hanctl.firmware.lifecycle import Step
 from hanctl.han.cluster import Status
 from hanctl.model.records import Device, Update
 from hanctl.model.update_events import UpdateActivationChanged, UpdateReleaseAnswered
+from hanctl.updates.life import lifecycle
+from hanctl.updates.life.gates import OUT_OF_BAND
+from hanctl.updates.life.lifecycle import Step
 
 _MEANING = {
     Status.FAILURE: "it counts down already, and takes no other word",

@@ -13,24 +13,6 @@ import structlog
 from hanctl.base.clock import Clock
 from hanctl.base.errors import HanctlError, NotFound
 from hanctl.base.eui64 import Eui64
-from hanctl.firmware import (
-    gates,
-    lifecycle,
-    ota,
-    power,
-)
-from hanctl.firmware.displays import Displays
-from hanctl.firmware.ends import upgrade_end_reply
-from hanctl.firmware.link import HanLink
-from hanctl.firmware.open_updates import OpenUpdates, Session
-from hanctl.firmware.reconciliation import (
-    NORMAL,
-    QUERY,
-    READ_BACK,
-    Finding,
-    doubt,
-    reconcile,
-)
 from hanctl.han.errors import MalformedZcl, TimedOut
 from hanctl.han.interview import (
     BATTERY_PERCENTAGE_REMAINING,
@@ -51,6 +33,20 @@ from hanctl.model.update_events import (
 )
 from hanctl.radio.endpoints import BASIC
 from hanctl.radio.errors import DongleGone
+from hanctl.updates.desk.displays import Displays
+from hanctl.updates.desk.link import HanLink
+from hanctl.updates.life import gates, lifecycle, power
+from hanctl.updates.life.open_updates import OpenUpdates, Session
+from hanctl.updates.serving import ota
+from hanctl.updates.serving.ends import upgrade_end_reply
+from hanctl.updates.serving.reconciliation import (
+    NORMAL,
+    QUERY,
+    READ_BACK,
+    Finding,
+    doubt,
+    reconcile,
+)
 
 log = structlog.get_logger()
 

@@ -8,10 +8,10 @@ from datetime import datetime, tzinfo
 from typing import Literal
 from zoneinfo import ZoneInfo
 
-from hanctl.firmware import power
-from hanctl.firmware.windows import parse_window
 from hanctl.han.clusters.time import LOCAL_ZONE
 from hanctl.model.records import Device, Update
+from hanctl.updates.life import power
+from hanctl.updates.life.windows import parse_window
 
 OUT_OF_BAND = 1
 """UpgradeActivationPolicy of a device that the hub may not activate (comms_hub.md §1.4)."""

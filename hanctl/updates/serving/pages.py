@@ -12,8 +12,8 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from hanctl.base.eui64 import Eui64
-from hanctl.firmware import ota
 from hanctl.radio.frames import Outcome
+from hanctl.updates.serving import ota
 
 LEAST_SPACING_S = 0.010
 

@@ -18,12 +18,12 @@ import structlog
 from hanctl.base.clock import Clock
 from hanctl.base.errors import HanctlError
 from hanctl.base.eui64 import Eui64
-from hanctl.firmware import ota
-from hanctl.firmware.decisions import MAX_BLOCK, Decision
-from hanctl.firmware.link import HanLink
-from hanctl.firmware.open_updates import PERSIST_INTERVAL, OpenUpdates
 from hanctl.han.cluster import Proof, Request, Weight
 from hanctl.han.errors import Unproven
+from hanctl.updates.desk.link import HanLink
+from hanctl.updates.life.open_updates import PERSIST_INTERVAL, OpenUpdates
+from hanctl.updates.serving import ota
+from hanctl.updates.serving.decisions import MAX_BLOCK, Decision
 
 log = structlog.get_logger()
 

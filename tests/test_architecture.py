@@ -86,7 +86,7 @@ def loaded(code: str) -> set[str]:
 @pytest.mark.parametrize(("radio", "other"), [("ezsp", "zigpy_znp"), ("znp", "bellows")])
 def test_only_the_radio_library_in_use_is_imported(radio: str, other: str) -> None:
     code = f"from hanctl.radio import DongleSettings, open_radio\nopen_radio(DongleSettings({radio!r}, '/dev/none'))"
-    modules = loaded(f"import hanctl.daemon, hanctl.api.app\n{code}")
+    modules = loaded(f"import hanctl.hub.daemon, hanctl.api.app\n{code}")
     assert other not in modules
     assert "hanctl.simulator" not in modules
 
@@ -98,7 +98,7 @@ def test_a_command_that_asks_the_daemon_loads_neither_radio_nor_database() -> No
 
 def test_a_ledger_that_needs_no_migration_is_opened_without_the_libraries_for_it(tmp_path: Path) -> None:
     opening = (
-        "import hanctl.daemon, pathlib\nfrom hanctl.base.clock import SystemClock\nfrom hanctl.ledger.ledger import Ledger\n"
+        "import hanctl.hub.daemon, pathlib\nfrom hanctl.base.clock import SystemClock\nfrom hanctl.ledger.ledger import Ledger\n"
         f"Ledger.open(pathlib.Path({str(tmp_path / 'ledger.sqlite')!r}), SystemClock()).close()"
     )
     assert loaded(opening) & {"alembic", "sqlalchemy"}
@@ -108,7 +108,7 @@ def test_a_ledger_that_needs_no_migration_is_opened_without_the_libraries_for_it
 def test_what_zigpy_imports_for_the_internet_is_read_only_when_it_is_used() -> None:
     starting = "from hanctl.cli.run import NEVER_USED\nfrom hanctl.base.imports import put_off\nput_off(*NEVER_USED)"
     heavy = {"aiohttp.client", "jsonschema.validators"}
-    assert loaded("import hanctl.daemon, hanctl.api.web") >= heavy
-    assert loaded(f"{starting}\nimport hanctl.daemon, hanctl.api.web") & heavy == set()
+    assert loaded("import hanctl.hub.daemon, hanctl.api.web") >= heavy
+    assert loaded(f"{starting}\nimport hanctl.hub.daemon, hanctl.api.web") & heavy == set()
     using = "import zigpy.ota.providers\nassert zigpy.ota.providers.aiohttp.ClientSession"
-    assert "aiohttp.client" in loaded(f"{starting}\nimport hanctl.daemon\n{using}")
+    assert "aiohttp.client" in loaded(f"{starting}\nimport hanctl.hub.daemon\n{using}")

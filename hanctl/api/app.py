@@ -22,7 +22,7 @@ from hanctl.api.errors import handle_errors
 from hanctl.api.models import ErrorAnswer
 
 if TYPE_CHECKING:
-    from hanctl.daemon import Daemon
+    from hanctl.hub.daemon import Daemon
 
 
 def make_app(daemon: Daemon) -> FastAPI:

@@ -28,7 +28,7 @@ from hanctl.tenancy.report_html import page
 from hanctl.tenancy.service import FUELS, Provider
 
 if TYPE_CHECKING:
-    from hanctl.daemon import Daemon
+    from hanctl.hub.daemon import Daemon
 
 Number = Annotated[int, Path(ge=1, le=MAX_ID)]
 

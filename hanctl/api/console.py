@@ -14,7 +14,7 @@ from hanctl.base.errors import NotFound
 from hanctl.console.console import ConsoleLine, console_file
 
 if TYPE_CHECKING:
-    from hanctl.daemon import Daemon
+    from hanctl.hub.daemon import Daemon
 
 PAGE = 1000
 LONGEST_WAIT_S = 30

@@ -12,7 +12,7 @@ from hanctl.data.errors import BadData
 from hanctl.data.service import Item, Loaded
 
 if TYPE_CHECKING:
-    from hanctl.daemon import Daemon
+    from hanctl.hub.daemon import Daemon
 
 MOST_BYTES = 8 << 20
 _TEXT = {"requestBody": {"required": True, "content": {"text/plain": {"schema": {"type": "string"}}}}}

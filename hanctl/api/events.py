@@ -21,7 +21,7 @@ from hanctl.ledger.ledger import Ledger, Recorded
 from hanctl.model.event import EVENT_TYPES
 
 if TYPE_CHECKING:
-    from hanctl.daemon import Daemon
+    from hanctl.hub.daemon import Daemon
 
 PAGE = 500
 

@@ -13,7 +13,7 @@ from hanctl.images.image_errors import ImageTooLarge
 from hanctl.model.records import Image
 
 if TYPE_CHECKING:
-    from hanctl.daemon import Daemon
+    from hanctl.hub.daemon import Daemon
 
 _UPLOAD = {"requestBody": {"required": True, "content": {"application/octet-stream": {"schema": {"type": "string"}}}}}
 

@@ -18,7 +18,7 @@ from hanctl.radio.errors import DongleGone
 from hanctl.radio.frames import NetworkState
 
 if TYPE_CHECKING:
-    from hanctl.daemon import Daemon
+    from hanctl.hub.daemon import Daemon
 
 
 def router(daemon: Daemon) -> APIRouter:

@@ -29,7 +29,7 @@ from hanctl.base.eui64 import parse_eui64
 from hanctl.model.records import Device
 
 if TYPE_CHECKING:
-    from hanctl.daemon import Daemon
+    from hanctl.hub.daemon import Daemon
 
 
 def router(daemon: Daemon) -> APIRouter:

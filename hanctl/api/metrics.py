@@ -8,7 +8,7 @@ from fastapi import APIRouter, Header
 from fastapi.responses import PlainTextResponse, Response
 
 if TYPE_CHECKING:
-    from hanctl.daemon import Daemon
+    from hanctl.hub.daemon import Daemon
 
 PATH = "/metrics"
 

@@ -11,7 +11,7 @@ from hanctl.api.listener import Tokens, listen
 if TYPE_CHECKING:
     from fastapi import FastAPI
 
-    from hanctl.daemon import Daemon
+    from hanctl.hub.daemon import Daemon
 
 
 class ApiServer:

@@ -26,7 +26,7 @@ from hanctl.updates.desk.service import Outcome
 from hanctl.webhook.webhook import NOTICE_TYPES
 
 if TYPE_CHECKING:
-    from hanctl.daemon import Daemon
+    from hanctl.hub.daemon import Daemon
 
 UpdateId = Annotated[int, Path(ge=1, le=MAX_ID)]
 Offset = Annotated[int, Query(ge=0, le=MAX_ID)]

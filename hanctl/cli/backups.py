@@ -155,7 +155,7 @@ async def _restore(
     config: Config, content: dict[str, Any], wanted: NetworkSummary, yes: bool, overwrite: bool, burn_address: bool
 ) -> None:
     from hanctl.base.clock import SystemClock
-    from hanctl.daemon import dongle_settings
+    from hanctl.hub.daemon import dongle_settings
     from hanctl.radio.network_backup import summary
     from hanctl.radio.offline import offline
     from hanctl.trust.backups import write_backup

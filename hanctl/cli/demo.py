@@ -48,7 +48,7 @@ def demo(
     """
     from rich.console import Console
 
-    from hanctl import demo as demonstration
+    from hanctl.hil import demo as demonstration
     from hanctl.logs.setup import set_up_logging
 
     set_up_logging("pretty")

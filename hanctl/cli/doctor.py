@@ -67,10 +67,10 @@ def doctor(
 def _examination(config: Path | None, port: str | None, radio: Literal["ezsp", "znp"] | None) -> Examination:
     from hanctl.base.clock import SystemClock
     from hanctl.config.reading import load_config
-    from hanctl.daemon import dongle_settings
     from hanctl.doctor.examination import Examination, default_config
     from hanctl.doctor.finding import failed, ok
     from hanctl.doctor.host import service_of
+    from hanctl.hub.daemon import dongle_settings
     from hanctl.radio.settings import DongleSettings
 
     if (port is None) != (radio is None):

@@ -14,7 +14,6 @@ from hanctl.cli import (
     backups,
     capture,
     certificates,
-    conformance,
     console,
     data,
     demo,
@@ -30,6 +29,7 @@ from hanctl.cli import (
     tenancy,
     updates,
 )
+from hanctl.hil.conformance import command as conformance
 from hanctl.logs import library_logs
 
 app = typer.Typer(

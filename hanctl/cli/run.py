@@ -63,7 +63,7 @@ def run(
 async def _run(config: Config, reread: Callable[[], Config]) -> signal.Signals | None:
     from hanctl.base.clock import SystemClock
     from hanctl.base.service_manager import ServiceManager
-    from hanctl.daemon import Daemon
+    from hanctl.hub.daemon import Daemon
 
     daemon = Daemon(config, SystemClock(), manager=ServiceManager(), reread=reread)
     received: list[signal.Signals] = []

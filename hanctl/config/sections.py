@@ -23,7 +23,7 @@ from hanctl.config.values import (
 class Section(BaseModel):
     """One section. A field's description says what it may be; error messages quote it.
 
-    ``live``, which each section sets: the keys that a reload applies to the running hub (``hanctl/reload.py`` does it);
+    ``live``, which each section sets: the keys that a reload applies to the running hub (``hanctl/hub/reload.py`` does it);
     True: all; False: none, as all wait for a restart.
     """
 

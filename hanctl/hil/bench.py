@@ -16,8 +16,8 @@ from typing import Any, Literal
 
 from hanctl.base.clock import LoopClock
 from hanctl.config.sections import Config
-from hanctl.daemon import Daemon
 from hanctl.hil import memory
+from hanctl.hub.daemon import Daemon
 from hanctl.simulator.air.constants import BAUD
 from hanctl.simulator.device_spec import DeviceSpec
 from hanctl.simulator.quirks import Quirks

@@ -19,7 +19,7 @@ from hanctl.model.records import DeviceState
 from hanctl.model.update_states import UpdateState
 
 if TYPE_CHECKING:
-    from hanctl.daemon import Daemon
+    from hanctl.hub.daemon import Daemon
 
 
 class StateGauges(Collector):

@@ -11,7 +11,7 @@ from hanctl.metrics.counters import BlockCounters, EventCounters
 from hanctl.metrics.gauges import ProcessGauges, StateGauges
 
 if TYPE_CHECKING:
-    from hanctl.daemon import Daemon
+    from hanctl.hub.daemon import Daemon
 
 # A series more for each, that says when the hub started: process_start_time_seconds says that once.
 disable_created_metrics()  # type: ignore[no-untyped-call]

@@ -13,7 +13,7 @@ from hanctl.base.errors import DongleError, HanctlError
 from hanctl.base.eui64 import Eui64
 from hanctl.config.reading import load_config
 from hanctl.config.sections import Config
-from hanctl.daemon import Daemon
+from hanctl.hub.daemon import Daemon
 from hanctl.radio.frames import NetworkState, OutgoingFrame, RadioListener
 
 PPMID = Eui64("00:0d:6f:00:0a:90:69:e7")

@@ -17,7 +17,7 @@ from hub_fakes import PPMID, FakeRadio, configure, running
 
 from hanctl.api.app import make_app
 from hanctl.base.eui64 import Eui64
-from hanctl.daemon import Daemon
+from hanctl.hub.daemon import Daemon
 from hanctl.images.build import Fields, build
 from hanctl.model.events import DeviceLeft
 from hanctl.model.records import Device

@@ -18,7 +18,7 @@ from hub_fakes import PPMID, FakeRadio, configure, running
 
 from hanctl.base.errors import ExitCode
 from hanctl.cli.main import main
-from hanctl.daemon import Daemon
+from hanctl.hub.daemon import Daemon
 from hanctl.model.records import Device, EndpointRecord
 
 GCS09 = "010901010708001409000000000000804A371C00206EC61F00020000"

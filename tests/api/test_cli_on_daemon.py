@@ -17,7 +17,7 @@ import pytest
 from hub_fakes import PPMID, FakeRadio, configure, running, write_config
 
 from hanctl.base.errors import ExitCode
-from hanctl.daemon import Daemon
+from hanctl.hub.daemon import Daemon
 from hanctl.images.build import Fields, build
 from hanctl.model.events import DeviceLeft
 from hanctl.model.records import Device, Update

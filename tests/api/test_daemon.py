@@ -14,11 +14,11 @@ from hub_fakes import PPMID, FakeRadio, configure, running
 from hanctl.base.clock import SystemClock
 from hanctl.base.errors import ConfigError, DongleError, Refused
 from hanctl.config.sections import Config
-from hanctl.daemon import Daemon
+from hanctl.hub.daemon import Daemon
+from hanctl.hub.supervisor import Supervisor
 from hanctl.ledger.errors import LedgerError
 from hanctl.ledger.ledger import Ledger
 from hanctl.model.records import Device
-from hanctl.supervisor import Supervisor
 
 
 @pytest.fixture
@@ -115,7 +115,7 @@ async def test_a_corrupt_ledger_stops_the_start_before_the_dongle_is_touched(con
 
 
 async def test_a_lost_dongle_is_reopened_with_a_new_radio(config: Config, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("hanctl.supervisor.DELAYS_S", (0.0, 0.0))
+    monkeypatch.setattr("hanctl.hub.supervisor.DELAYS_S", (0.0, 0.0))
     radios = [FakeRadio(), FakeRadio(fails=DongleError("still gone")), FakeRadio()]
     left = iter(radios)
     daemon = Daemon(config, SystemClock(), lambda _: next(left), serve=False)

@@ -12,7 +12,7 @@ from hub_fakes import configure, running
 from test_cli_on_daemon import Done, finish, start
 
 from hanctl.base.errors import ExitCode
-from hanctl.daemon import Daemon
+from hanctl.hub.daemon import Daemon
 
 SAMPLE = Path(__file__).parents[2] / "configs" / "household.toml"
 

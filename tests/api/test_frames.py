@@ -14,7 +14,7 @@ from hanctl.api.frame_log import FrameLog
 from hanctl.base.clock import LoopClock, SystemClock
 from hanctl.base.errors import ExitCode
 from hanctl.base.eui64 import Eui64
-from hanctl.daemon import Daemon
+from hanctl.hub.daemon import Daemon
 from hanctl.model.records import Device
 from hanctl.radio.frames import IncomingFrame, OutgoingFrame
 from hanctl.radio.tap import FrameTap

@@ -112,7 +112,7 @@ def test_other_lines_and_exceptions_are_entries_too_and_no_events(journald: Jour
     try:
         raise ValueError("why")
     except ValueError:
-        structlog.get_logger("hanctl.daemon").exception("it broke", part="a", id=9)
+        structlog.get_logger("hanctl.hub.daemon").exception("it broke", part="a", id=9)
     first, second = journald.entry(), journald.entry()
     assert (first["MESSAGE"], first["PRIORITY"], first["LOGGER"]) == ("it ends", "3", "uvicorn.error")
     assert second["MESSAGE"].startswith("it broke part=a\nTraceback") and "ValueError: why" in second["MESSAGE"]

@@ -14,7 +14,7 @@ from prometheus_client.openmetrics.parser import text_string_to_metric_families 
 from prometheus_client.parser import text_string_to_metric_families as parse
 
 from hanctl.api.app import make_app
-from hanctl.daemon import Daemon
+from hanctl.hub.daemon import Daemon
 from hanctl.metrics.counters import BlockCounters
 from hanctl.model.event import EVENT_TYPES
 from hanctl.model.events import KeyEstablished, KeyFailed

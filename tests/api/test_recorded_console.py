@@ -19,7 +19,7 @@ from hub_fakes import configure, running
 from hanctl.base.errors import ConfigError, ExitCode
 from hanctl.config.reading import load_config
 from hanctl.console.console import DeviceConsole
-from hanctl.daemon import Daemon
+from hanctl.hub.daemon import Daemon
 from hanctl.tenancy.leftovers import find_leftovers
 
 KEY = "5a6967426565416c6c69616e63653039"

@@ -24,11 +24,11 @@ from hanctl.base.eui64 import parse_eui64
 from hanctl.base.service_manager import ServiceManager
 from hanctl.config.reading import load_config
 from hanctl.config.sections import Config, Section
-from hanctl.daemon import Daemon
+from hanctl.hub.daemon import Daemon
+from hanctl.hub.reload import FILES
 from hanctl.images.build import Fields, build, build_signed
 from hanctl.model.records import Device
 from hanctl.model.update_events import ActivationNotice
-from hanctl.reload import FILES
 from hanctl.trust.authority import BenchAuthority
 from hanctl.trust.certificate import DIGITAL_SIGNATURE
 from hanctl.updates.life.orders import Order
@@ -122,7 +122,7 @@ def sections() -> dict[str, tuple[type[Section], bool]]:
 def test_every_section_says_what_a_reload_applies() -> None:
     for name, (model, optional) in sections().items():
         live = vars(model).get("live")
-        assert isinstance(live, bool | frozenset), f"[{name}]: say which keys are live, and apply them in reload.py"
+        assert isinstance(live, bool | frozenset), f"[{name}]: say which keys are live, and apply them in hub/reload.py"
         assert isinstance(live, bool) or live < set(model.model_fields), name
         assert isinstance(live, bool) or not optional, f"[{name}] may be left out: all of it is live, or nothing"
 

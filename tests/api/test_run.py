@@ -17,10 +17,10 @@ from hanctl.ledger.ledger import Ledger
 
 SCRIPT = """
 import sys
-import hanctl.daemon
+import hanctl.hub.daemon
 from hub_fakes import FakeRadio
 import hanctl.radio.ezsp
-hanctl.daemon.open_radio = lambda settings, tap: FakeRadio()
+hanctl.hub.daemon.open_radio = lambda settings, tap: FakeRadio()
 from hanctl.cli.main import main
 main(["run", "-c", sys.argv[1]])
 """

@@ -19,7 +19,7 @@ from hub_fakes import PPMID, configure, running
 from hanctl.api.app import make_app
 from hanctl.base.errors import ConfigError, ExitCode, NotFound
 from hanctl.base.eui64 import parse_eui64
-from hanctl.daemon import Daemon
+from hanctl.hub.daemon import Daemon
 from hanctl.images.build import Fields, build, build_signed
 from hanctl.model.records import Device
 from hanctl.trust.authority import BenchAuthority

@@ -10,7 +10,7 @@ from hub_fakes import FakeRadio, configure
 from hanctl.base import virtual
 from hanctl.base.clock import LoopClock, SystemClock
 from hanctl.base.errors import DongleError
-from hanctl.daemon import Daemon
+from hanctl.hub.daemon import Daemon
 from hanctl.model.events import DongleReopening
 
 

@@ -19,7 +19,7 @@ from hanctl.config.sections import (
     ListenerSection,
     TrustSection,
 )
-from hanctl.daemon import Daemon
+from hanctl.hub.daemon import Daemon
 from hanctl.webhook.webhook import sign
 
 ROOT = Path(__file__).parents[2]

@@ -17,10 +17,10 @@ from hanctl.base.errors import ExitCode
 from hanctl.base.eui64 import Eui64
 from hanctl.cli.main import main
 from hanctl.config.reading import load_config
-from hanctl.daemon import Daemon
 from hanctl.doctor.examination import Examination, Hub
 from hanctl.doctor.finding import Finding
 from hanctl.doctor.machine import Machine
+from hanctl.hub.daemon import Daemon
 from hanctl.radio.looking import HeldNetwork, Look
 from hanctl.radio.settings import DongleSettings
 from hanctl.simulator.ports import TcpPort

@@ -11,8 +11,8 @@ from typing import Any, Literal, cast
 
 from hanctl.base import virtual
 from hanctl.base.eui64 import Eui64, parse_eui64
-from hanctl.daemon import Daemon
 from hanctl.hil.bench import Bench
+from hanctl.hub.daemon import Daemon
 from hanctl.images.build import Fields, build
 from hanctl.model.records import Update
 from hanctl.simulator.device import SimulatedDevice

@@ -10,7 +10,7 @@ import pytest
 from update_rig import DISPLAY, NEW, Play, Rig
 
 from hanctl.base.errors import ExitCode
-from hanctl.daemon import Daemon
+from hanctl.hub.daemon import Daemon
 from hanctl.ledger.errors import LedgerDamaged
 from hanctl.model.events import DeviceLeft
 

@@ -22,8 +22,8 @@ from logging_journald import JournaldTransport
 from hanctl.api.app import make_app
 from hanctl.base import virtual
 from hanctl.base.errors import DongleError
-from hanctl.daemon import Daemon
 from hanctl.hil.bench import Bench
+from hanctl.hub.daemon import Daemon
 from hanctl.ledger.database import APPLICATION_ID
 from hanctl.ledger.files.copies import copies_of, list_copies
 from hanctl.ledger.ledger import Ledger

@@ -12,8 +12,8 @@ import pytest
 
 from hanctl.base import virtual
 from hanctl.base.eui64 import parse_eui64
-from hanctl.daemon import Daemon
 from hanctl.hil.bench import Bench
+from hanctl.hub.daemon import Daemon
 from hanctl.simulator.device import SimulatedDevice
 from hanctl.simulator.device_spec import DeviceSpec
 from hanctl.simulator.medium import ApsFrame

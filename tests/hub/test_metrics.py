@@ -10,8 +10,8 @@ from prometheus_client.parser import text_string_to_metric_families as parse
 from update_rig import DISPLAY, IMAGE, INSTALL_CODE, SLEEPER, SPECS, Play, Radio, Rig, make_spec
 
 from hanctl.base import virtual
-from hanctl.daemon import Daemon
 from hanctl.hil.bench import Bench
+from hanctl.hub.daemon import Daemon
 
 
 def samples(hub: Daemon) -> dict[str, float]:

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any, Literal
 
 from hanctl.base.eui64 import Eui64, parse_eui64
-from hanctl.daemon import Daemon
 from hanctl.hil.bench import Bench
+from hanctl.hub.daemon import Daemon
 from hanctl.images.build import Fields, build
 from hanctl.model.records import Activation, Update
 from hanctl.simulator.device import SimulatedDevice

@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from hanctl import daemon
 from hanctl.base.clock import SystemClock
 from hanctl.config.sections import Config
-from hanctl.daemon import Daemon
+from hanctl.hub import daemon
+from hanctl.hub.daemon import Daemon
 from hanctl.radio.port import Port
 from hanctl.simulator.ports import PtyPort
 from hanctl.simulator.world import Kind, World

@@ -21,8 +21,8 @@ from seeded_runs import in_memory
 from hanctl.base import virtual
 from hanctl.base.errors import HanctlError
 from hanctl.base.eui64 import parse_eui64
-from hanctl.daemon import Daemon
 from hanctl.hil.bench import Bench
+from hanctl.hub.daemon import Daemon
 from hanctl.images.build import Fields, build
 from hanctl.model.change_records import Change
 from hanctl.model.records import Update

@@ -18,8 +18,8 @@ from typing import Any, Literal
 import pytest
 
 from hanctl.base import virtual
-from hanctl.daemon import Daemon
 from hanctl.hil.bench import Bench
+from hanctl.hub.daemon import Daemon
 from hanctl.images.build import Fields, build
 from hanctl.simulator.device_spec import DeviceSpec
 

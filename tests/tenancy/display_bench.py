@@ -9,8 +9,8 @@ from typing import Any, Literal
 
 from hanctl.base import virtual
 from hanctl.base.eui64 import Eui64
-from hanctl.daemon import Daemon
 from hanctl.hil.bench import Bench
+from hanctl.hub.daemon import Daemon
 from hanctl.model.change_records import Change
 from hanctl.simulator.device import SimulatedDevice
 from hanctl.simulator.device_spec import DeviceSpec

@@ -19,13 +19,13 @@ from test_what_is_cleared import expected
 
 from hanctl.api.app import make_app
 from hanctl.base import virtual
-from hanctl.daemon import Daemon
 from hanctl.data import catalogue
 from hanctl.data.tables import INTERVALS, TABLES
 from hanctl.han import zcl
 from hanctl.han.cluster import Reporting
 from hanctl.han.smart_energy.clusters import DATA_CLUSTERS
 from hanctl.han.zcl import Foundation, ZclFrame
+from hanctl.hub.daemon import Daemon
 from hanctl.ledger.household import Sample
 from hanctl.radio.frames import IncomingFrame, OutgoingFrame
 from hanctl.tenancy.controls import Wanted

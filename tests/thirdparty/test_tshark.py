@@ -17,9 +17,9 @@ from tshark_peer import Dissection, require_tshark
 
 from hanctl.base import virtual
 from hanctl.base.eui64 import Eui64, parse_eui64
-from hanctl.daemon import Daemon
 from hanctl.han.security import RULES
 from hanctl.hil.bench import Bench
+from hanctl.hub.daemon import Daemon
 from hanctl.images.build import Fields, build
 from hanctl.simulator.air.medium import RealMedium
 from hanctl.simulator.device import SimulatedDevice

@@ -12,8 +12,8 @@ from trust_bench import issued
 
 from hanctl.base import virtual
 from hanctl.base.eui64 import Eui64
-from hanctl.daemon import Daemon
 from hanctl.hil.bench import Bench
+from hanctl.hub.daemon import Daemon
 from hanctl.model.event import Event
 from hanctl.simulator.device import SimulatedDevice
 from hanctl.simulator.device_spec import DeviceSpec

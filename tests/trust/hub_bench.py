@@ -18,7 +18,7 @@ from hanctl.base.clock import LoopClock
 from hanctl.base.errors import HanctlError
 from hanctl.base.eui64 import Eui64, to_bytes
 from hanctl.config.sections import Config
-from hanctl.daemon import Daemon
+from hanctl.hub.daemon import Daemon
 from hanctl.ledger.ledger import Recorded
 from hanctl.model.records import Device
 from hanctl.radio.errors import DeliveryFailed, DongleGone, KeyTableFull

@@ -10,7 +10,7 @@ from typing import Any
 from dongle_lab import Lab, address
 
 from hanctl.base.eui64 import Eui64, to_bytes
-from hanctl.daemon import Daemon
+from hanctl.hub.daemon import Daemon
 from hanctl.simulator.device import SimulatedDevice
 from hanctl.simulator.frames import ApsFrame, Link
 

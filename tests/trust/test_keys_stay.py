@@ -20,7 +20,7 @@ from trust_bench import issued
 
 from hanctl.base.errors import HanctlError
 from hanctl.base.eui64 import Eui64
-from hanctl.daemon import Daemon
+from hanctl.hub.daemon import Daemon
 from hanctl.model.records import Device
 from hanctl.radio.errors import DeliveryFailed, DongleGone
 from hanctl.simulator import cbke, zcl

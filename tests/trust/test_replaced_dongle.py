@@ -9,8 +9,8 @@ import pytest
 from dongle_lab import Kind, Lab, in_a_lab
 
 from hanctl.base.eui64 import Eui64
-from hanctl.daemon import dongle_settings
 from hanctl.hil import memory
+from hanctl.hub.daemon import dongle_settings
 from hanctl.radio.errors import BlankDongle, OtherNetwork
 from hanctl.radio.network_backup import BadBackup, read, summary
 from hanctl.radio.offline import COUNTER_MARGIN, offline

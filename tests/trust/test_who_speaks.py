@@ -14,8 +14,8 @@ from dongle_lab import Kind, Lab, address, in_a_lab
 from strangers import Noise, Stranger, address_response, announcement, command, speak, standing, zdo
 
 from hanctl.base import virtual
-from hanctl.daemon import Daemon
 from hanctl.han.errors import TimedOut
+from hanctl.hub.daemon import Daemon
 from hanctl.images.build import Fields, build
 from hanctl.radio.errors import DeliveryFailed
 from hanctl.simulator.quirks import Quirks

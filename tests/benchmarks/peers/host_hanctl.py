@@ -17,7 +17,7 @@ from hosts import say, tell_cpu_when_asked
 from hanctl.base.clock import SystemClock
 from hanctl.base.eui64 import Eui64
 from hanctl.config.sections import Config
-from hanctl.daemon import Daemon
+from hanctl.hub.daemon import Daemon
 from hanctl.ledger.ledger import Recorded
 from hanctl.logs.setup import set_up_logging
 

@@ -12,7 +12,6 @@ from typing import Any
 import structlog
 
 import hanctl
-from hanctl import settings
 from hanctl.api.server import ApiServer
 from hanctl.base.clock import Clock
 from hanctl.base.errors import HanctlError, Refused
@@ -26,6 +25,9 @@ from hanctl.data.service import DataService
 from hanctl.data.snapshots import take_snapshot
 from hanctl.han.han import Han
 from hanctl.han.life import Life
+from hanctl.hub import settings
+from hanctl.hub.reload import Reloads
+from hanctl.hub.supervisor import Supervisor
 from hanctl.images.store import FirmwareStore
 from hanctl.ledger.clock_watch import ClockWatch
 from hanctl.ledger.files.copying import LedgerCopies
@@ -44,9 +46,7 @@ from hanctl.radio.endpoints import hub_endpoints
 from hanctl.radio.frames import NetworkState, Radio
 from hanctl.radio.port import Port
 from hanctl.radio.tap import FrameTap
-from hanctl.reload import Reloads
 from hanctl.state.state import StateDirectory
-from hanctl.supervisor import Supervisor
 from hanctl.tenancy.steps import CANCEL_ALL_MESSAGES
 from hanctl.tenancy.tenancy import Tenancy
 from hanctl.trust.hub_certificate import load_hub_credentials

@@ -16,7 +16,7 @@ from hanctl.base.clock import SystemClock
 from hanctl.base.errors import ExitCode, HanctlError
 from hanctl.base.eui64 import parse_eui64
 from hanctl.config.sections import Config
-from hanctl.daemon import Daemon
+from hanctl.hub.daemon import Daemon
 from hanctl.images import demo_image
 from hanctl.ledger.ledger import Recorded
 from hanctl.model.events import DeviceInterviewed

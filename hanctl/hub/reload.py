@@ -19,16 +19,16 @@ from typing import TYPE_CHECKING, Any
 
 import structlog
 
-from hanctl import settings
 from hanctl.base.errors import ConfigError, HanctlError, Refused
 from hanctl.config.sections import Config
+from hanctl.hub import settings
 from hanctl.ledger.errors import LedgerError, LedgerFull
 from hanctl.logs.setup import set_up_logging
 from hanctl.model.events import ConfigRefused, ConfigReloaded
 
 if TYPE_CHECKING:
     from hanctl.base.service_manager import ServiceManager
-    from hanctl.daemon import Daemon
+    from hanctl.hub.daemon import Daemon
 
 log = structlog.get_logger()
 

@@ -21,8 +21,8 @@ from hanctl.simulator.device_tenancy import TenancyRunner
 from hanctl.simulator.device_timers import Timers
 from hanctl.simulator.device_zcl import ZclAnswers
 from hanctl.simulator.device_zdo import ZdoAnswers, described
-from hanctl.simulator.fragmentation import fragmenter_of
-from hanctl.simulator.medium import (
+from hanctl.simulator.network.fragmentation import fragmenter_of
+from hanctl.simulator.network.medium import (
     BROADCAST_RX_ON,
     COORDINATOR,
     ApsFrame,
@@ -30,10 +30,10 @@ from hanctl.simulator.medium import (
     Link,
     Medium,
 )
+from hanctl.simulator.network.partner_keys import request_partner_key
+from hanctl.simulator.network.stack import Stack
 from hanctl.simulator.ota_client import OtaClient
 from hanctl.simulator.ota_types import OtaCounts, OtaIdentity, OtaState
-from hanctl.simulator.partner_keys import request_partner_key
-from hanctl.simulator.stack import Stack
 from hanctl.simulator.tenancy_client import TenancyClient
 from hanctl.simulator.zcl import ZclFrame
 

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from hanctl.simulator.device_spec import DeviceSpec
 from hanctl.simulator.device_storage import DeviceStorage, Membership
 from hanctl.simulator.device_timers import Timers
-from hanctl.simulator.medium import Medium, Node
-from hanctl.simulator.stack import Stack
+from hanctl.simulator.network.medium import Medium, Node
+from hanctl.simulator.network.stack import Stack
 
 SEARCH_S = 0.2
 """Beacon scan and association take about this long."""

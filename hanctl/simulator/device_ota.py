@@ -10,7 +10,7 @@ from typing import Protocol
 from hanctl.simulator import zdo
 from hanctl.simulator.device_spec import OTA, DeviceSpec
 from hanctl.simulator.device_timers import Timers
-from hanctl.simulator.medium import BROADCAST_RX_ON
+from hanctl.simulator.network.medium import BROADCAST_RX_ON
 from hanctl.simulator.ota_client import OtaClient
 from hanctl.simulator.ota_types import (
     Activate,

@@ -11,8 +11,8 @@ from hanctl.base.errors import InvalidInput
 from hanctl.base.eui64 import Eui64, parse_eui64
 from hanctl.crypto.install_code import parse_install_code
 from hanctl.simulator.cbke import Identity
+from hanctl.simulator.network.trust_centre import WELL_KNOWN_KEY
 from hanctl.simulator.ota_image import Body
-from hanctl.simulator.trust_centre import WELL_KNOWN_KEY
 from hanctl.simulator.zdo import Endpoint
 
 SMART_ENERGY = 0x0109

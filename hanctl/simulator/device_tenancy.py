@@ -9,7 +9,7 @@ from hanctl.simulator import zcl, zdo
 from hanctl.simulator.device_ota import Sender
 from hanctl.simulator.device_spec import DEVICE_MANAGEMENT, EVENTS, TIME
 from hanctl.simulator.device_timers import Timers
-from hanctl.simulator.medium import COORDINATOR
+from hanctl.simulator.network.medium import COORDINATOR
 from hanctl.simulator.tenancy_client import Say, TenancyClient
 from hanctl.simulator.zcl import ZclFrame
 

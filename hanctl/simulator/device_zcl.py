@@ -22,7 +22,7 @@ from hanctl.simulator.device_spec import (
     DeviceSpec,
 )
 from hanctl.simulator.device_tenancy import TenancyRunner
-from hanctl.simulator.medium import ApsFrame
+from hanctl.simulator.network.medium import ApsFrame
 from hanctl.simulator.ota_client import OtaClient
 from hanctl.simulator.ota_types import DefaultResponse, Output
 from hanctl.simulator.tenancy_client import CLUSTERS as TENANCY_CLUSTERS

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from hanctl.base.eui64 import Eui64, from_bytes
 from hanctl.simulator import zdo
 from hanctl.simulator.device_spec import DeviceSpec
-from hanctl.simulator.medium import ApsFrame
+from hanctl.simulator.network.medium import ApsFrame
 
 
 def described(spec: DeviceSpec, nwk: int | None, endpoints: Mapping[int, zdo.Endpoint]) -> zdo.NodeDescription:

@@ -13,7 +13,7 @@ from typing import Any
 
 from hanctl.base.errors import ExitCode, HanctlError
 from hanctl.simulator.air.uart import Uart
-from hanctl.simulator.stack import Stack
+from hanctl.simulator.network.stack import Stack
 
 LOGGER = logging.getLogger(__name__)
 

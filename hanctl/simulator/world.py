@@ -16,10 +16,10 @@ from hanctl.simulator.device import SimulatedDevice
 from hanctl.simulator.device_event import Listener
 from hanctl.simulator.device_spec import DeviceSpec
 from hanctl.simulator.dongle import Dongle, Flash, SimulatorError
-from hanctl.simulator.medium import Medium
+from hanctl.simulator.network.medium import Medium
+from hanctl.simulator.network.stack import Stack
 from hanctl.simulator.quirks import Quirks
 from hanctl.simulator.sniffer.capture import Capture
-from hanctl.simulator.stack import Stack
 
 Kind = Literal["ezsp", "znp"]
 Air = Literal["ideal", "real"]

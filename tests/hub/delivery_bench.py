@@ -17,8 +17,8 @@ from hanctl.images.build import Fields, build
 from hanctl.model.records import Update
 from hanctl.simulator.device import SimulatedDevice
 from hanctl.simulator.device_spec import DeviceSpec
-from hanctl.simulator.medium import ApsFrame, Done, Node
-from hanctl.simulator.stack import SendError
+from hanctl.simulator.network.medium import ApsFrame, Done, Node
+from hanctl.simulator.network.stack import SendError
 from hanctl.updates.serving import ota
 
 Radio = Literal["ezsp", "znp"]

@@ -14,8 +14,8 @@ from delivery_bench import OTA, Radio, Rig, Scenario, image, join_all, run, spec
 
 from hanctl.base import virtual
 from hanctl.simulator.device_spec import DeviceSpec
-from hanctl.simulator.medium import ApsFrame, Done, Node
-from hanctl.simulator.stack import SendError
+from hanctl.simulator.network.medium import ApsFrame, Done, Node
+from hanctl.simulator.network.stack import SendError
 from hanctl.updates.serving import ota
 
 IMAGE = image(5000)

@@ -16,7 +16,7 @@ from hanctl.hil.bench import Bench
 from hanctl.hub.daemon import Daemon
 from hanctl.simulator.device import SimulatedDevice
 from hanctl.simulator.device_spec import DeviceSpec
-from hanctl.simulator.medium import ApsFrame
+from hanctl.simulator.network.medium import ApsFrame
 from hanctl.simulator.zcl import ZclFrame, decode
 
 Radio = Literal["ezsp", "znp"]

@@ -15,9 +15,9 @@ from hanctl.hil import memory
 from hanctl.radio import DongleSettings, open_radio
 from hanctl.radio.frames import IncomingFrame, OutgoingFrame, Radio
 from hanctl.simulator.dongle import Dongle, Flash
-from hanctl.simulator.fragmentation import fragmenter_of
-from hanctl.simulator.medium import ApsFrame, Link, Medium
-from hanctl.simulator.stack import Stack
+from hanctl.simulator.network.fragmentation import fragmenter_of
+from hanctl.simulator.network.medium import ApsFrame, Link, Medium
+from hanctl.simulator.network.stack import Stack
 from hanctl.simulator.world import DONGLE_EUI64, Kind, dongle_maker
 
 Variant = tuple[Kind, int | None]

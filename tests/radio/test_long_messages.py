@@ -14,8 +14,8 @@ from long_message_bench import VARIANTS, Bench, Node, Variant, content, running
 from hanctl.base import virtual
 from hanctl.radio.errors import DeliveryFailed, DongleGone, PayloadTooLong
 from hanctl.radio.frames import OutgoingFrame
-from hanctl.simulator.fragmentation import split
-from hanctl.simulator.medium import ApsFrame
+from hanctl.simulator.network.fragmentation import split
+from hanctl.simulator.network.medium import ApsFrame
 
 SIZES = [60, 73, 74, 81, 82, 83, 120, 142, 143, 160, 161, 200, 220, 221, 230]
 

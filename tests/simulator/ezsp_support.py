@@ -21,9 +21,9 @@ from hanctl.simulator.ezsp.ash_frames import (
     decode,
     encode,
 )
-from hanctl.simulator.medium import ApsFrame, Link, Medium
-from hanctl.simulator.stack import Stack
-from hanctl.simulator.trust_centre import WELL_KNOWN_KEY
+from hanctl.simulator.network.medium import ApsFrame, Link, Medium
+from hanctl.simulator.network.stack import Stack
+from hanctl.simulator.network.trust_centre import WELL_KNOWN_KEY
 
 DONGLE = parse_eui64("00:0d:6f:00:0a:90:69:e7")
 NODE = parse_eui64("00:0d:6f:00:0b:00:00:07")

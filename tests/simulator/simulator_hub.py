@@ -17,10 +17,10 @@ from hanctl.simulator import ota_frames as ota
 from hanctl.simulator import zcl, zdo
 from hanctl.simulator.device import SimulatedDevice
 from hanctl.simulator.device_spec import DeviceSpec
-from hanctl.simulator.medium import ApsFrame, Medium, Node
+from hanctl.simulator.network.medium import ApsFrame, Medium, Node
+from hanctl.simulator.network.stack import SendError, Stack
+from hanctl.simulator.network.trust_centre import JoinKind, Network
 from hanctl.simulator.ota_types import OtaState
-from hanctl.simulator.stack import SendError, Stack
-from hanctl.simulator.trust_centre import JoinKind, Network
 from hanctl.simulator.zcl import ZclFrame
 
 HUB = parse_eui64("00:0d:6f:00:00:00:00:01")

@@ -19,9 +19,9 @@ from hanctl.simulator.air import constants, lengths
 from hanctl.simulator.air.agenda import Agenda
 from hanctl.simulator.air.medium import RealMedium
 from hanctl.simulator.device_spec import DeviceSpec
-from hanctl.simulator.medium import ApsFrame, Block
+from hanctl.simulator.network.medium import ApsFrame, Block
+from hanctl.simulator.network.trust_centre import Network
 from hanctl.simulator.sniffer.sniffer import Sniffer
-from hanctl.simulator.trust_centre import Network
 from hanctl.simulator.world import World
 from hanctl.simulator.yardstick import Yardstick, yardstick
 

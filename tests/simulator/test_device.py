@@ -12,14 +12,14 @@ from simulator_hub import DEVICE, IMAGE_TYPE, MANUFACTURER, NETWORK_KEY, NEW, Fa
 
 from hanctl.base.eui64 import to_bytes
 from hanctl.simulator import zcl, zdo
-from hanctl.simulator.medium import ApsFrame
-from hanctl.simulator.ota_types import OtaState
-from hanctl.simulator.trust_centre import (
+from hanctl.simulator.network.medium import ApsFrame
+from hanctl.simulator.network.trust_centre import (
     WELL_KNOWN_KEY,
     WILDCARD,
     JoinKind,
     Network,
 )
+from hanctl.simulator.ota_types import OtaState
 from hanctl.simulator.zcl import ZclFrame
 
 NEVER = {"start_delay_s": [1e6, 1e6]}

@@ -20,7 +20,7 @@ from hanctl.simulator.dongle import SimulatorError
 from hanctl.simulator.ezsp import PROTOCOL_VERSIONS
 from hanctl.simulator.ezsp.ash_frames import ResetCode, RstAck
 from hanctl.simulator.ezsp.tokens import COUNTER_STEP
-from hanctl.simulator.trust_centre import JoinPolicy
+from hanctl.simulator.network.trust_centre import JoinPolicy
 
 KEY = bytes(range(100, 116))
 Body = Callable[[Rig, BareHost], Awaitable[None]]

@@ -15,13 +15,13 @@ from hypothesis import strategies as st
 from simulator_hub import in_virtual_time
 
 from hanctl.base import virtual
-from hanctl.simulator.fragmentation import (
+from hanctl.simulator.network.fragmentation import (
     Fragmenter,
     fragmenter_of,
     room,
     split,
 )
-from hanctl.simulator.medium import (
+from hanctl.simulator.network.medium import (
     ApsFrame,
     Block,
     BlockId,

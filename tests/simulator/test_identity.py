@@ -12,17 +12,17 @@ from simulator_hub import HUB, NETWORK_KEY, FakeHub, in_virtual_time, spec
 
 from hanctl.base.eui64 import Eui64, from_bytes, to_bytes
 from hanctl.simulator import zdo
-from hanctl.simulator.addresses import ROOM, AddressMap
-from hanctl.simulator.medium import (
+from hanctl.simulator.network.addresses import ROOM, AddressMap
+from hanctl.simulator.network.medium import (
     BROADCAST_RX_ON,
     ApsFrame,
     Link,
     Medium,
     Node,
 )
+from hanctl.simulator.network.stack import SendError, Stack
+from hanctl.simulator.network.trust_centre import WELL_KNOWN_KEY, JoinKind, Network
 from hanctl.simulator.quirks import Quirks
-from hanctl.simulator.stack import SendError, Stack
-from hanctl.simulator.trust_centre import WELL_KNOWN_KEY, JoinKind, Network
 from hanctl.simulator.zcl import READ_ATTRIBUTES, ZclFrame
 
 A, B, STRANGER = (from_bytes(bytes([n]) * 8) for n in (0xAA, 0xBB, 0x66))

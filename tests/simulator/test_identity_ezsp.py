@@ -12,7 +12,7 @@ from test_ezsp_commands import KEY, address, eui, import_key, run, transient
 
 from hanctl.base.eui64 import Eui64, to_bytes
 from hanctl.simulator import zdo
-from hanctl.simulator.medium import BROADCAST_RX_ON, ApsFrame
+from hanctl.simulator.network.medium import BROADCAST_RX_ON, ApsFrame
 from hanctl.simulator.quirks import Quirks
 
 OTHER = address(2)

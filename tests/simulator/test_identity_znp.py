@@ -15,11 +15,11 @@ from hanctl.base import virtual
 from hanctl.base.eui64 import Eui64, to_bytes
 from hanctl.simulator import zdo
 from hanctl.simulator.dongle import Flash
-from hanctl.simulator.key_counters import SAVED_EVERY
-from hanctl.simulator.medium import BROADCAST_RX_ON, ApsFrame
+from hanctl.simulator.network.key_counters import SAVED_EVERY
+from hanctl.simulator.network.medium import BROADCAST_RX_ON, ApsFrame
+from hanctl.simulator.network.stack import Stack
+from hanctl.simulator.network.trust_centre import WELL_KNOWN_KEY
 from hanctl.simulator.quirks import Quirks
-from hanctl.simulator.stack import Stack
-from hanctl.simulator.trust_centre import WELL_KNOWN_KEY
 from hanctl.simulator.znp import ZnpDongle
 
 OTHER = Eui64("70:b3:d5:00:00:00:00:22")

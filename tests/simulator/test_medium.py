@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from simulator_hub import in_virtual_time
 
 from hanctl.base.eui64 import Eui64
-from hanctl.simulator.medium import (
+from hanctl.simulator.network.medium import (
     ApsFrame,
     Link,
     Medium,

@@ -16,9 +16,9 @@ from hanctl.base.eui64 import Eui64
 from hanctl.cli.simulate import describe, event_printer
 from hanctl.simulator.device_event import DeviceEvent
 from hanctl.simulator.dongle import Dongle, Flash, SimulatorError
-from hanctl.simulator.medium import ApsFrame, Node
-from hanctl.simulator.stack import Stack
-from hanctl.simulator.trust_centre import JoinKind, Network
+from hanctl.simulator.network.medium import ApsFrame, Node
+from hanctl.simulator.network.stack import Stack
+from hanctl.simulator.network.trust_centre import JoinKind, Network
 from hanctl.simulator.world import World
 
 

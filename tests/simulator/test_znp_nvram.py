@@ -14,7 +14,7 @@ from hanctl.base import virtual
 from hanctl.base.eui64 import to_bytes
 from hanctl.crypto.install_code import parse_install_code
 from hanctl.simulator.dongle import Flash
-from hanctl.simulator.trust_centre import WELL_KNOWN_KEY
+from hanctl.simulator.network.trust_centre import WELL_KNOWN_KEY
 from hanctl.simulator.znp import ZnpDongle
 from hanctl.simulator.znp.network import hashed_key
 

@@ -17,9 +17,9 @@ from zigpy_znp.zigbee.application import ControllerApplication
 
 from hanctl.base.eui64 import Eui64, parse_eui64
 from hanctl.simulator.dongle import Dongle, Flash
-from hanctl.simulator.medium import ApsFrame, Link, Medium
-from hanctl.simulator.stack import Stack
-from hanctl.simulator.trust_centre import WELL_KNOWN_KEY
+from hanctl.simulator.network.medium import ApsFrame, Link, Medium
+from hanctl.simulator.network.stack import Stack
+from hanctl.simulator.network.trust_centre import WELL_KNOWN_KEY
 from hanctl.simulator.znp import ZnpDongle
 from hanctl.simulator.znp.mt import BadBytes, MtReader
 

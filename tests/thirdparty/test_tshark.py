@@ -24,10 +24,10 @@ from hanctl.images.build import Fields, build
 from hanctl.simulator.air.medium import RealMedium
 from hanctl.simulator.device import SimulatedDevice
 from hanctl.simulator.device_spec import DeviceSpec
-from hanctl.simulator.medium import ApsFrame, Medium
+from hanctl.simulator.network.medium import ApsFrame, Medium
+from hanctl.simulator.network.stack import Stack
+from hanctl.simulator.network.trust_centre import Network
 from hanctl.simulator.sniffer.capture import Capture
-from hanctl.simulator.stack import Stack
-from hanctl.simulator.trust_centre import Network
 from hanctl.simulator.world import DONGLE_EUI64, Air
 from hanctl.trust.authority import BenchAuthority
 from hanctl.trust.credentials import Credentials, save_credentials

@@ -12,7 +12,7 @@ from dongle_lab import Lab, address
 from hanctl.base.eui64 import Eui64, to_bytes
 from hanctl.hub.daemon import Daemon
 from hanctl.simulator.device import SimulatedDevice
-from hanctl.simulator.frames import ApsFrame, Link
+from hanctl.simulator.network.frames import ApsFrame, Link
 
 SMART_ENERGY = 0x0109
 CLUSTERS = (0x0000, 0x000A, 0x0019, 0x0025, 0x0700, 0x0702, 0x0703, 0x0705, 0x0707, 0x0708, 0x0709, 0x0800)

@@ -24,8 +24,8 @@ from hanctl.hub.daemon import Daemon
 from hanctl.model.records import Device
 from hanctl.radio.errors import DeliveryFailed, DongleGone
 from hanctl.simulator import cbke, zcl
-from hanctl.simulator.medium import ApsFrame
-from hanctl.simulator.trust_centre import JoinKind
+from hanctl.simulator.network.medium import ApsFrame
+from hanctl.simulator.network.trust_centre import JoinKind
 from hanctl.simulator.zcl import ZclFrame
 from hanctl.trust.messages import Command
 

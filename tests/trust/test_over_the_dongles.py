@@ -14,7 +14,7 @@ from hanctl.base import virtual
 from hanctl.base.errors import HanctlError
 from hanctl.base.eui64 import Eui64
 from hanctl.radio.errors import UnexpectedDongle
-from hanctl.simulator.trust_centre import JoinKind
+from hanctl.simulator.network.trust_centre import JoinKind
 from hanctl.trust.credentials import save_credentials
 from hanctl.trust.device_log import DeviceRefused
 

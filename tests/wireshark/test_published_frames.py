@@ -9,8 +9,8 @@ from __future__ import annotations
 import pytest
 
 from hanctl.base.eui64 import from_bytes, parse_eui64
-from hanctl.simulator.medium import ApsFrame
-from hanctl.simulator.trust_centre import WELL_KNOWN_KEY
+from hanctl.simulator.network.medium import ApsFrame
+from hanctl.simulator.network.trust_centre import WELL_KNOWN_KEY
 from hanctl.wireshark import aps, mac, nwk
 from hanctl.wireshark.security import (
     Auxiliary,

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from hanctl.simulator.fragmentation import ENCRYPTION_OVERHEAD
-from hanctl.simulator.medium import ApsFrame
+from hanctl.simulator.network.fragmentation import ENCRYPTION_OVERHEAD
+from hanctl.simulator.network.medium import ApsFrame
 
 DATA_REQUEST = 12
 _MAC = 9 + 2

@@ -17,7 +17,7 @@ from hanctl.simulator.air import lengths
 from hanctl.simulator.air.agenda import Agenda
 from hanctl.simulator.air.channel import Channel, Radio
 from hanctl.simulator.air.constants import NETWORK_RETRIES, PASSIVE_ACK_WAIT_US
-from hanctl.simulator.medium import (
+from hanctl.simulator.network.medium import (
     APS_ACK_WAIT_S,
     APS_RETRIES,
     BROADCAST_ALL,
@@ -27,7 +27,7 @@ from hanctl.simulator.medium import (
     Medium,
     Node,
 )
-from hanctl.simulator.observer import Observer
+from hanctl.simulator.network.observer import Observer
 
 Encode = Callable[[Observer], bytes | None]
 

@@ -11,7 +11,7 @@ from bellows.types import EzspValueId as Value
 from hanctl.simulator.ezsp.commands import Arguments, Values, command
 from hanctl.simulator.ezsp.status import Outcome
 from hanctl.simulator.ezsp.versions import version_info
-from hanctl.simulator.trust_centre import JoinPolicy
+from hanctl.simulator.network.trust_centre import JoinPolicy
 from hanctl.simulator.zdo import Endpoint
 
 if TYPE_CHECKING:

@@ -16,7 +16,7 @@ from hanctl.simulator.ezsp.commands import (
 )
 from hanctl.simulator.ezsp.status import Outcome
 from hanctl.simulator.ezsp.tokens import KeyToken, SecurityToken
-from hanctl.simulator.trust_centre import PartnerKeyOutcome
+from hanctl.simulator.network.trust_centre import PartnerKeyOutcome
 
 if TYPE_CHECKING:
     from hanctl.simulator.ezsp.ncp import EzspDongle

@@ -10,8 +10,8 @@ from hanctl.base.eui64 import to_bytes
 from hanctl.simulator import zdo
 from hanctl.simulator.ezsp.commands import Arguments, Values, command
 from hanctl.simulator.ezsp.status import Outcome
-from hanctl.simulator.fragmentation import MAX_PAYLOAD
-from hanctl.simulator.medium import (
+from hanctl.simulator.network.fragmentation import MAX_PAYLOAD
+from hanctl.simulator.network.medium import (
     BROADCAST_RX_ON,
     COORDINATOR,
     FIRST_BROADCAST,
@@ -19,7 +19,7 @@ from hanctl.simulator.medium import (
     Block,
     Node,
 )
-from hanctl.simulator.stack import SendError
+from hanctl.simulator.network.stack import SendError
 
 if TYPE_CHECKING:
     from hanctl.simulator.ezsp.ncp import EzspDongle

@@ -7,7 +7,6 @@ import logging
 from typing import Any
 
 from hanctl.base.eui64 import Eui64, from_bytes
-from hanctl.simulator.addresses import Child
 from hanctl.simulator.dongle import Dongle, Flash
 from hanctl.simulator.ezsp.ash import AshLink, LineNoise
 from hanctl.simulator.ezsp.ash_frames import ResetCode
@@ -33,9 +32,10 @@ from hanctl.simulator.ezsp.tokens import (
 )
 from hanctl.simulator.ezsp.utilities import Utilities
 from hanctl.simulator.ezsp.versions import STACK_TYPE_MESH, stack_version
-from hanctl.simulator.medium import ApsFrame, Node
-from hanctl.simulator.stack import Stack
-from hanctl.simulator.trust_centre import JoinKind, Network, PartnerKeyOutcome
+from hanctl.simulator.network.addresses import Child
+from hanctl.simulator.network.medium import ApsFrame, Node
+from hanctl.simulator.network.stack import Stack
+from hanctl.simulator.network.trust_centre import JoinKind, Network, PartnerKeyOutcome
 
 LOGGER = logging.getLogger(__name__)
 

@@ -11,8 +11,8 @@ from hanctl.base.eui64 import Eui64, to_bytes
 from hanctl.simulator.ezsp.commands import Arguments, Values, command
 from hanctl.simulator.ezsp.status import Outcome
 from hanctl.simulator.ezsp.tokens import COUNTER_STEP, NetworkToken
-from hanctl.simulator.medium import COORDINATOR, ApsFrame
-from hanctl.simulator.trust_centre import JoinKind, Network
+from hanctl.simulator.network.medium import COORDINATOR, ApsFrame
+from hanctl.simulator.network.trust_centre import JoinKind, Network
 from hanctl.simulator.zdo import CHANGE_CHANNEL, MGMT_LEAVE_REQ
 
 if TYPE_CHECKING:

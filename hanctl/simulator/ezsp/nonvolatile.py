@@ -9,7 +9,7 @@ import bellows.types as t
 from hanctl.simulator.ezsp.commands import Arguments, Values, command
 from hanctl.simulator.ezsp.status import Outcome
 from hanctl.simulator.ezsp.tokens import BLANK_LENGTHS
-from hanctl.simulator.medium import COORDINATOR
+from hanctl.simulator.network.medium import COORDINATOR
 
 if TYPE_CHECKING:
     from hanctl.simulator.ezsp.ncp import EzspDongle

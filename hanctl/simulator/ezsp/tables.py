@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 import bellows.types as t
 
 from hanctl.base.eui64 import Eui64, from_bytes, to_bytes
-from hanctl.simulator.addresses import Child
 from hanctl.simulator.ezsp.commands import Arguments, Values, command
 from hanctl.simulator.ezsp.status import Outcome
-from hanctl.simulator.medium import FIRST_BROADCAST
+from hanctl.simulator.network.addresses import Child
+from hanctl.simulator.network.medium import FIRST_BROADCAST
 
 if TYPE_CHECKING:
     from hanctl.simulator.ezsp.ncp import EzspDongle

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import IO
 
 from hanctl.simulator.dongle import SimulatorError
+from hanctl.simulator.network.stack import Stack
 from hanctl.simulator.sniffer.sniffer import Sniffer
-from hanctl.simulator.stack import Stack
 from hanctl.wireshark.files import LINKTYPE_IEEE802_15_4_WITHFCS, create_private, key_line
 
 LOGGER = logging.getLogger(__name__)

@@ -7,15 +7,15 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from hanctl.base.eui64 import Eui64
-from hanctl.simulator.medium import (
+from hanctl.simulator.network.medium import (
     BROADCAST_RX_ON,
     COORDINATOR,
     FIRST_BROADCAST,
     ApsFrame,
     Node,
 )
-from hanctl.simulator.stack import Stack
-from hanctl.simulator.trust_centre import Network
+from hanctl.simulator.network.stack import Stack
+from hanctl.simulator.network.trust_centre import Network
 from hanctl.simulator.zdo import MAC_MAINS_ROUTER, MAC_SLEEPY
 from hanctl.wireshark import aps, mac, nwk
 from hanctl.wireshark.numbers import Numbers

@@ -11,9 +11,9 @@ from zigpy_znp.types.nvids import OsalNvIds
 
 from hanctl.base.eui64 import Eui64, from_bytes, to_bytes
 from hanctl.simulator.dongle import Dongle, Flash
-from hanctl.simulator.medium import ApsFrame, Node
-from hanctl.simulator.stack import Stack
-from hanctl.simulator.trust_centre import WELL_KNOWN_KEY, JoinKind, PartnerKeyOutcome
+from hanctl.simulator.network.medium import ApsFrame, Node
+from hanctl.simulator.network.stack import Stack
+from hanctl.simulator.network.trust_centre import WELL_KNOWN_KEY, JoinKind, PartnerKeyOutcome
 from hanctl.simulator.znp import (
     af,
     app_cnf,

@@ -14,9 +14,9 @@ from typing import Any
 from zigpy_znp.types.nvids import ExNvIds, OsalNvIds
 
 from hanctl.base.eui64 import Eui64, from_bytes, to_bytes
-from hanctl.simulator.addresses import Child
-from hanctl.simulator.stack import Stack
-from hanctl.simulator.trust_centre import WELL_KNOWN_KEY, Network
+from hanctl.simulator.network.addresses import Child
+from hanctl.simulator.network.stack import Stack
+from hanctl.simulator.network.trust_centre import WELL_KNOWN_KEY, Network
 from hanctl.simulator.znp import nvram as nv
 from hanctl.simulator.znp.codec import (
     c,

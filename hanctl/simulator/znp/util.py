@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from zigpy_znp.types.nvids import OsalNvIds
 
 from hanctl.base.eui64 import Eui64, from_bytes, to_bytes
-from hanctl.simulator.addresses import Child
+from hanctl.simulator.network.addresses import Child
 from hanctl.simulator.znp.codec import (
     c,
     not_in_this_build,

@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, Any
 from zigpy_znp.types.nvids import OsalNvIds
 
 from hanctl.base.eui64 import Eui64, to_bytes
-from hanctl.simulator.medium import (
+from hanctl.simulator.network.medium import (
     BROADCAST_RX_ON,
     COORDINATOR,
     FIRST_BROADCAST,
     ApsFrame,
 )
-from hanctl.simulator.stack import SendError
-from hanctl.simulator.trust_centre import JoinKind
+from hanctl.simulator.network.stack import SendError
+from hanctl.simulator.network.trust_centre import JoinKind
 from hanctl.simulator.znp import zdo_own
 from hanctl.simulator.znp.codec import c, t
 from hanctl.simulator.znp.mt import MtFrame

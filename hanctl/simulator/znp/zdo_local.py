@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from hanctl.base.eui64 import from_bytes
-from hanctl.simulator.medium import FIRST_BROADCAST
+from hanctl.simulator.network.medium import FIRST_BROADCAST
 from hanctl.simulator.znp import network
 from hanctl.simulator.znp.app_cnf import state_change
 from hanctl.simulator.znp.codec import c, srsp, t

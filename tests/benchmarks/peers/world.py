@@ -22,15 +22,15 @@ from hanctl.simulator.device import SimulatedDevice
 from hanctl.simulator.device_event import DeviceEvent
 from hanctl.simulator.device_spec import DeviceSpec
 from hanctl.simulator.dongle import Flash
-from hanctl.simulator.medium import (
+from hanctl.simulator.network.medium import (
     ApsFrame,
     Done,
     Medium,
     Node,
 )
+from hanctl.simulator.network.stack import Stack
 from hanctl.simulator.ota_frames import ImageId
 from hanctl.simulator.ports import TcpPort
-from hanctl.simulator.stack import Stack
 from hanctl.simulator.world import DONGLE_EUI64, World, dongle_maker
 from hanctl.simulator.zcl import ZclFrame
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     from hanctl.base.eui64 import Eui64
-    from hanctl.simulator.medium import ApsFrame, Node
+    from hanctl.simulator.network.medium import ApsFrame, Node
 
 
 class Observer(Protocol):

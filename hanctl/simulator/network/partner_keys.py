@@ -10,8 +10,8 @@ import asyncio
 from typing import Protocol, runtime_checkable
 
 from hanctl.base.eui64 import Eui64
-from hanctl.simulator.medium import Node
-from hanctl.simulator.stack import Stack
+from hanctl.simulator.network.medium import Node
+from hanctl.simulator.network.stack import Stack
 
 KEY_SIZE = 16
 

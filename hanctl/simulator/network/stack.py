@@ -15,8 +15,8 @@ from enum import Enum
 
 from hanctl.base.eui64 import Eui64
 from hanctl.simulator import zdo
-from hanctl.simulator.fragmentation import Fragmenter, block_id, room
-from hanctl.simulator.medium import (
+from hanctl.simulator.network.fragmentation import Fragmenter, block_id, room
+from hanctl.simulator.network.medium import (
     COORDINATOR,
     ApsFrame,
     BlockId,
@@ -24,9 +24,9 @@ from hanctl.simulator.medium import (
     Medium,
     Node,
 )
-from hanctl.simulator.nodes import Movable
+from hanctl.simulator.network.nodes import Movable
+from hanctl.simulator.network.trust_centre import Network, TrustCentre
 from hanctl.simulator.quirks import Quirks
-from hanctl.simulator.trust_centre import Network, TrustCentre
 
 LOGGER = logging.getLogger(__name__)
 

@@ -10,7 +10,7 @@ from collections import UserDict
 from dataclasses import dataclass, field
 
 from hanctl.base.eui64 import Eui64
-from hanctl.simulator.frames import COORDINATOR, FIRST_BROADCAST
+from hanctl.simulator.network.frames import COORDINATOR, FIRST_BROADCAST
 
 ROOM = 64
 """Nodes that it learns of by hearsay; those that joined, and those that the host names, always find room."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import Protocol, runtime_checkable
 
 from hanctl.base.eui64 import Eui64
-from hanctl.simulator.frames import COORDINATOR, ApsFrame, Link
+from hanctl.simulator.network.frames import COORDINATOR, ApsFrame, Link
 
 
 class Node(Protocol):

@@ -13,9 +13,9 @@ from enum import Enum
 from typing import Literal, Protocol
 
 from hanctl.base.eui64 import Eui64
-from hanctl.simulator.addresses import AddressMap, Child, Children
-from hanctl.simulator.key_counters import KeyCounters
-from hanctl.simulator.medium import (
+from hanctl.simulator.network.addresses import AddressMap, Child, Children
+from hanctl.simulator.network.key_counters import KeyCounters
+from hanctl.simulator.network.medium import (
     COORDINATOR,
     FIRST_BROADCAST,
     ApsFrame,

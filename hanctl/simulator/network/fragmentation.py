@@ -9,7 +9,7 @@ import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
-from hanctl.simulator.medium import (
+from hanctl.simulator.network.medium import (
     COORDINATOR,
     ApsFrame,
     Block,

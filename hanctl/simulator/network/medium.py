@@ -12,7 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from hanctl.base.eui64 import Eui64
-from hanctl.simulator.frames import (
+from hanctl.simulator.network.frames import (
     BROADCAST_ALL,
     BROADCAST_ROUTERS,
     BROADCAST_RX_ON,
@@ -24,13 +24,13 @@ from hanctl.simulator.frames import (
     Done,
     Link,
 )
-from hanctl.simulator.nodes import (
+from hanctl.simulator.network.nodes import (
     Coordinator,
     Counting,
     FrameNumbers,
     Node,
 )
-from hanctl.simulator.observer import Observer
+from hanctl.simulator.network.observer import Observer
 
 __all__ = [
     "BROADCAST_ALL",

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from hanctl.ledger.ledger import Recorded
     from hanctl.model.update_events import ActivationNotice
-    from hanctl.simulator.device_event import DeviceEvent
+    from hanctl.simulator.device.event import DeviceEvent
     from hanctl.updates.desk.outlook import Progress
 
 EPILOG = examples("hanctl demo", "hanctl demo --radio znp", "hanctl demo --pcap demo.pcap")

@@ -16,8 +16,8 @@ from hanctl.base.errors import InvalidInput
 from hanctl.cli.options import examples
 
 if TYPE_CHECKING:
-    from hanctl.simulator.device_event import DeviceEvent
-    from hanctl.simulator.device_spec import DeviceSpec
+    from hanctl.simulator.device.event import DeviceEvent
+    from hanctl.simulator.device.spec import DeviceSpec
     from hanctl.simulator.ports import PtyPort, TcpPort
     from hanctl.simulator.world import World
 
@@ -72,7 +72,7 @@ def simulate(
     ] = None,
 ) -> None:
     """Run a simulated dongle, and the devices of a devices file, until Ctrl-C."""
-    from hanctl.simulator.devices_file import load_devices
+    from hanctl.simulator.device.devices_file import load_devices
     from hanctl.simulator.quirks import quirks_of
     from hanctl.simulator.world import World
 

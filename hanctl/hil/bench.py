@@ -19,7 +19,7 @@ from hanctl.config.sections import Config
 from hanctl.hil import memory
 from hanctl.hub.daemon import Daemon
 from hanctl.simulator.air.constants import BAUD
-from hanctl.simulator.device_spec import DeviceSpec
+from hanctl.simulator.device.spec import DeviceSpec
 from hanctl.simulator.quirks import Quirks
 from hanctl.simulator.sniffer.capture import Capture
 from hanctl.simulator.world import Air, World

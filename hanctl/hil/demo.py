@@ -21,8 +21,8 @@ from hanctl.images import demo_image
 from hanctl.ledger.ledger import Recorded
 from hanctl.model.events import DeviceInterviewed
 from hanctl.model.update_events import ActivationNotice, UpdateFailed, UpdateRefused
-from hanctl.simulator.device_event import DeviceEvent
-from hanctl.simulator.device_spec import (
+from hanctl.simulator.device.event import DeviceEvent
+from hanctl.simulator.device.spec import (
     Behaviour,
     DeviceSpec,
     OtaTimings,

@@ -26,9 +26,9 @@ from hanctl.hil.bench import Bench
 from hanctl.hil.driver import Driver
 from hanctl.hil.under_test import DeviceUnderTest, ImageFile
 from hanctl.images.build import Fields, build
-from hanctl.simulator.device_event import DeviceEvent
-from hanctl.simulator.device_spec import DeviceSpec, TrustSpec
-from hanctl.simulator.devices_file import load_devices
+from hanctl.simulator.device.devices_file import load_devices
+from hanctl.simulator.device.event import DeviceEvent
+from hanctl.simulator.device.spec import DeviceSpec, TrustSpec
 from hanctl.simulator.sniffer.capture import Capture
 from hanctl.simulator.world import DONGLE_EUI64
 from hanctl.trust.authority import BenchAuthority

@@ -12,9 +12,9 @@ from hanctl.base.eui64 import Eui64, parse_eui64
 from hanctl.simulator.air.constants import BAUD
 from hanctl.simulator.air.medium import RealMedium
 from hanctl.simulator.air.uart import Uart
-from hanctl.simulator.device import SimulatedDevice
-from hanctl.simulator.device_event import Listener
-from hanctl.simulator.device_spec import DeviceSpec
+from hanctl.simulator.device.device import SimulatedDevice
+from hanctl.simulator.device.event import Listener
+from hanctl.simulator.device.spec import DeviceSpec
 from hanctl.simulator.dongle import Dongle, Flash, SimulatorError
 from hanctl.simulator.network.medium import Medium
 from hanctl.simulator.network.stack import Stack

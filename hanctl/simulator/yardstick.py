@@ -9,16 +9,16 @@ from __future__ import annotations
 
 import struct
 
-from hanctl.simulator import ota_frames as ota
 from hanctl.simulator import zcl, zdo
-from hanctl.simulator.device import SimulatedDevice
-from hanctl.simulator.device_spec import OTA, SMART_ENERGY
+from hanctl.simulator.device.device import SimulatedDevice
+from hanctl.simulator.device.ota import frames as ota
+from hanctl.simulator.device.ota.download import MAX_BLOCK
+from hanctl.simulator.device.spec import OTA, SMART_ENERGY
 from hanctl.simulator.dongle import Dongle, Flash
 from hanctl.simulator.network.fragmentation import ENCRYPTION_OVERHEAD, MAX_PAYLOAD
 from hanctl.simulator.network.medium import COORDINATOR, ApsFrame, Node
 from hanctl.simulator.network.stack import Stack
 from hanctl.simulator.network.trust_centre import JoinKind, Network, PartnerKeyOutcome
-from hanctl.simulator.ota_download import MAX_BLOCK
 from hanctl.simulator.world import MakeDongle
 
 _ENDPOINT = 1

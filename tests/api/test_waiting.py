@@ -13,7 +13,7 @@ from hanctl.api.app import make_app
 from hanctl.base import virtual
 from hanctl.hil.bench import Bench
 from hanctl.model.events import HubStarted
-from hanctl.simulator.device_spec import DeviceSpec
+from hanctl.simulator.device.spec import DeviceSpec
 
 CODE = "83FED3407A939723A5C639B26916D505C3B5"
 DISPLAY = "00:0d:6f:00:0b:00:00:01"

@@ -16,7 +16,7 @@ import pytest
 
 from hanctl.base.errors import ExitCode
 from hanctl.hil.sim import make_image
-from hanctl.simulator.devices_file import parse_devices
+from hanctl.simulator.device.devices_file import parse_devices
 
 HANCTL = [sys.executable, "-m", "hanctl"]
 DISPLAY = """

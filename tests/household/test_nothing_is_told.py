@@ -18,7 +18,7 @@ from hanctl.data.files import CLUSTER_NAMES
 from hanctl.data.tables import TABLES
 from hanctl.han.smart_energy.types import OctetString, Text
 from hanctl.hil.bench import Bench
-from hanctl.simulator.device_spec import DeviceSpec
+from hanctl.simulator.device.spec import DeviceSpec
 
 EVERYTHING = 0x7FFF
 ENDPOINT = 2

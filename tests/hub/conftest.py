@@ -10,7 +10,7 @@ from update_rig import Play, Radio, Rig, Scenario, join_all, make_spec
 
 from hanctl.base import virtual
 from hanctl.radio import heartbeat
-from hanctl.simulator.device_spec import DeviceSpec
+from hanctl.simulator.device.spec import DeviceSpec
 from hanctl.updates.serving import decisions, ota
 
 

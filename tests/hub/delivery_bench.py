@@ -15,8 +15,8 @@ from hanctl.hil.bench import Bench
 from hanctl.hub.daemon import Daemon
 from hanctl.images.build import Fields, build
 from hanctl.model.records import Update
-from hanctl.simulator.device import SimulatedDevice
-from hanctl.simulator.device_spec import DeviceSpec
+from hanctl.simulator.device.device import SimulatedDevice
+from hanctl.simulator.device.spec import DeviceSpec
 from hanctl.simulator.network.medium import ApsFrame, Done, Node
 from hanctl.simulator.network.stack import SendError
 from hanctl.updates.serving import ota

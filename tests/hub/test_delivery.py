@@ -13,7 +13,7 @@ import pytest
 from delivery_bench import OTA, Radio, Rig, Scenario, image, join_all, run, spec
 
 from hanctl.base import virtual
-from hanctl.simulator.device_spec import DeviceSpec
+from hanctl.simulator.device.spec import DeviceSpec
 from hanctl.simulator.network.medium import ApsFrame, Done, Node
 from hanctl.simulator.network.stack import SendError
 from hanctl.updates.serving import ota
@@ -236,7 +236,7 @@ def test_a_period_is_told_in_the_unit_that_the_client_counts_in(play: Play, unit
 def test_the_unit_is_found_out_where_the_revision_does_not_say(
     play: Play, unit: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("hanctl.simulator.device_attributes._REVISIONS", {"ms": 4, "s": 4})
+    monkeypatch.setattr("hanctl.simulator.device.attributes._REVISIONS", {"ms": 4, "s": 4})
 
     async def scenario(rig: Rig) -> None:
         await rig.until_confirmed(rig.order(SMALL), SMALL)

@@ -14,8 +14,8 @@ from hanctl.base import virtual
 from hanctl.base.eui64 import parse_eui64
 from hanctl.hil.bench import Bench
 from hanctl.hub.daemon import Daemon
-from hanctl.simulator.device import SimulatedDevice
-from hanctl.simulator.device_spec import DeviceSpec
+from hanctl.simulator.device.device import SimulatedDevice
+from hanctl.simulator.device.spec import DeviceSpec
 from hanctl.simulator.network.medium import ApsFrame
 from hanctl.simulator.zcl import ZclFrame, decode
 

@@ -15,8 +15,8 @@ from update_rig import DISPLAY, IMAGE, NEW, OLD, SLEEPER, Play, Rig, make_spec
 from hanctl.base.errors import Refused
 from hanctl.hil.full_disk import fill, make_room
 from hanctl.images.build import Fields, build
-from hanctl.simulator.device import SimulatedDevice
-from hanctl.simulator.ota_types import OtaState, Output
+from hanctl.simulator.device.device import SimulatedDevice
+from hanctl.simulator.device.ota.types import OtaState, Output
 from hanctl.updates.serving import ota
 
 LONDON = ZoneInfo("Europe/London")

@@ -12,7 +12,7 @@ import pytest
 from hanctl.base import virtual
 from hanctl.hil.bench import Bench
 from hanctl.images.build import Fields, build
-from hanctl.simulator.device_spec import DeviceSpec
+from hanctl.simulator.device.spec import DeviceSpec
 
 CODE = "83FED3407A939723A5C639B26916D505C3B5"
 IMAGE = build(random.Random(4).randbytes(2000), Fields(manufacturer_code=0x1234, image_type=1, file_version=2))

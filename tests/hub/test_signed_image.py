@@ -13,7 +13,7 @@ from hanctl.base import virtual
 from hanctl.base.eui64 import parse_eui64
 from hanctl.hil.bench import Bench
 from hanctl.images.build import Fields, build_signed
-from hanctl.simulator.device_spec import DeviceSpec
+from hanctl.simulator.device.spec import DeviceSpec
 from hanctl.trust.authority import BenchAuthority
 from hanctl.trust.certificate import DIGITAL_SIGNATURE
 

@@ -9,7 +9,7 @@ import pytest
 from update_rig import DISPLAY, HALF, NEW, OLD, SLEEPER, Play, Rig, make_spec
 
 from hanctl.base.errors import Refused
-from hanctl.simulator.ota_types import OtaState
+from hanctl.simulator.device.ota.types import OtaState
 from hanctl.updates.serving import decisions
 
 

@@ -13,9 +13,9 @@ from hanctl.hil.bench import Bench
 from hanctl.hub.daemon import Daemon
 from hanctl.images.build import Fields, build
 from hanctl.model.records import Activation, Update
-from hanctl.simulator.device import SimulatedDevice
-from hanctl.simulator.device_spec import DeviceSpec
-from hanctl.simulator.ota_types import OtaState
+from hanctl.simulator.device.device import SimulatedDevice
+from hanctl.simulator.device.ota.types import OtaState
+from hanctl.simulator.device.spec import DeviceSpec
 
 Radio = Literal["ezsp", "znp"]
 

@@ -18,7 +18,7 @@ from hanctl.model.records import Device
 from hanctl.radio import DongleSettings, open_radio
 from hanctl.radio.errors import DeliveryFailed, DongleGone
 from hanctl.radio.frames import NetworkState, Radio
-from hanctl.simulator.device_spec import DeviceSpec
+from hanctl.simulator.device.spec import DeviceSpec
 from hanctl.simulator.ports import TcpPort
 from hanctl.simulator.world import Kind, World
 

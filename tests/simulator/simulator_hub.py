@@ -13,14 +13,14 @@ from typing import Any
 
 from hanctl.base import virtual
 from hanctl.base.eui64 import Eui64, parse_eui64
-from hanctl.simulator import ota_frames as ota
 from hanctl.simulator import zcl, zdo
-from hanctl.simulator.device import SimulatedDevice
-from hanctl.simulator.device_spec import DeviceSpec
+from hanctl.simulator.device.device import SimulatedDevice
+from hanctl.simulator.device.ota import frames as ota
+from hanctl.simulator.device.ota.types import OtaState
+from hanctl.simulator.device.spec import DeviceSpec
 from hanctl.simulator.network.medium import ApsFrame, Medium, Node
 from hanctl.simulator.network.stack import SendError, Stack
 from hanctl.simulator.network.trust_centre import JoinKind, Network
-from hanctl.simulator.ota_types import OtaState
 from hanctl.simulator.zcl import ZclFrame
 
 HUB = parse_eui64("00:0d:6f:00:00:00:00:01")

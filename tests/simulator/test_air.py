@@ -18,7 +18,7 @@ from test_sniffer import frames
 from hanctl.simulator.air import constants, lengths
 from hanctl.simulator.air.agenda import Agenda
 from hanctl.simulator.air.medium import RealMedium
-from hanctl.simulator.device_spec import DeviceSpec
+from hanctl.simulator.device.spec import DeviceSpec
 from hanctl.simulator.network.medium import ApsFrame, Block
 from hanctl.simulator.network.trust_centre import Network
 from hanctl.simulator.sniffer.sniffer import Sniffer

@@ -12,6 +12,7 @@ from simulator_hub import DEVICE, IMAGE_TYPE, MANUFACTURER, NETWORK_KEY, NEW, Fa
 
 from hanctl.base.eui64 import to_bytes
 from hanctl.simulator import zcl, zdo
+from hanctl.simulator.device.ota.types import OtaState
 from hanctl.simulator.network.medium import ApsFrame
 from hanctl.simulator.network.trust_centre import (
     WELL_KNOWN_KEY,
@@ -19,7 +20,6 @@ from hanctl.simulator.network.trust_centre import (
     JoinKind,
     Network,
 )
-from hanctl.simulator.ota_types import OtaState
 from hanctl.simulator.zcl import ZclFrame
 
 NEVER = {"start_delay_s": [1e6, 1e6]}

@@ -10,9 +10,9 @@ from simulator_hub import NEW, FakeHub, in_virtual_time, spec
 from hanctl.base.eui64 import parse_eui64
 from hanctl.crypto.mmo import mmo_hash
 from hanctl.images.build import Fields, build
-from hanctl.simulator import ota_frames as ota
-from hanctl.simulator import ota_image
-from hanctl.simulator.ota_types import OtaState
+from hanctl.simulator.device.ota import frames as ota
+from hanctl.simulator.device.ota import image as ota_image
+from hanctl.simulator.device.ota.types import OtaState
 
 DEVICE = parse_eui64("00:0d:6f:00:0b:00:00:01")
 NAMED = ota.ImageId(0x1234, 1, 2)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from hanctl.simulator.devices_file import DevicesFileError, load_devices, parse_devices
+from hanctl.simulator.device.devices_file import DevicesFileError, load_devices, parse_devices
 
 HEAD = '[[device]]\nname = "a"\neui64 = "000d6f000b000001"\ntype = "ihd"\n'
 

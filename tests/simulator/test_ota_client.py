@@ -11,9 +11,9 @@ from itertools import pairwise
 import pytest
 from simulator_hub import IMAGE_TYPE, MANUFACTURER, NEW, FakeHub, image, in_virtual_time, spec
 
-from hanctl.simulator import ota_frames as ota
 from hanctl.simulator import zcl
-from hanctl.simulator.ota_types import OtaState
+from hanctl.simulator.device.ota import frames as ota
+from hanctl.simulator.device.ota.types import OtaState
 from hanctl.simulator.zcl import ZclFrame
 
 QUERY, BLOCK, PAGE, END = (

@@ -13,9 +13,9 @@ from simulator_hub import CODE, NETWORK_KEY, FakeHub, in_virtual_time, spec
 
 from hanctl.base import virtual
 from hanctl.crypto.install_code import parse_install_code
+from hanctl.simulator.device.ota.types import OtaState
 from hanctl.simulator.dongle import SimulatorError
 from hanctl.simulator.network.medium import BROADCAST_ALL, ApsFrame
-from hanctl.simulator.ota_types import OtaState
 from hanctl.simulator.sniffer.capture import Capture
 
 EPOCH = 1_700_000_000

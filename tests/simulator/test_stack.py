@@ -11,7 +11,7 @@ from simulator_hub import DEVICE, HUB, NETWORK_KEY, in_virtual_time, spec
 
 from hanctl.base.eui64 import Eui64, from_bytes
 from hanctl.simulator import zdo
-from hanctl.simulator.device import SimulatedDevice
+from hanctl.simulator.device.device import SimulatedDevice
 from hanctl.simulator.network.medium import ApsFrame, Medium, Node
 from hanctl.simulator.network.stack import SendError, Stack
 from hanctl.simulator.network.trust_centre import WILDCARD, JoinKind, Network

@@ -14,7 +14,7 @@ from simulator_hub import DEVICE, NETWORK_KEY, in_virtual_time, spec
 
 from hanctl.base.eui64 import Eui64
 from hanctl.cli.simulate import describe, event_printer
-from hanctl.simulator.device_event import DeviceEvent
+from hanctl.simulator.device.event import DeviceEvent
 from hanctl.simulator.dongle import Dongle, Flash, SimulatorError
 from hanctl.simulator.network.medium import ApsFrame, Node
 from hanctl.simulator.network.stack import Stack

@@ -14,8 +14,8 @@ from hanctl.hil.bench import Bench
 from hanctl.images.build import Fields, build
 from hanctl.simulator.air.constants import BAUD
 from hanctl.simulator.air.medium import RealMedium
-from hanctl.simulator.device_event import DeviceEvent
-from hanctl.simulator.device_spec import DeviceSpec
+from hanctl.simulator.device.event import DeviceEvent
+from hanctl.simulator.device.spec import DeviceSpec
 from hanctl.simulator.world import World
 from hanctl.simulator.yardstick import Yardstick, yardstick
 

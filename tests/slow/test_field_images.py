@@ -14,7 +14,7 @@ from hanctl.base.errors import HanctlError
 from hanctl.base.eui64 import parse_eui64
 from hanctl.hil.bench import Bench
 from hanctl.images.image import OtaImage, parse
-from hanctl.simulator.device_spec import DeviceSpec
+from hanctl.simulator.device.spec import DeviceSpec
 
 pytestmark = pytest.mark.slow
 

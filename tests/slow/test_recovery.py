@@ -27,7 +27,7 @@ from hanctl.images.build import Fields, build
 from hanctl.model.change_records import Change
 from hanctl.model.records import Update
 from hanctl.model.update_states import OPEN_STATES
-from hanctl.simulator.device_spec import DeviceSpec
+from hanctl.simulator.device.spec import DeviceSpec
 from hanctl.simulator.ezsp import EzspDongle
 from hanctl.simulator.znp import ZnpDongle
 

@@ -30,9 +30,9 @@ from hanctl.images.build import Fields, build
 from hanctl.model.event import UpdateTransition
 from hanctl.model.records import Activation, Update
 from hanctl.model.update_states import OPEN_STATES, TRANSITIONS, UpdateState
-from hanctl.simulator.device import SimulatedDevice
-from hanctl.simulator.device_spec import DeviceSpec
-from hanctl.simulator.ota_types import OtaState, Output
+from hanctl.simulator.device.device import SimulatedDevice
+from hanctl.simulator.device.ota.types import OtaState, Output
+from hanctl.simulator.device.spec import DeviceSpec
 
 pytestmark = pytest.mark.slow
 

@@ -21,7 +21,7 @@ from hanctl.base import virtual
 from hanctl.hil.bench import Bench
 from hanctl.hub.daemon import Daemon
 from hanctl.images.build import Fields, build
-from hanctl.simulator.device_spec import DeviceSpec
+from hanctl.simulator.device.spec import DeviceSpec
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 

@@ -12,8 +12,8 @@ from hanctl.base.eui64 import Eui64
 from hanctl.hil.bench import Bench
 from hanctl.hub.daemon import Daemon
 from hanctl.model.change_records import Change
-from hanctl.simulator.device import SimulatedDevice
-from hanctl.simulator.device_spec import DeviceSpec
+from hanctl.simulator.device.device import SimulatedDevice
+from hanctl.simulator.device.spec import DeviceSpec
 from hanctl.tenancy.report import DeviceReport
 
 Radio = Literal["ezsp", "znp"]

@@ -11,8 +11,8 @@ import pytest
 from herdsman_peer import only, require_npm, run_host
 
 from hanctl.images.build import Fields, build
-from hanctl.simulator.device import SimulatedDevice
-from hanctl.simulator.device_spec import DeviceSpec
+from hanctl.simulator.device.device import SimulatedDevice
+from hanctl.simulator.device.spec import DeviceSpec
 from hanctl.simulator.ports import PtyPort, TcpPort
 from hanctl.simulator.world import World
 

@@ -22,8 +22,8 @@ from hanctl.hil.bench import Bench
 from hanctl.hub.daemon import Daemon
 from hanctl.images.build import Fields, build
 from hanctl.simulator.air.medium import RealMedium
-from hanctl.simulator.device import SimulatedDevice
-from hanctl.simulator.device_spec import DeviceSpec
+from hanctl.simulator.device.device import SimulatedDevice
+from hanctl.simulator.device.spec import DeviceSpec
 from hanctl.simulator.network.medium import ApsFrame, Medium
 from hanctl.simulator.network.stack import Stack
 from hanctl.simulator.network.trust_centre import Network

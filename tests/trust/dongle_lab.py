@@ -15,8 +15,8 @@ from hanctl.base.eui64 import Eui64
 from hanctl.hil.bench import Bench
 from hanctl.hub.daemon import Daemon
 from hanctl.model.event import Event
-from hanctl.simulator.device import SimulatedDevice
-from hanctl.simulator.device_spec import DeviceSpec
+from hanctl.simulator.device.device import SimulatedDevice
+from hanctl.simulator.device.spec import DeviceSpec
 from hanctl.simulator.quirks import Quirks
 from hanctl.simulator.world import DONGLE_EUI64
 from hanctl.trust.credentials import Credentials, save_credentials

@@ -11,7 +11,7 @@ from dongle_lab import Lab, address
 
 from hanctl.base.eui64 import Eui64, to_bytes
 from hanctl.hub.daemon import Daemon
-from hanctl.simulator.device import SimulatedDevice
+from hanctl.simulator.device.device import SimulatedDevice
 from hanctl.simulator.network.frames import ApsFrame, Link
 
 SMART_ENERGY = 0x0109

@@ -23,7 +23,8 @@ from hanctl.base.eui64 import Eui64
 from hanctl.hub.daemon import Daemon
 from hanctl.model.records import Device
 from hanctl.radio.errors import DeliveryFailed, DongleGone
-from hanctl.simulator import cbke, zcl
+from hanctl.simulator import zcl
+from hanctl.simulator.device.keys import cbke
 from hanctl.simulator.network.medium import ApsFrame
 from hanctl.simulator.network.trust_centre import JoinKind
 from hanctl.simulator.zcl import ZclFrame

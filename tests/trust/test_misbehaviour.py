@@ -16,7 +16,7 @@ import pytest
 from dongle_lab import Kind, Lab, address, identity, play
 from trust_bench import ISSUED_AT, issued, stranger_authority
 
-from hanctl.simulator.device_spec import DeviceSpec
+from hanctl.simulator.device.spec import DeviceSpec
 
 UNKNOWN_ISSUER, BAD_KEY_CONFIRM, BAD_MESSAGE, NO_RESOURCES, UNSUPPORTED_SUITE, INVALID_CERTIFICATE = range(1, 7)
 TIMEOUT_S = 240

@@ -17,10 +17,11 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-from hanctl.simulator import ota_frames
-from hanctl.simulator.device import SimulatedDevice
-from hanctl.simulator.device_event import DeviceEvent
-from hanctl.simulator.device_spec import DeviceSpec
+from hanctl.simulator.device.device import SimulatedDevice
+from hanctl.simulator.device.event import DeviceEvent
+from hanctl.simulator.device.ota import frames as ota_frames
+from hanctl.simulator.device.ota.frames import ImageId
+from hanctl.simulator.device.spec import DeviceSpec
 from hanctl.simulator.dongle import Flash
 from hanctl.simulator.network.medium import (
     ApsFrame,
@@ -29,7 +30,6 @@ from hanctl.simulator.network.medium import (
     Node,
 )
 from hanctl.simulator.network.stack import Stack
-from hanctl.simulator.ota_frames import ImageId
 from hanctl.simulator.ports import TcpPort
 from hanctl.simulator.world import DONGLE_EUI64, World, dongle_maker
 from hanctl.simulator.zcl import ZclFrame

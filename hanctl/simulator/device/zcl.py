@@ -8,12 +8,15 @@ from collections import Counter
 from collections.abc import Callable
 from functools import partial
 
-from hanctl.simulator import device_attributes, zcl, zdo
-from hanctl.simulator.cbke import CLUSTER as KEY_ESTABLISHMENT
-from hanctl.simulator.cbke import SUITES_ATTRIBUTE
-from hanctl.simulator.device_display import Display
-from hanctl.simulator.device_registration import Registration
-from hanctl.simulator.device_spec import (
+from hanctl.simulator import zcl, zdo
+from hanctl.simulator.device import attributes as device_attributes
+from hanctl.simulator.device.display import Display
+from hanctl.simulator.device.keys.cbke import CLUSTER as KEY_ESTABLISHMENT
+from hanctl.simulator.device.keys.cbke import SUITES_ATTRIBUTE
+from hanctl.simulator.device.keys.registration import Registration
+from hanctl.simulator.device.ota.client import OtaClient
+from hanctl.simulator.device.ota.types import DefaultResponse, Output
+from hanctl.simulator.device.spec import (
     BASIC,
     MESSAGING,
     OTA,
@@ -21,11 +24,9 @@ from hanctl.simulator.device_spec import (
     TIME,
     DeviceSpec,
 )
-from hanctl.simulator.device_tenancy import TenancyRunner
+from hanctl.simulator.device.tenancy import TenancyRunner
+from hanctl.simulator.device.tenancy_client import CLUSTERS as TENANCY_CLUSTERS
 from hanctl.simulator.network.medium import ApsFrame
-from hanctl.simulator.ota_client import OtaClient
-from hanctl.simulator.ota_types import DefaultResponse, Output
-from hanctl.simulator.tenancy_client import CLUSTERS as TENANCY_CLUSTERS
 from hanctl.simulator.zcl import ZclFrame
 
 LOGGER = logging.getLogger(__name__)

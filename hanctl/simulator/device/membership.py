@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from hanctl.simulator.device_spec import DeviceSpec
-from hanctl.simulator.device_storage import DeviceStorage, Membership
-from hanctl.simulator.device_timers import Timers
+from hanctl.simulator.device.spec import DeviceSpec
+from hanctl.simulator.device.storage import DeviceStorage, Membership
+from hanctl.simulator.device.timers import Timers
 from hanctl.simulator.network.medium import Medium, Node
 from hanctl.simulator.network.stack import Stack
 

@@ -10,9 +10,9 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_valida
 from hanctl.base.errors import InvalidInput
 from hanctl.base.eui64 import Eui64, parse_eui64
 from hanctl.crypto.install_code import parse_install_code
-from hanctl.simulator.cbke import Identity
+from hanctl.simulator.device.keys.cbke import Identity
+from hanctl.simulator.device.ota.image import Body
 from hanctl.simulator.network.trust_centre import WELL_KNOWN_KEY
-from hanctl.simulator.ota_image import Body
 from hanctl.simulator.zdo import Endpoint
 
 SMART_ENERGY = 0x0109

@@ -9,17 +9,18 @@ import struct
 from math import ceil
 
 from hanctl.base.eui64 import Eui64
-from hanctl.simulator import ota_frames as ota
-from hanctl.simulator import ota_image, zcl
-from hanctl.simulator.device_storage import Phase
-from hanctl.simulator.ota_download import OtaDownload
-from hanctl.simulator.ota_types import (
+from hanctl.simulator import zcl
+from hanctl.simulator.device.ota import frames as ota
+from hanctl.simulator.device.ota import image as ota_image
+from hanctl.simulator.device.ota.download import OtaDownload
+from hanctl.simulator.device.ota.types import (
     Activate,
     AskServerEui,
     FindServer,
     OtaState,
     Output,
 )
+from hanctl.simulator.device.storage import Phase
 
 
 class OtaClient(OtaDownload):

@@ -5,12 +5,12 @@ from __future__ import annotations
 import struct
 from abc import ABC, abstractmethod
 
-from hanctl.simulator import ota_frames as ota
 from hanctl.simulator import zcl
-from hanctl.simulator.device_storage import Phase
-from hanctl.simulator.ota_engine import OtaEngine
-from hanctl.simulator.ota_page import Page, PageBroken
-from hanctl.simulator.ota_types import OtaState
+from hanctl.simulator.device.ota import frames as ota
+from hanctl.simulator.device.ota.engine import OtaEngine
+from hanctl.simulator.device.ota.page import Page, PageBroken
+from hanctl.simulator.device.ota.types import OtaState
+from hanctl.simulator.device.storage import Phase
 
 MAX_BLOCK = 63
 _STOPPING = (zcl.ABORT, zcl.NO_IMAGE_AVAILABLE, zcl.UNSUP_COMMAND, zcl.UNSUPPORTED_CLUSTER)

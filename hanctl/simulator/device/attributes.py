@@ -6,10 +6,10 @@ import zlib
 
 from hanctl.base.eui64 import to_bytes
 from hanctl.simulator import zcl
-from hanctl.simulator.device_display import Battery
-from hanctl.simulator.device_spec import DeviceSpec
-from hanctl.simulator.device_storage import Phase
-from hanctl.simulator.ota_client import OtaClient
+from hanctl.simulator.device.display import Battery
+from hanctl.simulator.device.ota.client import OtaClient
+from hanctl.simulator.device.spec import DeviceSpec
+from hanctl.simulator.device.storage import Phase
 from hanctl.simulator.zcl import Attribute, Attributes
 
 MAINS, BATTERY = 0x01, 0x03

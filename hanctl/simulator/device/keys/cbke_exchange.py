@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 from enum import Enum
 
 from hanctl.crypto.curve import Point
-from hanctl.simulator import cbke
-from hanctl.simulator.cbke import Identity, Initiation, Refused
+from hanctl.simulator.device.keys import cbke
+from hanctl.simulator.device.keys.cbke import Identity, Initiation, Refused
 
 BASE_S = 10.0
 """Every wait is this, and what the partner advertised for the step."""

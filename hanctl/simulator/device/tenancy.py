@@ -6,11 +6,11 @@ import asyncio
 from collections.abc import Iterable
 
 from hanctl.simulator import zcl, zdo
-from hanctl.simulator.device_ota import Sender
-from hanctl.simulator.device_spec import DEVICE_MANAGEMENT, EVENTS, TIME
-from hanctl.simulator.device_timers import Timers
+from hanctl.simulator.device.ota.runner import Sender
+from hanctl.simulator.device.spec import DEVICE_MANAGEMENT, EVENTS, TIME
+from hanctl.simulator.device.tenancy_client import Say, TenancyClient
+from hanctl.simulator.device.timers import Timers
 from hanctl.simulator.network.medium import COORDINATOR
-from hanctl.simulator.tenancy_client import Say, TenancyClient
 from hanctl.simulator.zcl import ZclFrame
 
 

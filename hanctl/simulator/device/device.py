@@ -9,18 +9,21 @@ from pathlib import Path
 
 from hanctl.base.eui64 import Eui64
 from hanctl.simulator import zdo
-from hanctl.simulator.cbke import CLUSTER as KEY_ESTABLISHMENT
-from hanctl.simulator.device_display import Display
-from hanctl.simulator.device_event import DeviceEvent, Listener
-from hanctl.simulator.device_membership import Joiner
-from hanctl.simulator.device_ota import OtaRunner
-from hanctl.simulator.device_registration import Registration
-from hanctl.simulator.device_spec import OTA, DeviceSpec, PowerCut
-from hanctl.simulator.device_storage import DeviceStorage, Phase
-from hanctl.simulator.device_tenancy import TenancyRunner
-from hanctl.simulator.device_timers import Timers
-from hanctl.simulator.device_zcl import ZclAnswers
-from hanctl.simulator.device_zdo import ZdoAnswers, described
+from hanctl.simulator.device.display import Display
+from hanctl.simulator.device.event import DeviceEvent, Listener
+from hanctl.simulator.device.keys.cbke import CLUSTER as KEY_ESTABLISHMENT
+from hanctl.simulator.device.keys.registration import Registration
+from hanctl.simulator.device.membership import Joiner
+from hanctl.simulator.device.ota.client import OtaClient
+from hanctl.simulator.device.ota.runner import OtaRunner
+from hanctl.simulator.device.ota.types import OtaCounts, OtaIdentity, OtaState
+from hanctl.simulator.device.spec import OTA, DeviceSpec, PowerCut
+from hanctl.simulator.device.storage import DeviceStorage, Phase
+from hanctl.simulator.device.tenancy import TenancyRunner
+from hanctl.simulator.device.tenancy_client import TenancyClient
+from hanctl.simulator.device.timers import Timers
+from hanctl.simulator.device.zcl import ZclAnswers
+from hanctl.simulator.device.zdo import ZdoAnswers, described
 from hanctl.simulator.network.fragmentation import fragmenter_of
 from hanctl.simulator.network.medium import (
     BROADCAST_RX_ON,
@@ -32,9 +35,6 @@ from hanctl.simulator.network.medium import (
 )
 from hanctl.simulator.network.partner_keys import request_partner_key
 from hanctl.simulator.network.stack import Stack
-from hanctl.simulator.ota_client import OtaClient
-from hanctl.simulator.ota_types import OtaCounts, OtaIdentity, OtaState
-from hanctl.simulator.tenancy_client import TenancyClient
 from hanctl.simulator.zcl import ZclFrame
 
 ANY_ENDPOINT = 0xFF

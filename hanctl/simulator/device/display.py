@@ -12,7 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from hanctl.simulator import zcl
-from hanctl.simulator.device_spec import BatterySpec
+from hanctl.simulator.device.spec import BatterySpec
 from hanctl.simulator.zcl import Attribute, Attributes, ZclFrame
 
 DISPLAY_MESSAGE, CANCEL_MESSAGE, MESSAGE_CONFIRMATION = 0x00, 0x01, 0x01

@@ -9,7 +9,7 @@ import struct
 from dataclasses import dataclass
 
 from hanctl.simulator import zcl
-from hanctl.simulator.device_spec import (
+from hanctl.simulator.device.spec import (
     CALENDAR,
     DEVICE_MANAGEMENT,
     EVENTS,

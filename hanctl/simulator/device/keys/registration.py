@@ -16,9 +16,10 @@ from typing import Literal, Protocol
 from hanctl.base.eui64 import Eui64, to_bytes
 from hanctl.crypto.curve import Point, PointLowOrder, PointOffCurve
 from hanctl.crypto.suites import Suite
-from hanctl.simulator import cbke, zcl
-from hanctl.simulator.cbke import Identity
-from hanctl.simulator.cbke_exchange import (
+from hanctl.simulator import zcl
+from hanctl.simulator.device.keys import cbke
+from hanctl.simulator.device.keys.cbke import Identity
+from hanctl.simulator.device.keys.cbke_exchange import (
     Exchange,
     GaveUp,
     InitiatorExchange,
@@ -27,9 +28,9 @@ from hanctl.simulator.cbke_exchange import (
     ResponderExchange,
     Say,
 )
-from hanctl.simulator.device_spec import TrustSpec
-from hanctl.simulator.device_storage import DeviceStorage
-from hanctl.simulator.device_timers import Timers
+from hanctl.simulator.device.spec import TrustSpec
+from hanctl.simulator.device.storage import DeviceStorage
+from hanctl.simulator.device.timers import Timers
 from hanctl.simulator.zcl import ZclFrame
 
 REPLAY_AFTER_S, REPLAY_SPACING_S = 15.0, 2.0

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from hanctl.base.eui64 import Eui64, from_bytes
 from hanctl.simulator import zdo
-from hanctl.simulator.device_spec import DeviceSpec
+from hanctl.simulator.device.spec import DeviceSpec
 from hanctl.simulator.network.medium import ApsFrame
 
 

@@ -6,12 +6,10 @@ import random
 from collections.abc import Callable
 
 from hanctl.base.eui64 import Eui64
-from hanctl.simulator import ota_frames as ota
-from hanctl.simulator.device_spec import Behaviour, OtaTimings
-from hanctl.simulator.device_storage import DeviceStorage
-from hanctl.simulator.ota_frames import ImageId
-from hanctl.simulator.ota_page import Page
-from hanctl.simulator.ota_types import (
+from hanctl.simulator.device.ota import frames as ota
+from hanctl.simulator.device.ota.frames import ImageId
+from hanctl.simulator.device.ota.page import Page
+from hanctl.simulator.device.ota.types import (
     STATUS_WAIT_FOR_MORE,
     UPGRADE_STATUS,
     DefaultResponse,
@@ -21,6 +19,8 @@ from hanctl.simulator.ota_types import (
     Output,
     Request,
 )
+from hanctl.simulator.device.spec import Behaviour, OtaTimings
+from hanctl.simulator.device.storage import DeviceStorage
 
 
 class OtaEngine:

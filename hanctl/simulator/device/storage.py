@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from hanctl.base.eui64 import Eui64
+from hanctl.simulator.device.ota.frames import ImageId
 from hanctl.simulator.dongle import Flash, SimulatorError
-from hanctl.simulator.ota_frames import ImageId
 
 COUNTER_STEP = 1024
 

@@ -11,7 +11,7 @@ from typing import Any, get_args
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from hanctl.base.errors import ConfigError
-from hanctl.simulator.device_spec import DeviceSpec
+from hanctl.simulator.device.spec import DeviceSpec
 
 
 class DevicesFileError(ConfigError):

@@ -7,7 +7,7 @@ from typing import Literal
 
 from hanctl.base.eui64 import Eui64, from_bytes
 from hanctl.crypto.mmo import mmo_hash
-from hanctl.simulator.ota_frames import ImageId
+from hanctl.simulator.device.ota.frames import ImageId
 
 Body = Literal["zigbee", "gb", "any"]
 

@@ -8,11 +8,8 @@ from collections.abc import Callable
 from typing import Protocol
 
 from hanctl.simulator import zdo
-from hanctl.simulator.device_spec import OTA, DeviceSpec
-from hanctl.simulator.device_timers import Timers
-from hanctl.simulator.network.medium import BROADCAST_RX_ON
-from hanctl.simulator.ota_client import OtaClient
-from hanctl.simulator.ota_types import (
+from hanctl.simulator.device.ota.client import OtaClient
+from hanctl.simulator.device.ota.types import (
     Activate,
     AskServerEui,
     FindServer,
@@ -20,6 +17,9 @@ from hanctl.simulator.ota_types import (
     Output,
     Request,
 )
+from hanctl.simulator.device.spec import OTA, DeviceSpec
+from hanctl.simulator.device.timers import Timers
+from hanctl.simulator.network.medium import BROADCAST_RX_ON
 from hanctl.simulator.zcl import ZclFrame
 
 

@@ -32,7 +32,7 @@ from hanctl.cli.output import (
 if TYPE_CHECKING:
     from hanctl.config.sections import Config
     from hanctl.ledger.files.copies import Copy
-    from hanctl.radio.network_backup import NetworkSummary
+    from hanctl.radio.finding.network_backup import NetworkSummary
 
 app = typer.Typer(help="Backups: of the dongle's network, and of the ledger.", no_args_is_help=True)
 
@@ -138,7 +138,7 @@ def _restore_ledger(loaded: Config, file: Path, yes: bool) -> None:
 
 
 def _restore_network(loaded: Config, file: Path, yes: bool, overwrite: bool, burn_address: bool) -> None:
-    from hanctl.radio.network_backup import read, summary
+    from hanctl.radio.finding.network_backup import read, summary
     from hanctl.state.lock import StateLock
 
     content = read(file)
@@ -156,8 +156,8 @@ async def _restore(
 ) -> None:
     from hanctl.base.clock import SystemClock
     from hanctl.hub.daemon import dongle_settings
-    from hanctl.radio.network_backup import summary
-    from hanctl.radio.offline import offline
+    from hanctl.radio.finding.network_backup import summary
+    from hanctl.radio.finding.offline import offline
     from hanctl.trust.backups import write_backup
 
     now = SystemClock().now()
@@ -199,7 +199,7 @@ def _said(network: NetworkSummary) -> str:
 
 
 def _network(path: Path) -> dict[str, Any]:
-    from hanctl.radio.network_backup import BadBackup, read, summary
+    from hanctl.radio.finding.network_backup import BadBackup, read, summary
 
     row = {"kind": "network", "path": str(path), "size": path.stat().st_size}
     try:

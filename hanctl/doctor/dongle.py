@@ -15,7 +15,7 @@ from hanctl.doctor.finding import (
 )
 from hanctl.ledger.files.inspection import LedgerFacts
 from hanctl.radio.errors import NotADongle
-from hanctl.radio.looking import Look, look_at
+from hanctl.radio.finding.looking import Look, look_at
 from hanctl.radio.settings import DongleSettings, RadioKind
 
 LOOK_S = 10.0

@@ -27,7 +27,7 @@ from hanctl.doctor.finding import (
 from hanctl.doctor.machine import Machine
 from hanctl.doctor.port import judge_port, port_facts
 from hanctl.ledger.files.inspection import LedgerFacts, inspect_ledger
-from hanctl.radio.looking import HeldNetwork, Look, look_at
+from hanctl.radio.finding.looking import HeldNetwork, Look, look_at
 from hanctl.radio.settings import DongleSettings
 
 LEDGER_S = 10.0

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from hanctl.doctor.machine import Machine
-from hanctl.radio import sticks
+from hanctl.radio.finding import sticks
 from hanctl.radio.settings import DongleSettings
 
 _ABOVE = 6

@@ -43,8 +43,8 @@ from hanctl.model.events import HubStarted, HubStopped
 from hanctl.model.records import DeviceType
 from hanctl.radio import DongleSettings, open_radio
 from hanctl.radio.endpoints import hub_endpoints
+from hanctl.radio.finding.port import Port
 from hanctl.radio.frames import NetworkState, Radio
-from hanctl.radio.port import Port
 from hanctl.radio.tap import FrameTap
 from hanctl.state.state import StateDirectory
 from hanctl.tenancy.steps import CANCEL_ALL_MESSAGES

@@ -19,8 +19,8 @@ from hanctl.model.events import (
     NetworkResumed,
 )
 from hanctl.radio.errors import PortAbsent
+from hanctl.radio.finding.port import Port
 from hanctl.radio.frames import IncomingFrame, NetworkState, Radio
-from hanctl.radio.port import Port
 
 DELAYS_S = (0.5, 1.0, 2.0, 3.0, 5.0)
 ABSENT_S = 1.0

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from hanctl.radio.sticks import PLACEHOLDER_SERIALS, STICKS, Stick
+from hanctl.radio.finding.sticks import PLACEHOLDER_SERIALS, STICKS, Stick
 
 HEAD = """\
-# Sticks with an EZSP or ZNP radio that hanctl knows; made from hanctl/radio/sticks.py, see docs/service.md.
+# Sticks with an EZSP or ZNP radio that hanctl knows; made from hanctl/radio/finding/sticks.py, see docs/service.md.
 #   /dev/hanctl/by-path/PATH     the stick in this USB port, whichever it is
 #   /dev/hanctl/NAME-SERIAL      this very stick, in whichever port; only where it has a serial number of its own
 

@@ -24,7 +24,7 @@ def make_application(settings: DongleSettings, sink: Sink) -> HubApplication:
     """The radio library's application for these settings, not connected."""
     keep_keys_out()
     if settings.radio == "ezsp":
-        from hanctl.radio.ezsp import application
+        from hanctl.radio.ezsp.application import application
     else:
-        from hanctl.radio.znp import application
+        from hanctl.radio.znp.application import application
     return application(settings, sink)

@@ -25,7 +25,7 @@ from hanctl.radio.errors import (
     UnexpectedDongle,
 )
 from hanctl.radio.frames import IncomingFrame, OutgoingFrame
-from hanctl.radio.sender import Confirmed
+from hanctl.radio.sending.sender import Confirmed
 from hanctl.radio.settings import DongleSettings
 
 z: Any = t

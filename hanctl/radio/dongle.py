@@ -17,6 +17,8 @@ from hanctl.base.errors import DongleError, HanctlError
 from hanctl.base.eui64 import Eui64, from_bytes, to_bytes
 from hanctl.radio.application import HubApplication, Sink
 from hanctl.radio.errors import DeliveryFailed, DongleGone, NetworkStartFailed
+from hanctl.radio.finding.network_backup import summary
+from hanctl.radio.finding.opening import opening_error
 from hanctl.radio.frames import (
     FIRST_BROADCAST,
     ZDO_PROFILE,
@@ -27,10 +29,8 @@ from hanctl.radio.frames import (
     RadioListener,
 )
 from hanctl.radio.heartbeat import heartbeat
-from hanctl.radio.network_backup import summary
-from hanctl.radio.numbers import Numbers
-from hanctl.radio.opening import opening_error
-from hanctl.radio.sender import BUSY, Sender
+from hanctl.radio.sending.numbers import Numbers
+from hanctl.radio.sending.sender import BUSY, Sender
 from hanctl.radio.settings import DongleSettings
 from hanctl.radio.tap import FrameTap
 

@@ -19,7 +19,7 @@ SCRIPT = """
 import sys
 import hanctl.hub.daemon
 from hub_fakes import FakeRadio
-import hanctl.radio.ezsp
+import hanctl.radio.ezsp.application
 hanctl.hub.daemon.open_radio = lambda settings, tap: FakeRadio()
 from hanctl.cli.main import main
 main(["run", "-c", sys.argv[1]])

@@ -31,7 +31,7 @@ from hanctl.radio.errors import (
     PortBusy,
     PortForbidden,
 )
-from hanctl.radio.looking import HeldNetwork, Look, look_at
+from hanctl.radio.finding.looking import HeldNetwork, Look, look_at
 from hanctl.radio.settings import RadioKind
 from hanctl.simulator.ports import PtyPort
 from hanctl.simulator.world import World

@@ -21,7 +21,7 @@ from hanctl.doctor.examination import Examination, Hub
 from hanctl.doctor.finding import Finding
 from hanctl.doctor.machine import Machine
 from hanctl.hub.daemon import Daemon
-from hanctl.radio.looking import HeldNetwork, Look
+from hanctl.radio.finding.looking import HeldNetwork, Look
 from hanctl.radio.settings import DongleSettings
 from hanctl.simulator.ports import TcpPort
 from hanctl.simulator.world import World

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from hanctl.doctor.machine import Machine
 from hanctl.doctor.plugged_in import plugged_in
-from hanctl.radio.sticks import STICKS, Stick
+from hanctl.radio.finding.sticks import STICKS, Stick
 
 
 def plug(root: Path, port: str, *, strings: tuple[str, str], ids: tuple[int, int], interface: int = 0) -> None:

@@ -17,9 +17,9 @@ from zigpy_znp.exceptions import CommandNotRecognized
 from hanctl.radio import DongleSettings
 from hanctl.radio.application import HubApplication
 from hanctl.radio.errors import ForeignNetwork, UnsupportedFirmware
-from hanctl.radio.ezsp import application as ezsp_application
+from hanctl.radio.ezsp.application import application as ezsp_application
 from hanctl.radio.frames import IncomingFrame
-from hanctl.radio.znp import application as znp_application
+from hanctl.radio.znp.application import application as znp_application
 
 c: Any = zigpy_znp.commands
 z: Any = t

@@ -18,8 +18,8 @@ from hanctl.radio.errors import (
     PortForbidden,
     PortUnreachable,
 )
+from hanctl.radio.finding.opening import opening_error
 from hanctl.radio.frames import IncomingFrame
-from hanctl.radio.opening import opening_error
 from hanctl.radio.settings import RadioKind
 
 RADIOS: list[RadioKind] = ["ezsp", "znp"]

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from hanctl.radio.errors import PortAbsent
-from hanctl.radio.port import Port
+from hanctl.radio.finding.port import Port
 
 STICK = "usb-ITead_Sonoff_Zigbee_Dongle_0001-if00-port0"
 CONSOLE = "usb-FTDI_FT232R_A50285BI-if00-port0"

@@ -15,8 +15,9 @@ from hypothesis import strategies as st
 from zigpy_znp.frames import GeneralFrame
 
 from hanctl.radio import DongleSettings
-from hanctl.radio.ezsp import application
-from hanctl.radio.fragmentation import (
+from hanctl.radio.ezsp.application import application
+from hanctl.radio.frames import IncomingFrame
+from hanctl.radio.sending.fragmentation import (
     MOST_MESSAGES,
     REASSEMBLY_S,
     REFUSED,
@@ -27,8 +28,7 @@ from hanctl.radio.fragmentation import (
     cut,
     room,
 )
-from hanctl.radio.frames import IncomingFrame
-from hanctl.radio.znp import application as znp_application
+from hanctl.radio.znp.application import application as znp_application
 
 c: Any = zigpy_znp.commands
 

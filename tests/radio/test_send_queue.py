@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from hanctl.radio.frames import OutgoingFrame
-from hanctl.radio.send_queue import (
+from hanctl.radio.sending.send_queue import (
     FIRST_WINDOW,
     FRESH_S,
     HELD_S,

@@ -12,8 +12,8 @@ import pytest
 from hanctl.base import virtual
 from hanctl.radio.errors import DeliveryFailed
 from hanctl.radio.frames import Outcome, OutgoingFrame
-from hanctl.radio.numbers import Numbers
-from hanctl.radio.sender import CONFIRMATION_S, Confirmed, Sender
+from hanctl.radio.sending.numbers import Numbers
+from hanctl.radio.sending.sender import CONFIRMATION_S, Confirmed, Sender
 
 FRAME = OutgoingFrame(0x1234, 1, 1, 0x0109, 0x0019, b"\x19\x01\x02")
 

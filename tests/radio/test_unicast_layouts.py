@@ -11,7 +11,8 @@ import zigpy_znp.types
 from bellows.ezsp import EZSP
 from zigpy_znp.frames import GeneralFrame
 
-from hanctl.radio import ezsp_unicasts, znp_unicasts
+from hanctl.radio.ezsp import unicasts as ezsp_unicasts
+from hanctl.radio.znp import unicasts as znp_unicasts
 
 c: Any = zigpy_znp.commands
 zt: Any = zigpy_znp.types

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from hanctl.install.udev import rules
-from hanctl.radio.sticks import STICKS, find
+from hanctl.radio.finding.sticks import STICKS, find
 
 FILE = Path(__file__).parents[2] / "systemd" / "60-hanctl.rules"
 

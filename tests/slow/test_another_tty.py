@@ -14,7 +14,7 @@ from hanctl.base.clock import SystemClock
 from hanctl.config.sections import Config
 from hanctl.hub import daemon
 from hanctl.hub.daemon import Daemon
-from hanctl.radio.port import Port
+from hanctl.radio.finding.port import Port
 from hanctl.simulator.ports import PtyPort
 from hanctl.simulator.world import Kind, World
 

@@ -12,8 +12,8 @@ from hanctl.base.eui64 import Eui64
 from hanctl.hil import memory
 from hanctl.hub.daemon import dongle_settings
 from hanctl.radio.errors import BlankDongle, OtherNetwork
-from hanctl.radio.network_backup import BadBackup, read, summary
-from hanctl.radio.offline import COUNTER_MARGIN, offline
+from hanctl.radio.finding.network_backup import BadBackup, read, summary
+from hanctl.radio.finding.offline import COUNTER_MARGIN, offline
 from hanctl.simulator.dongle import Dongle, Flash
 from hanctl.simulator.world import dongle_maker
 

@@ -22,8 +22,8 @@ from hanctl.radio.application import (
 from hanctl.radio.errors import DeliveryFailed, UnsupportedFirmware
 from hanctl.radio.frames import SMART_ENERGY, ZDO_PROFILE
 from hanctl.radio.settings import DongleSettings
-from hanctl.radio.znp_messages import LongMessages
-from hanctl.radio.znp_unicasts import Unicasts
+from hanctl.radio.znp.messages import LongMessages
+from hanctl.radio.znp.unicasts import Unicasts
 
 c: Any = zigpy_znp.commands
 """Untyped: the library makes these classes at import."""

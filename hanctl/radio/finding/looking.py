@@ -13,7 +13,7 @@ from hanctl.base.eui64 import Eui64, from_bytes
 from hanctl.radio import make_application
 from hanctl.radio.application import Deaf, HubApplication
 from hanctl.radio.errors import ForeignNetwork
-from hanctl.radio.opening import opening_error
+from hanctl.radio.finding.opening import opening_error
 from hanctl.radio.settings import DongleSettings
 
 DISCONNECT_S = 3.0

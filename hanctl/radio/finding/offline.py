@@ -17,8 +17,8 @@ from hanctl.base.eui64 import Eui64, from_bytes
 from hanctl.radio import make_application
 from hanctl.radio.application import Deaf, HubApplication, z
 from hanctl.radio.errors import NetworkStartFailed
-from hanctl.radio.network_backup import made_at, parse
-from hanctl.radio.opening import opening_error
+from hanctl.radio.finding.network_backup import made_at, parse
+from hanctl.radio.finding.opening import opening_error
 from hanctl.radio.settings import DongleSettings
 
 COUNTER_MARGIN = 1_000_000

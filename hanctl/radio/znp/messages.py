@@ -16,9 +16,9 @@ import zigpy_znp.types as zt
 from zigpy_znp.frames import GeneralFrame
 from zigpy_znp.zigbee.application import ControllerApplication
 
-from hanctl.radio.fragmentation import room, too_long
 from hanctl.radio.frames import SMART_ENERGY
-from hanctl.radio.turns import Turns
+from hanctl.radio.sending.fragmentation import room, too_long
+from hanctl.radio.sending.turns import Turns
 
 log = structlog.get_logger()
 c: Any = zigpy_znp.commands

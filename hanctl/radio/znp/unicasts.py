@@ -17,10 +17,10 @@ from zigpy_znp.frames import GeneralFrame
 
 from hanctl.radio.application import HubApplication
 from hanctl.radio.errors import DeliveryFailed
-from hanctl.radio.fragmentation import room
 from hanctl.radio.frames import SMART_ENERGY, IncomingFrame, OutgoingFrame
-from hanctl.radio.sender import Confirmed
-from hanctl.radio.znp_messages import WHOLE
+from hanctl.radio.sending.fragmentation import room
+from hanctl.radio.sending.sender import Confirmed
+from hanctl.radio.znp.messages import WHOLE
 
 c: Any = zigpy_znp.commands
 """Untyped: the library makes these classes at import."""

@@ -17,8 +17,8 @@ from hanctl.radio.application import (
     key_table_full,
 )
 from hanctl.radio.errors import DeliveryFailed, NetworkStartFailed
-from hanctl.radio.ezsp_messages import LongMessages
-from hanctl.radio.ezsp_unicasts import Unicasts
+from hanctl.radio.ezsp.messages import LongMessages
+from hanctl.radio.ezsp.unicasts import Unicasts
 from hanctl.radio.settings import DongleSettings
 
 CLOSED = bt.EzspDecisionBitmask.ALLOW_UNSECURED_REJOINS

@@ -14,8 +14,8 @@ import structlog
 
 from hanctl.radio.errors import DeliveryFailed
 from hanctl.radio.frames import Outcome, OutgoingFrame
-from hanctl.radio.numbers import Numbers
-from hanctl.radio.send_queue import Parcel, SendQueue
+from hanctl.radio.sending.numbers import Numbers
+from hanctl.radio.sending.send_queue import Parcel, SendQueue
 
 log = structlog.get_logger()
 

@@ -16,10 +16,10 @@ import bellows.types as bt
 from bellows.ash import DataFrame
 
 from hanctl.radio.application import HubApplication
-from hanctl.radio.batched import BatchedWrites
-from hanctl.radio.fragmentation import room
 from hanctl.radio.frames import IncomingFrame, OutgoingFrame
-from hanctl.radio.sender import Confirmed
+from hanctl.radio.sending.batched import BatchedWrites
+from hanctl.radio.sending.fragmentation import room
+from hanctl.radio.sending.sender import Confirmed
 
 SEND_UNICAST = 0x0034
 MESSAGE_SENT = 0x003F

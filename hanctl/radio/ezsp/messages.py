@@ -16,7 +16,7 @@ import zigpy.exceptions
 import zigpy.types as t
 from bellows.zigbee.application import ControllerApplication
 
-from hanctl.radio.fragmentation import (
+from hanctl.radio.sending.fragmentation import (
     LONGEST_MESSAGE,
     MessageId,
     Reassembly,
@@ -24,7 +24,7 @@ from hanctl.radio.fragmentation import (
     room,
     too_long,
 )
-from hanctl.radio.turns import Turns
+from hanctl.radio.sending.turns import Turns
 
 log = structlog.get_logger()
 b: Any = bt

@@ -10,22 +10,22 @@ from typer.exceptions import TyperException
 
 from hanctl.base.errors import ExitCode, HanctlError
 from hanctl.cli import (
-    authority,
-    backups,
     capture,
-    certificates,
     console,
-    data,
     demo,
     devices,
     doctor,
     events,
-    firmware,
     reload,
     run,
     service,
     simulate,
     status,
+)
+from hanctl.cli.keys import authority, backups, certificates
+from hanctl.cli.orders import (
+    data,
+    firmware,
     tenancy,
     updates,
 )

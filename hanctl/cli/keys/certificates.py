@@ -10,7 +10,7 @@ import typer
 
 from hanctl.base.errors import DaemonUnreachable, InvalidInput
 from hanctl.base.eui64 import Eui64
-from hanctl.cli.authority import refuse_existing
+from hanctl.cli.keys.authority import refuse_existing
 from hanctl.cli.options import (
     ConfigFile,
     Json,

@@ -9,12 +9,6 @@ from typing import Annotated, Any
 import typer
 
 from hanctl.base.errors import ExitCode, InvalidInput
-from hanctl.cli import (
-    ordering,
-    report,
-    watch_table,
-    watching,
-)
 from hanctl.cli.client import RemoteError
 from hanctl.cli.options import (
     ConfigFile,
@@ -26,6 +20,12 @@ from hanctl.cli.options import (
     examples,
 )
 from hanctl.cli.options import moment as parse_moment
+from hanctl.cli.orders import (
+    ordering,
+    report,
+    watch_table,
+    watching,
+)
 from hanctl.cli.output import (
     moment,
     print_facts,

@@ -17,14 +17,14 @@ from hanctl.cli.options import (
     examples,
     number,
 )
-from hanctl.cli.output import moment, print_json, print_table
-from hanctl.cli.tenancy_output import (
+from hanctl.cli.orders.tenancy_output import (
     cut_off,
     print_change,
     print_devices,
     print_preview,
     print_report,
 )
+from hanctl.cli.output import moment, print_json, print_table
 
 app = typer.Typer(help="Changes of tenancy and supplier, and the evidence of them.", no_args_is_help=True)
 supplier_app = typer.Typer(help="Changes of supplier; 'hanctl tenancy' has what follows them.", no_args_is_help=True)

@@ -7,7 +7,6 @@ from typing import Annotated, Any, Literal
 import typer
 
 from hanctl.base.errors import ExitCode, InvalidInput
-from hanctl.cli import watching
 from hanctl.cli.options import (
     ConfigFile,
     Json,
@@ -19,6 +18,7 @@ from hanctl.cli.options import (
     number,
     version_range,
 )
+from hanctl.cli.orders import watching
 from hanctl.cli.output import print_json, print_table, version
 
 EPILOG = examples(

@@ -7,14 +7,14 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from hanctl.cli.client import Client
-from hanctl.cli.output import ago, version
-from hanctl.cli.report import clock
-from hanctl.cli.watching import (
+from hanctl.cli.orders.report import clock
+from hanctl.cli.orders.watching import (
     OVER,
     POLL_S,
     outlook,
     when_back,
 )
+from hanctl.cli.output import ago, version
 
 if TYPE_CHECKING:
     from rich.table import Table

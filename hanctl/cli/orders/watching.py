@@ -164,7 +164,7 @@ def _title(update: dict[str, Any]) -> str:
 
 def _note(update: dict[str, Any]) -> str:
     """Beside the bar: how fast it goes, or what it waits for."""
-    from hanctl.cli.report import clock
+    from hanctl.cli.orders.report import clock
 
     if update["state"] == "transferring" and update["rate"]:
         left = "" if not update["seconds_left"] else f", {clock(update['seconds_left'])} left"

@@ -11,7 +11,7 @@ import uvicorn
 from starlette.types import ASGIApp
 
 from hanctl.api.app import make_app
-from hanctl.api.bearer_gate import BearerGate
+from hanctl.api.doors.bearer_gate import BearerGate
 
 __all__ = ["BearerGate", "make_app", "serve"]
 

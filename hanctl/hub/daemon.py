@@ -12,7 +12,7 @@ from typing import Any
 import structlog
 
 import hanctl
-from hanctl.api.server import ApiServer
+from hanctl.api.doors.server import ApiServer
 from hanctl.base.clock import Clock
 from hanctl.base.errors import HanctlError, Refused
 from hanctl.base.eui64 import Eui64

@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
-from hanctl.api import control_socket
-from hanctl.api.listener import Tokens, listen
+from hanctl.api.doors import control_socket
+from hanctl.api.doors.listener import Tokens, listen
 
 if TYPE_CHECKING:
     from fastapi import FastAPI

@@ -9,8 +9,8 @@ from starlette.datastructures import Headers
 from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from hanctl.api.doors.listener import Tokens
 from hanctl.api.errors import answer
-from hanctl.api.listener import Tokens
 from hanctl.api.metrics import PATH as METRICS
 from hanctl.base.errors import ExitCode
 

@@ -15,7 +15,7 @@ from hanctl.crypto.smac import Party, initiator_smac, responder_smac
 from hanctl.crypto.suites import Suite
 from hanctl.trust.certificate import Certificate
 from hanctl.trust.credentials import Credentials
-from hanctl.trust.messages import TerminateStatus
+from hanctl.trust.establishment.messages import TerminateStatus
 
 Below = Callable[[int], int]
 """``below(n)`` gives a random number from 0 to n - 1; ``secrets.randbelow`` but in tests."""

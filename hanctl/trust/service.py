@@ -23,9 +23,9 @@ from hanctl.radio.errors import DeliveryFailed, DongleGone
 from hanctl.trust.backups import Backups
 from hanctl.trust.credentials import Credentials
 from hanctl.trust.device_log import DeviceLog
+from hanctl.trust.establishment.key_establishment import KeyEstablishmentServer
+from hanctl.trust.establishment.messages import SUITE_ATTRIBUTE
 from hanctl.trust.evictions import Evictions
-from hanctl.trust.key_establishment import KeyEstablishmentServer
-from hanctl.trust.messages import SUITE_ATTRIBUTE
 
 log = structlog.get_logger()
 

@@ -20,14 +20,14 @@ from hanctl.base.eui64 import Eui64
 from hanctl.cli.run import SWITCH_INTERVAL_S
 from hanctl.crypto.suites import SUITE_2
 from hanctl.trust.authority import BenchAuthority
-from hanctl.trust.exchange import (
+from hanctl.trust.establishment.exchange import (
     Established,
     Output,
     Run,
     Send,
 )
+from hanctl.trust.establishment.manager import KeyEstablishment
 from hanctl.trust.jobs import JobResult
-from hanctl.trust.manager import KeyEstablishment
 
 HUB, DISPLAY = Eui64("00:0d:6f:00:0a:90:69:e7"), Eui64("00:db:12:34:56:78:00:a1")
 PROBE = 0.0005

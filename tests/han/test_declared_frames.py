@@ -18,7 +18,7 @@ from hanctl.han.smart_energy.keep_alive import KeepAlive
 from hanctl.han.smart_energy.key_establishment import KeyEstablishment
 from hanctl.han.smart_energy.ota_upgrade import OtaUpgrade
 from hanctl.han.smart_energy.time import Time
-from hanctl.trust.messages import (
+from hanctl.trust.establishment.messages import (
     SUITE_ATTRIBUTE,
     Confirm,
     Ephemeral,

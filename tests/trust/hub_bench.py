@@ -29,14 +29,14 @@ from hanctl.radio.frames import (
     RadioListener,
 )
 from hanctl.trust.credentials import Credentials, save_credentials
-from hanctl.trust.exchange import (
+from hanctl.trust.establishment.exchange import (
     Established,
     Failed,
     Output,
     Run,
     Send,
 )
-from hanctl.trust.manager import KeyEstablishment
+from hanctl.trust.establishment.manager import KeyEstablishment
 
 CODE = "83FED3407A939723A5C639B26916D505C3B5"
 SUITE_2 = 0x0002

@@ -12,7 +12,7 @@ from trust_bench import DISPLAY, HUB, issued, published, published_value
 from hanctl.base.errors import HanctlError
 from hanctl.base.eui64 import Eui64
 from hanctl.crypto.suites import SUITE_1, SUITE_2
-from hanctl.trust.exchange import (
+from hanctl.trust.establishment.exchange import (
     Established,
     Failed,
     Output,
@@ -20,9 +20,9 @@ from hanctl.trust.exchange import (
     Send,
     Stage,
 )
+from hanctl.trust.establishment.manager import KeyEstablishment
+from hanctl.trust.establishment.messages import Command, Initiate, encode
 from hanctl.trust.jobs import Agreed
-from hanctl.trust.manager import KeyEstablishment
-from hanctl.trust.messages import Command, Initiate, encode
 
 OTHER = Eui64("00:db:12:34:56:78:00:a9")
 

@@ -28,16 +28,15 @@ from hanctl.crypto.suites import (
     Suite,
 )
 from hanctl.trust.credentials import Credentials
-from hanctl.trust.exchange import (
+from hanctl.trust.establishment.exchange import (
     Failed,
     Reason,
     Role,
     Send,
     Stage,
 )
-from hanctl.trust.jobs import Refusal
-from hanctl.trust.manager import KeyEstablishment
-from hanctl.trust.messages import (
+from hanctl.trust.establishment.manager import KeyEstablishment
+from hanctl.trust.establishment.messages import (
     Command,
     Confirm,
     Ephemeral,
@@ -45,6 +44,7 @@ from hanctl.trust.messages import (
     Terminate,
     TerminateStatus,
 )
+from hanctl.trust.jobs import Refusal
 
 BAD_MESSAGE = TerminateStatus.BAD_MESSAGE
 FLOW = ["INITIATE", "EPHEMERAL", "CONFIRM"]

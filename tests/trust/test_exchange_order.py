@@ -17,14 +17,14 @@ from trust_bench import (
 from hanctl.base.errors import Refused
 from hanctl.base.eui64 import Eui64
 from hanctl.crypto.suites import SUITE_1, SUITE_2
-from hanctl.trust.exchange import (
+from hanctl.trust.establishment.exchange import (
     Failed,
     Reason,
     Settings,
     Stage,
 )
-from hanctl.trust.manager import KeyEstablishment
-from hanctl.trust.messages import (
+from hanctl.trust.establishment.manager import KeyEstablishment
+from hanctl.trust.establishment.messages import (
     Command,
     Confirm,
     Ephemeral,

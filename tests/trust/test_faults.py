@@ -37,10 +37,10 @@ import hanctl.crypto.mmo
 import hanctl.crypto.smac
 import hanctl.trust.certificate
 import hanctl.trust.credentials
-import hanctl.trust.exchange
-import hanctl.trust.initiator
+import hanctl.trust.establishment.exchange
+import hanctl.trust.establishment.initiator
+import hanctl.trust.establishment.responder
 import hanctl.trust.jobs
-import hanctl.trust.responder
 from hanctl.base.eui64 import Eui64
 from hanctl.crypto.curve import (
     SECT163K1,
@@ -51,9 +51,9 @@ from hanctl.crypto.curve import (
 )
 from hanctl.crypto.suites import SUITES
 from hanctl.trust.credentials import Credentials, KeyMismatch, credentials_of
-from hanctl.trust.exchange import Reason
-from hanctl.trust.manager import KeyEstablishment
-from hanctl.trust.messages import (
+from hanctl.trust.establishment.exchange import Reason
+from hanctl.trust.establishment.manager import KeyEstablishment
+from hanctl.trust.establishment.messages import (
     Command,
     Confirm,
     Ephemeral,
@@ -195,7 +195,7 @@ class Fault:
 
 
 _JOBS = (hanctl.trust.jobs,)
-_ROLES = (hanctl.trust.responder, hanctl.trust.initiator)
+_ROLES = (hanctl.trust.establishment.responder, hanctl.trust.establishment.initiator)
 
 ARITHMETIC = [
     Fault(
@@ -331,7 +331,7 @@ ARITHMETIC = [
 PROTOCOL = [
     Fault(
         "the subject is not compared with the sender",
-        hanctl.trust.exchange,
+        hanctl.trust.establishment.exchange,
         "check_partner",
         "certificate.subject != partner",
         "False",
@@ -340,7 +340,7 @@ PROTOCOL = [
     ),
     Fault(
         "the issuer is not compared",
-        hanctl.trust.exchange,
+        hanctl.trust.establishment.exchange,
         "check_partner",
         "certificate.issuer != own.certificate.issuer",
         "False",
@@ -349,7 +349,7 @@ PROTOCOL = [
     ),
     Fault(
         "a certificate's purpose is not looked at",
-        hanctl.trust.exchange,
+        hanctl.trust.establishment.exchange,
         "check_partner",
         "certificate.check_fields()",
         "pass",
@@ -358,7 +358,7 @@ PROTOCOL = [
     ),
     Fault(
         "the responder takes any code",
-        hanctl.trust.responder,
+        hanctl.trust.establishment.responder,
         "Responder._confirm",
         "not hmac.compare_digest(message.smac, agreed.initiator_smac)",
         "False",
@@ -366,7 +366,7 @@ PROTOCOL = [
     ),
     Fault(
         "the initiator takes any code",
-        hanctl.trust.initiator,
+        hanctl.trust.establishment.initiator,
         "Initiator._confirm",
         "not hmac.compare_digest(message.smac, agreed.responder_smac)",
         "False",
@@ -374,7 +374,7 @@ PROTOCOL = [
     ),
     Fault(
         "the key is reported before it is confirmed",
-        hanctl.trust.responder,
+        hanctl.trust.establishment.responder,
         "Responder._computed",
         "return [self._answered(Command.EPHEMERAL",
         "return [*self._established(result.key, now), self._answered(Command.EPHEMERAL",
@@ -382,7 +382,7 @@ PROTOCOL = [
     ),
     Fault(
         "repeated messages are not known again",
-        hanctl.trust.exchange,
+        hanctl.trust.establishment.exchange,
         "Exchange.knows",
         "self._seen.get(command) == payload",
         "False",
@@ -398,7 +398,7 @@ PROTOCOL = [
     ),
     Fault(
         "the seconds advertised are not waited for",
-        hanctl.trust.exchange,
+        hanctl.trust.establishment.exchange,
         "Exchange._wait",
         "self._settings.base + advertised",
         "self._settings.base",
@@ -406,7 +406,7 @@ PROTOCOL = [
     ),
     Fault(
         "silence is waited out for ever",
-        hanctl.trust.exchange,
+        hanctl.trust.establishment.exchange,
         "Exchange.tick",
         "now < self.deadline",
         "True",
@@ -414,7 +414,7 @@ PROTOCOL = [
     ),
     Fault(
         "who sent something wrong is served at once",
-        hanctl.trust.exchange,
+        hanctl.trust.establishment.exchange,
         "Exchange.refuse",
         "self.refused = True",
         "pass",

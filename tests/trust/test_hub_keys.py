@@ -13,8 +13,8 @@ from trust_bench import DISPLAY, HUB, issued, stranger_authority
 from hanctl.base.eui64 import Eui64
 from hanctl.hil.full_disk import fill, make_room
 from hanctl.images.demo_image import build
-from hanctl.trust.initiator import Initiator
-from hanctl.trust.messages import Command
+from hanctl.trust.establishment.initiator import Initiator
+from hanctl.trust.establishment.messages import Command
 
 READ_TIME = bytes.fromhex("00 51 00 0000")
 

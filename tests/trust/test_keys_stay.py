@@ -28,7 +28,7 @@ from hanctl.simulator.device.keys import cbke
 from hanctl.simulator.network.medium import ApsFrame
 from hanctl.simulator.network.trust_centre import JoinKind
 from hanctl.simulator.zcl import ZclFrame
-from hanctl.trust.messages import Command
+from hanctl.trust.establishment.messages import Command
 
 KEY_ESTABLISHMENT = 0x0800
 BAD_KEY_CONFIRM = cbke.terminate(cbke.BAD_KEY_CONFIRM, 2)

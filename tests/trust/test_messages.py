@@ -13,7 +13,7 @@ from hanctl.crypto.suites import (
     SUITES,
     Suite,
 )
-from hanctl.trust.messages import (
+from hanctl.trust.establishment.messages import (
     Command,
     Confirm,
     Ephemeral,

@@ -14,16 +14,16 @@ from hanctl.base.eui64 import Eui64
 from hanctl.crypto.suites import SUITE_1, SUITE_2, Suite
 from hanctl.trust.authority import BenchAuthority
 from hanctl.trust.credentials import Credentials, credentials_of
-from hanctl.trust.exchange import (
+from hanctl.trust.establishment.exchange import (
     Established,
     Failed,
     Output,
     Run,
     Send,
 )
+from hanctl.trust.establishment.manager import KeyEstablishment
+from hanctl.trust.establishment.messages import Terminate
 from hanctl.trust.jobs import JobResult
-from hanctl.trust.manager import KeyEstablishment
-from hanctl.trust.messages import Terminate
 
 VECTORS: dict[str, Any] = json.loads((Path(__file__).parents[1] / "data" / "cbke_vectors.json").read_text())
 HUB = Eui64("00:0d:6f:00:0a:90:69:e7")

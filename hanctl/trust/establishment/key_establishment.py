@@ -33,7 +33,7 @@ from hanctl.model.events import KeyEstablished, KeyFailed
 from hanctl.radio.endpoints import ESI_ENDPOINT, KEY_ESTABLISHMENT
 from hanctl.radio.errors import DeliveryFailed, DongleGone
 from hanctl.trust.credentials import Credentials
-from hanctl.trust.exchange import (
+from hanctl.trust.establishment.exchange import (
     Established,
     Failed,
     Output,
@@ -42,9 +42,9 @@ from hanctl.trust.exchange import (
     Settings,
     Stage,
 )
+from hanctl.trust.establishment.manager import KeyEstablishment
+from hanctl.trust.establishment.messages import SUITE_ATTRIBUTE, Command, TerminateStatus
 from hanctl.trust.jobs import Below, Refusal
-from hanctl.trust.manager import KeyEstablishment
-from hanctl.trust.messages import SUITE_ATTRIBUTE, Command, TerminateStatus
 
 log = structlog.get_logger()
 

@@ -9,7 +9,7 @@ from hanctl.base.eui64 import Eui64
 from hanctl.crypto.curve import Point
 from hanctl.trust.certificate import Certificate
 from hanctl.trust.credentials import Credentials
-from hanctl.trust.exchange import (
+from hanctl.trust.establishment.exchange import (
     Exchange,
     Output,
     Role,
@@ -17,6 +17,16 @@ from hanctl.trust.exchange import (
     Terms,
     admit_all,
     check_partner,
+)
+from hanctl.trust.establishment.messages import (
+    Command,
+    Confirm,
+    Ephemeral,
+    Initiate,
+    MessageError,
+    SuiteUnsupported,
+    TerminateStatus,
+    decode,
 )
 from hanctl.trust.jobs import (
     Agreed,
@@ -26,16 +36,6 @@ from hanctl.trust.jobs import (
     IdentifyJob,
     JobResult,
     Refusal,
-)
-from hanctl.trust.messages import (
-    Command,
-    Confirm,
-    Ephemeral,
-    Initiate,
-    MessageError,
-    SuiteUnsupported,
-    TerminateStatus,
-    decode,
 )
 
 

@@ -15,8 +15,7 @@ from hanctl.base.eui64 import Eui64
 from hanctl.crypto.suites import Suite
 from hanctl.trust.certificate import Certificate, CertificateUnusable, parse_certificate
 from hanctl.trust.credentials import Credentials
-from hanctl.trust.jobs import Below, JobResult, Refusal
-from hanctl.trust.messages import (
+from hanctl.trust.establishment.messages import (
     Command,
     Initiate,
     Message,
@@ -25,6 +24,7 @@ from hanctl.trust.messages import (
     command_of,
     encode,
 )
+from hanctl.trust.jobs import Below, JobResult, Refusal
 
 
 class Role(StrEnum):

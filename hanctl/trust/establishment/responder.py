@@ -10,7 +10,7 @@ from hanctl.base.eui64 import Eui64
 from hanctl.crypto.curve import Point
 from hanctl.trust.certificate import Certificate
 from hanctl.trust.credentials import Credentials
-from hanctl.trust.exchange import (
+from hanctl.trust.establishment.exchange import (
     Exchange,
     Output,
     Role,
@@ -19,15 +19,7 @@ from hanctl.trust.exchange import (
     Terms,
     check_partner,
 )
-from hanctl.trust.jobs import (
-    Agreed,
-    AgreeJob,
-    Identified,
-    IdentifyJob,
-    JobResult,
-    Refusal,
-)
-from hanctl.trust.messages import (
+from hanctl.trust.establishment.messages import (
     Command,
     Confirm,
     Ephemeral,
@@ -36,6 +28,14 @@ from hanctl.trust.messages import (
     MessageError,
     TerminateStatus,
     decode,
+)
+from hanctl.trust.jobs import (
+    Agreed,
+    AgreeJob,
+    Identified,
+    IdentifyJob,
+    JobResult,
+    Refusal,
 )
 
 

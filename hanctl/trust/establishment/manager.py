@@ -14,7 +14,7 @@ from hanctl.base.errors import Refused
 from hanctl.base.eui64 import Eui64
 from hanctl.crypto.suites import Suite
 from hanctl.trust.credentials import Credentials
-from hanctl.trust.exchange import (
+from hanctl.trust.establishment.exchange import (
     Admission,
     Exchange,
     Failed,
@@ -27,9 +27,8 @@ from hanctl.trust.exchange import (
     Terms,
     admit_all,
 )
-from hanctl.trust.initiator import Initiator
-from hanctl.trust.jobs import Below, JobResult
-from hanctl.trust.messages import (
+from hanctl.trust.establishment.initiator import Initiator
+from hanctl.trust.establishment.messages import (
     Command,
     Initiate,
     MessageError,
@@ -39,7 +38,8 @@ from hanctl.trust.messages import (
     common_suite,
     decode,
 )
-from hanctl.trust.responder import Responder
+from hanctl.trust.establishment.responder import Responder
+from hanctl.trust.jobs import Below, JobResult
 
 _MOST_SECONDS = 0xFE
 """The longest wait told to a partner: the field has one byte."""

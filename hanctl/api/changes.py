@@ -20,11 +20,11 @@ from hanctl.model.change_records import (
     Fuel,
 )
 from hanctl.tenancy import controls
-from hanctl.tenancy.keeping import Kept
+from hanctl.tenancy.evidence.keeping import Kept
+from hanctl.tenancy.evidence.report import Report
+from hanctl.tenancy.evidence.report_html import page
 from hanctl.tenancy.moments import LOCAL_ZONE, parse_moment
 from hanctl.tenancy.payloads import parse_gbcs_payload
-from hanctl.tenancy.report import Report
-from hanctl.tenancy.report_html import page
 from hanctl.tenancy.service import FUELS, Provider
 
 if TYPE_CHECKING:

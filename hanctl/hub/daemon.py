@@ -47,7 +47,7 @@ from hanctl.radio.finding.port import Port
 from hanctl.radio.frames import NetworkState, Radio
 from hanctl.radio.tap import FrameTap
 from hanctl.state.state import StateDirectory
-from hanctl.tenancy.steps import CANCEL_ALL_MESSAGES
+from hanctl.tenancy.telling.steps import CANCEL_ALL_MESSAGES
 from hanctl.tenancy.tenancy import Tenancy
 from hanctl.trust.hub_certificate import load_hub_credentials
 from hanctl.trust.service import TrustService

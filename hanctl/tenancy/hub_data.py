@@ -13,7 +13,7 @@ from hanctl.radio.endpoints import (
 )
 from hanctl.tenancy.controls import Control, told
 from hanctl.tenancy.moments import to_utc2000
-from hanctl.tenancy.steps import CALENDARS, TARIFFS
+from hanctl.tenancy.telling.steps import CALENDARS, TARIFFS
 
 ENDPOINTS: dict[Fuel, tuple[int, ...]] = {
     "electricity": (ESI_ENDPOINT, METER_ENDPOINT),

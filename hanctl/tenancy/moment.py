@@ -29,10 +29,10 @@ from hanctl.model.change_records import (
     Fuel,
 )
 from hanctl.tenancy.controls import Control
+from hanctl.tenancy.evidence.keeping import Kept, kept
 from hanctl.tenancy.hub_data import ENDPOINTS, HubData
-from hanctl.tenancy.keeping import Kept, kept
 from hanctl.tenancy.moments import HIGHEST_GIVEN, to_utc2000
-from hanctl.tenancy.steps import CALENDARS, MESSAGES, TARIFFS
+from hanctl.tenancy.telling.steps import CALENDARS, MESSAGES, TARIFFS
 
 SNAPSHOT_CAUSES = {"tenancy": 0x00001000, "supplier": 0x00002000}
 """Source: comms_hub.md §2.4, bit 0."""

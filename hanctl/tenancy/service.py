@@ -38,7 +38,7 @@ from hanctl.tenancy.hub_data import HubData
 from hanctl.tenancy.moment import Moment, Preview
 from hanctl.tenancy.moments import HIGHEST_GIVEN, to_utc2000
 from hanctl.tenancy.payloads import GbcsOrder
-from hanctl.tenancy.steps import CONTACT_SIZE, NAME_SIZE
+from hanctl.tenancy.telling.steps import CONTACT_SIZE, NAME_SIZE
 
 log = structlog.get_logger()
 

@@ -15,15 +15,15 @@ from hanctl.han.cluster import DefaultReply, Reply, Request
 from hanctl.ledger.ledger import Ledger
 from hanctl.ledger.room import as_there_is_room
 from hanctl.model.change_records import Change
+from hanctl.tenancy.evidence.records import Records
+from hanctl.tenancy.evidence.report import Report, Reporter
 from hanctl.tenancy.hub_data import ENDPOINTS, HubData
-from hanctl.tenancy.looks import Looks, Reader
-from hanctl.tenancy.messenger import HanLink, Messenger
 from hanctl.tenancy.moment import Moment, Snapshots
-from hanctl.tenancy.overdue import Overdue
-from hanctl.tenancy.queries import answer_query, take_event
-from hanctl.tenancy.records import Records
-from hanctl.tenancy.report import Report, Reporter
 from hanctl.tenancy.service import TenancyService
+from hanctl.tenancy.telling.looks import Looks, Reader
+from hanctl.tenancy.telling.messenger import HanLink, Messenger
+from hanctl.tenancy.telling.overdue import Overdue
+from hanctl.tenancy.telling.queries import answer_query, take_event
 
 MOST_NAME = 64
 

@@ -20,7 +20,7 @@ from hanctl.base.errors import ConfigError, ExitCode
 from hanctl.config.reading import load_config
 from hanctl.console.console import DeviceConsole
 from hanctl.hub.daemon import Daemon
-from hanctl.tenancy.leftovers import find_leftovers
+from hanctl.tenancy.evidence.leftovers import find_leftovers
 
 KEY = "5a6967426565416c6c69616e63653039"
 

@@ -14,7 +14,7 @@ from hanctl.hub.daemon import Daemon
 from hanctl.model.change_records import Change
 from hanctl.simulator.device.device import SimulatedDevice
 from hanctl.simulator.device.spec import DeviceSpec
-from hanctl.tenancy.report import DeviceReport
+from hanctl.tenancy.evidence.report import DeviceReport
 
 Radio = Literal["ezsp", "znp"]
 CODE = "83FED3407A939723A5C639B26916D505C3B5"

@@ -19,7 +19,7 @@ from hanctl.tenancy.controls import Wanted, parse_control, publishable
 from hanctl.tenancy.moments import from_utc2000, parse_moment, to_utc2000
 from hanctl.tenancy.payloads import BadPayload, parse_gbcs_payload
 from hanctl.tenancy.service import FUTURE_NOTE, RENUMBERED_NOTE, Provider
-from hanctl.tenancy.steps import publication
+from hanctl.tenancy.telling.steps import publication
 
 # Published test vectors: gbcs.md §1.8 and §1.7.
 GCS09 = "010901010708001409000000000000804A371C00206EC61F00020000"

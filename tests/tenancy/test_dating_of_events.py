@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hanctl.model.change_records import Change
-from hanctl.tenancy.dating import dated_by, may_be_about
+from hanctl.tenancy.evidence.dating import dated_by, may_be_about
 from hanctl.tenancy.moments import to_utc2000
 
 DONE = datetime(2026, 3, 1, 12, tzinfo=UTC)

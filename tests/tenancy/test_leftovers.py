@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from hanctl.tenancy import leftovers
-from hanctl.tenancy.leftovers import find_leftovers
+from hanctl.tenancy.evidence import leftovers
+from hanctl.tenancy.evidence.leftovers import find_leftovers
 
 NOW = datetime(2026, 3, 1, tzinfo=UTC)
 OLD = (NOW - timedelta(days=400)).timestamp()

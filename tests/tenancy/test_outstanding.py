@@ -15,7 +15,7 @@ from hanctl.base.errors import InvalidInput, NotFound
 from hanctl.base.eui64 import Eui64
 from hanctl.han.errors import TimedOut
 from hanctl.tenancy.controls import Wanted
-from hanctl.tenancy.looks import AFTER_S, RETURN_S
+from hanctl.tenancy.telling.looks import AFTER_S, RETURN_S
 
 HOUR = timedelta(hours=1)
 

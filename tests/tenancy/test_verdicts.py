@@ -17,7 +17,7 @@ from hanctl.model.change_records import (
     EvidenceProof,
     Fuel,
 )
-from hanctl.tenancy.verdicts import SETTLED, Verdict, judge
+from hanctl.tenancy.evidence.verdicts import SETTLED, Verdict, judge
 
 DEVICE = Eui64("00:db:12:34:56:78:00:01")
 START = datetime(2026, 3, 1, tzinfo=UTC)

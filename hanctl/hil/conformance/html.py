@@ -6,7 +6,7 @@ from datetime import UTC
 from html import escape
 
 from hanctl.hil.conformance.outcome import Report, Row, Scenario
-from hanctl.tenancy.report_html import STYLE, table
+from hanctl.tenancy.evidence.report_html import STYLE, table
 
 _STYLE = """
 h3 span, td span { padding: .05em .5em; border-radius: .3em; border: 1px solid; white-space: nowrap; font-size: .9em; }

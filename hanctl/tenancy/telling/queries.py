@@ -19,9 +19,9 @@ from hanctl.han.cluster import (
 )
 from hanctl.han.smart_energy.events import Events
 from hanctl.model.change_records import ChangeKind, Fuel
+from hanctl.tenancy.evidence.records import Report
 from hanctl.tenancy.hub_data import fuel_of
-from hanctl.tenancy.records import Report
-from hanctl.tenancy.steps import Step
+from hanctl.tenancy.telling.steps import Step
 
 log = structlog.get_logger()
 

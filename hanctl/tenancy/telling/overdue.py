@@ -11,8 +11,8 @@ from hanctl.base.eui64 import Eui64
 from hanctl.ledger.ledger import Ledger
 from hanctl.model.change_records import Change, ChangePart, Evidence
 from hanctl.tenancy.controls import CONTACTOR_MASK, told
-from hanctl.tenancy.messenger import Messenger
-from hanctl.tenancy.records import Records
+from hanctl.tenancy.evidence.records import Records
+from hanctl.tenancy.telling.messenger import Messenger
 
 DAILY = timedelta(days=1)
 LOOK_S = 3600.0

@@ -28,12 +28,12 @@ from hanctl.model.change_records import (
     Evidence,
     Fuel,
 )
-from hanctl.tenancy.dating import dated_by, may_be_about
-from hanctl.tenancy.looks import Looks
+from hanctl.tenancy.evidence.dating import dated_by, may_be_about
+from hanctl.tenancy.evidence.records import Records, Report
+from hanctl.tenancy.evidence.verdicts import PUBLISHED
 from hanctl.tenancy.moment import METERS
-from hanctl.tenancy.records import Records, Report
-from hanctl.tenancy.steps import Step, publication, steps
-from hanctl.tenancy.verdicts import PUBLISHED
+from hanctl.tenancy.telling.looks import Looks
+from hanctl.tenancy.telling.steps import Step, publication, steps
 
 log = structlog.get_logger()
 

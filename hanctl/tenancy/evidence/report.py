@@ -15,10 +15,10 @@ from hanctl.base.eui64 import Eui64
 from hanctl.ledger.ledger import Ledger
 from hanctl.model.change_records import Change, ChangePart, Evidence
 from hanctl.tenancy import controls
-from hanctl.tenancy.keeping import Kept, kept
-from hanctl.tenancy.leftovers import Leftover, find_leftovers
-from hanctl.tenancy.records import Records
-from hanctl.tenancy.verdicts import Judgement
+from hanctl.tenancy.evidence.keeping import Kept, kept
+from hanctl.tenancy.evidence.leftovers import Leftover, find_leftovers
+from hanctl.tenancy.evidence.records import Records
+from hanctl.tenancy.evidence.verdicts import Judgement
 
 MEANINGS = {
     "operator confirmed": "a person looked at it",

@@ -28,7 +28,7 @@ from hanctl.ledger.ledger import Ledger
 from hanctl.model.change_records import Change, Evidence
 from hanctl.model.cuts import AttributeKey
 from hanctl.tenancy.controls import Control, told
-from hanctl.tenancy.records import Records
+from hanctl.tenancy.evidence.records import Records
 
 log = structlog.get_logger()
 

@@ -32,7 +32,7 @@ from hanctl.model.change_records import (
     Fuel,
 )
 from hanctl.model.event import Event
-from hanctl.tenancy.verdicts import PUBLISHED, Judgement, judge
+from hanctl.tenancy.evidence.verdicts import PUBLISHED, Judgement, judge
 
 SUCCESS = 0x00
 Report = Literal["received", "cleared", "cancelled", "rejected"]

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from html import escape
 
 from hanctl.model.change_records import Change
-from hanctl.tenancy.report import MEANINGS, DeviceReport, Report
+from hanctl.tenancy.evidence.report import MEANINGS, DeviceReport, Report
 
 STYLE = """
 body { font: 11pt/1.4 system-ui, sans-serif; margin: 2em auto; max-width: 60em; padding: 0 1em; color: #111; }

@@ -12,8 +12,8 @@ from hanctl.base.clock import Clock
 from hanctl.base.errors import HanctlError
 from hanctl.base.eui64 import Eui64
 from hanctl.han import zdo
-from hanctl.han.addresses import Addresses, is_device_address
 from hanctl.han.exchange import Exchange
+from hanctl.han.identity.addresses import Addresses, is_device_address
 from hanctl.han.life import Life
 from hanctl.han.tasks import Tasks
 from hanctl.ledger.ledger import Ledger

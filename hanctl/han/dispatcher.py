@@ -21,7 +21,7 @@ from hanctl.han.cluster import (
 )
 from hanctl.han.errors import MalformedZcl
 from hanctl.han.foundation import answer_foundation
-from hanctl.han.gate import Weighed
+from hanctl.han.identity.gate import Weighed
 from hanctl.han.security import Fault, refusal
 from hanctl.han.zcl import Foundation, ZclFrame
 from hanctl.radio.frames import SMART_ENERGY, IncomingFrame, OutgoingFrame

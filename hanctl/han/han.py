@@ -12,18 +12,18 @@ from hanctl.base.clock import Clock
 from hanctl.base.errors import HanctlError, NotFound
 from hanctl.base.eui64 import Eui64
 from hanctl.han import zcl, zdo
-from hanctl.han.addresses import LOOK_GAP_S, is_device_address
 from hanctl.han.arrivals import Arrivals
 from hanctl.han.bulk import Bulk
 from hanctl.han.cluster import ClusterServer
 from hanctl.han.clusters.basic import BasicServer
 from hanctl.han.clusters.keep_alive import KeepAliveServer
 from hanctl.han.clusters.time import TimeServer
-from hanctl.han.departures import Departures
 from hanctl.han.dispatcher import Dispatcher
 from hanctl.han.errors import MalformedZcl, MalformedZdo
 from hanctl.han.exchange import Exchange
-from hanctl.han.hearing import Hearing
+from hanctl.han.identity.addresses import LOOK_GAP_S, is_device_address
+from hanctl.han.identity.departures import Departures
+from hanctl.han.identity.hearing import Hearing
 from hanctl.han.interviews import Interviews
 from hanctl.han.joining import JoinWindows
 from hanctl.han.life import Life

@@ -12,8 +12,8 @@ import structlog
 
 from hanctl.base.errors import HanctlError
 from hanctl.base.eui64 import Eui64
-from hanctl.han.addresses import Addresses
 from hanctl.han.exchange import Exchange
+from hanctl.han.identity.addresses import Addresses
 from hanctl.han.tasks import Tasks
 from hanctl.ledger.ledger import Ledger
 from hanctl.model.events import JoinClosed, JoinOpened

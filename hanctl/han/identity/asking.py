@@ -12,8 +12,8 @@ from hanctl.base.eui64 import Eui64
 from hanctl.han import zcl
 from hanctl.han.errors import NoKey, TimedOut, Unproven
 from hanctl.han.exchange import Exchange
+from hanctl.han.identity.secret import Secret
 from hanctl.han.interview import CURRENT_FILE_VERSION, endpoint_for
-from hanctl.han.secret import Secret
 from hanctl.han.security import needs_encryption
 from hanctl.han.zcl import Foundation, Value, ZclFrame
 from hanctl.ledger.ledger import Ledger

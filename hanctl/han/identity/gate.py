@@ -20,8 +20,8 @@ from hanctl.han.cluster import (
     Weighs,
     Weight,
 )
+from hanctl.han.identity.witness import Witness
 from hanctl.han.tasks import Tasks
-from hanctl.han.witness import Witness
 from hanctl.han.zcl import ZclFrame
 from hanctl.radio.frames import IncomingFrame
 

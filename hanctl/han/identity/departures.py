@@ -10,8 +10,8 @@ from zigpy.zdo.types import ZDOCmd
 from hanctl.base.errors import HanctlError
 from hanctl.base.eui64 import Eui64
 from hanctl.han import zdo
-from hanctl.han.addresses import Addresses
 from hanctl.han.exchange import Exchange
+from hanctl.han.identity.addresses import Addresses
 from hanctl.han.tasks import Tasks
 from hanctl.ledger.ledger import Ledger
 from hanctl.model.events import DeviceLeft

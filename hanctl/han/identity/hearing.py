@@ -13,17 +13,17 @@ from hanctl.base.clock import Clock
 from hanctl.base.errors import HanctlError
 from hanctl.base.eui64 import Eui64
 from hanctl.han import zcl, zdo
-from hanctl.han.addresses import Addresses
-from hanctl.han.asking import Asking
 from hanctl.han.cluster import Proof
 from hanctl.han.dispatcher import Dispatcher
 from hanctl.han.errors import MalformedZcl
 from hanctl.han.exchange import Exchange
-from hanctl.han.gate import Gate, Weighed
+from hanctl.han.identity.addresses import Addresses
+from hanctl.han.identity.asking import Asking
+from hanctl.han.identity.gate import Gate, Weighed
+from hanctl.han.identity.witness import Witness
 from hanctl.han.life import Life
 from hanctl.han.security import needs_encryption
 from hanctl.han.tasks import Tasks
-from hanctl.han.witness import Witness
 from hanctl.han.zcl import Foundation, ZclFrame
 from hanctl.ledger.ledger import Ledger
 from hanctl.model.records import Device

@@ -8,10 +8,13 @@ from __future__ import annotations
 import asyncio
 from datetime import UTC, datetime, timedelta
 
+import pytest
 from update_rig import DISPLAY, INSTALL_CODE, SLEEPER, Play, Rig
 
 from hanctl.base.clock import Clock
 from hanctl.base.eui64 import parse_eui64
+
+pytestmark = pytest.mark.usefixtures("seldom_asked")
 
 TRUTH = datetime(2026, 6, 1, 12, tzinfo=UTC)
 PAST = datetime(2025, 11, 3, 2, tzinfo=UTC)

@@ -19,6 +19,8 @@ from hanctl.simulator.device.device import SimulatedDevice
 from hanctl.simulator.device.ota.types import OtaState, Output
 from hanctl.updates.serving import ota
 
+pytestmark = pytest.mark.usefixtures("seldom_asked")
+
 LONDON = ZoneInfo("Europe/London")
 NEWER = 0x00010002
 NEXT_IMAGE = build(random.Random(8).randbytes(3000), Fields(manufacturer_code=0x1234, image_type=1, file_version=NEWER))

@@ -19,7 +19,13 @@ from hanctl.simulator.device.device import SimulatedDevice
 from hanctl.simulator.device.ota.types import OtaState, Output
 from hanctl.updates.serving import ota
 
-pytestmark = pytest.mark.usefixtures("seldom_asked")
+pytestmark = [
+    pytest.mark.usefixtures("seldom_asked"),
+    # Of dates and orders the radio knows nothing; test_whole_update.py has both.
+    pytest.mark.parametrize(
+        "joined", ["ezsp", pytest.param("znp", marks=pytest.mark.slow)], indirect=True, scope="session"
+    ),
+]
 
 LONDON = ZoneInfo("Europe/London")
 NEWER = 0x00010002

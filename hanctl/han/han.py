@@ -35,13 +35,7 @@ from hanctl.ledger.ledger import Ledger
 from hanctl.model.events import DeviceLeft, PartnerKeyGiven, PartnerKeyRefused
 from hanctl.model.records import Device, DeviceType, EndpointRecord
 from hanctl.radio.endpoints import ESI_ENDPOINT, HUB_ENDPOINTS
-from hanctl.radio.frames import (
-    SMART_ENERGY,
-    ZDO_PROFILE,
-    IncomingFrame,
-    NetworkState,
-    Radio,
-)
+from hanctl.radio.frames import SMART_ENERGY, ZDO_PROFILE, IncomingFrame, NetworkState, Radio
 
 log = structlog.get_logger()
 

@@ -11,13 +11,7 @@ from hanctl.base.eui64 import Eui64
 from hanctl.han.han import Han
 from hanctl.ledger.errors import LedgerError, LedgerFull
 from hanctl.ledger.ledger import Ledger
-from hanctl.model.events import (
-    DongleLost,
-    DongleOpened,
-    DongleReopening,
-    NetworkFormed,
-    NetworkResumed,
-)
+from hanctl.model.events import DongleLost, DongleOpened, DongleReopening, NetworkFormed, NetworkResumed
 from hanctl.radio.errors import PortAbsent
 from hanctl.radio.finding.port import Port
 from hanctl.radio.frames import IncomingFrame, NetworkState, Radio

@@ -23,6 +23,7 @@ FILES = sorted(
     path
     for path in chain(
         ROOT.glob("*.md"),
+        ROOT.glob("*.toml"),
         *((ROOT / room).rglob(f"*.{kind}") for room in ("hanctl", "tests", "docs") for kind in ("py", "md", "toml")),
         *((ROOT / room).rglob("*") for room in ("configs", "systemd", "firmware_store", ".ci")),
     )
@@ -169,6 +170,13 @@ def test_every_page_is_cited_and_linked() -> None:
 )
 def test_a_citation_without_heading_is_found(text: str, missing: int) -> None:
     assert len(dead(list(citations(ROOT / "hanctl" / "some.py", text)))) == missing
+
+
+def test_the_glossary_is_alphabetical() -> None:
+    text = (ROOT / "docs" / "glossary.md").read_text()
+    words = re.findall(r"^\| ([^|]+?) \| [^|]+ \|", text, re.MULTILINE)[1:]
+    assert len(words) > 60
+    assert words == sorted(words, key=lambda word: re.sub(r"[^a-z0-9 ]", "", word.lower()))
 
 
 def test_every_row_of_the_checklist_that_is_named_exists() -> None:

@@ -41,7 +41,7 @@ _SECTION = re.compile(r"§(\d+(?:\.\d+)*)(?:(?:\s*[–-]\s*§?|\s+to\s+§)(\d+(?
 _PART = re.compile(r"\A,?\s+(?:traps?|requirements?)\s+(\d+)(?:\s+(?:and|to)\s+(\d+))?")
 _APPENDIX = re.compile(r"\b[Aa]ppendi(?:x|ces)\s+([A-Z])\b(?:\s*[–-]\s*([A-Z])\b)?")
 _TITLE = re.compile(r"\A(?:\s*§[\d.]+)?,\s+\"([^\"]+)\"|\A,\s+(addendum)\b", re.IGNORECASE)
-_OTHER_STANDARD = re.compile(r"IEEE|ECMA|Zigbee R\d|draft-|RFC|GBCS \d")
+_OTHER_STANDARD = re.compile(r"IEEE|IEC|ISO|ECMA|RFC|W3C|NIST|draft-|Zigbee R\d|GBCS \d|DUIS|SEC \d|UG\d|ZCL")
 _HEADING = re.compile(r"^#+ (.+)$", re.MULTILINE)
 _PARAGRAPH_END = re.compile(r'\n\s*\n|"""|\n\s*-\s|\n\|')
 

@@ -177,11 +177,13 @@ def test_nothing_waits_inside_a_transaction() -> None:
 def test_one_module_gives_devices_their_addresses() -> None:
     """All else makes claims: docs/trust.md, "Who can say what"."""
     writers = set()
-    for path in MODULES:
+    for path in (path for path in MODULES if room(path) != "simulator"):
         for node in ast.walk(ast.parse(path.read_text())):
-            if isinstance(node, ast.Call) and ast.unparse(node.func).split(".")[-1] in {"replace", "Device"}:
-                if "nwk" in {keyword.arg for keyword in node.keywords}:
-                    writers.add(str(path.relative_to(PACKAGE)))
+            if not isinstance(node, ast.Call):
+                continue
+            makes = ast.unparse(node.func).split(".")[-1] in {"replace", "Device"}
+            if makes and "nwk" in {keyword.arg for keyword in node.keywords}:
+                writers.add(str(path.relative_to(PACKAGE)))
     # The ledger takes an address from who had it before, in the table alone.
     assert writers == {"han/identity/addresses.py", "ledger/devices.py"}
 

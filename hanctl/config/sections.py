@@ -9,22 +9,16 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from hanctl.base.eui64 import Eui64
-from hanctl.config import values as values
+from hanctl.config import values
 from hanctl.config.paths import default_socket, default_state_dir
-from hanctl.config.values import (
-    MAX_SOCKET_PATH,
-    Address,
-    Command,
-    FilePath,
-    FilePaths,
-)
+from hanctl.config.values import MAX_SOCKET_PATH, Address, Command, FilePath, FilePaths
 
 
 class Section(BaseModel):
     """One section. A field's description says what it may be; error messages quote it.
 
-    ``live``, which each section sets: the keys that a reload applies to the running hub (``hanctl/hub/reload.py`` does it);
-    True: all; False: none, as all wait for a restart.
+    ``live``, which each section sets: the keys that a reload applies to the running hub (``hanctl/hub/reload.py`` does
+    it); True: all; False: none, as all wait for a restart.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)

@@ -172,8 +172,7 @@ class Addresses:
 
     def _void(self, eui64: Eui64, nwk: int) -> None:
         """A claim on a device, or on an address, voids the answers of both that are waited for."""
-        owner = self._ledger.devices.by_nwk(nwk)
-        for each in (eui64, None if owner is None else owner.eui64):
+        for each in (eui64, self._ledger.devices.eui64_at(nwk)):
             look = self._looks.get(each) if each is not None else None
             if look is not None:
                 look.voided = True
@@ -210,7 +209,7 @@ class Addresses:
             where = await self._exchange.radio.address_of(eui64)
             if device is None or device.state == "removed" or where == device.nwk:
                 return
-            if where is None or not is_device_address(where) or self._ledger.devices.by_nwk(where) is not None:
+            if where is None or not is_device_address(where) or self._ledger.devices.eui64_at(where) is not None:
                 # Nobody can be asked there; and an address on record is not given to another.
                 break
             look.voided = False
@@ -246,7 +245,11 @@ class Addresses:
 
     def _moved(self, eui64: Eui64, where: int, life: Life) -> None:
         device = self._ledger.devices.get(eui64)
-        if device is None or device.state in ("removed", "expected") or self._ledger.devices.by_nwk(where) is not None:
+        if (
+            device is None
+            or device.state in ("removed", "expected")
+            or self._ledger.devices.eui64_at(where) is not None
+        ):
             return
         self.on_moved(self._place(device, where, None), life)
 

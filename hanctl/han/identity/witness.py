@@ -110,9 +110,9 @@ class Witness:
         return [device for device in self._ledger.devices.all() if device.present]
 
     def _on_its_way(self, nwk: int, change: int, acknowledged: int) -> None:
-        device = self._ledger.devices.by_nwk(nwk)
-        if device is not None:
-            traffic = self._traffic[device.eui64]
+        eui64 = self._ledger.devices.eui64_at(nwk)
+        if eui64 is not None:
+            traffic = self._traffic[eui64]
             traffic.on_the_way += change
             traffic.acknowledged += acknowledged
 

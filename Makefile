@@ -12,7 +12,7 @@ setup: .venv/.setup ## make .venv with all that tests, lint and types need
 	.venv/bin/pip install -q -c requirements.lock -e '.[dev,thirdparty]'
 	touch $@
 
-test: setup ## the fast tests; ARGS="tests/firmware -k windows" for some of them
+test: setup ## the fast tests; ARGS="tests/updates -k windows" for some of them
 	.venv/bin/pytest -q $(or $(ARGS),-n auto)
 
 lint: setup ## ruff and mypy, which change nothing
@@ -22,7 +22,7 @@ demo: setup ## one update on a simulated dongle; ARGS="--radio znp" for the othe
 	.venv/bin/hanctl demo $(ARGS)
 
 docs: setup ## check the documents against the code
-	.venv/bin/pytest -q -n auto tests/docs tests/ledger/test_events_doc.py tests/household/test_data_doc.py
+	.venv/bin/pytest -q -n auto tests/docs $(wildcard tests/*/test_*_doc.py)
 
 release: setup ## every check with its long runs, then the packages in dist/
 	.ci/run

@@ -24,7 +24,11 @@ SMALL = image(500)
 Play = Callable[..., None]
 
 
-@pytest.fixture(scope="module", params=["ezsp", "znp"])
+ON_BOTH = pytest.mark.parametrize("joined", ["ezsp", "znp"], indirect=True)
+"""What a dongle's own memory and confirmations decide; of the rest, Z-Stack's form is slow."""
+
+
+@pytest.fixture(scope="module", params=["ezsp", pytest.param("znp", marks=pytest.mark.slow)])
 def joined(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> tuple[Radio, Path]:
     radio: Radio = request.param
     directory = tmp_path_factory.mktemp(radio)
@@ -201,6 +205,7 @@ def test_a_page_of_blocks_that_no_frame_holds_is_refused_and_the_client_asks_for
     play(scenario, spec(1, ota={"page_mode": True}, timings={"page_block": 63}))
 
 
+@ON_BOTH
 def test_pages_and_blocks_share_the_air(play: Play) -> None:
     async def scenario(rig: Rig) -> None:
         await rig.until_confirmed(rig.order(IMAGE), IMAGE)
@@ -267,6 +272,7 @@ def test_nobody_is_told_to_wait_where_all_is_well(play: Play) -> None:
 # --- the dongle
 
 
+@ON_BOTH
 def test_a_dongle_that_is_full_slows_sending_and_fails_nothing(play: Play) -> None:
     """For forty seconds of each eighty it has no room for anything; after fifty a client would give up."""
 
@@ -277,6 +283,7 @@ def test_a_dongle_that_is_full_slows_sending_and_fails_nothing(play: Play) -> No
     play(scenario, spec(1, ota={"think_time_s": 0.5}), spec(2, ota={"think_time_s": 0.5}))
 
 
+@ON_BOTH
 def test_a_dongle_with_room_for_two_frames_serves_four_displays(play: Play) -> None:
     async def scenario(rig: Rig) -> None:
         await rig.until_confirmed(rig.order(IMAGE), IMAGE)
@@ -306,6 +313,7 @@ def test_a_dongle_with_room_for_two_frames_serves_four_displays(play: Play) -> N
     play(small, *[spec(n, ota={"think_time_s": 0.0}) for n in range(1, 5)])
 
 
+@ON_BOTH
 def test_confirmations_that_never_come_fail_nothing(play: Play) -> None:
     async def scenario(rig: Rig) -> None:
         rng = random.Random(2)
@@ -322,6 +330,7 @@ def test_confirmations_that_never_come_fail_nothing(play: Play) -> None:
     play(scenario, spec(1, ota={"think_time_s": 0.2}, link=bad), spec(2, ota={"think_time_s": 0.2}, link=bad))
 
 
+@ON_BOTH
 def test_a_retry_is_not_answered_twice(play: Play) -> None:
     """The dongle takes its time: the client asks again, and the answer to the first request is still to come."""
 
@@ -338,6 +347,7 @@ def test_a_retry_is_not_answered_twice(play: Play) -> None:
     play(scenario, spec(1, ota={"think_time_s": 0.1}))
 
 
+@ON_BOTH
 def test_own_traffic_goes_before_blocks(play: Play) -> None:
     """While four displays fetch as fast as they can through a narrow dongle, a command waits for one frame at most."""
 
@@ -377,6 +387,7 @@ def test_own_traffic_goes_before_blocks(play: Play) -> None:
     play(scenario, *[spec(n) for n in range(1, 5)])
 
 
+@ON_BOTH
 def test_a_busy_air_is_relieved_by_a_minimum_block_period(play: Play) -> None:
     """Where blocks wait longer than is wanted, displays are told to ask less often, and are told when it is over."""
 

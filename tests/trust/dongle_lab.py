@@ -23,17 +23,29 @@ from hanctl.trust.credentials import Credentials, save_credentials
 
 Kind = Literal["ezsp", "znp"]
 VARIANTS: list[tuple[Kind, int | None]] = [("ezsp", 13), ("ezsp", 14), ("ezsp", 18), ("znp", None)]
-ON_EACH = [
-    pytest.param(variant, id=f"{variant[0]}{variant[1] or ''}", marks=[pytest.mark.slow] if variant[1] == 14 else [])
-    for variant in VARIANTS
-]
-"""EZSP 14 is slow: its frames and its key tables are those of 18."""
 OTHER_CODE = "00112233445566778899AABBCCDDEEFF"
 """Without its CRC."""
 WELL_KNOWN = ""
 """No install code: the device tries the key that every Zigbee device knows."""
 CODE = "83FED3407A939723A5C639B26916D505C3B5"
 TABLE = 12
+
+
+def each(*, oldest: bool) -> pytest.MarkDecorator:
+    """Each kind of dongle as ``variant``.
+
+    EZSP 14, whose frames and key tables are those of 18, is slow; so is 13, which has its own, but with ``oldest``.
+    """
+    fast = {("ezsp", 18), ("znp", None), *([("ezsp", 13)] if oldest else [])}
+    return pytest.mark.parametrize(
+        "variant",
+        [
+            pytest.param(
+                variant, id=f"{variant[0]}{variant[1] or ''}", marks=[] if variant in fast else [pytest.mark.slow]
+            )
+            for variant in VARIANTS
+        ],
+    )
 
 
 def address(number: int) -> Eui64:
@@ -125,9 +137,13 @@ Test = Callable[[Lab], Coroutine[Any, Any, None]]
 
 
 def in_a_lab(
-    devices: int = 1, different: Mapping[int, Mapping[str, Any]] | None = None, **trust: Any
+    devices: int = 1,
+    different: Mapping[int, Mapping[str, Any]] | None = None,
+    *,
+    oldest: bool = False,
+    **trust: Any,
 ) -> Callable[[Test], Callable[..., None]]:
-    """Run a test on each kind of dongle, in virtual time."""
+    """Run a test on ``each`` kind of dongle, in virtual time."""
 
     def decorate(test: Test) -> Callable[..., None]:
         @wraps(test)
@@ -135,7 +151,7 @@ def in_a_lab(
             play(test, tmp_path, variant, devices, different, trust)
 
         del run.__wrapped__
-        marked: Callable[..., None] = pytest.mark.parametrize("variant", ON_EACH)(run)
+        marked: Callable[..., None] = each(oldest=oldest)(run)
         return marked
 
     return decorate

@@ -63,7 +63,7 @@ async def keyed(lab: Lab, hub: Daemon, number: int = 1) -> None:
         await asyncio.sleep(0.02)
 
 
-@in_a_lab()
+@in_a_lab(oldest=True)
 async def test_a_terminate_at_any_time_after_the_proof_undoes_nothing(lab: Lab) -> None:
     hub = await lab.start()
     await lab.join(hub)

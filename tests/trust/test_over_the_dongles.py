@@ -7,7 +7,7 @@ import json
 from pathlib import Path
 
 import pytest
-from dongle_lab import CODE, ON_EACH, OTHER_CODE, TABLE, WELL_KNOWN, Kind, Lab, address, in_a_lab
+from dongle_lab import CODE, OTHER_CODE, TABLE, WELL_KNOWN, Kind, Lab, address, each, in_a_lab
 from trust_bench import issued
 
 from hanctl.base import virtual
@@ -19,7 +19,7 @@ from hanctl.trust.credentials import save_credentials
 from hanctl.trust.device_log import DeviceRefused
 
 
-@in_a_lab()
+@in_a_lab(oldest=True)
 async def test_both_ends_have_the_same_key_and_the_backup_has_it_too(lab: Lab) -> None:
     hub = await lab.start()
     await lab.join(hub)
@@ -39,7 +39,7 @@ async def test_both_ends_have_the_same_key_and_the_backup_has_it_too(lab: Lab) -
     assert backup["network_key"]["key"] == network.key.hex()
 
 
-@in_a_lab(devices=TABLE + 1)
+@in_a_lab(oldest=True, devices=TABLE + 1)
 async def test_as_many_as_the_table_holds_and_one_more(lab: Lab) -> None:
     """A lab after a power cut: all power up at once."""
     hub = await lab.start()
@@ -59,7 +59,7 @@ async def test_as_many_as_the_table_holds_and_one_more(lab: Lab) -> None:
     assert lab.installed == lab.agreed
 
 
-@in_a_lab(devices=2)
+@in_a_lab(oldest=True, devices=2)
 async def test_keys_survive_a_killed_hub_and_a_pulled_dongle(lab: Lab) -> None:
     hub = await lab.start()
     await lab.join(hub)
@@ -76,7 +76,7 @@ async def test_keys_survive_a_killed_hub_and_a_pulled_dongle(lab: Lab) -> None:
     assert await lab.is_served(hub, 1)
 
 
-@in_a_lab()
+@in_a_lab(oldest=True)
 async def test_a_device_that_lost_its_power_needs_no_new_key(lab: Lab) -> None:
     hub = await lab.start()
     await lab.join(hub)
@@ -89,7 +89,7 @@ async def test_a_device_that_lost_its_power_needs_no_new_key(lab: Lab) -> None:
     assert len(lab.events(hub, "key.established")) == 1
 
 
-@in_a_lab(devices=3, different={2: {"trust": {"silent_after": "join"}}})
+@in_a_lab(oldest=True, devices=3, different={2: {"trust": {"silent_after": "join"}}})
 async def test_only_a_device_with_its_own_key_rejoins_without_the_network_key(lab: Lab) -> None:
     hub = await lab.start()
     await lab.join(hub)
@@ -110,7 +110,7 @@ async def test_only_a_device_with_its_own_key_rejoins_without_the_network_key(la
         assert any("without the network key" in event.reason for event in lab.events(hub, "join.refused", 2))
 
 
-@in_a_lab()
+@in_a_lab(oldest=True)
 async def test_the_hub_asks_for_a_new_key(lab: Lab) -> None:
     hub = await lab.start()
     await lab.join(hub)
@@ -124,7 +124,7 @@ async def test_the_hub_asks_for_a_new_key(lab: Lab) -> None:
     assert len(lab.events(hub, "key.established")) == 2
 
 
-@in_a_lab(devices=2, different={2: {"trust": {"silent_after": "join"}}}, cbke_timeout_s=60)
+@in_a_lab(oldest=True, devices=2, different={2: {"trust": {"silent_after": "join"}}}, cbke_timeout_s=60)
 async def test_who_establishes_no_key_leaves_while_others_are_served(lab: Lab) -> None:
     hub = await lab.start()
     await lab.join(hub)
@@ -139,7 +139,7 @@ async def test_who_establishes_no_key_leaves_while_others_are_served(lab: Lab) -
     assert await lab.is_served(hub, 1)
 
 
-@in_a_lab(devices=3, different={2: {"install_code": WELL_KNOWN}, 3: {"install_code": WELL_KNOWN}})
+@in_a_lab(oldest=True, devices=3, different={2: {"install_code": WELL_KNOWN}, 3: {"install_code": WELL_KNOWN}})
 async def test_nobody_gets_in_with_the_well_known_key(lab: Lab) -> None:
     hub = await lab.start()
     expected, stranger, added = lab.world.devices
@@ -155,7 +155,7 @@ async def test_nobody_gets_in_with_the_well_known_key(lab: Lab) -> None:
     assert expected.nwk is not None
 
 
-@in_a_lab(devices=2, different={2: {"install_code": OTHER_CODE}}, cbke_timeout_s=120)
+@in_a_lab(oldest=True, devices=2, different={2: {"install_code": OTHER_CODE}}, cbke_timeout_s=120)
 async def test_the_wrong_install_code_gets_nobody_in_and_is_guessed_at(lab: Lab) -> None:
     hub = await lab.start()
     await lab.join(hub)
@@ -168,7 +168,7 @@ async def test_the_wrong_install_code_gets_nobody_in_and_is_guessed_at(lab: Lab)
     assert {event.device for event in evicted} <= {address(2)}
 
 
-@in_a_lab(different={1: {"install_code": OTHER_CODE}}, required=False)
+@in_a_lab(oldest=True, different={1: {"install_code": OTHER_CODE}}, required=False)
 async def test_who_came_with_the_wrong_install_code_is_expected_still_and_may_be_added_anew(lab: Lab) -> None:
     hub = await lab.start()
     await hub.join(address(1), CODE, seconds=60)
@@ -181,7 +181,7 @@ async def test_who_came_with_the_wrong_install_code_is_expected_still_and_may_be
     assert list(hub.han.join_windows()) == [address(1)]
 
 
-@in_a_lab(devices=2)
+@in_a_lab(oldest=True, devices=2)
 async def test_a_stranger_that_knocks_while_the_network_is_open_is_named(lab: Lab) -> None:
     hub = await lab.start()
     stranger, expected = lab.world.devices
@@ -196,7 +196,7 @@ async def test_a_stranger_that_knocks_while_the_network_is_open_is_named(lab: La
     assert hub.ledger.devices.get(stranger.eui64) is None
 
 
-@in_a_lab()
+@in_a_lab(oldest=True)
 async def test_a_stranger_under_a_keyed_devices_address_does_not_cost_it_its_key(lab: Lab) -> None:
     hub = await lab.start()
     await lab.join(hub)
@@ -211,7 +211,7 @@ async def test_a_stranger_under_a_keyed_devices_address_does_not_cost_it_its_key
     assert lab.installed == before
 
 
-@pytest.mark.parametrize("variant", ON_EACH)
+@each(oldest=True)
 def test_a_certificate_of_another_dongle_stops_the_start_before_a_network_is_formed(
     variant: tuple[Kind, int | None], tmp_path: Path
 ) -> None:

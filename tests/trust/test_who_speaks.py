@@ -211,7 +211,7 @@ async def test_an_announcement_from_another_address_than_it_names_is_refused(lab
 # --- words
 
 
-@in_a_lab(devices=2, different={1: QUICK, 2: QUICK})
+@in_a_lab(oldest=True, devices=2, different={1: QUICK, 2: QUICK})
 async def test_a_key_of_ones_own_says_nothing_about_another(lab: Lab) -> None:
     """A device that is keyed speaks from the address of one that is switched off: its update and its verdict stay."""
     hub = await lab.start()

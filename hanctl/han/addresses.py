@@ -49,10 +49,11 @@ def is_device_address(nwk: int) -> bool:
 
 @dataclass(slots=True)
 class _Look:
-    """A claim that is being looked into. ``voided``: somebody claimed something else meanwhile."""
+    """A claim that is being looked into: at ``where``. ``voided``: somebody claimed something else meanwhile."""
 
     life: Life
     voided: bool = False
+    where: int | None = None
     over: asyncio.Event | None = None
 
 
@@ -60,8 +61,8 @@ class Addresses:
     """Places devices. ``on_moved`` is told of each device that proved itself at another address, and how it was heard.
 
     ``challenge``: see ``Challenge``; ``can_prove``: whether the device has what it needs to answer one: a key, and an
-    endpoint that is known. ``under_way``: whether something is being done with a device that cannot, which a claim may
-    not interrupt.
+    endpoint that is known. ``under_way``: what tells whether something is being done with a device that cannot, which a
+    claim may not interrupt.
     """
 
     def __init__(
@@ -79,11 +80,12 @@ class Addresses:
         self._tasks = tasks
         self._challenge = challenge
         self._can_prove = can_prove
-        self.under_way: Callable[[Eui64], bool] = lambda _: False
+        self.under_way: list[Callable[[Eui64], bool]] = []
         self.on_moved: Callable[[Device, Life], None] = lambda *_: None
         self._looks: dict[Eui64, _Look] = {}
         self._looked: dict[Eui64, float] = {}
         self._told: dict[Eui64, float] = {}
+        self._placed: dict[Eui64, float] = {}
         self._waiting_for_life: set[Eui64] = set()
 
     def claim(self, device: Device, nwk: int, life: Life, *, sleepy: bool | None = None) -> Device | None:
@@ -102,8 +104,9 @@ class Addresses:
         if other is not None or (device.state != "expected" and self._can_prove(device)):
             self._look_into(device.eui64, life)
             return None
-        if device.nwk is not None and self.under_way(device.eui64):
+        if device.nwk is not None and self._is_under_way(device.eui64):
             # Were the claim true, the device would begin anew, and be asked from where it does.
+            self._look_into(device.eui64, life)
             return None
         return self._place(device, nwk, sleepy)
 
@@ -123,9 +126,9 @@ class Addresses:
 
     def conflict(self, nwk: int) -> None:
         """Two nodes have this address, by the dongle's word: it may have forgotten whose the hub has it to be."""
+        self._void(None, nwk)
         owner = self._ledger.devices.by_nwk(nwk)
         if owner is not None:
-            self._void(owner.eui64, nwk)
             self._look_into(owner.eui64, Life.ANNOUNCED)
 
     def release(self, device: Device, state: DeviceState, **changes: Any) -> Device:
@@ -135,6 +138,9 @@ class Addresses:
         return released
 
     # --- inside
+
+    def _is_under_way(self, eui64: Eui64) -> bool:
+        return any(each(eui64) for each in self.under_way)
 
     def _in_place(self, device: Device, sleepy: bool | None) -> Device:
         """The device is where it is said to be; what else is said counts only as long as it was not asked itself."""
@@ -156,17 +162,19 @@ class Addresses:
         )
         with self._ledger.transaction():
             self._ledger.devices.put(there)
-            if (device.nwk, device.state) != (nwk, state):
+            now = self._clock.monotonic()
+            again = now - self._placed.get(device.eui64, -LOOK_GAP_S) < LOOK_GAP_S
+            if device.state != state or (device.nwk != nwk and not again):
                 assert nwk is not None
+                self._placed[device.eui64] = now
                 self._ledger.record(DeviceJoined(device=device.eui64, nwk=nwk, rejoin=device.joined_at is not None))
         return there
 
-    def _void(self, eui64: Eui64, nwk: int) -> None:
+    def _void(self, eui64: Eui64 | None, nwk: int) -> None:
         """A claim on a device, or on an address, voids the answers of both that are waited for."""
         owner = self._ledger.devices.by_nwk(nwk)
-        for each in (eui64, None if owner is None else owner.eui64):
-            look = self._looks.get(each) if each is not None else None
-            if look is not None:
+        for each, look in self._looks.items():
+            if each == eui64 or look.where == nwk or (owner is not None and each == owner.eui64):
                 look.voided = True
 
     def _look_into(self, eui64: Eui64, life: Life) -> None:
@@ -201,10 +209,14 @@ class Addresses:
             where = await self._exchange.radio.address_of(eui64)
             if device is None or device.state == "removed" or where == device.nwk:
                 return
+            if not self._can_prove(device):
+                if device.nwk is not None:
+                    await self._exchange.radio.repair_address(eui64, device.nwk)
+                return
             if where is None or not is_device_address(where) or self._ledger.devices.by_nwk(where) is not None:
                 # Nobody can be asked there; and an address on record is not given to another.
                 break
-            look.voided = False
+            look.voided, look.where = False, where
             lively = device.nwk is not None and self._spoke_lately(device)
             answered = await self._answers(device, where, min(TRY_S, left) if lively else left)
             # Before and after: a dongle whose map was moved meanwhile may have encrypted to somebody else.

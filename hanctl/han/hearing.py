@@ -204,7 +204,8 @@ class Hearing:
         except HanctlError as error:
             log.debug("a device did not prove itself", device=eui64, reason=str(error))
         finally:
-            del self._meeting[eui64]
+            if self._meeting.get(eui64) is asyncio.current_task():
+                del self._meeting[eui64]
 
     # --- responses
 

@@ -35,6 +35,10 @@ PROOF_S = 30.0
 """A device that moved has so long to prove itself at its new address; one that was heard at its old one lately has one
 try."""
 TRY_S = 2.0
+HELD_S = 10.0
+"""For so long after a claim was found untrue the next are undone at once, without asking; as long again each time that
+the device proves meanwhile that it is where the hub has it."""
+REPAIR_GAP_S = 0.02
 TOLD_GAP_S = 3600.0
 """One event in an hour says that somebody claims to be a device."""
 
@@ -87,6 +91,8 @@ class Addresses:
         self._told: dict[Eui64, float] = {}
         self._placed: dict[Eui64, float] = {}
         self._waiting_for_life: set[Eui64] = set()
+        self._held: dict[Eui64, float] = {}
+        self._repairing: set[Eui64] = set()
 
     def claim(self, device: Device, nwk: int, life: Life, *, sleepy: bool | None = None) -> Device | None:
         """Somebody says that the device is at this address.
@@ -178,9 +184,27 @@ class Addresses:
                 look.voided = True
 
     def _look_into(self, eui64: Eui64, life: Life) -> None:
+        if self._is_held(eui64) and eui64 not in self._repairing:
+            self._repairing.add(eui64)
+            self._tasks.start(self._undo(eui64))
         if eui64 not in self._looks:
             look = self._looks[eui64] = _Look(life)
             self._tasks.start(self._look(eui64, look))
+
+    def _is_held(self, eui64: Eui64) -> bool:
+        return self._held.get(eui64, 0.0) > self._clock.monotonic()
+
+    async def _undo(self, eui64: Eui64) -> None:
+        """Have the dongle know the device where the hub has it, as what was said of it was untrue a moment ago."""
+        try:
+            device = self._ledger.devices.get(eui64)
+            if device is not None and device.nwk is not None:
+                await self._exchange.radio.repair_address(eui64, device.nwk)
+            await asyncio.sleep(REPAIR_GAP_S)
+        except HanctlError as error:
+            log.info("the dongle was not told where a device is", device=eui64, reason=str(error))
+        finally:
+            self._repairing.discard(eui64)
 
     async def _look(self, eui64: Eui64, look: _Look) -> None:
         try:
@@ -207,10 +231,14 @@ class Addresses:
         while (left := until - self._clock.monotonic()) > 0:
             device = self._ledger.devices.get(eui64)
             where = await self._exchange.radio.address_of(eui64)
-            if device is None or device.state == "removed" or where == device.nwk:
+            if device is None or device.state == "removed":
+                return
+            if where == device.nwk:
+                await self._hold(device)
                 return
             if not self._can_prove(device):
-                if device.nwk is not None:
+                if device.nwk is not None and self._is_under_way(eui64):
+                    self._held[eui64] = self._clock.monotonic() + HELD_S
                     await self._exchange.radio.repair_address(eui64, device.nwk)
                 return
             if where is None or not is_device_address(where) or self._ledger.devices.by_nwk(where) is not None:
@@ -231,6 +259,13 @@ class Addresses:
                 self._waiting_for_life.add(eui64)
                 return
         await self._unproven(eui64)
+
+    async def _hold(self, device: Device) -> None:
+        """The dongle has the device where the hub does. Where claims are being undone, that has to be true."""
+        if self._is_held(device.eui64) and device.nwk is not None and self._can_prove(device):
+            self._held[device.eui64] = 0.0
+            if await self._answers(device, device.nwk, TRY_S):
+                self._held[device.eui64] = self._clock.monotonic() + HELD_S
 
     def _spoke_lately(self, device: Device) -> bool:
         return device.last_seen is not None and (self._clock.now() - device.last_seen).total_seconds() < PROOF_S
@@ -260,6 +295,7 @@ class Addresses:
             return
         self.claimed(eui64, "it was said to be at another address, and did not prove it")
         if device.nwk is not None:
+            self._held[eui64] = self._clock.monotonic() + HELD_S
             await self._exchange.radio.repair_address(eui64, device.nwk)
 
     def claimed(self, eui64: Eui64, how: str) -> None:

@@ -27,7 +27,7 @@ from hanctl.han.witness import Witness
 from hanctl.han.zcl import Foundation, ZclFrame
 from hanctl.ledger.ledger import Ledger
 from hanctl.ledger.records import Device
-from hanctl.radio.endpoints import TIME
+from hanctl.radio.endpoints import OTA_UPGRADE, TIME
 from hanctl.radio.frames import IncomingFrame
 
 log = structlog.get_logger()
@@ -108,13 +108,17 @@ class Hearing:
         eui64, keyed = device.eui64, self._may_serve(device)
         number = self._witness.heard(eui64) if frame.aps_encrypted else 0
         if not zcl_frame.cluster_specific and zcl_frame.command in zcl.RESPONSES:
-            self._response(frame, zcl_frame, eui64, number)
+            if not self._response(frame, zcl_frame, eui64, number) and frame.aps_encrypted:
+                self._gate.look(eui64, number)
         else:
             now = self._clock.monotonic()
             contested = self._contested.get(eui64, 0.0) > now
             weighed = self._dispatcher.weigh(frame, zcl_frame, eui64, now, keyed=keyed, contested=contested)
             if weighed is None:
                 self._serve(frame, zcl_frame, device, "address")
+                # What a transfer brings is too much to look at each.
+                if frame.aps_encrypted and frame.cluster != OTA_UPGRADE:
+                    self._gate.look(eui64, number)
             else:
                 self._gate.put(eui64, replace(weighed, number=number))
         if frame.aps_encrypted and keyed and not self._witness.is_ready(eui64):
@@ -209,18 +213,22 @@ class Hearing:
 
     # --- responses
 
-    def _response(self, frame: IncomingFrame, response: ZclFrame, eui64: Eui64, number: int) -> None:
+    def _response(self, frame: IncomingFrame, response: ZclFrame, eui64: Eui64, number: int) -> bool:
+        """Give a response to whoever wants it; False where nobody does."""
         if needs_encryption(frame.cluster) and not frame.aps_encrypted:
             # A Default Response with FAILURE says that somebody there wants to be spoken to in cipher, as it is: it is
             # nobody's word about what was asked (comms_hub.md §6).
             log.warning("a response in clear was not believed", device=eui64, cluster=frame.cluster)
-            return
-        if self._exchange.zcl_response(frame, response) or response.command != Foundation.DEFAULT_RESPONSE:
-            return
+            return False
+        if self._exchange.zcl_response(frame, response):
+            return True
+        if response.command != Foundation.DEFAULT_RESPONSE:
+            return False
         if frame.aps_encrypted:
             self._gate.put(eui64, Weighed(frame, response, "end", number=number))
         else:
             self._default_response(frame, response, eui64, "address")
+        return True
 
     def _default_response(self, frame: IncomingFrame, response: ZclFrame, eui64: Eui64, proof: Proof) -> None:
         try:

@@ -193,7 +193,14 @@ class Witness:
         async with self._reading:
             known = self._known[eui64]
             if known.own is not None and number <= known.own.heard:
-                return _remembered(known, number, strict)
+                window = next((each for each in known.windows if each.upto >= number), None)
+                if window is None:
+                    return "unclear"
+                if strict and not window.strict and window.whose == "its own":
+                    # The other keys were last read before: what they tell now is of this window too, if it is the last.
+                    last = window is known.windows[-1]
+                    return "its own" if last and await self._nobody_else(eui64) else "unclear"
+                return window.whose
             before, now = known.own, await self._read(eui64)
             whose = self._own_word(eui64, before, now)
             if strict and not await self._nobody_else(eui64) and whose == "its own":
@@ -243,11 +250,3 @@ class Witness:
             most = passed + self._traffic[other].on_the_way
             explained = explained and 0 <= now.counter - before.counter <= most
         return explained
-
-
-def _remembered(known: _Known, number: int, strict: bool) -> Whose:
-    """What was judged of a frame while it waited."""
-    window = next((each for each in known.windows if each.upto >= number), None)
-    if window is None:
-        return "unclear"
-    return "unclear" if strict and not window.strict and window.whose == "its own" else window.whose

@@ -275,7 +275,10 @@ class Han:
             if device is not None:
                 self._zcl_received(frame, device)
             elif not self._hearing.answers_a_secret(frame):
+                self._hearing.overheard(frame)
                 self._arrivals.identify(frame, lambda device, held: self._zcl_received(held, device))
+        else:
+            self._hearing.overheard(frame)
 
     def device_joined(self, eui64: Eui64, nwk: int) -> None:
         self._joins.came(eui64)
@@ -333,6 +336,7 @@ class Han:
             request = zcl.parse_frame(frame.payload)
         except MalformedZcl as error:
             log.warning("malformed ZCL frame", device=device.eui64, reason=str(error))
+            self._hearing.overheard(frame)
             return
         self._ledger.touch(device.eui64, self._clock.now())
         self._joins.spoke(device.eui64)

@@ -114,6 +114,8 @@ class Hearing:
             now = self._clock.monotonic()
             contested = self._contested.get(eui64, 0.0) > now
             weighed = self._dispatcher.weigh(frame, zcl_frame, eui64, now, keyed=keyed, contested=contested)
+            if keyed and eui64 not in self._have_time and _reads_time(frame, zcl_frame):
+                weighed = Weighed(frame, zcl_frame, "step")
             if weighed is None:
                 self._serve(frame, zcl_frame, device, "address")
                 # What a transfer brings is too much to look at each.
@@ -123,6 +125,15 @@ class Hearing:
                 self._gate.put(eui64, replace(weighed, number=number))
         if frame.aps_encrypted and keyed and not self._witness.is_ready(eui64):
             self.greet(device)
+
+    def overheard(self, frame: IncomingFrame) -> None:
+        """A frame that is not for the clusters: it is counted under its key all the same."""
+        if frame.aps_encrypted:
+            device = self._ledger.devices.by_nwk(frame.source_nwk)
+            if device is None:
+                self._witness.stray()
+            else:
+                self._gate.look(device.eui64, self._witness.heard(device.eui64))
 
     def answers_a_secret(self, frame: IncomingFrame) -> bool:
         """Tell whether a frame from an address that nobody has is the answer that is waited for from there."""
@@ -145,7 +156,7 @@ class Hearing:
     # --- requests
 
     def _serve(self, frame: IncomingFrame, request: ZclFrame, device: Device, proof: Proof) -> None:
-        if frame.cluster == TIME and frame.aps_encrypted and request.command == Foundation.READ_ATTRIBUTES:
+        if _reads_time(frame, request) and proof != "address":
             self._have_time.add(device.eui64)
         answers = self._dispatcher.handle(
             frame, request, device.eui64, self._clock.monotonic(), keyed=self._may_serve(device), proof=proof
@@ -238,3 +249,9 @@ class Hearing:
             return
         for callback in tuple(self.on_default_response):
             callback(eui64, frame.cluster, command, status, proof)
+
+
+def _reads_time(frame: IncomingFrame, request: ZclFrame) -> bool:
+    """Tell whether a device asks for the hub's clock, under some key."""
+    reads = not request.cluster_specific and request.command == Foundation.READ_ATTRIBUTES
+    return reads and frame.cluster == TIME and frame.aps_encrypted

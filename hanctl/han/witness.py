@@ -64,9 +64,9 @@ class _Window:
 class _Known:
     """What is known of one device's key since the dongle was opened, or the key was given.
 
-    ``others``: readings of the other keys, as of the last one, and ``strays``: what nobody had sent by then. ``acks_count``: whether its acknowledgements
-    make its counter rise; None: not found out. ``fresh``: it answered a secret since, so that nothing older of it
-    passes the dongle.
+    ``others``: readings of the other keys, as of the last one, and ``strays``: how many frames were nobody's by then.
+    ``acks_count``: whether its acknowledgements make its counter rise; None: not found out. ``fresh``: it answered a
+    secret since, so that nothing older of it passes the dongle.
     """
 
     own: _Mark | None = None

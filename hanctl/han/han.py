@@ -312,7 +312,6 @@ class Han:
                 if frame.cluster == ZDOCmd.NWK_addr_rsp and not asked:
                     self._arrived(*zdo.parse_addr_rsp(frame.payload), Life.ANNOUNCED)
                 elif frame.cluster == ZDOCmd.IEEE_addr_rsp:
-                    # Asked for or not: the dongle takes it for true, whatever it says of whom.
                     self.addresses.doubt(*zdo.parse_addr_rsp(frame.payload))
             elif frame.cluster == ZDOCmd.Device_annce:
                 told = zdo.parse_device_annce(frame.payload)

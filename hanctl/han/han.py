@@ -70,6 +70,7 @@ class Han:
         self._joins = JoinWindows(ledger, self._exchange, self._tasks, self.addresses)
         self._joins.on_joined = self._joined
         self._interviews = Interviews(self, ledger, self._exchange, self._tasks)
+        self.addresses.under_way.append(self._interviews.under_way)
         self.keys = LinkKeys(ledger, self._exchange, self._asking.reachable)
         self._arrivals = Arrivals(ledger, clock, self._exchange, self._tasks, self.addresses)
         self._departures = Departures(ledger, self._exchange, self._tasks, self.addresses, self._interviews.cancel)
@@ -279,9 +280,13 @@ class Han:
             if device is not None:
                 self._zcl_received(frame, device)
             elif not self._hearing.answers_a_secret(frame):
+                self._hearing.overheard(frame)
                 self._arrivals.identify(frame, lambda device, held: self._zcl_received(held, device))
+        else:
+            self._hearing.overheard(frame)
 
     def device_joined(self, eui64: Eui64, nwk: int) -> None:
+        self._joins.came(eui64)
         self._arrived(eui64, nwk, Life.JOINED)
 
     def address_conflict(self, nwk: int) -> None:
@@ -311,7 +316,7 @@ class Han:
                 asked = self._exchange.zdo_response(frame)
                 if frame.cluster == ZDOCmd.NWK_addr_rsp and not asked:
                     self._arrived(*zdo.parse_addr_rsp(frame.payload), Life.ANNOUNCED)
-                elif frame.cluster == ZDOCmd.IEEE_addr_rsp and not asked:
+                elif frame.cluster == ZDOCmd.IEEE_addr_rsp:
                     self.addresses.doubt(*zdo.parse_addr_rsp(frame.payload))
             elif frame.cluster == ZDOCmd.Device_annce:
                 told = zdo.parse_device_annce(frame.payload)
@@ -335,9 +340,10 @@ class Han:
             request = zcl.parse_frame(frame.payload)
         except MalformedZcl as error:
             log.warning("malformed ZCL frame", device=device.eui64, reason=str(error))
+            self._hearing.overheard(frame)
             return
         self._ledger.touch(device.eui64, self._clock.now())
-        self._joins.close(device.eui64, "joined")
+        self._joins.spoke(device.eui64)
         self._hearing.received(frame, request, device)
         self._lives(device, Life.FRAME)
 
@@ -362,7 +368,7 @@ class Han:
             self._lives(device, life)
         if life is not Life.JOINED:
             # The trust centre's word comes before the device has the network key: the window closes when it speaks.
-            self._joins.close(device.eui64, "joined")
+            self._joins.spoke(device.eui64)
 
     def _joined(self, eui64: Eui64, link_key: bytes) -> None:
         if not self.keys_required:

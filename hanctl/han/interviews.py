@@ -99,6 +99,10 @@ class Interviews:
             return
         self._running[eui64] = self._tasks.start(self._in_background(eui64, after_join=life is Life.JOINED))
 
+    def under_way(self, eui64: Eui64) -> bool:
+        """Tell whether the device is being asked."""
+        return eui64 in self._running and eui64 not in self._pausing
+
     def cancel(self, eui64: Eui64) -> None:
         """Forget this device's interview."""
         running = self._running.pop(eui64, None)

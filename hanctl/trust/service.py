@@ -77,6 +77,7 @@ class TrustService:
             self.server.on_lost.append(self.evictions.lost)
             self.backups.on_read.append(self._compare)
             han.on_life.append(self._ask_anew_at)
+        han.addresses.under_way.append(self.server.under_way)
         self.server.on_keyed.append(lambda _: self.backups.request())
 
     @property

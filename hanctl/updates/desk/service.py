@@ -301,7 +301,8 @@ class UpdateService:
 
     def _queried(self, eui64: Eui64, query: ota.QueryNextImageRequest, proof: Proof) -> None:
         session = self._open.of(eui64)
-        self._learn(eui64, query)
+        if proof != "address":
+            self._learn(eui64, query)
         if session is None:
             return
         update = session.update

@@ -372,21 +372,7 @@ class Han:
 
     def _joined(self, eui64: Eui64, link_key: bytes) -> None:
         if not self.keys_required:
-            self._tasks.start(self._keep_key(eui64, link_key))
-
-    async def _keep_key(self, eui64: Eui64, link_key: bytes) -> None:
-        """Put the key that the device joined with where the dongle keeps established ones, as it is to have no other.
-
-        A joining key is forgotten by dongles (REARM_S), and has no counter that can be read.
-        """
-        try:
-            await self.keys.install(eui64, link_key)
-        except HanctlError as error:
-            log.info("the key that a device joined with is not kept by the dongle", device=eui64, reason=str(error))
-            return
-        device = self._ledger.devices.get(eui64)
-        if device is not None:
-            self._hearing.keyed(device)
+            self._tasks.start(self.keys.keep(eui64, link_key, self._hearing.keyed))
 
     def _lives(self, device: Device, life: Life) -> None:
         if self.may_serve(device):

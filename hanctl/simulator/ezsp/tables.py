@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import bellows.types as t
 
 from hanctl.base.eui64 import Eui64, from_bytes, to_bytes
 from hanctl.simulator.ezsp.commands import Arguments, Values, command
+from hanctl.simulator.ezsp.configuration import Configuration
+from hanctl.simulator.ezsp.firmware import EzspFirmware
 from hanctl.simulator.ezsp.status import Outcome
 from hanctl.simulator.network.addresses import Child
 from hanctl.simulator.network.medium import FIRST_BROADCAST
-
-if TYPE_CHECKING:
-    from hanctl.simulator.ezsp.ncp import EzspDongle
 
 UNUSED, UNKNOWN = 0xFFFF, 0xFFFD
 """Of an entry: that it is not in use, and that the stack does not know where its node is."""
@@ -33,8 +31,9 @@ class Address:
 class Tables:
     """Tables that the host sees or fills; volatile but for the children."""
 
-    def __init__(self, ncp: EzspDongle) -> None:
+    def __init__(self, ncp: EzspFirmware, configuration: Configuration) -> None:
         self._ncp = ncp
+        self._configuration = configuration
         self._addresses: dict[int, Address] = {}
         self._groups: dict[int, tuple[int, int]] = {}
         self._extended: set[Eui64] = set()
@@ -43,7 +42,7 @@ class Tables:
 
     @property
     def _address_count(self) -> int:
-        return self._ncp.configuration[t.EzspConfigId.CONFIG_ADDRESS_TABLE_SIZE]
+        return self._configuration[t.EzspConfigId.CONFIG_ADDRESS_TABLE_SIZE]
 
     def _address(self, index: int) -> Address | None:
         if index >= self._address_count:
@@ -167,7 +166,7 @@ class Tables:
 
     @property
     def _group_count(self) -> int:
-        return self._ncp.configuration[t.EzspConfigId.CONFIG_MULTICAST_TABLE_SIZE]
+        return self._configuration[t.EzspConfigId.CONFIG_MULTICAST_TABLE_SIZE]
 
     @command("getMulticastTableEntry")
     def get_multicast_table_entry(self, a: Arguments) -> Values:
@@ -212,7 +211,7 @@ class Tables:
     @command("setChildData")
     def set_child_data(self, a: Arguments) -> Values:
         data = a["child_data"]
-        if int(a["index"]) >= self._ncp.configuration[t.EzspConfigId.CONFIG_MAX_END_DEVICE_CHILDREN]:
+        if int(a["index"]) >= self._configuration[t.EzspConfigId.CONFIG_MAX_END_DEVICE_CHILDREN]:
             return {"status": Outcome.INVALID_INDEX}
         eui64 = from_bytes(data.eui64.serialize())
         # A restored child's own key is not part of its entry: it stands in the link key table, if anywhere.
@@ -247,7 +246,7 @@ class Tables:
 
     @command("getSourceRouteTableTotalSize")
     def get_source_route_table_total_size(self, a: Arguments) -> Values:
-        return {"sourceRouteTableTotalSize": self._ncp.configuration[t.EzspConfigId.CONFIG_SOURCE_ROUTE_TABLE_SIZE]}
+        return {"sourceRouteTableTotalSize": self._configuration[t.EzspConfigId.CONFIG_SOURCE_ROUTE_TABLE_SIZE]}
 
     @command("getSourceRouteTableFilledSize")
     def get_source_route_table_filled_size(self, a: Arguments) -> Values:

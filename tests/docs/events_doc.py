@@ -1,0 +1,53 @@
+"""docs/events.md, made from the event classes: ``python tests/docs/events_doc.py > docs/events.md``."""
+
+from __future__ import annotations
+
+import inspect
+import typing
+
+from hanctl.model.event import EVENT_TYPES, Event
+
+HEAD = """# Events
+
+Whatever happens is one event: written to the ledger first, then logged, streamed (`hanctl events --follow`,
+`GET /events/stream`) and, where it is one of the three notices, sent to the webhook. Names and fields are an
+interface. As JSON, every event has `id` (only grows), `time` (ISO 8601, UTC), `type` and `level`, and then its own
+fields. A line of the hub's own log names the type `event`; in the journal each field is `HANCTL_` and its name:
+`journalctl -u hanctl HANCTL_EVENT=update.failed`.
+
+The ledger keeps events for a year, and the last 250 000 (`[retention]`); ids are never given twice. For good it keeps
+the first event, activation notices, what happened in changes of tenancy and supplier, and notices that the webhook has
+not accepted; and the story of an update until a year after its end.
+
+| type | level | meaning | fields |
+|---|---|---|---|
+"""
+
+
+def markdown() -> str:
+    """The whole document."""
+    return HEAD + "".join(_row(kind) for _, kind in sorted(EVENT_TYPES.items()))
+
+
+def _row(kind: type[Event]) -> str:
+    fields = ", ".join(f"`{name}`: {_type(field.annotation)}" for name, field in kind.model_fields.items())
+    meaning = " ".join((inspect.getdoc(kind) or "").split())
+    return f"| `{kind.type}` | {kind.level} | {meaning} | {fields or '–'} |\n"
+
+
+def _type(annotation: typing.Any) -> str:
+    if annotation is type(None):
+        return "null"
+    if isinstance(annotation, type):
+        return {"int": "integer", "str": "text", "bool": "boolean", "float": "number"}[annotation.__name__]
+    if typing.get_origin(annotation) is list:
+        return f"list of {_type(typing.get_args(annotation)[0])}"
+    words = [
+        f'"{part}"' if isinstance(part, str) else str(part) if isinstance(part, int) else _type(part)
+        for part in typing.get_args(annotation)
+    ]
+    return " or ".join(words)
+
+
+if __name__ == "__main__":
+    print(markdown(), end="")

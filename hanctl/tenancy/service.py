@@ -13,8 +13,6 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-import structlog
-
 from hanctl.base.clock import Clock
 from hanctl.base.errors import InvalidInput, NotFound, Refused
 from hanctl.ledger.ledger import Ledger
@@ -39,8 +37,6 @@ from hanctl.tenancy.moment import Moment, Preview
 from hanctl.tenancy.moments import HIGHEST_GIVEN, to_utc2000
 from hanctl.tenancy.payloads import GbcsOrder
 from hanctl.tenancy.telling.steps import CONTACT_SIZE, NAME_SIZE
-
-log = structlog.get_logger()
 
 FUELS: tuple[Fuel, ...] = ("electricity", "gas")
 LOOK_S = 10.0

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from hanctl.model.event import EVENT_TYPES
 from events_doc import markdown
+
+from hanctl.model.event import EVENT_TYPES
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "events.md"
 

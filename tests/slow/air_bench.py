@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from yardstick import Yardstick, yardstick
+
 from hanctl.base import virtual
 from hanctl.base.eui64 import parse_eui64
 from hanctl.hil.bench import Bench
@@ -17,7 +19,6 @@ from hanctl.simulator.air.medium import RealMedium
 from hanctl.simulator.device.event import DeviceEvent
 from hanctl.simulator.device.spec import DeviceSpec
 from hanctl.simulator.world import World
-from hanctl.simulator.yardstick import Yardstick, yardstick
 
 Radio = Literal["ezsp", "znp"]
 CODE = "83FED3407A939723A5C639B26916D505C3B5"

@@ -7,11 +7,11 @@ import json
 import stat
 from pathlib import Path
 
+from full_disk import fill, make_room
 from hub_bench import HubBench, on_a_hub
 from trust_bench import DISPLAY, HUB, issued, stranger_authority
 
 from hanctl.base.eui64 import Eui64
-from hanctl.hil.full_disk import fill, make_room
 from hanctl.images.demo_image import build
 from hanctl.trust.establishment.initiator import Initiator
 from hanctl.trust.establishment.messages import Command

@@ -11,14 +11,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import bellows.types as t
-
 from hanctl.base.errors import HanctlError
 from hanctl.simulator.dongle import SimulatorError
 from hanctl.simulator.ezsp.status import Outcome
 
 PROTOCOL_VERSIONS = (13, 14, 16, 17, 18, 19)
-STATUS_TYPES = (t.EmberStatus, t.EzspStatus, t.sl_Status)
 
 RESPONSE = 0x80
 # Bits 3 and 4 of the frame control say that the frame is an asynchronous callback.

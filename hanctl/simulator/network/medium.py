@@ -6,7 +6,6 @@ APS frames travel whole; what MAC and APS retries would do to them is modelled b
 from __future__ import annotations
 
 import asyncio
-import logging
 import random
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -49,8 +48,6 @@ __all__ = [
     "Medium",
     "Node",
 ]
-
-LOGGER = logging.getLogger(__name__)
 
 APS_ACK_WAIT_S = 1.6
 APS_RETRIES = 3

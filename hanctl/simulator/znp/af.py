@@ -21,7 +21,6 @@ from hanctl.simulator.znp.firmware import ZnpFirmware
 from hanctl.simulator.znp.mt import MtFrame
 
 ALL_ENDPOINTS = 0xFF
-_ZDO_PROFILE = 0x0000
 _WILDCARD_PROFILE = 0xFFFF
 _OK = t.Status.SUCCESS
 _LARGEST_INLINE = 220

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable
 from typing import Any
 
@@ -29,8 +28,6 @@ from hanctl.simulator.znp.codec import (
 )
 from hanctl.simulator.znp.firmware import ZnpFirmware
 from hanctl.simulator.znp.mt import BadBytes, MtFrame, MtReader
-
-LOGGER = logging.getLogger(__name__)
 
 # What hosts write to get a chip out of its serial bootloader: the application takes no notice.
 _BOOTLOADER_BYTES = frozenset((0x07, 0x10, 0xEF))

@@ -13,7 +13,6 @@ from hanctl.base.errors import HanctlError
 from hanctl.crypto import smac
 from hanctl.crypto.suites import Suite, suite_of_bit
 
-CLUSTER = 0x0800
 SUITE_ATTRIBUTE = 0x0000
 """KeyEstablishmentSuite, on both sides: the suites' bits."""
 

@@ -62,13 +62,6 @@ def hidden(kind: ChangeKind, cut_off: datetime) -> Cuts:
     return Cuts(dated.attributes if kind == "tenancy" else {}, tables)
 
 
-def dated_by(table: str) -> str:
-    """For people: by what the rows of a table are hidden before the cut-off of a change of tenancy."""
-    if not _is_hidden(RULES[table], "tenancy"):
-        return "–"
-    return "its end" if table in PERIODS or table in INTERVALS else "its time"
-
-
 def ends(table: str, time: datetime, body: Mapping[str, Any]) -> datetime | None:
     """When the period of a record ends that begins at ``time``; None of a table whose records are of a moment."""
     if table not in PERIODS:

@@ -8,6 +8,7 @@ import pytest
 import zigpy.types as t
 from hypothesis import given
 from hypothesis import strategies as st
+from ota_responses import decode_response
 from zigpy.zcl.clusters import general
 
 from hanctl.crypto.suites import SUITES, Suite
@@ -121,7 +122,7 @@ def test_ota_requests(command: int, form: dict[str, Any], data: st.DataObject) -
 @pytest.mark.parametrize(("command", "form"), RESPONSES)
 @given(data=st.data())
 def test_ota_responses(command: int, form: dict[str, Any], data: st.DataObject) -> None:
-    _same(OtaUpgrade.ClientCommandDefs, general.Ota.ClientCommandDefs, command, form, data, ota.decode_response)
+    _same(OtaUpgrade.ClientCommandDefs, general.Ota.ClientCommandDefs, command, form, data, decode_response)
 
 
 def _same(ours: Any, theirs: Any, command: int, form: dict[str, Any], data: st.DataObject, decoder: Any) -> None:
@@ -161,7 +162,7 @@ def test_the_block_that_is_packed_for_speed(
         "data": block,
     }
     assert pack(command, **fields) == payload
-    assert ota.decode_response(0x05, payload) == ota.ImageBlockResponse(**fields)
+    assert decode_response(0x05, payload) == ota.ImageBlockResponse(**fields)
 
 
 @pytest.mark.parametrize("period", [None, 0, 5, 0xFFFF])

@@ -1,9 +1,9 @@
 """Frames of the OTA Upgrade cluster, 0x0019, read and written; ``han/smart_energy/ota_upgrade.py`` declares them.
 
-``decode_request`` and ``decode_response`` read a payload (without the ZCL header); ``serialize()`` of a frame writes
-it. Bytes after the last known field are ignored, as ZCL asks. Where a client may leave out the end of a frame, the
-fields there are None. The two frames that pass by the thousand, a block's request and its response, are read and
-written here at a tenth of the cost, without zigpy's structures.
+``decode_request`` reads a payload (without the ZCL header); ``serialize()`` of a frame writes it. Bytes after the last
+known field are ignored, as ZCL asks. Where a client may leave out the end of a frame, the fields there are None. The
+two frames that pass by the thousand, a block's request and its response, are read and written here at a tenth of the
+cost, without zigpy's structures.
 """
 
 from __future__ import annotations
@@ -127,32 +127,17 @@ def wait_for_data(seconds: int, period: int | None) -> bytes:
 OtaRequest = (
     QueryNextImageRequest | ImageBlockRequest | ImagePageRequest | UpgradeEndRequest | QueryDeviceSpecificFileRequest
 )
-OtaResponse = (
-    ImageNotify | QueryNextImageResponse | ImageBlockResponse | UpgradeEndResponse | QueryDeviceSpecificFileResponse
-)
 
 REQUESTS: dict[int, Any] = {int(each.id): each.schema for each in OtaUpgrade.ServerCommandDefs}
-RESPONSES: dict[int, Any] = {int(each.id): each.schema for each in OtaUpgrade.ClientCommandDefs}
 
 
 def decode_request(command: int, payload: bytes) -> OtaRequest:
     """Read a command of a device. Raises OtaFrameError for an unknown command or a payload that is too short."""
-    frame: OtaRequest = _decode(REQUESTS, command, payload)
-    return frame
-
-
-def decode_response(command: int, payload: bytes) -> OtaResponse:
-    """Read a command of a server. Raises OtaFrameError for an unknown command or a payload that is too short."""
-    frame: OtaResponse = _decode(RESPONSES, command, payload)
-    return frame
-
-
-def _decode(schemas: dict[int, Any], command: int, payload: bytes) -> Any:
-    schema = schemas.get(command)
+    schema = REQUESTS.get(command)
     if schema is None:
         raise OtaFrameError(f"OTA command 0x{command:02x} is unknown")
     try:
-        frame, _ = schema.deserialize(payload)
+        frame: OtaRequest = schema.deserialize(payload)[0]
     except ValueError as error:
         raise OtaFrameError(f"OTA command 0x{command:02x} is too short with {len(payload)} bytes") from error
     return frame

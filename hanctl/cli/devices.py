@@ -30,7 +30,7 @@ from hanctl.cli.options import (
 from hanctl.cli.output import (
     ago,
     hexadecimal,
-    moment,
+    local_time,
     print_facts,
     print_json,
     print_table,
@@ -110,8 +110,8 @@ def show(address: EUI, socket: Socket = None, config: ConfigFile = None, json: J
             ("image type", hexadecimal(device["image_type"])),
             ("hardware", hexadecimal(device["hardware_version"])),
             ("version", version(device["current_version"])),
-            ("joined", moment(device["joined_at"])),
-            ("key", f"established {moment(device['keyed_at'])}" if device["keyed_at"] else "of its install code"),
+            ("joined", local_time(device["joined_at"])),
+            ("key", f"established {local_time(device['keyed_at'])}" if device["keyed_at"] else "of its install code"),
             ("heard", ago(device["last_seen"])),
             *[_endpoint(endpoint) for endpoint in device["endpoints"]],
         ]
@@ -143,7 +143,7 @@ def log(socket: Socket = None, config: ConfigFile = None, json: Json = False) ->
             entry["state"],
             "-" if entry["join_seconds"] is None else f"{entry['join_seconds']:.0f} s",
             "established" if entry["keyed_at"] else "-",
-            "" if entry["removed_at"] is None else f"{moment(entry['removed_at'])}, {entry['removed_reason']}",
+            "" if entry["removed_at"] is None else f"{local_time(entry['removed_at'])}, {entry['removed_reason']}",
         )
         for entry in [*found["devices"], *found["removed"]]
     ]

@@ -27,7 +27,7 @@ from hanctl.cli.options import (
     connect,
     eui64,
     examples,
-    moment,
+    iso_time,
 )
 
 EPILOG = examples(
@@ -55,8 +55,8 @@ def export(
 ) -> None:
     """Write the events as JSON Lines, oldest first, each as the API gives it."""
     query = {
-        "since": None if since is None else moment(since),
-        "until": None if until is None else moment(until),
+        "since": None if since is None else iso_time(since),
+        "until": None if until is None else iso_time(until),
         "device": None if device is None else eui64(device),
         "update": update,
         "type": type_,

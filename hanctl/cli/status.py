@@ -14,7 +14,7 @@ from hanctl.cli.options import (
 from hanctl.cli.output import (
     ago,
     hexadecimal,
-    moment,
+    local_time,
     print_facts,
     print_json,
 )
@@ -54,7 +54,7 @@ def status(socket: Socket = None, config: ConfigFile = None, json: Json = False)
 
 
 def _full(since: str | None) -> str:
-    return "" if since is None else f", whose disk is full since {moment(since)}: updates wait until there is room"
+    return "" if since is None else f", whose disk is full since {local_time(since)}: updates wait until there is room"
 
 
 def _trust(trust: dict[str, Any]) -> str:

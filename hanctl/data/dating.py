@@ -20,7 +20,7 @@ from hanctl.data.classes import (
     TableRule,
 )
 from hanctl.data.tables import HALF_HOURS, INTERVALS
-from hanctl.data.values import NEVER, moment
+from hanctl.data.values import NEVER, from_utc_seconds
 from hanctl.model.change_records import ChangeKind
 from hanctl.model.cuts import AttributeKey, Cut, Cuts
 
@@ -71,7 +71,7 @@ def ends(table: str, time: datetime, body: Mapping[str, Any]) -> datetime | None
     try:
         return _months_later(time, count) if length is None else time + count * length
     except (OverflowError, ValueError):
-        return moment(NEVER)
+        return from_utc_seconds(NEVER)
 
 
 def _is_hidden(rule: TableRule, kind: ChangeKind) -> bool:

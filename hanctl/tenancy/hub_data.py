@@ -12,8 +12,8 @@ from hanctl.radio.endpoints import (
     METER_ENDPOINT,
 )
 from hanctl.tenancy.controls import Control, told
-from hanctl.tenancy.moments import to_utc2000
 from hanctl.tenancy.telling.steps import CALENDARS, TARIFFS
+from hanctl.tenancy.utc2000 import to_utc2000
 
 ENDPOINTS: dict[Fuel, tuple[int, ...]] = {
     "electricity": (ESI_ENDPOINT, METER_ENDPOINT),

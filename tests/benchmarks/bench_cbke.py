@@ -26,7 +26,7 @@ from hanctl.trust.establishment.exchange import (
     Run,
     Send,
 )
-from hanctl.trust.establishment.manager import KeyEstablishment
+from hanctl.trust.establishment.key_establishment import KeyEstablishment
 from hanctl.trust.jobs import JobResult
 
 HUB, DISPLAY = Eui64("00:0d:6f:00:0a:90:69:e7"), Eui64("00:db:12:34:56:78:00:a1")

@@ -36,7 +36,7 @@ from hanctl.trust.establishment.exchange import (
     Run,
     Send,
 )
-from hanctl.trust.establishment.manager import KeyEstablishment
+from hanctl.trust.establishment.key_establishment import KeyEstablishment
 
 CODE = "83FED3407A939723A5C639B26916D505C3B5"
 SUITE_2 = 0x0002

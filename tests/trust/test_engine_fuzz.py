@@ -20,7 +20,7 @@ from hanctl.trust.establishment.exchange import (
     Send,
     Stage,
 )
-from hanctl.trust.establishment.manager import KeyEstablishment
+from hanctl.trust.establishment.key_establishment import KeyEstablishment
 from hanctl.trust.establishment.messages import Command, Initiate, encode
 from hanctl.trust.jobs import Agreed
 

@@ -52,7 +52,7 @@ from hanctl.crypto.curve import (
 from hanctl.crypto.suites import SUITES
 from hanctl.trust.credentials import Credentials, KeyMismatch, credentials_of
 from hanctl.trust.establishment.exchange import Reason
-from hanctl.trust.establishment.manager import KeyEstablishment
+from hanctl.trust.establishment.key_establishment import KeyEstablishment
 from hanctl.trust.establishment.messages import (
     Command,
     Confirm,

@@ -21,7 +21,7 @@ from hanctl.trust.establishment.exchange import (
     Run,
     Send,
 )
-from hanctl.trust.establishment.manager import KeyEstablishment
+from hanctl.trust.establishment.key_establishment import KeyEstablishment
 from hanctl.trust.establishment.messages import Terminate
 from hanctl.trust.jobs import JobResult
 

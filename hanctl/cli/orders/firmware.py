@@ -20,7 +20,7 @@ from hanctl.cli.options import (
 from hanctl.cli.output import (
     as_json,
     hexadecimal,
-    moment,
+    local_time,
     print_facts,
     print_json,
     print_table,
@@ -307,7 +307,7 @@ def _show(image: dict[str, Any], json: bool) -> None:
         ("stack version", hexadecimal(image["stack_version"])),
         ("header string", image["header_string"]),
         ("size", size(image["size"])),
-        ("added", moment(image["added_at"])),
+        ("added", local_time(image["added_at"])),
         ("signature", str(Verdict(**image["signature"]))),
     ]
     if image["hardware_min"] is not None:

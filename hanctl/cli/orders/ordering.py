@@ -14,7 +14,7 @@ from hanctl.cli.options import (
     connect,
     eui64,
     examples,
-    moment,
+    iso_time,
     number,
     version_range,
 )
@@ -95,7 +95,7 @@ def start(
     order: dict[str, Any] = {
         "image": image,
         "activation": activation,
-        "activate_at": None if at is None else moment(at),
+        "activate_at": None if at is None else iso_time(at),
         "window": window,
         "transfer_window": transfer_window,
         "priority": priority,

@@ -18,8 +18,8 @@ from hanctl.cli.options import (
     duration,
     eui64,
     examples,
+    iso_time,
 )
-from hanctl.cli.options import moment as parse_moment
 from hanctl.cli.orders import (
     ordering,
     report,
@@ -27,7 +27,7 @@ from hanctl.cli.orders import (
     watching,
 )
 from hanctl.cli.output import (
-    moment,
+    local_time,
     print_facts,
     print_json,
     print_table,
@@ -60,7 +60,7 @@ def list_(
             version(update["file_version"]),
             update["state"],
             f"{100 * update['offset'] // update['size']} %",
-            moment(update["ordered_at"]),
+            local_time(update["ordered_at"]),
             watching.outlook(update),
         )
         for update in updates
@@ -108,7 +108,7 @@ def activate(
 ) -> None:
     """Release updates that are holding: now, or at a time."""
     client = connect(socket, config)
-    order = {"manufacturer_image_sha256": image_hash, "at": None if at is None else parse_moment(at)}
+    order = {"manufacturer_image_sha256": image_hash, "at": None if at is None else iso_time(at)}
     chosen = _chosen(client, numbers or [], device, all_holding)
     if len(chosen) == 1:
         update = client.post(f"/updates/{chosen[0]}/activate", order)
@@ -152,7 +152,7 @@ def _chosen(client: Any, numbers: list[int], device: str | None, all_holding: bo
 def _released(update: dict[str, Any]) -> str:
     number = update["id"]
     if update["state"] == "holding" and update["activation"] == "at":
-        return f"update {number} is activated at {moment(update['activate_at'])}"
+        return f"update {number} is activated at {local_time(update['activate_at'])}"
     if update["state"] == "holding":
         return f"update {number} is released; it waits for {update['waits_for']}"
     return f"update {number} is {update['state']}"

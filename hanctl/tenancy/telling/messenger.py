@@ -31,7 +31,7 @@ from hanctl.model.change_records import (
 from hanctl.tenancy.evidence.dating import dated_by, may_be_about
 from hanctl.tenancy.evidence.records import Records, Report
 from hanctl.tenancy.evidence.verdicts import PUBLISHED
-from hanctl.tenancy.moment import METERS
+from hanctl.tenancy.execution import METERS
 from hanctl.tenancy.telling.looks import Looks
 from hanctl.tenancy.telling.steps import Step, publication, steps
 

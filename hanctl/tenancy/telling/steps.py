@@ -17,7 +17,7 @@ from hanctl.han.smart_energy.price import Price
 from hanctl.han.smart_energy.types import MessagingControlMask, PeriodDurationType
 from hanctl.model.change_records import Change, ChangePart, Fuel
 from hanctl.tenancy.controls import Control, told
-from hanctl.tenancy.moments import to_utc2000
+from hanctl.tenancy.utc2000 import to_utc2000
 
 CANCEL_ALL_MESSAGES = "CancelAllMessages"
 """The step that also takes messages of the hub's own from a display."""

@@ -13,10 +13,10 @@ from hanctl.config import values as values
 from hanctl.config.paths import default_socket, default_state_dir
 from hanctl.config.values import (
     MAX_SOCKET_PATH,
-    Address,
     Command,
     FilePath,
     FilePaths,
+    ListenAddress,
 )
 
 
@@ -270,8 +270,8 @@ class ListenerSection(Section):
 
     live = False
 
-    address: Annotated[Address, BeforeValidator(values.address)] = Field(
-        Address(IPv4Address("127.0.0.1"), 9455),
+    address: Annotated[ListenAddress, BeforeValidator(values.address)] = Field(
+        ListenAddress(IPv4Address("127.0.0.1"), 9455),
         description="an IP address of this machine and a port, such as 127.0.0.1:9455 or [::1]:9455",
     )
     token_file: FilePath = Field(description="a file of mode 0600 with the token that opens everything")

@@ -65,7 +65,7 @@ class Asker(Protocol):
 class Findings:
     """What the interview found out so far; None is not asked yet, or not known to the device."""
 
-    node: zdo.Node | None = None
+    node: zdo.NodeDescriptor | None = None
     endpoint_ids: tuple[int, ...] | None = None
     endpoints: tuple[EndpointRecord, ...] = ()
     basic: dict[int, Value] | None = None
@@ -173,7 +173,7 @@ class Interview:
             self.findings = replace(self.findings, ota=ota)
         return self.findings
 
-    async def _node(self, nwk: int, sleepy: bool) -> zdo.Node:
+    async def _node(self, nwk: int, sleepy: bool) -> zdo.NodeDescriptor:
         build = partial(zdo.node_desc_req, nwk=nwk)
         return zdo.parse_node_desc_rsp(await self._asker.zdo(ZDOCmd.Node_Desc_req, build, sleepy=sleepy))
 

@@ -4,7 +4,8 @@ What is dated before the cut-off is hidden, of all endpoints of the change's fue
 Where a cut-off was given, what is dated after it stays, whatever the bits: it is the new tenant's or supplier's.
 Without one the cut-off is now, and to the bits all that is held is of before.
 
-Before the transaction the change is scheduled, after it done; a kill in between leaves it scheduled, and nothing cleared.
+Before the transaction the change is scheduled, after it done. A kill in between leaves it scheduled, and nothing is
+cleared.
 """
 
 from __future__ import annotations

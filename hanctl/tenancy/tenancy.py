@@ -20,15 +20,15 @@ from hanctl.tenancy.evidence.report import Report, Reporter
 from hanctl.tenancy.execution import ChangeExecutor, Snapshots
 from hanctl.tenancy.hub_data import ENDPOINTS, HubData
 from hanctl.tenancy.service import TenancyService
-from hanctl.tenancy.telling.looks import Looks, Reader
-from hanctl.tenancy.telling.messenger import HanLink, Messenger
+from hanctl.tenancy.telling.looks import LookReader, Looks
+from hanctl.tenancy.telling.messenger import Messenger, MessengerLink
 from hanctl.tenancy.telling.overdue import Overdue
 from hanctl.tenancy.telling.queries import answer_query, take_event
 
 MOST_NAME = 64
 
 
-class Link(HanLink, Reader, Protocol):
+class TenancyLink(MessengerLink, LookReader, Protocol):
     """What changes need of the HAN."""
 
 
@@ -41,7 +41,7 @@ class Tenancy:
     def __init__(
         self,
         ledger: Ledger,
-        han: Link,
+        han: TenancyLink,
         clock: Clock,
         *,
         snapshots: Snapshots,

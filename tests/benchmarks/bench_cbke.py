@@ -23,7 +23,7 @@ from hanctl.trust.authority import BenchAuthority
 from hanctl.trust.establishment.exchange import (
     Established,
     Output,
-    Run,
+    RunJob,
     Send,
 )
 from hanctl.trust.establishment.key_establishment import KeyEstablishment
@@ -56,13 +56,13 @@ async def exchange(hub: KeyEstablishment, display: KeyEstablishment, run: Runner
     established = 0
     while established < 2:
         for output in to_hub:
-            if isinstance(output, Run):
+            if isinstance(output, RunJob):
                 to_hub = display.finished(HUB, output.ticket, output.job(), 0)
             elif isinstance(output, Send):
                 start = time.perf_counter()
                 to_display = hub.receive(DISPLAY, output.command, output.payload, from_server=False, tsn=1, now=0)
-                while any(isinstance(each, Run) for each in to_display):
-                    (job,) = (each for each in to_display if isinstance(each, Run))
+                while any(isinstance(each, RunJob) for each in to_display):
+                    (job,) = (each for each in to_display if isinstance(each, RunJob))
                     to_display = hub.finished(DISPLAY, job.ticket, await run(job.job), 0)
                 spent += time.perf_counter() - start
                 to_hub = []

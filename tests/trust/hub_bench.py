@@ -33,7 +33,7 @@ from hanctl.trust.establishment.exchange import (
     Established,
     Failed,
     Output,
-    Run,
+    RunJob,
     Send,
 )
 from hanctl.trust.establishment.key_establishment import KeyEstablishment
@@ -82,7 +82,7 @@ class Display:
                     head = bytes((0x01 | 0x08 * from_server, self._tsn if tsn is None else tsn, command))
                     self.say(0x0800, head + self.flaws(output))
                     self.carry_out(self.engine.delivered(HUB, output.ticket, True, self.now))
-                case Run(ticket=ticket, job=job):
+                case RunJob(ticket=ticket, job=job):
                     self.carry_out(self.engine.finished(HUB, ticket, job(), self.now))
                 case Established(key=key):
                     self.key = key

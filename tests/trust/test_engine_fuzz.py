@@ -16,12 +16,12 @@ from hanctl.trust.establishment.exchange import (
     Established,
     Failed,
     Output,
-    Run,
+    RunJob,
     Send,
     Stage,
 )
 from hanctl.trust.establishment.key_establishment import KeyEstablishment
-from hanctl.trust.establishment.messages import Command, Initiate, encode
+from hanctl.trust.establishment.messages import EstablishmentCommand, Initiate, encode
 from hanctl.trust.jobs import Agreed
 
 OTHER = Eui64("00:db:12:34:56:78:00:a9")
@@ -33,7 +33,7 @@ class Watched:
     def __init__(self, engine: KeyEstablishment) -> None:
         self.engine = engine
         self.now = 0.0
-        self.runs: list[Run] = []
+        self.runs: list[RunJob] = []
         self.sends: list[Send] = []
         self.agreed: dict[Eui64, list[Agreed]] = {}
         self.received: set[bytes] = set()
@@ -54,7 +54,7 @@ class Watched:
 
     def take(self, outputs: list[Output]) -> None:
         for output in outputs:
-            if isinstance(output, Run):
+            if isinstance(output, RunJob):
                 self.runs.append(output)
             elif isinstance(output, Send):
                 assert len(output.payload) in (4, 16, 22, 37, 52, 78)
@@ -175,4 +175,8 @@ def test_undisturbed_the_fuzz_does_get_a_key() -> None:
         carry(hub, display, carried, False)
     assert hub.keys == display.keys != []
     assert hub.engine.stage(DISPLAY) is Stage.ESTABLISHED
-    assert [send.command for send in hub.sends] == [Command.INITIATE, Command.EPHEMERAL, Command.CONFIRM]
+    assert [send.command for send in hub.sends] == [
+        EstablishmentCommand.INITIATE,
+        EstablishmentCommand.EPHEMERAL,
+        EstablishmentCommand.CONFIRM,
+    ]

@@ -37,9 +37,9 @@ from hanctl.trust.establishment.exchange import (
 )
 from hanctl.trust.establishment.key_establishment import KeyEstablishment
 from hanctl.trust.establishment.messages import (
-    Command,
     Confirm,
     Ephemeral,
+    EstablishmentCommand,
     Initiate,
     Terminate,
     TerminateStatus,
@@ -108,7 +108,7 @@ class TestAsPublished:
             wire.start()
             wire.pass_time(6)
             keys.add(wire.hub.established[-1].key)
-            ephemerals |= {send.payload for send in wire.hub.sent if send.command is Command.EPHEMERAL}
+            ephemerals |= {send.payload for send in wire.hub.sent if send.command is EstablishmentCommand.EPHEMERAL}
         assert len(keys) == len(ephemerals) == 3
         assert wire.hub.engine.deadline is None
 
@@ -283,7 +283,7 @@ class TestConfirmation:
         original = wire.hub.engine.delivered
 
         def undelivered(partner: Eui64, ticket: int, success: bool, now: float) -> list[object]:
-            lost = wire.hub.sent[-1].command is Command.CONFIRM
+            lost = wire.hub.sent[-1].command is EstablishmentCommand.CONFIRM
             result = original(partner, ticket, success and not lost, now)
             outputs.extend(result)
             return list(result)
@@ -302,7 +302,7 @@ class TestConfirmation:
         wire.start()
         assert wire.display.established and not wire.hub.established
         for success in (True, True):
-            outputs = wire.hub.engine.default_response(DISPLAY, Command.CONFIRM, success, wire.now)
+            outputs = wire.hub.engine.default_response(DISPLAY, EstablishmentCommand.CONFIRM, success, wire.now)
             wire.put(wire.hub, outputs)
         wire.pump()
         assert wire.hub.key == wire.display.key
@@ -311,7 +311,7 @@ class TestConfirmation:
         wire = bench_wire()
         wire.hub.engine.delivered = lambda *_: []  # type: ignore[method-assign]
         wire.start()
-        wire.put(wire.hub, wire.hub.engine.default_response(DISPLAY, Command.CONFIRM, False, wire.now))
+        wire.put(wire.hub, wire.hub.engine.default_response(DISPLAY, EstablishmentCommand.CONFIRM, False, wire.now))
         wire.pump()
         assert not wire.hub.failed
         wire.pass_time(10)
@@ -342,7 +342,7 @@ class TestConfirmation:
                     wire.hub.engine.receive(DISPLAY, 3, payload, from_server=initiator == "hub", tsn=9, now=wire.now)
                     == []
                 )
-                assert wire.hub.engine.default_response(DISPLAY, Command[command], False, wire.now) == []
+                assert wire.hub.engine.default_response(DISPLAY, EstablishmentCommand[command], False, wire.now) == []
             return (send,)
 
         wire.hub.tamper = wire.display.tamper = terminated
@@ -391,7 +391,7 @@ class TestConfirmation:
             )
             assert all(isinstance(each, Send) and not isinstance(each.message, Terminate) for each in answers)
         if initiator == "display":
-            wire.put(wire.hub, wire.hub.engine.default_response(DISPLAY, Command.CONFIRM, True, wire.now))
+            wire.put(wire.hub, wire.hub.engine.default_response(DISPLAY, EstablishmentCommand.CONFIRM, True, wire.now))
             wire.pump()
         else:
             wire.inject(wire.hub, held[0].command, held[0].payload, from_server=True)

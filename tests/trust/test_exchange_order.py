@@ -25,9 +25,9 @@ from hanctl.trust.establishment.exchange import (
 )
 from hanctl.trust.establishment.key_establishment import KeyEstablishment
 from hanctl.trust.establishment.messages import (
-    Command,
     Confirm,
     Ephemeral,
+    EstablishmentCommand,
     Terminate,
     TerminateStatus,
 )
@@ -84,7 +84,7 @@ class TestRepetition:
         initiate = wire.display.sent[0]
         wire.inject(wire.hub, 0, initiate.payload, tsn=55)
         wire.finish_jobs(wire.hub)
-        assert [(send.command, send.tsn) for send in wire.hub.sent] == [(Command.INITIATE, 55)]
+        assert [(send.command, send.tsn) for send in wire.hub.sent] == [(EstablishmentCommand.INITIATE, 55)]
 
     def test_long_after_the_end_a_repeated_request_is_out_of_order(self) -> None:
         wire = bench_wire()
@@ -126,7 +126,7 @@ class TestRepetition:
         wire.start()
         assert wire.hub.key == wire.display.key
         assert not wire.hub.failed
-        sent = [send.payload for send in wire.hub.sent if send.command is Command.EPHEMERAL]
+        sent = [send.payload for send in wire.hub.sent if send.command is EstablishmentCommand.EPHEMERAL]
         assert len(sent) == len(set(sent)) == 2
 
     def test_another_ephemeral_key_without_beginning_again_is_out_of_order(self) -> None:

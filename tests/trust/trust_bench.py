@@ -18,7 +18,7 @@ from hanctl.trust.establishment.exchange import (
     Established,
     Failed,
     Output,
-    Run,
+    RunJob,
     Send,
 )
 from hanctl.trust.establishment.key_establishment import KeyEstablishment
@@ -77,7 +77,7 @@ class Side:
     sent: list[Send] = field(default_factory=list)
     established: list[Established] = field(default_factory=list)
     failed: list[Failed] = field(default_factory=list)
-    jobs: list[Run] = field(default_factory=list)
+    jobs: list[RunJob] = field(default_factory=list)
     tamper: Tamper = as_it_is
 
     @property
@@ -141,14 +141,14 @@ class Wire:
                 side.established.append(output)
             elif isinstance(output, Failed):
                 side.failed.append(output)
-            elif isinstance(output, Run):
+            elif isinstance(output, RunJob):
                 side.jobs.append(output)
                 if not self.hold_jobs:
                     self._finish(side, side.jobs.pop(0))
             else:
                 self._carry(side, output)
 
-    def _finish(self, side: Side, run: Run) -> None:
+    def _finish(self, side: Side, run: RunJob) -> None:
         result: JobResult = run.job()
         self.put(side, side.engine.finished(run.partner, run.ticket, result, self.now))
 

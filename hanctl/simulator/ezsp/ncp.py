@@ -10,7 +10,7 @@ from hanctl.base.eui64 import Eui64, from_bytes
 from hanctl.simulator.dongle import Flash
 from hanctl.simulator.ezsp.ash import AshLink, LineNoise
 from hanctl.simulator.ezsp.ash_frames import ResetCode
-from hanctl.simulator.ezsp.codec import Command, FrameError
+from hanctl.simulator.ezsp.codec import FrameError, HostCommand
 from hanctl.simulator.ezsp.commands import (
     Handler,
     NotInThisBuild,
@@ -174,7 +174,7 @@ class EzspDongle(EzspFirmware):
             return self.codec.refusal(command.sequence, Outcome.FRAME_ID)
         return self.codec.reply(command, values, name="noCallbacks" if command.name == "callback" else None)
 
-    def _version(self, command: Command) -> bytes:
+    def _version(self, command: HostCommand) -> bytes:
         # A host that wants our version in the first place is content with the short header.
         self._version_agreed = command.arguments["desiredProtocolVersion"] == self.codec.version
         return self.codec.reply(

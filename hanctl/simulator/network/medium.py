@@ -13,7 +13,6 @@ from dataclasses import dataclass, field
 from hanctl.base.eui64 import Eui64
 from hanctl.simulator.network.frames import (
     BROADCAST_ALL,
-    BROADCAST_ROUTERS,
     BROADCAST_RX_ON,
     COORDINATOR,
     FIRST_BROADCAST,
@@ -33,7 +32,6 @@ from hanctl.simulator.network.observer import Observer
 
 __all__ = [
     "BROADCAST_ALL",
-    "BROADCAST_ROUTERS",
     "BROADCAST_RX_ON",
     "COORDINATOR",
     "FIRST_BROADCAST",

@@ -16,8 +16,8 @@ from hanctl.crypto.suites import Suite
 from hanctl.trust.credentials import Credentials
 from hanctl.trust.establishment.exchange import (
     Admission,
-    Exchange,
     Failed,
+    KeyExchange,
     Output,
     Reason,
     Role,
@@ -29,7 +29,7 @@ from hanctl.trust.establishment.exchange import (
 )
 from hanctl.trust.establishment.initiator import Initiator
 from hanctl.trust.establishment.messages import (
-    Command,
+    EstablishmentCommand,
     Initiate,
     MessageError,
     SuiteUnsupported,
@@ -58,7 +58,7 @@ class KeyEstablishment:
     ) -> None:
         by_suite = {each.suite: each for each in credentials}
         self._terms = Terms(by_suite, settings or Settings(), admission, below)
-        self._exchanges: dict[Eui64, Exchange] = {}
+        self._exchanges: dict[Eui64, KeyExchange] = {}
         self._start_from: dict[Eui64, float] = {}
         self._accept_from: dict[Eui64, float] = {}
         self._tickets = itertools.count(1)
@@ -106,16 +106,16 @@ class KeyEstablishment:
     ) -> list[Output]:
         """A unicast message of cluster 0x0800; ``from_server`` is its ZCL direction. Broadcasts are not for here."""
         try:
-            known = Command(command)
+            known = EstablishmentCommand(command)
         except ValueError:
             return []
-        if known is Command.TERMINATE:
+        if known is EstablishmentCommand.TERMINATE:
             return self._terminated(partner, payload, now)
         role = Role.INITIATOR if from_server else Role.RESPONDER
         exchange = self._exchanges.get(partner)
         if exchange and exchange.role is role and self._belongs(exchange, known, payload):
             return self._settle(exchange, exchange.receive(known, payload, tsn, now), now)
-        if known is Command.INITIATE and role is Role.RESPONDER:
+        if known is EstablishmentCommand.INITIATE and role is Role.RESPONDER:
             return self._asked(partner, payload, tsn, now)
         return self._refuse(partner, role, TerminateStatus.BAD_MESSAGE, f"{known.name} came out of order", tsn)
 
@@ -153,9 +153,9 @@ class KeyEstablishment:
             outputs += self._settle(exchange, exchange.tick(now), now)
         return outputs
 
-    def _belongs(self, exchange: Exchange, command: Command, payload: bytes) -> bool:
+    def _belongs(self, exchange: KeyExchange, command: EstablishmentCommand, payload: bytes) -> bool:
         """Whether a message is for this exchange: all of them, but for what starts another after its end."""
-        if not exchange.lingering or command is not Command.INITIATE or exchange.role is Role.INITIATOR:
+        if not exchange.lingering or command is not EstablishmentCommand.INITIATE or exchange.role is Role.INITIATOR:
             return True
         return exchange.knows(command, payload)
 
@@ -170,7 +170,7 @@ class KeyEstablishment:
             detail = f"{self._terms.settings.capacity} exchanges are under way already"
             return refuse(partner, Role.RESPONDER, TerminateStatus.NO_RESOURCES, detail, tsn)
         try:
-            initiate = decode(Command.INITIATE, payload)
+            initiate = decode(EstablishmentCommand.INITIATE, payload)
         except SuiteUnsupported as error:
             return refuse(partner, Role.RESPONDER, TerminateStatus.UNSUPPORTED_SUITE, str(error), tsn)
         except MessageError as error:
@@ -190,13 +190,13 @@ class KeyEstablishment:
         if exchange is None:
             return []
         try:
-            terminate = decode(Command.TERMINATE, payload)
+            terminate = decode(EstablishmentCommand.TERMINATE, payload)
         except MessageError:
             return []
         assert isinstance(terminate, Terminate)
         return self._settle(exchange, exchange.terminated(terminate), now)
 
-    def _settle(self, exchange: Exchange, outputs: list[Output], now: float) -> list[Output]:
+    def _settle(self, exchange: KeyExchange, outputs: list[Output], now: float) -> list[Output]:
         """Forget an exchange that is over, and note who is to be kept waiting."""
         if exchange.over and self._exchanges.get(exchange.partner) is exchange:
             del self._exchanges[exchange.partner]

@@ -37,19 +37,19 @@ from hanctl.trust.establishment.exchange import (
     Established,
     Failed,
     Output,
-    Run,
+    RunJob,
     Send,
     Settings,
     Stage,
 )
 from hanctl.trust.establishment.key_establishment import KeyEstablishment
-from hanctl.trust.establishment.messages import SUITE_ATTRIBUTE, Command, TerminateStatus
+from hanctl.trust.establishment.messages import SUITE_ATTRIBUTE, EstablishmentCommand, TerminateStatus
 from hanctl.trust.jobs import Below, Refusal
 
 log = structlog.get_logger()
 
 INSTALL_RETRIES_S = (0.5, 2.0, 5.0)
-COMMANDS = frozenset(Command)
+COMMANDS = frozenset(EstablishmentCommand)
 STATUS_NAMES = {status.value: status.name for status in TerminateStatus}
 FAILURES_TOLD = 5
 FAILURES_PERIOD_S = 600.0
@@ -125,7 +125,7 @@ class KeyEstablishmentServer:
         )
         self._carry_out(outputs)
         self._note_progress(request.device)
-        return DefaultReply(Status.SUCCESS) if request.command == Command.TERMINATE else LaterReply()
+        return DefaultReply(Status.SUCCESS) if request.command == EstablishmentCommand.TERMINATE else LaterReply()
 
     # --- for the daemon
 
@@ -187,7 +187,7 @@ class KeyEstablishmentServer:
             match output:
                 case Send():
                     self._tasks.start(self._send(output))
-                case Run():
+                case RunJob():
                     self._tasks.start(self._run(output))
                 case Established():
                     self._uninstalled[output.partner] = output
@@ -207,7 +207,7 @@ class KeyEstablishmentServer:
                 tsn=send.tsn,
                 from_server=send.from_server,
                 # As good as the acknowledgement, where that is lost.
-                default_response=send.command is Command.CONFIRM,
+                default_response=send.command is EstablishmentCommand.CONFIRM,
             )
         except HanctlError as error:
             log.info("a message of key establishment was not delivered", device=send.partner, reason=str(error))
@@ -217,7 +217,7 @@ class KeyEstablishmentServer:
         self._carry_out(self._engine.delivered(send.partner, send.ticket, delivered, self._now()))
         self._note_progress(send.partner)
 
-    async def _run(self, run: Run) -> None:
+    async def _run(self, run: RunJob) -> None:
         try:
             result = await asyncio.to_thread(run.job)
         except Exception:

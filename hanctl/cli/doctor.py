@@ -101,13 +101,13 @@ def _known_sticks() -> tuple[DongleSettings, ...]:
 def _with_hub(examination: Examination) -> Examination:
     """The same, with the hub of its configuration, or else of this user or the system, where one runs."""
     from hanctl.config.paths import client_socket
-    from hanctl.doctor.examination import Hub
+    from hanctl.doctor.examination import RunningHub
     from hanctl.doctor.finding import failed
 
     config = examination.config
     socket = client_socket() if config is None else config.hub.socket
     try:
-        return replace(examination, hub=Hub.from_status(Client(socket).get("/status")))
+        return replace(examination, hub=RunningHub.from_status(Client(socket).get("/status")))
     except DaemonUnreachable as error:
         if socket.exists() and not os.access(socket, os.R_OK | os.W_OK):
             return replace(examination, out_of_reach=True, known=(*examination.known, failed("socket", error)))

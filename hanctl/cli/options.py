@@ -73,7 +73,7 @@ def number(text: str) -> int:
         raise InvalidInput(f"'{text}' is not a number", "write it in decimal, or in hex as 0x1a2b") from error
 
 
-def moment(text: str) -> str:
+def iso_time(text: str) -> str:
     """A time such as 2026-03-01T02:00 or "2026-03-01 02:00", in this machine's local time where it names no other.
 
     As ISO 8601 with its offset. Raises InvalidInput.

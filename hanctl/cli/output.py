@@ -74,7 +74,7 @@ def size(value: int) -> str:
     return f"{value:,} bytes".replace(",", " ")
 
 
-def moment(text: str | None) -> str:
+def local_time(text: str | None) -> str:
     """An ISO time as a person reads it, in local time."""
     if text is None:
         return "-"

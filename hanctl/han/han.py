@@ -247,10 +247,6 @@ class Han:
         """The devices that may join now, and for how many seconds more."""
         return self._joins.remaining()
 
-    def cancel_join(self, eui64: Eui64) -> None:
-        """Close this device's join window, where it has one."""
-        self._joins.close(eui64, "cancelled")
-
     async def remove(self, eui64: Eui64, reason: str = "asked for") -> None:
         """Ask the device to leave, and talk to it no more, also where it does not hear.
 

@@ -23,8 +23,8 @@ from hanctl.radio.errors import DeliveryFailed, DongleGone
 from hanctl.trust.backups import Backups
 from hanctl.trust.credentials import Credentials
 from hanctl.trust.device_log import DeviceLog
-from hanctl.trust.establishment.key_establishment import KeyEstablishmentServer
 from hanctl.trust.establishment.messages import SUITE_ATTRIBUTE
+from hanctl.trust.establishment.server import KeyEstablishmentServer
 from hanctl.trust.evictions import Evictions
 
 log = structlog.get_logger()

@@ -35,24 +35,26 @@ _EVENTS: dict[UpdateState, type[Event]] = {
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
+class UpdateStep:
     """The update as it is from now on, and what happened on the way."""
 
     update: Update
     events: tuple[Event, ...] = ()
 
-    def then(self, step: Callable[..., Step], *arguments: Any, **named: Any) -> Step:
+    def then(self, step: Callable[..., UpdateStep], *arguments: Any, **named: Any) -> UpdateStep:
         """A further step, from where this one led."""
         following = step(self.update, *arguments, **named)
-        return Step(following.update, self.events + following.events)
+        return UpdateStep(following.update, self.events + following.events)
 
-    def noted(self, told: Told) -> Step:
+    def noted(self, told: Told) -> UpdateStep:
         """With a stage notice, where that was not told before."""
         update, notices = told
-        return Step(update, self.events + notices)
+        return UpdateStep(update, self.events + notices)
 
 
-def move(update: Update, to: UpdateState, cause: str, *, extra: dict[str, Any] | None = None, **changes: Any) -> Step:
+def move(
+    update: Update, to: UpdateState, cause: str, *, extra: dict[str, Any] | None = None, **changes: Any
+) -> UpdateStep:
     """Go to another state; ``changes`` are of the update's fields, ``extra`` are fields of the event.
 
     Raises IllegalTransition.
@@ -61,10 +63,10 @@ def move(update: Update, to: UpdateState, cause: str, *, extra: dict[str, Any] |
     event = _EVENTS[to].model_validate(
         {"device": update.device, "update": update.id, "was": update.state, "cause": cause, **(extra or {})}
     )
-    return Step(replace(update, state=to, **changes), (event,))
+    return UpdateStep(replace(update, state=to, **changes), (event,))
 
 
-def transferring(update: Update, offset: int, now: datetime, cause: str) -> Step:
+def transferring(update: Update, offset: int, now: datetime, cause: str) -> UpdateStep:
     """The device fetches the image, or fetches it anew: what it did before with an earlier copy counts no more."""
     return move(
         update,
@@ -79,30 +81,30 @@ def transferring(update: Update, offset: int, now: datetime, cause: str) -> Step
     )
 
 
-def verifying(update: Update, cause: str) -> Step:
+def verifying(update: Update, cause: str) -> UpdateStep:
     """The device has every byte."""
     return move(update, "verifying", cause, offset=update.size)
 
 
-def found_good(update: Update, now: datetime, device_type: str) -> Step:
+def found_good(update: Update, now: datetime, device_type: str) -> UpdateStep:
     """The device says that the image is good: it holds it, until it is told to activate it."""
-    here = Step(update)
+    here = UpdateStep(update)
     if update.state != "verifying":
         here = here.then(verifying, "the device says that it has the image")
     transferred = events.UpdateTransferred(device=update.device, update=update.id, bytes=update.size)
-    here = Step(replace(here.update, transferred_at=now, offset=update.size), (*here.events, transferred))
+    here = UpdateStep(replace(here.update, transferred_at=now, offset=update.size), (*here.events, transferred))
     return here.noted(stage_notices.transferred(here.update, device_type))
 
 
-def released(update: Update, now: datetime, cause: str) -> Step:
+def released(update: Update, now: datetime, cause: str) -> UpdateStep:
     """From now on the device is to be told to activate the image."""
     if update.released_at is not None:
-        return Step(update)
+        return UpdateStep(update)
     event = events.UpdateReleased(device=update.device, update=update.id, cause=cause)
-    return Step(replace(update, released_at=now), (event,))
+    return UpdateStep(replace(update, released_at=now), (event,))
 
 
-def activating(update: Update, now: datetime, cause: str) -> Step:
+def activating(update: Update, now: datetime, cause: str) -> UpdateStep:
     """The device was told to activate the image."""
     return move(
         update,
@@ -114,7 +116,7 @@ def activating(update: Update, now: datetime, cause: str) -> Step:
     )
 
 
-def confirmed(update: Update, now: datetime, device_type: str, by: str, rests_on: str) -> Step:
+def confirmed(update: Update, now: datetime, device_type: str, by: str, rests_on: str) -> UpdateStep:
     """The device runs the ordered version, as ``by`` shows; ``rests_on``: by which frame, under which key."""
     here = move(
         update,
@@ -137,7 +139,7 @@ def failed(
     *,
     refused: bool = False,
     reason: Reason = "file transfer failure",
-) -> Step:
+) -> UpdateStep:
     """The update ends without success; ``refused``: by the device's own verdict on the image."""
     here = move(update, "refused" if refused else "failed", cause, ended_at=now, reason=cause)
     if "transfer" in update.notices:
@@ -145,12 +147,12 @@ def failed(
     return here.noted(stage_notices.transferred(here.update, device_type, reason, cause))
 
 
-def cancelled(update: Update, now: datetime, cause: str) -> Step:
+def cancelled(update: Update, now: datetime, cause: str) -> UpdateStep:
     """A service user ends the update."""
     return move(update, "cancelled", cause, ended_at=now, reason=cause)
 
 
-def superseded(update: Update, by: int, now: datetime) -> Step:
+def superseded(update: Update, by: int, now: datetime) -> UpdateStep:
     """Another update takes its place."""
     cause = f"update {by} took its place"
     return move(update, "superseded", cause, extra={"by": by}, ended_at=now, reason=cause)

@@ -1,4 +1,4 @@
-"""Moments as the HAN counts them (seconds of UTC since 2000) and as people write them. Pure."""
+"""Converts times between the HAN's count (seconds of UTC since 2000-01-01), datetimes, and what people write. Pure."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def from_utc2000(seconds: int) -> datetime:
     return EPOCH + timedelta(seconds=seconds)
 
 
-def parse_moment(text: str, zone: str = LOCAL_ZONE) -> datetime:
+def parse_time(text: str, zone: str = LOCAL_ZONE) -> datetime:
     """A moment in ISO 8601: with Z or an offset as it says, without as local time in ``zone``; whole seconds, UTC.
 
     Raises InvalidInput, also for a local time that the clocks skip, or strike twice.

@@ -1,10 +1,13 @@
-"""docs/events.md, made from the event classes: ``python -m hanctl.model.events_doc > docs/events.md``."""
+"""docs/events.md, made from the event classes: ``python tests/docs/events_doc.py > docs/events.md``."""
 
 from __future__ import annotations
 
 import inspect
+import pkgutil
 import typing
+from importlib import import_module
 
+import hanctl.model
 from hanctl.model.event import EVENT_TYPES, Event
 
 HEAD = """# Events
@@ -26,6 +29,8 @@ not accepted; and the story of an update until a year after its end.
 
 def markdown() -> str:
     """The whole document."""
+    for module in pkgutil.iter_modules(hanctl.model.__path__):
+        import_module(f"hanctl.model.{module.name}")
     return HEAD + "".join(_row(kind) for _, kind in sorted(EVENT_TYPES.items()))
 
 

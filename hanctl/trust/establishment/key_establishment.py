@@ -101,72 +101,10 @@ class KeyEstablishment:
         self._exchanges[partner] = exchange
         return self._settle(exchange, exchange.begin(now), now)
 
-<<<<<<< 5c80b4c0cd6f939f5d66206bd109c516425d62ed
-    def forget(self, partner: Eui64) -> None:
-        """The device was removed, or is to join anew: nothing of its exchanges is left."""
-        self._engine.cancel(partner, self._now())
-        tables: tuple[dict[Eui64, Any], ...] = (self._endpoints, self._uninstalled, self._progress, self._told)
-        for table in tables:
-            table.pop(partner, None)
-
-    def under_way(self, partner: Eui64) -> bool:
-        """Tell whether a key is being established with the device, or put into the dongle."""
-        return partner in self._uninstalled or self._engine.stage(partner) not in (Stage.NONE, Stage.ESTABLISHED)
-
-    def how_far(self, partner: Eui64) -> str | None:
-        """How far the device has come, for people; None where it never asked for a key."""
-        return self._progress.get(partner)
-
-    def resume(self) -> None:
-        """The dongle is back: give it the keys it missed."""
-        for established in list(self._uninstalled.values()):
-            self._install(established.partner)
-
-    async def stop(self) -> None:
-        """End everything that runs."""
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
-        await self._tasks.cancel()
-
-    # --- inside
-
-    def _admit(self, partner: Eui64) -> Refusal | None:
-        device, capacity = self._ledger.devices.get(partner), self._capacity()
-        if device is None or not device.present:
-            return Refusal(TerminateStatus.BAD_MESSAGE, "it is not a device of this hub")
-        if capacity is None or device.keyed_at is not None:
-            return None
-        held = sum(each.keyed_at is not None for each in self._ledger.devices.all())
-        held += sum(eui64 != partner for eui64 in self._uninstalled)
-        if held >= capacity:
-            return Refusal(TerminateStatus.NO_RESOURCES, f"the dongle's key table is full ({held} of {capacity})")
-        return None
-
-    def _capacity(self) -> int | None:
-        return self._han.network.key_capacity if self._han.network is not None else None
-
-    def _carry_out(self, outputs: list[Output]) -> None:
-        for output in outputs:
-            match output:
-                case Send():
-                    self._tasks.start(self._send(output))
-                case Run():
-                    self._tasks.start(self._run(output))
-                case Established():
-                    self._uninstalled[output.partner] = output
-                    self._install(output.partner)
-                case Failed():
-                    self._failed(output)
-        self._set_timer()
-
-    async def _send(self, send: Send) -> None:
-=======
     def receive(
         self, partner: Eui64, command: int, payload: bytes, *, from_server: bool, tsn: int | None, now: float
     ) -> list[Output]:
         """A unicast message of cluster 0x0800; ``from_server`` is its ZCL direction. Broadcasts are not for here."""
->>>>>>> 674c30650b94535792c1de5d462706e7f24d1583
         try:
             known = EstablishmentCommand(command)
         except ValueError:

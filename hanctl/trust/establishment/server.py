@@ -134,6 +134,10 @@ class KeyEstablishmentServer:
         for table in tables:
             table.pop(partner, None)
 
+    def under_way(self, partner: Eui64) -> bool:
+        """Tell whether a key is being established with the device, or put into the dongle."""
+        return partner in self._uninstalled or self._engine.stage(partner) not in (Stage.NONE, Stage.ESTABLISHED)
+
     def how_far(self, partner: Eui64) -> str | None:
         """How far the device has come, for people; None where it never asked for a key."""
         return self._progress.get(partner)

@@ -19,6 +19,14 @@ from hanctl.simulator.device.device import SimulatedDevice
 from hanctl.simulator.device.ota.types import OtaState, Output
 from hanctl.updates.serving import ota
 
+pytestmark = [
+    pytest.mark.usefixtures("seldom_asked"),
+    # Of dates and orders the radio knows nothing; test_whole_update.py has both.
+    pytest.mark.parametrize(
+        "joined", ["ezsp", pytest.param("znp", marks=pytest.mark.slow)], indirect=True, scope="session"
+    ),
+]
+
 LONDON = ZoneInfo("Europe/London")
 NEWER = 0x00010002
 NEXT_IMAGE = build(random.Random(8).randbytes(3000), Fields(manufacturer_code=0x1234, image_type=1, file_version=NEWER))

@@ -256,7 +256,7 @@ def run(directory: Path, scenario: Any, radio: Radio = "ezsp") -> None:
     virtual.run(main())
 
 
-@pytest.mark.parametrize("radio", ["ezsp", "znp"])
+@pytest.mark.parametrize("radio", ["ezsp", pytest.param("znp", marks=pytest.mark.slow)])
 def test_nothing_of_the_last_consumer_is_anywhere(
     radio: Radio, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -1,4 +1,4 @@
-"""docs/events.md, made from the event classes: ``python -m hanctl.model.events_doc > docs/events.md``."""
+"""Generate docs/events.md from the event classes: ``python -m hanctl.model.events_doc > docs/events.md``."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from hanctl.model.event import EVENT_TYPES, Event
 
 HEAD = """# Events
 
-Whatever happens is one event: written to the ledger first, then logged, streamed (`hanctl events --follow`,
-`GET /events/stream`) and, where it is one of the three notices, sent to the webhook. Names and fields are an
-interface. As JSON, every event has `id` (only grows), `time` (ISO 8601, UTC), `type` and `level`, and then its own
+The hub records everything that happens as an event. It writes each event to the ledger first, then logs and streams
+it (`hanctl events --follow`, `GET /events/stream`); the three notices also go to the webhook. Names and fields are a
+stable interface. As JSON, every event has `id` (only grows), `time` (ISO 8601, UTC), `type` and `level`, and then its own
 fields. A line of the hub's own log names the type `event`; in the journal each field is `HANCTL_` and its name:
 `journalctl -u hanctl HANCTL_EVENT=update.failed`.
 
@@ -25,7 +25,7 @@ not accepted; and the story of an update until a year after its end.
 
 
 def markdown() -> str:
-    """The whole document."""
+    """Return the whole document."""
     return HEAD + "".join(_row(kind) for _, kind in sorted(EVENT_TYPES.items()))
 
 

@@ -29,7 +29,8 @@ class Cut:
 class Cuts:
     """Cut-offs for the data of an endpoint: attributes, and rows of tables.
 
-    A row is hidden if it is dated before a time: by its end if it has one, else by its start."""
+    A row is hidden if it is dated before a time: by its end if it has one, else by its start.
+    """
 
     attributes: Mapping[AttributeKey, Cut]
     tables: Mapping[str, datetime]

@@ -11,13 +11,13 @@ HEAD = """# Events
 
 The hub records everything that happens as an event. It writes each event to the ledger first, then logs and streams
 it (`hanctl events --follow`, `GET /events/stream`); the three notices also go to the webhook. Names and fields are a
-stable interface. As JSON, every event has `id` (only grows), `time` (ISO 8601, UTC), `type` and `level`, and then its own
-fields. A line of the hub's own log names the type `event`; in the journal each field is `HANCTL_` and its name:
+stable interface. As JSON, every event has `id` (only grows), `time` (ISO 8601, UTC), `type` and `level`, and then its
+own fields. A line of the hub's own log names the type `event`; in the journal each field is `HANCTL_` and its name:
 `journalctl -u hanctl HANCTL_EVENT=update.failed`.
 
-The ledger keeps events for a year, and the last 250 000 (`[retention]`); ids are never given twice. For good it keeps
-the first event, activation notices, what happened in changes of tenancy and supplier, and notices that the webhook has
-not accepted; and the story of an update until a year after its end.
+The ledger keeps events for 365 days, and at most 250 000 of them (`[retention]`). Ids are never used twice. It never
+removes the first event, activation notices, events of changes of tenancy and supplier, or notices that the webhook has
+not accepted, and it keeps all events of an update until 365 days after its end.
 
 | type | level | meaning | fields |
 |---|---|---|---|

@@ -1,5 +1,5 @@
-"""What every module keeps to, beside the arrows (which tests/docs compares with the documents): one clock, no threads,
-and nothing imported that is not needed."""
+"""What every module keeps to: the rooms it may import, one clock, no threads, no waiting in a transaction, and nothing
+loaded that is not needed."""
 
 from __future__ import annotations
 
@@ -13,25 +13,56 @@ import pytest
 import hanctl
 
 PACKAGE = Path(hanctl.__file__).parent
-INSIDE = (
-    "crypto",
-    "wireshark",
-    "console",
-    "trust",
-    "simulator",
-    "ledger",
-    "radio",
-    "han",
-    "firmware",
-    "data",
-    "hil",
-    "tenancy",
-    "api",
-    "doctor",
-)
-"""Rooms whose code must run in virtual time, with the modules beside them but for those of the command line."""
+ON_THE_COMMAND_LINE = {"cli", "install", "base/clock.py", "__main__.py"}
+"""Where time is the system's: all else runs in virtual time."""
 
-OWN_CLOCK = {"base/clock.py"}
+ARROWS: dict[str, set[str]] = {
+    "base": set(),
+    "config": {"base"},
+    "model": {"base"},
+    "crypto": {"base"},
+    "wireshark": {"base", "crypto"},
+    "simulator": {"base", "crypto", "wireshark"},
+    "ledger": {"base", "model"},
+    "logs": {"base", "ledger"},
+    "state": {"base", "ledger"},
+    "webhook": {"base", "config", "ledger", "model"},
+    "console": {"base", "config", "ledger", "model"},
+    "radio": {"base", "model"},
+    "install": {"base", "radio", "state"},
+    "han": {"base", "ledger", "model", "radio"},
+    "trust": {"base", "crypto", "han", "ledger", "model", "radio"},
+    "images": {"base", "crypto", "model", "trust"},
+    "updates": {"base", "han", "images", "ledger", "model", "radio"},
+    "data": {"base", "han", "ledger", "model", "radio"},
+    "tenancy": {"base", "data", "han", "ledger", "model", "radio"},
+    "doctor": {"base", "config", "ledger", "radio", "trust", "webhook"},
+    "metrics": {"hub", "ledger", "model", "radio"},
+    "hub": {
+        *("api", "base", "config", "console", "crypto", "data", "han", "images", "ledger", "logs", "metrics", "model"),
+        *("radio", "state", "tenancy", "trust", "updates", "webhook"),
+    },
+    "api": {
+        *("base", "config", "console", "data", "hub", "images", "ledger", "model", "radio", "tenancy", "trust"),
+        *("updates", "webhook"),
+    },
+    "hil": {
+        *("api", "base", "cli", "config", "crypto", "hub", "images", "ledger", "model", "simulator", "tenancy"),
+        *("trust", "updates"),
+    },
+    "cli": {
+        *("base", "config", "data", "doctor", "hil", "hub", "images", "install", "ledger", "logs", "model", "radio"),
+        *("simulator", "state", "tenancy", "trust", "updates", "wireshark"),
+    },
+    "__main__": {"cli"},
+}
+"""Of each room, the rooms that it imports: no more, and no fewer."""
+
+CIRCLES = {frozenset({"api", "hub"}), frozenset({"hub", "metrics"}), frozenset({"cli", "hil"})}
+"""Rooms that import each other. There are to be no others."""
+
+MOST_LINES = 400
+MOST_FILES = 20
 FORBIDDEN_CALLS = {
     "time.time",
     "time.monotonic",
@@ -44,10 +75,11 @@ FORBIDDEN_CALLS = {
 }
 FORBIDDEN_MODULES = {"threading", "multiprocessing", "concurrent"}
 
-MODULES = [
+MODULES = sorted(PACKAGE.rglob("*.py"))
+TIMELESS = [
     path
-    for path in sorted(PACKAGE.rglob("*.py"))
-    if (path.parent == PACKAGE and path.name not in OWN_CLOCK) or path.relative_to(PACKAGE).parts[0] in INSIDE
+    for path in MODULES
+    if not {path.relative_to(PACKAGE).parts[0], str(path.relative_to(PACKAGE))} & ON_THE_COMMAND_LINE
 ]
 
 
@@ -66,13 +98,97 @@ def called(tree: ast.AST) -> set[str]:
     return {".".join(ast.unparse(node.func).split(".")[-2:]) for node in ast.walk(tree) if isinstance(node, ast.Call)}
 
 
-@pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(PACKAGE)))
+@pytest.mark.parametrize("path", TIMELESS, ids=lambda path: str(path.relative_to(PACKAGE)))
 def test_time_comes_from_the_loop_and_the_injected_clock_and_nothing_runs_in_a_thread_of_its_own(path: Path) -> None:
     tree = ast.parse(path.read_text())
     names = imported(tree)
     assert called(tree) & FORBIDDEN_CALLS == set()
     assert {name.split(".")[0] for name in names} & FORBIDDEN_MODULES == set()
     assert {name for name in names if name.startswith("time.")} & FORBIDDEN_CALLS == set()
+
+
+# --- rooms and arrows
+
+
+def room(path: Path) -> str:
+    return path.relative_to(PACKAGE).parts[0].removesuffix(".py")
+
+
+def rooms_of(path: Path) -> set[str]:
+    """The rooms of hanctl that a module imports, for types alone too."""
+    found: set[str] = set()
+    for name in imported(ast.parse(path.read_text())):
+        parts = name.split(".")
+        if parts[0] == "hanctl" and len(parts) > 1 and (PACKAGE / parts[1]).is_dir():
+            found.add(parts[1])
+    return found
+
+
+def test_every_room_imports_what_the_table_says() -> None:
+    arrows: dict[str, set[str]] = {}
+    for path in MODULES:
+        if room(path) != "__init__":
+            arrows.setdefault(room(path), set()).update(rooms_of(path) - {room(path)})
+    assert arrows == ARROWS
+
+
+def test_arrows_point_down_but_for_known_circles() -> None:
+    below: dict[str, set[str]] = {}
+
+    def reach(name: str, seen: frozenset[str]) -> set[str]:
+        if name not in below:
+            wanted = {other for other in ARROWS.get(name, set()) if frozenset({name, other}) not in CIRCLES}
+            assert not wanted & seen, f"{name} is above and below {wanted & seen}"
+            below[name] = wanted | {each for other in wanted for each in reach(other, seen | {name})}
+        return below[name]
+
+    for name in ARROWS:
+        assert name not in reach(name, frozenset())
+
+
+def test_only_what_stands_above_both_knows_the_simulator() -> None:
+    assert {room(path) for path in MODULES if "simulator" in rooms_of(path)} <= {"cli", "hil", "simulator"}
+
+
+def test_no_module_is_longer_than_one_idea_needs() -> None:
+    assert [path for path in MODULES if len(path.read_text().splitlines()) > MOST_LINES] == []
+
+
+def test_no_room_is_a_heap() -> None:
+    heaps = {path.parent: len(list(path.parent.glob("*.py"))) for path in MODULES}
+    assert {str(path): count for path, count in heaps.items() if count > MOST_FILES} == {}
+    assert heaps[PACKAGE] <= 10
+
+
+def test_nothing_waits_inside_a_transaction() -> None:
+    """What another task would write meanwhile would be in it, and gone with it."""
+    wrong = []
+    for path in MODULES:
+        for node in ast.walk(ast.parse(path.read_text())):
+            if not isinstance(node, ast.With):
+                continue
+            calls = {ast.unparse(item.context_expr).split("(")[0].split(".")[-1] for item in node.items}
+            if "transaction" in calls | {call.removeprefix("_") for call in calls}:
+                waits = (ast.Await, ast.AsyncFor, ast.AsyncWith, ast.Yield, ast.YieldFrom)
+                wrong += [f"{path.name}:{each.lineno}" for each in ast.walk(node) if isinstance(each, waits)]
+    assert wrong == []
+
+
+def test_one_module_gives_devices_their_addresses() -> None:
+    """All else makes claims: docs/trust.md, "Who can say what"."""
+    writers = set()
+    for path in (path for path in MODULES if room(path) != "simulator"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if not isinstance(node, ast.Call):
+                continue
+            makes = ast.unparse(node.func).split(".")[-1] in {"replace", "Device"}
+            if makes and "nwk" in {keyword.arg for keyword in node.keywords}:
+                writers.add(str(path.relative_to(PACKAGE)))
+    # The ledger takes an address from who had it before, in the table alone.
+    assert writers == {"han/identity/addresses.py", "ledger/devices.py"}
+
+
+# --- what is loaded
 
 
 def loaded(code: str) -> set[str]:
@@ -98,7 +214,8 @@ def test_a_command_that_asks_the_daemon_loads_neither_radio_nor_database() -> No
 
 def test_a_ledger_that_needs_no_migration_is_opened_without_the_libraries_for_it(tmp_path: Path) -> None:
     opening = (
-        "import hanctl.hub.daemon, pathlib\nfrom hanctl.base.clock import SystemClock\nfrom hanctl.ledger.ledger import Ledger\n"
+        "import hanctl.hub.daemon, pathlib\nfrom hanctl.base.clock import SystemClock\n"
+        "from hanctl.ledger.ledger import Ledger\n"
         f"Ledger.open(pathlib.Path({str(tmp_path / 'ledger.sqlite')!r}), SystemClock()).close()"
     )
     assert loaded(opening) & {"alembic", "sqlalchemy"}

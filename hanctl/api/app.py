@@ -7,17 +7,7 @@ from typing import TYPE_CHECKING
 from fastapi import FastAPI
 
 import hanctl
-from hanctl.api import (
-    changes,
-    console,
-    data,
-    events,
-    firmware,
-    frames,
-    hub,
-    metrics,
-    updates,
-)
+from hanctl.api import changes, console, data, events, firmware, frames, hub, metrics, updates
 from hanctl.api.errors import handle_errors
 from hanctl.api.models import ErrorAnswer
 

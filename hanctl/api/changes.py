@@ -13,12 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from hanctl.api.models import MAX_ID
 from hanctl.base.errors import InvalidInput
 from hanctl.base.eui64 import parse_eui64
-from hanctl.model.change_records import (
-    Change,
-    ChangeKind,
-    ChangePart,
-    Fuel,
-)
+from hanctl.model.change_records import Change, ChangeKind, ChangePart, Fuel
 from hanctl.tenancy import controls
 from hanctl.tenancy.evidence.keeping import Kept
 from hanctl.tenancy.evidence.report import Report

@@ -10,12 +10,7 @@ from typing import Any, NamedTuple
 from hanctl.base.clock import Clock
 from hanctl.base.eui64 import Eui64
 from hanctl.ledger.rows import time_text
-from hanctl.radio.frames import (
-    FIRST_BROADCAST,
-    IncomingFrame,
-    Outcome,
-    OutgoingFrame,
-)
+from hanctl.radio.frames import FIRST_BROADCAST, IncomingFrame, Outcome, OutgoingFrame
 
 MOST_WAITING = 2000
 """Records that wait for a slow reader; a transfer makes some hundred a second."""

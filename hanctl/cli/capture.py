@@ -12,14 +12,7 @@ from typing import IO, TYPE_CHECKING, Annotated, Any
 import typer
 
 from hanctl.base.errors import ExitCode, HanctlError, InvalidInput
-from hanctl.cli.options import (
-    ConfigFile,
-    Socket,
-    connect,
-    duration,
-    eui64,
-    examples,
-)
+from hanctl.cli.options import ConfigFile, Socket, connect, duration, eui64, examples
 
 if TYPE_CHECKING:
     from hanctl.wireshark.capture_file import CaptureFile

@@ -9,12 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from hanctl.base.errors import (
-    DaemonUnreachable,
-    ExitCode,
-    HanctlError,
-    InvalidInput,
-)
+from hanctl.base.errors import DaemonUnreachable, ExitCode, HanctlError, InvalidInput
 
 if TYPE_CHECKING:
     import httpx

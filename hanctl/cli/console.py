@@ -13,13 +13,7 @@ import typer
 
 from hanctl.base.errors import ExitCode, HanctlError, InvalidInput
 from hanctl.cli.client import Client
-from hanctl.cli.options import (
-    ConfigFile,
-    Socket,
-    connect,
-    duration,
-    examples,
-)
+from hanctl.cli.options import ConfigFile, Socket, connect, duration, examples
 
 EPILOG = examples(
     "hanctl console --since 10m",

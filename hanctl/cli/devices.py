@@ -10,32 +10,10 @@ from typing import Annotated, Any, Literal
 
 import typer
 
-from hanctl.base.errors import (
-    DaemonUnreachable,
-    ExitCode,
-    HanctlError,
-    InvalidInput,
-    NotFound,
-)
+from hanctl.base.errors import DaemonUnreachable, ExitCode, HanctlError, InvalidInput, NotFound
 from hanctl.cli.client import Client
-from hanctl.cli.options import (
-    ConfigFile,
-    Json,
-    Socket,
-    connect,
-    duration,
-    eui64,
-    examples,
-)
-from hanctl.cli.output import (
-    ago,
-    hexadecimal,
-    moment,
-    print_facts,
-    print_json,
-    print_table,
-    version,
-)
+from hanctl.cli.options import ConfigFile, Json, Socket, connect, duration, eui64, examples
+from hanctl.cli.output import ago, hexadecimal, moment, print_facts, print_json, print_table, version
 
 app = typer.Typer(help="Devices: list, show, rekey and remove them.", no_args_is_help=True)
 EUI = Annotated[str, typer.Argument(metavar="EUI64", help="The device's address.")]

@@ -10,12 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from hanctl.base.errors import (
-    ConfigError,
-    DaemonUnreachable,
-    ExitCode,
-    InvalidInput,
-)
+from hanctl.base.errors import ConfigError, DaemonUnreachable, ExitCode, InvalidInput
 from hanctl.cli.client import Client
 from hanctl.cli.options import Json, examples
 from hanctl.cli.output import print_json

@@ -14,21 +14,9 @@ from typing import Annotated, Any, TextIO
 
 import typer
 
-from hanctl.base.errors import (
-    ConfigError,
-    DaemonUnreachable,
-    InvalidInput,
-    NotFound,
-)
+from hanctl.base.errors import ConfigError, DaemonUnreachable, InvalidInput, NotFound
 from hanctl.cli.client import Client
-from hanctl.cli.options import (
-    ConfigFile,
-    Socket,
-    connect,
-    eui64,
-    examples,
-    moment,
-)
+from hanctl.cli.options import ConfigFile, Socket, connect, eui64, examples, moment
 
 EPILOG = examples(
     "hanctl events export -o events.jsonl",

@@ -8,14 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from hanctl.cli import event_export
-from hanctl.cli.options import (
-    ConfigFile,
-    Json,
-    Socket,
-    connect,
-    eui64,
-    examples,
-)
+from hanctl.cli.options import ConfigFile, Json, Socket, connect, eui64, examples
 from hanctl.cli.output import field, moment
 
 EPILOG = examples(

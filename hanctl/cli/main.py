@@ -8,29 +8,12 @@ from typing import Annotated, NoReturn
 import typer
 from typer.exceptions import TyperException
 
+from hanctl.base import library_logs
 from hanctl.base.errors import ExitCode, HanctlError
-from hanctl.cli import (
-    capture,
-    console,
-    demo,
-    devices,
-    doctor,
-    events,
-    reload,
-    run,
-    service,
-    simulate,
-    status,
-)
+from hanctl.cli import capture, console, demo, devices, doctor, events, reload, run, service, simulate, status
 from hanctl.cli.keys import authority, backups, certificates
-from hanctl.cli.orders import (
-    data,
-    firmware,
-    tenancy,
-    updates,
-)
+from hanctl.cli.orders import data, firmware, tenancy, updates
 from hanctl.hil.conformance import command as conformance
-from hanctl.logs import library_logs
 
 app = typer.Typer(
     name="hanctl",

@@ -2,13 +2,7 @@
 
 from __future__ import annotations
 
-from hanctl.cli.options import (
-    ConfigFile,
-    Json,
-    Socket,
-    connect,
-    examples,
-)
+from hanctl.cli.options import ConfigFile, Json, Socket, connect, examples
 from hanctl.cli.output import print_json
 
 EPILOG = examples("hanctl reload", "systemctl reload hanctl")

@@ -15,8 +15,8 @@ import typer
 
 from hanctl.base.errors import ExitCode
 from hanctl.base.imports import put_off
+from hanctl.base.library_logs import let_through
 from hanctl.cli.options import examples
-from hanctl.logs.library_logs import let_through
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -4,20 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from hanctl.cli.options import (
-    ConfigFile,
-    Json,
-    Socket,
-    connect,
-    examples,
-)
-from hanctl.cli.output import (
-    ago,
-    hexadecimal,
-    moment,
-    print_facts,
-    print_json,
-)
+from hanctl.cli.options import ConfigFile, Json, Socket, connect, examples
+from hanctl.cli.output import ago, hexadecimal, moment, print_facts, print_json
 
 EPILOG = examples("hanctl status", "hanctl status --json | jq .dongle.state")
 

@@ -9,15 +9,9 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from hanctl.base.eui64 import Eui64
-from hanctl.config import values as values
+from hanctl.config import values
 from hanctl.config.paths import default_socket, default_state_dir
-from hanctl.config.values import (
-    MAX_SOCKET_PATH,
-    Address,
-    Command,
-    FilePath,
-    FilePaths,
-)
+from hanctl.config.values import MAX_SOCKET_PATH, Address, Command, FilePath, FilePaths
 
 
 class Section(BaseModel):

@@ -1,6 +1,6 @@
 """AES-128-MMO, the hash of Zigbee security, with block size and digest of 16 bytes.
 
-Source: comms_hub.md §7.6 (vectors, among them the annex values of the Zigbee specification).
+Source: comms_hub.md §5.5, §7.6 (vectors, among them the annex values of the Zigbee specification).
 """
 
 from __future__ import annotations

@@ -7,14 +7,7 @@ from typing import Any
 
 from zigpy.zcl.foundation import DataType, DataTypeId
 
-from hanctl.data.classes import (
-    ATTRIBUTE_RULES,
-    HISTORY,
-    TABLE_RULES,
-    DataClass,
-    Neutral,
-    TableRule,
-)
+from hanctl.data.classes import ATTRIBUTE_RULES, HISTORY, TABLE_RULES, DataClass, Neutral, TableRule
 from hanctl.han.smart_energy.clusters import DATA_ATTRIBUTES
 from hanctl.han.smart_energy.enumerations import ProposedChangeControl as Bit
 from hanctl.ledger.household import Selection

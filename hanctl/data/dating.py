@@ -13,12 +13,7 @@ from typing import Any
 
 from hanctl.data.catalogue import ATTRIBUTES
 from hanctl.data.catalogue import TABLES as RULES
-from hanctl.data.classes import (
-    METERING,
-    PREPAY,
-    PRICE,
-    TableRule,
-)
+from hanctl.data.classes import METERING, PREPAY, PRICE, TableRule
 from hanctl.data.tables import HALF_HOURS, INTERVALS
 from hanctl.data.values import NEVER, moment
 from hanctl.model.change_records import ChangeKind

@@ -19,14 +19,7 @@ from hanctl.data.catalogue import ATTRIBUTES, AttributeEntry
 from hanctl.data.errors import BadData, BadValue
 from hanctl.data.places import line_of
 from hanctl.data.tables import INTERVALS, TABLES
-from hanctl.data.values import (
-    NEVER,
-    NOW,
-    moment,
-    serialize,
-    to_plain,
-    utc_seconds,
-)
+from hanctl.data.values import NEVER, NOW, moment, serialize, to_plain, utc_seconds
 from hanctl.han.smart_energy.clusters import DATA_CLUSTERS
 from hanctl.ledger.household import Sample
 from hanctl.radio.endpoints import ESI_ENDPOINT, GAS_PROXY_ENDPOINT, METER_ENDPOINT

@@ -11,20 +11,9 @@ import structlog
 from hanctl.base.clock import Clock
 from hanctl.base.errors import HanctlError, NotFound
 from hanctl.base.eui64 import Eui64
-from hanctl.han.cluster import (
-    Attribute,
-    ClusterServer,
-    Reporting,
-    Status,
-)
+from hanctl.han.cluster import Attribute, ClusterServer, Reporting, Status
 from hanctl.han.han import Han
-from hanctl.han.reporting import (
-    NEVER,
-    changed_enough,
-    due_in,
-    is_analog,
-    report,
-)
+from hanctl.han.reporting import NEVER, changed_enough, due_in, is_analog, report
 from hanctl.han.zcl import Foundation
 from hanctl.ledger.ledger import Ledger
 from hanctl.ledger.reporting import ReportRow

@@ -13,14 +13,7 @@ from hanctl.data.catalogue import ATTRIBUTES
 from hanctl.data.catalogue import TABLES as RULES
 from hanctl.data.dating import ends
 from hanctl.data.errors import BadData, BadValue
-from hanctl.data.files import (
-    BY_NAME,
-    CLUSTER_NAMES,
-    ENDPOINTS,
-    EndpointData,
-    read_csv,
-    read_household,
-)
+from hanctl.data.files import BY_NAME, CLUSTER_NAMES, ENDPOINTS, EndpointData, read_csv, read_household
 from hanctl.data.reports import Reports
 from hanctl.data.servers.base import DataServer
 from hanctl.data.servers.calendar import CalendarServer

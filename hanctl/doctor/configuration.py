@@ -7,13 +7,7 @@ from pathlib import Path
 from hanctl.base.errors import HanctlError
 from hanctl.base.eui64 import Eui64
 from hanctl.config.sections import Config
-from hanctl.doctor.finding import (
-    Finding,
-    fail,
-    failed,
-    ok,
-    warn,
-)
+from hanctl.doctor.finding import Finding, fail, failed, ok, warn
 from hanctl.trust.hub_certificate import load_hub_credentials
 from hanctl.webhook.webhook import read_secret
 

@@ -6,13 +6,7 @@ from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass, replace
 
 from hanctl.base.errors import DongleError
-from hanctl.doctor.finding import (
-    Finding,
-    fail,
-    failed,
-    ok,
-    warn,
-)
+from hanctl.doctor.finding import Finding, fail, failed, ok, warn
 from hanctl.ledger.files.inspection import LedgerFacts
 from hanctl.radio.errors import NotADongle
 from hanctl.radio.finding.looking import Look, look_at

@@ -5,12 +5,7 @@ from __future__ import annotations
 import re
 from datetime import date, datetime, timedelta
 
-from hanctl.doctor.finding import (
-    Finding,
-    fail,
-    ok,
-    warn,
-)
+from hanctl.doctor.finding import Finding, fail, ok, warn
 
 OLD = timedelta(days=2 * 365)
 

@@ -11,19 +11,9 @@ from hanctl.base.clock import Clock
 from hanctl.base.eui64 import Eui64
 from hanctl.config.sections import Config
 from hanctl.doctor import configuration, host, state
-from hanctl.doctor.dongle import (
-    Looker,
-    ask,
-    judge_answer,
-    judge_network,
-)
+from hanctl.doctor.dongle import Looker, ask, judge_answer, judge_network
 from hanctl.doctor.dongle_firmware import judge_firmware
-from hanctl.doctor.finding import (
-    Finding,
-    fail,
-    ok,
-    warn,
-)
+from hanctl.doctor.finding import Finding, fail, ok, warn
 from hanctl.doctor.machine import Machine
 from hanctl.doctor.port import judge_port, port_facts
 from hanctl.ledger.files.inspection import LedgerFacts, inspect_ledger

@@ -11,12 +11,7 @@ from collections.abc import Mapping, Sequence
 from importlib import metadata
 from pathlib import Path
 
-from hanctl.doctor.finding import (
-    Finding,
-    fail,
-    ok,
-    warn,
-)
+from hanctl.doctor.finding import Finding, fail, ok, warn
 
 PYTHONS = ((3, 11), (3, 14))
 CONFIGURATIONS = Path("/etc/hanctl")

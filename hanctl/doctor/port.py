@@ -10,12 +10,7 @@ import stat
 from dataclasses import dataclass
 from pathlib import Path
 
-from hanctl.doctor.finding import (
-    Finding,
-    fail,
-    ok,
-    warn,
-)
+from hanctl.doctor.finding import Finding, fail, ok, warn
 from hanctl.doctor.machine import Machine, Process
 
 CHANGING_NAME = re.compile(r"/dev/tty(USB|ACM)\d+")

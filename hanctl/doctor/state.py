@@ -9,12 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 
-from hanctl.doctor.finding import (
-    Finding,
-    fail,
-    ok,
-    warn,
-)
+from hanctl.doctor.finding import Finding, fail, ok, warn
 from hanctl.ledger.files.inspection import LedgerFacts
 
 LOW = 200 * 1024 * 1024

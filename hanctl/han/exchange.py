@@ -17,14 +17,7 @@ from hanctl.han.tasks import Tasks
 from hanctl.han.zcl import ZclFrame
 from hanctl.han.zdo import RESPONSE
 from hanctl.radio.errors import DeliveryFailed, DongleGone
-from hanctl.radio.frames import (
-    SMART_ENERGY,
-    ZDO_PROFILE,
-    IncomingFrame,
-    Outcome,
-    OutgoingFrame,
-    Radio,
-)
+from hanctl.radio.frames import SMART_ENERGY, ZDO_PROFILE, IncomingFrame, Outcome, OutgoingFrame, Radio
 
 log = structlog.get_logger()
 

@@ -7,12 +7,7 @@ from itertools import islice
 
 from hanctl.base.eui64 import Eui64
 from hanctl.han import reporting, zcl
-from hanctl.han.cluster import (
-    Attribute,
-    AttributeStore,
-    ClusterServer,
-    Status,
-)
+from hanctl.han.cluster import Attribute, AttributeStore, ClusterServer, Status
 from hanctl.han.zcl import AttributeWrite, Foundation, ZclFrame
 
 

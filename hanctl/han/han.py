@@ -31,17 +31,12 @@ from hanctl.han.link_keys import LinkKeys
 from hanctl.han.refusals import Refusals
 from hanctl.han.tasks import Tasks
 from hanctl.han.zcl import Value, ZclFrame
+from hanctl.ledger.errors import LedgerError
 from hanctl.ledger.ledger import Ledger
 from hanctl.model.events import DeviceLeft, PartnerKeyGiven, PartnerKeyRefused
 from hanctl.model.records import Device, DeviceType, EndpointRecord
 from hanctl.radio.endpoints import ESI_ENDPOINT, HUB_ENDPOINTS
-from hanctl.radio.frames import (
-    SMART_ENERGY,
-    ZDO_PROFILE,
-    IncomingFrame,
-    NetworkState,
-    Radio,
-)
+from hanctl.radio.frames import SMART_ENERGY, ZDO_PROFILE, IncomingFrame, NetworkState, Radio
 
 log = structlog.get_logger()
 
@@ -114,6 +109,10 @@ class Han:
         Raises ValueError where it is taken.
         """
         self._dispatcher.register(server, both_sides=both_sides)
+
+    def on_ledger_error(self, failed: Callable[[LedgerError], None]) -> None:
+        """Tell ``failed`` of a ledger that fails in the HAN's own tasks; what a frame does at once raises it."""
+        self._tasks.on_ledger_error = failed
 
     def may_serve(self, device: Device) -> bool:
         """Whether Smart Energy clusters are open to the device."""

@@ -101,7 +101,7 @@ class Findings:
 
 
 def type_of(endpoints: Sequence[EndpointRecord], *, sleepy: bool) -> DeviceType:
-    """The device's type by its Smart Energy device ids. Source: comms_hub.md §4.1, where the mapping is [KNOW]."""
+    """The device's type by its Smart Energy device ids. Source: comms_hub.md §4.1, where the mapping is assumed."""
     ours = [record for record in endpoints if record.profile == SMART_ENERGY]
     ids = {record.device_id for record in ours}
     if PREPAYMENT_TERMINAL in ids:

@@ -15,12 +15,7 @@ from zigpy.zdo.types import CLUSTERS, Status, ZDOCmd
 from hanctl.base.eui64 import Eui64, from_bytes, to_bytes
 from hanctl.han.errors import MalformedZdo
 from hanctl.model.records import EndpointRecord
-from hanctl.radio.frames import (
-    SMART_ENERGY,
-    ZDO_PROFILE,
-    IncomingFrame,
-    OutgoingFrame,
-)
+from hanctl.radio.frames import SMART_ENERGY, ZDO_PROFILE, IncomingFrame, OutgoingFrame
 
 COORDINATOR = 0x0000
 BROADCAST_ADDRESSES = range(0xFFF8, 0x10000)

@@ -6,13 +6,7 @@ from typing import Any, Literal
 
 from hanctl.cli.options import duration
 from hanctl.hil.device import Device
-from hanctl.hil.trial import (
-    Event,
-    Expired,
-    Trial,
-    in_words,
-    matching,
-)
+from hanctl.hil.trial import Event, Expired, Trial, in_words, matching
 
 Kind = Literal["tenancy", "supplier"]
 SETTLED = ("change.reported", "change.seen_cleared", "change.confirmed")

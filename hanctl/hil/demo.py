@@ -22,12 +22,7 @@ from hanctl.ledger.ledger import Recorded
 from hanctl.model.events import DeviceInterviewed
 from hanctl.model.update_events import ActivationNotice, UpdateFailed, UpdateRefused
 from hanctl.simulator.device.event import DeviceEvent
-from hanctl.simulator.device.spec import (
-    Behaviour,
-    DeviceSpec,
-    OtaTimings,
-    TrustSpec,
-)
+from hanctl.simulator.device.spec import Behaviour, DeviceSpec, OtaTimings, TrustSpec
 from hanctl.simulator.ports import TcpPort
 from hanctl.simulator.world import DONGLE_EUI64, World
 from hanctl.trust.authority import BenchAuthority

@@ -9,13 +9,7 @@ import pytest
 
 from hanctl.cli.options import duration
 from hanctl.hil.api_client import RemoteError, now
-from hanctl.hil.trial import (
-    Event,
-    Expired,
-    Trial,
-    in_words,
-    matching,
-)
+from hanctl.hil.trial import Event, Expired, Trial, in_words, matching
 from hanctl.hil.under_test import ImageFile
 
 ON_THE_HAN = ("joined", "interviewed")

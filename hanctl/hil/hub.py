@@ -8,13 +8,7 @@ from typing import Any
 import pytest
 
 from hanctl.cli.options import duration
-from hanctl.hil.trial import (
-    Event,
-    Trial,
-    in_words,
-    matching,
-    sentence,
-)
+from hanctl.hil.trial import Event, Trial, in_words, matching, sentence
 
 
 class Hub:

@@ -17,12 +17,7 @@ from typing import Any, TypeVar
 
 import httpx
 
-from hanctl.base.errors import (
-    ConfigError,
-    DaemonUnreachable,
-    ExitCode,
-    HanctlError,
-)
+from hanctl.base.errors import ConfigError, DaemonUnreachable, ExitCode, HanctlError
 from hanctl.config.reading import load_config
 from hanctl.hil.api_client import ApiClient, RemoteError
 from hanctl.hil.driver import Driver

@@ -53,7 +53,7 @@ def read_display(path: Path) -> DeviceSpec:
 
 
 def make_image(spec: DeviceSpec, version: int) -> ImageFile:
-    """An image for this display that ends in its integrity code (comms_hub.md §1.3). Always the same bytes."""
+    """An image for this display that ends in its integrity code (comms_hub.md §1.2). Always the same bytes."""
     seed = f"{spec.eui64} {version}"
     payload = b"".join(hashlib.sha256(f"{seed} {n}".encode()).digest() for n in range(PAYLOAD_SIZE // 32))
     fields = Fields(spec.manufacturer_code, spec.image_type, version, header_string=f"{spec.name} 0x{version:08x}"[:32])

@@ -10,13 +10,7 @@ import pytest
 from hanctl.cli.options import duration
 from hanctl.hil.api_client import RemoteError, now
 from hanctl.hil.device import Device
-from hanctl.hil.trial import (
-    Event,
-    Expired,
-    Trial,
-    in_words,
-    matching,
-)
+from hanctl.hil.trial import Event, Expired, Trial, in_words, matching
 from hanctl.hil.under_test import ImageFile
 
 OVER = ("confirmed", "failed", "refused", "cancelled", "superseded")

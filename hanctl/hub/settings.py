@@ -2,12 +2,7 @@
 
 from __future__ import annotations
 
-from hanctl.config.sections import (
-    FirmwareSection,
-    OtaSection,
-    UpdatesSection,
-    WebhookSection,
-)
+from hanctl.config.sections import FirmwareSection, OtaSection, UpdatesSection, WebhookSection
 from hanctl.images.image_check import SignatureChecker
 from hanctl.ledger.clock_watch import ClockWatch
 from hanctl.updates.life.gates import Rules

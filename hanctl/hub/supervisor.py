@@ -11,13 +11,7 @@ from hanctl.base.eui64 import Eui64
 from hanctl.han.han import Han
 from hanctl.ledger.errors import LedgerError, LedgerFull
 from hanctl.ledger.ledger import Ledger
-from hanctl.model.events import (
-    DongleLost,
-    DongleOpened,
-    DongleReopening,
-    NetworkFormed,
-    NetworkResumed,
-)
+from hanctl.model.events import DongleLost, DongleOpened, DongleReopening, NetworkFormed, NetworkResumed
 from hanctl.radio.errors import PortAbsent
 from hanctl.radio.finding.port import Port
 from hanctl.radio.frames import IncomingFrame, NetworkState, Radio
@@ -44,6 +38,7 @@ class Supervisor:
         self._lost = asyncio.Event()
         self._failure: LedgerError | None = None
         self.network: NetworkState | None = None
+        han.on_ledger_error(self._failed)
 
     async def open(self) -> NetworkState:
         """Open the dongle. Nothing is recorded: ``announce`` does that. Raises DongleError."""
@@ -142,7 +137,8 @@ class _Relay:
             self._han.device_left(eui64, nwk)
 
     def address_conflict(self, nwk: int) -> None:
-        self._han.address_conflict(nwk)
+        with self._told():
+            self._han.address_conflict(nwk)
 
     def partner_key_asked(self, eui64: Eui64, given: bool, detail: str) -> None:
         self._han.partner_key_asked(eui64, given, detail)

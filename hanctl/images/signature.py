@@ -1,6 +1,6 @@
 """What signature an image has, and whether it is right.
 
-Zigbee form: comms_hub.md §1.2 (the elements) and §1.3 (what a device checks); gb form: gbcs.md §4.1.
+gb form: gbcs.md §4.1. Zigbee form: comms_hub.md §1.2 (the elements) and §1.3 (what a device checks).
 
 Where these sources are silent or unsure, and what is done:
 

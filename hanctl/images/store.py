@@ -20,20 +20,9 @@ from pathlib import Path
 from typing import Any
 
 from hanctl.base.clock import Clock
-from hanctl.base.errors import (
-    ExitCode,
-    HanctlError,
-    InvalidInput,
-    NotFound,
-    Refused,
-)
+from hanctl.base.errors import ExitCode, HanctlError, InvalidInput, NotFound, Refused
 from hanctl.images import image_errors
-from hanctl.images.image import (
-    MAX_FILE_SIZE,
-    FormChoice,
-    OtaImage,
-    parse,
-)
+from hanctl.images.image import MAX_FILE_SIZE, FormChoice, OtaImage, parse
 from hanctl.images.image_check import SignatureChecker
 from hanctl.images.signature import Verdict
 from hanctl.model.event import Event

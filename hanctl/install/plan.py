@@ -11,15 +11,7 @@ import hanctl
 from hanctl.base.errors import InvalidInput, NotFound, Refused
 from hanctl.install.files import is_there
 from hanctl.install.places import Places
-from hanctl.install.steps import (
-    Configure,
-    Purge,
-    Remove,
-    RemoveEmpty,
-    Run,
-    Step,
-    Write,
-)
+from hanctl.install.steps import Configure, Purge, Remove, RemoveEmpty, Run, Step, Write
 
 SYSTEMD_RUNS = Path("/run/systemd/system")
 """There where systemd is the init process (sd_booted(3))."""

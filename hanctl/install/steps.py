@@ -9,14 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, Protocol
 
-from hanctl.install.files import (
-    NotInstalled,
-    is_there,
-    marked,
-    template,
-    whose,
-    write,
-)
+from hanctl.install.files import NotInstalled, is_there, marked, template, whose, write
 from hanctl.state.lock import StateLock
 
 DEFAULT_PROGRAM = "/opt/hanctl/bin/hanctl"

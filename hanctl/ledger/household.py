@@ -17,13 +17,7 @@ import structlog
 
 from hanctl.ledger.errors import LedgerError
 from hanctl.ledger.rows import Execute
-from hanctl.model.cuts import (
-    AttributeKey,
-    Cut,
-    Cuts,
-    is_before,
-    item,
-)
+from hanctl.model.cuts import AttributeKey, Cut, Cuts, is_before, item
 
 log = structlog.get_logger()
 

@@ -10,9 +10,9 @@ from typing import Any, Literal, TextIO
 import structlog
 from structlog.typing import EventDict, Processor
 
+from hanctl.base.library_logs import LIBRARIES
 from hanctl.ledger.ledger import Recorded
 from hanctl.logs.journal import EVENTS, JournalHandler, leads_to_journal
-from hanctl.logs.library_logs import LIBRARIES
 
 _QUIET = ("uvicorn", "uvicorn.error", "httpx", "httpcore", "asyncio", *LIBRARIES)
 

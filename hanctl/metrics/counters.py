@@ -6,21 +6,8 @@ from prometheus_client import CollectorRegistry, Counter, Histogram
 
 from hanctl.ledger.ledger import Recorded
 from hanctl.model.event import EVENT_TYPES
-from hanctl.model.events import (
-    DongleLost,
-    DongleOpened,
-    JoinClosed,
-    KeyEstablished,
-    KeyFailed,
-    NoticeDelivered,
-)
-from hanctl.model.update_events import (
-    UpdateCancelled,
-    UpdateConfirmed,
-    UpdateFailed,
-    UpdateRefused,
-    UpdateSuperseded,
-)
+from hanctl.model.events import DongleLost, DongleOpened, JoinClosed, KeyEstablished, KeyFailed, NoticeDelivered
+from hanctl.model.update_events import UpdateCancelled, UpdateConfirmed, UpdateFailed, UpdateRefused, UpdateSuperseded
 from hanctl.radio.frames import Outcome
 
 BLOCK_SECONDS = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0)

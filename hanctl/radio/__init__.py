@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hanctl.logs.library_logs import keep_keys_out
+from hanctl.base.library_logs import keep_keys_out
 from hanctl.radio.application import HubApplication, Sink
 from hanctl.radio.dongle import ZigpyRadio
 from hanctl.radio.frames import Radio

@@ -17,13 +17,7 @@ import zigpy.types as t
 import zigpy.zdo.types as zdo_t
 
 from hanctl.base.eui64 import Eui64, from_bytes
-from hanctl.radio.errors import (
-    BlankDongle,
-    ForeignNetwork,
-    KeyTableFull,
-    OtherNetwork,
-    UnexpectedDongle,
-)
+from hanctl.radio.errors import BlankDongle, ForeignNetwork, KeyTableFull, OtherNetwork, UnexpectedDongle
 from hanctl.radio.frames import IncomingFrame, OutgoingFrame
 from hanctl.radio.sending.sender import Confirmed
 from hanctl.radio.settings import DongleSettings

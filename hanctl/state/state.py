@@ -11,12 +11,7 @@ from pathlib import Path
 from hanctl.base.clock import Clock
 from hanctl.base.errors import ConfigError, NotFound
 from hanctl.ledger.errors import CopyError
-from hanctl.ledger.files.copies import (
-    Copy,
-    check_copy,
-    copies_of,
-    list_copies,
-)
+from hanctl.ledger.files.copies import Copy, check_copy, copies_of, list_copies
 from hanctl.ledger.files.restoring import finish, open_ledger, stage
 from hanctl.ledger.ledger import Ledger
 from hanctl.state.lock import StateLock

@@ -5,12 +5,7 @@ from __future__ import annotations
 from hanctl.data import catalogue
 from hanctl.ledger.household import Household
 from hanctl.model.change_records import Change, ChangePart, Fuel
-from hanctl.radio.endpoints import (
-    DEVICE_MANAGEMENT,
-    ESI_ENDPOINT,
-    GAS_PROXY_ENDPOINT,
-    METER_ENDPOINT,
-)
+from hanctl.radio.endpoints import DEVICE_MANAGEMENT, ESI_ENDPOINT, GAS_PROXY_ENDPOINT, METER_ENDPOINT
 from hanctl.tenancy.controls import Control, told
 from hanctl.tenancy.moments import to_utc2000
 from hanctl.tenancy.telling.steps import CALENDARS, TARIFFS

@@ -22,12 +22,7 @@ from hanctl.ledger.household import Found, Selection
 from hanctl.ledger.ledger import Ledger
 from hanctl.ledger.rows import time_text
 from hanctl.model.change_events import ChangeDone
-from hanctl.model.change_records import (
-    Change,
-    ChangeKind,
-    ChangePart,
-    Fuel,
-)
+from hanctl.model.change_records import Change, ChangeKind, ChangePart, Fuel
 from hanctl.tenancy.controls import Control
 from hanctl.tenancy.evidence.keeping import Kept, kept
 from hanctl.tenancy.hub_data import ENDPOINTS, HubData

@@ -20,20 +20,8 @@ from hanctl.base.errors import InvalidInput, NotFound, Refused
 from hanctl.ledger.ledger import Ledger
 from hanctl.ledger.rows import time_text
 from hanctl.model.change_events import ChangeCancelled, ChangeOrdered, ChangeRedated
-from hanctl.model.change_records import (
-    Change,
-    ChangeKind,
-    ChangePart,
-    Fuel,
-)
-from hanctl.tenancy.controls import (
-    CONTACTOR_NOTE,
-    TOLD_NOTE,
-    Wanted,
-    default,
-    publishable,
-    told,
-)
+from hanctl.model.change_records import Change, ChangeKind, ChangePart, Fuel
+from hanctl.tenancy.controls import CONTACTOR_NOTE, TOLD_NOTE, Wanted, default, publishable, told
 from hanctl.tenancy.hub_data import HubData
 from hanctl.tenancy.moment import Moment, Preview
 from hanctl.tenancy.moments import HIGHEST_GIVEN, to_utc2000

@@ -12,12 +12,7 @@ from hanctl.base.errors import ExitCode, HanctlError
 from hanctl.base.eui64 import Eui64, from_bytes, to_bytes
 from hanctl.crypto.curve import Point
 from hanctl.crypto.ecqv import public_key
-from hanctl.crypto.suites import (
-    SUITE_1,
-    SUITE_2,
-    SUITES,
-    Suite,
-)
+from hanctl.crypto.suites import SUITE_1, SUITE_2, SUITES, Suite
 
 SUITE_2_TYPE = 0x00
 SUITE_2_CURVE = 0x0D

@@ -20,12 +20,7 @@ from hanctl.base.eui64 import Eui64
 from hanctl.cli.run import SWITCH_INTERVAL_S
 from hanctl.crypto.suites import SUITE_2
 from hanctl.trust.authority import BenchAuthority
-from hanctl.trust.establishment.exchange import (
-    Established,
-    Output,
-    Run,
-    Send,
-)
+from hanctl.trust.establishment.exchange import Established, Output, Run, Send
 from hanctl.trust.establishment.manager import KeyEstablishment
 from hanctl.trust.jobs import JobResult
 

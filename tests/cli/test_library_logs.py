@@ -7,8 +7,8 @@ import logging
 
 import pytest
 
+from hanctl.base import library_logs
 from hanctl.cli.main import main
-from hanctl.logs import library_logs
 from hanctl.logs.setup import set_up_logging
 
 SEED = bytes(range(0x41, 0x51))

@@ -9,14 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hanctl.console.lines import (
-    CUT,
-    LONGEST,
-    MOST_BYTES,
-    LineSplitter,
-    Redactor,
-    clean,
-)
+from hanctl.console.lines import CUT, LONGEST, MOST_BYTES, LineSplitter, Redactor, clean
 
 EUI64 = "00:0d:6f:00:0a:90:69:e7"
 

@@ -9,12 +9,7 @@ from typing import Any
 
 from hanctl.crypto.curve import Point
 from hanctl.crypto.smac import Party
-from hanctl.crypto.suites import (
-    SUITE_1,
-    SUITE_2,
-    SUITES,
-    Suite,
-)
+from hanctl.crypto.suites import SUITE_1, SUITE_2, SUITES, Suite
 
 _DATA: dict[str, Any] = json.loads((Path(__file__).parents[1] / "data" / "cbke_vectors.json").read_text())
 

@@ -6,12 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hanctl.crypto.install_code import (
-    InstallCodeCrcError,
-    InstallCodeError,
-    install_code,
-    parse_install_code,
-)
+from hanctl.crypto.install_code import InstallCodeCrcError, InstallCodeError, install_code, parse_install_code
 from hanctl.crypto.mmo import mmo_hash, mmo_hmac
 
 INSTALL_CODES = [

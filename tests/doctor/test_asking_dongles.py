@@ -14,23 +14,11 @@ import pytest
 
 from hanctl.base.errors import DongleError
 from hanctl.base.eui64 import Eui64
-from hanctl.doctor.dongle import (
-    TRY_S,
-    Answer,
-    ask,
-    judge_answer,
-    judge_network,
-    other_ways,
-)
+from hanctl.doctor.dongle import TRY_S, Answer, ask, judge_answer, judge_network, other_ways
 from hanctl.doctor.dongle_firmware import judge_firmware, release_date
 from hanctl.ledger.files.inspection import LedgerFacts
 from hanctl.radio import DongleSettings, open_radio
-from hanctl.radio.errors import (
-    NotADongle,
-    PortAbsent,
-    PortBusy,
-    PortForbidden,
-)
+from hanctl.radio.errors import NotADongle, PortAbsent, PortBusy, PortForbidden
 from hanctl.radio.finding.looking import HeldNetwork, Look, look_at
 from hanctl.radio.settings import RadioKind
 from hanctl.simulator.ports import PtyPort

@@ -12,12 +12,7 @@ from typing import Any
 from hanctl.base.errors import HanctlError
 from hanctl.base.eui64 import Eui64, to_bytes
 from hanctl.radio.errors import DeliveryFailed, KeyTableFull
-from hanctl.radio.frames import (
-    IncomingFrame,
-    NetworkState,
-    OutgoingFrame,
-    RadioListener,
-)
+from hanctl.radio.frames import IncomingFrame, NetworkState, OutgoingFrame, RadioListener
 
 NETWORK = NetworkState(
     dongle_eui64=Eui64("00:0d:6f:00:00:00:00:01"),

@@ -6,14 +6,7 @@ from dataclasses import replace
 import pytest
 
 from hanctl.base.eui64 import Eui64
-from hanctl.han.cluster import (
-    Attribute,
-    DefaultReply,
-    LaterReply,
-    Reply,
-    Request,
-    Status,
-)
+from hanctl.han.cluster import Attribute, DefaultReply, LaterReply, Reply, Request, Status
 from hanctl.han.dispatcher import Dispatcher
 from hanctl.han.zcl import parse_frame
 from hanctl.radio.frames import SMART_ENERGY, IncomingFrame, OutgoingFrame

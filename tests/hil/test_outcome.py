@@ -7,13 +7,7 @@ from datetime import UTC, datetime
 import pytest
 
 from hanctl.hil.conformance.html import page
-from hanctl.hil.conformance.outcome import (
-    Ended,
-    Report,
-    Scenario,
-    Trying,
-    judge,
-)
+from hanctl.hil.conformance.outcome import Ended, Report, Scenario, Trying, judge
 
 
 def scenario(ended: Ended, reason: str = "", not_covered: str = "", gaps: tuple[str, ...] = ()) -> Scenario:

@@ -17,19 +17,8 @@ from hand_clock import START, HandClock
 from test_migrations import DEVICE, old_ledger
 
 from hanctl.base.errors import NotFound, Refused
-from hanctl.ledger.errors import (
-    CopyError,
-    LedgerDamaged,
-    LedgerError,
-    LedgerTooNew,
-)
-from hanctl.ledger.files.copies import (
-    KEPT,
-    LEFT_OUT,
-    copies_of,
-    list_copies,
-    write_copy,
-)
+from hanctl.ledger.errors import CopyError, LedgerDamaged, LedgerError, LedgerTooNew
+from hanctl.ledger.files.copies import KEPT, LEFT_OUT, copies_of, list_copies, write_copy
 from hanctl.ledger.household import Sample, Selection
 from hanctl.ledger.ledger import Ledger
 from hanctl.model.events import HubStarted, LedgerRestored

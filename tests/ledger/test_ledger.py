@@ -21,18 +21,8 @@ from hanctl.base.eui64 import Eui64
 from hanctl.ledger.errors import LedgerError, LedgerFull, LedgerTooNew
 from hanctl.ledger.ledger import Ledger, Recorded
 from hanctl.model.events import DeviceLeft, HubStarted
-from hanctl.model.records import (
-    Device,
-    EndpointRecord,
-    Image,
-    Update,
-)
-from hanctl.model.update_events import (
-    ActivationNotice,
-    UpdateCancelled,
-    UpdateNotified,
-    UpdateVerifying,
-)
+from hanctl.model.records import Device, EndpointRecord, Image, Update
+from hanctl.model.update_events import ActivationNotice, UpdateCancelled, UpdateNotified, UpdateVerifying
 from hanctl.model.update_states import IllegalTransition, UpdateState
 
 PPMID = Eui64("00:0d:6f:00:0a:90:69:e7")

@@ -21,21 +21,9 @@ from hanctl.ledger.files.last_dongle import known_network, last_dongle
 from hanctl.ledger.ledger import Ledger, Recorded
 from hanctl.ledger.retention import Limits, Retention
 from hanctl.model.change_events import ChangeOverdue, ChangeTold
-from hanctl.model.events import (
-    DeviceLeft,
-    DongleOpened,
-    HubStarted,
-    LedgerPruned,
-    NetworkResumed,
-    OtaRequestRefused,
-)
+from hanctl.model.events import DeviceLeft, DongleOpened, HubStarted, LedgerPruned, NetworkResumed, OtaRequestRefused
 from hanctl.model.records import Device, Update
-from hanctl.model.update_events import (
-    ActivationNotice,
-    UpdateOrdered,
-    UpdateResumed,
-    UpdateVerifying,
-)
+from hanctl.model.update_events import ActivationNotice, UpdateOrdered, UpdateResumed, UpdateVerifying
 
 DEVICE = Eui64("00:0d:6f:00:0a:90:69:e7")
 LEFT = DeviceLeft(device=DEVICE)

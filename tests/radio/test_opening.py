@@ -11,13 +11,7 @@ import pytest
 
 from hanctl.base.errors import DongleError
 from hanctl.radio import DongleSettings, open_radio
-from hanctl.radio.errors import (
-    NotADongle,
-    PortAbsent,
-    PortBusy,
-    PortForbidden,
-    PortUnreachable,
-)
+from hanctl.radio.errors import NotADongle, PortAbsent, PortBusy, PortForbidden, PortUnreachable
 from hanctl.radio.finding.opening import opening_error
 from hanctl.radio.frames import IncomingFrame
 from hanctl.radio.settings import RadioKind

@@ -5,15 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from hanctl.radio.frames import OutgoingFrame
-from hanctl.radio.sending.send_queue import (
-    FIRST_WINDOW,
-    FRESH_S,
-    HELD_S,
-    LOST_S,
-    RESERVE,
-    Parcel,
-    SendQueue,
-)
+from hanctl.radio.sending.send_queue import FIRST_WINDOW, FRESH_S, HELD_S, LOST_S, RESERVE, Parcel, SendQueue
 
 OWN = OutgoingFrame(1, 1, 1, 0x0109, 0x0700, b"own")
 

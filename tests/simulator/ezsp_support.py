@@ -13,14 +13,7 @@ import bellows.types as t
 from hanctl.base.eui64 import Eui64, parse_eui64
 from hanctl.simulator.dongle import Flash
 from hanctl.simulator.ezsp import EzspDongle
-from hanctl.simulator.ezsp.ash_frames import (
-    FLAG,
-    Ack,
-    Data,
-    Rst,
-    decode,
-    encode,
-)
+from hanctl.simulator.ezsp.ash_frames import FLAG, Ack, Data, Rst, decode, encode
 from hanctl.simulator.network.medium import ApsFrame, Link, Medium
 from hanctl.simulator.network.stack import Stack
 from hanctl.simulator.network.trust_centre import WELL_KNOWN_KEY

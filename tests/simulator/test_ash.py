@@ -14,24 +14,8 @@ from hypothesis import strategies as st
 
 from hanctl.base import virtual
 from hanctl.simulator.ezsp import ash_frames as ash
-from hanctl.simulator.ezsp.ash import (
-    T_RX_ACK_INIT,
-    WINDOW,
-    AshLink,
-    LineNoise,
-    LinkState,
-)
-from hanctl.simulator.ezsp.ash_frames import (
-    Ack,
-    AshError,
-    Data,
-    Error,
-    Frame,
-    Nak,
-    Rst,
-    RstAck,
-    Splitter,
-)
+from hanctl.simulator.ezsp.ash import T_RX_ACK_INIT, WINDOW, AshLink, LineNoise, LinkState
+from hanctl.simulator.ezsp.ash_frames import Ack, AshError, Data, Error, Frame, Nak, Rst, RstAck, Splitter
 
 numbers = st.integers(0, 7)
 frames = st.one_of(

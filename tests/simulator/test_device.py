@@ -14,12 +14,7 @@ from hanctl.base.eui64 import to_bytes
 from hanctl.simulator import zcl, zdo
 from hanctl.simulator.device.ota.types import OtaState
 from hanctl.simulator.network.medium import ApsFrame
-from hanctl.simulator.network.trust_centre import (
-    WELL_KNOWN_KEY,
-    WILDCARD,
-    JoinKind,
-    Network,
-)
+from hanctl.simulator.network.trust_centre import WELL_KNOWN_KEY, WILDCARD, JoinKind, Network
 from hanctl.simulator.zcl import ZclFrame
 
 NEVER = {"start_delay_s": [1e6, 1e6]}

@@ -15,19 +15,8 @@ from hypothesis import strategies as st
 from simulator_hub import in_virtual_time
 
 from hanctl.base import virtual
-from hanctl.simulator.network.fragmentation import (
-    Fragmenter,
-    fragmenter_of,
-    room,
-    split,
-)
-from hanctl.simulator.network.medium import (
-    ApsFrame,
-    Block,
-    BlockId,
-    Done,
-    Medium,
-)
+from hanctl.simulator.network.fragmentation import Fragmenter, fragmenter_of, room, split
+from hanctl.simulator.network.medium import ApsFrame, Block, BlockId, Done, Medium
 
 OPTIONS = 0x8000 | 0x40 | 0x100
 

@@ -13,13 +13,7 @@ from simulator_hub import HUB, NETWORK_KEY, FakeHub, in_virtual_time, spec
 from hanctl.base.eui64 import Eui64, from_bytes, to_bytes
 from hanctl.simulator import zdo
 from hanctl.simulator.network.addresses import ROOM, AddressMap
-from hanctl.simulator.network.medium import (
-    BROADCAST_RX_ON,
-    ApsFrame,
-    Link,
-    Medium,
-    Node,
-)
+from hanctl.simulator.network.medium import BROADCAST_RX_ON, ApsFrame, Link, Medium, Node
 from hanctl.simulator.network.stack import SendError, Stack
 from hanctl.simulator.network.trust_centre import WELL_KNOWN_KEY, JoinKind, Network
 from hanctl.simulator.quirks import Quirks

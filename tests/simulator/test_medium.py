@@ -9,12 +9,7 @@ from dataclasses import dataclass, field
 from simulator_hub import in_virtual_time
 
 from hanctl.base.eui64 import Eui64
-from hanctl.simulator.network.medium import (
-    ApsFrame,
-    Link,
-    Medium,
-    Node,
-)
+from hanctl.simulator.network.medium import ApsFrame, Link, Medium, Node
 
 ONE, TWO = Eui64("00:00:00:00:00:00:00:01"), Eui64("00:00:00:00:00:00:00:02")
 

@@ -316,7 +316,7 @@ def test_devices_that_ask_what_was_cancelled_are_told_by_number(house: House) ->
 
 
 def test_the_publication_has_the_layout_of_a_published_frame(house: House) -> None:
-    """peers.md: 19 07 00 aa000000 0100002f 00 0000002f 07000000, of 2024-12-26 11:52:32."""
+    """peers.md §5: 19 07 00 aa000000 0100002f 00 0000002f 07000000, of 2024-12-26 11:52:32."""
     house.hands.time = datetime(2024, 12, 26, 11, 52, 32, tzinfo=UTC)
     house.orders.order("supplier", ["gas"], providers={"gas": Provider(0xAA, "A")})
     change = house.orders.order("tenancy", ["gas"], control=Wanted(0x1807))

@@ -11,12 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hanctl.base.eui64 import Eui64
-from hanctl.model.change_records import (
-    Evidence,
-    EvidenceKind,
-    EvidenceProof,
-    Fuel,
-)
+from hanctl.model.change_records import Evidence, EvidenceKind, EvidenceProof, Fuel
 from hanctl.tenancy.evidence.verdicts import SETTLED, Verdict, judge
 
 DEVICE = Eui64("00:db:12:34:56:78:00:01")

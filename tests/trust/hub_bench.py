@@ -22,20 +22,9 @@ from hanctl.hub.daemon import Daemon
 from hanctl.ledger.ledger import Recorded
 from hanctl.model.records import Device
 from hanctl.radio.errors import DeliveryFailed, DongleGone, KeyTableFull
-from hanctl.radio.frames import (
-    IncomingFrame,
-    NetworkState,
-    OutgoingFrame,
-    RadioListener,
-)
+from hanctl.radio.frames import IncomingFrame, NetworkState, OutgoingFrame, RadioListener
 from hanctl.trust.credentials import Credentials, save_credentials
-from hanctl.trust.establishment.exchange import (
-    Established,
-    Failed,
-    Output,
-    Run,
-    Send,
-)
+from hanctl.trust.establishment.exchange import Established, Failed, Output, Run, Send
 from hanctl.trust.establishment.manager import KeyEstablishment
 
 CODE = "83FED3407A939723A5C639B26916D505C3B5"

@@ -12,14 +12,7 @@ from trust_bench import DISPLAY, HUB, issued, published, published_value
 from hanctl.base.errors import HanctlError
 from hanctl.base.eui64 import Eui64
 from hanctl.crypto.suites import SUITE_1, SUITE_2
-from hanctl.trust.establishment.exchange import (
-    Established,
-    Failed,
-    Output,
-    Run,
-    Send,
-    Stage,
-)
+from hanctl.trust.establishment.exchange import Established, Failed, Output, Run, Send, Stage
 from hanctl.trust.establishment.manager import KeyEstablishment
 from hanctl.trust.establishment.messages import Command, Initiate, encode
 from hanctl.trust.jobs import Agreed

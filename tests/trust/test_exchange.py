@@ -21,29 +21,11 @@ from trust_bench import (
 )
 
 from hanctl.base.eui64 import Eui64
-from hanctl.crypto.suites import (
-    SUITE_1,
-    SUITE_2,
-    SUITES,
-    Suite,
-)
+from hanctl.crypto.suites import SUITE_1, SUITE_2, SUITES, Suite
 from hanctl.trust.credentials import Credentials
-from hanctl.trust.establishment.exchange import (
-    Failed,
-    Reason,
-    Role,
-    Send,
-    Stage,
-)
+from hanctl.trust.establishment.exchange import Failed, Reason, Role, Send, Stage
 from hanctl.trust.establishment.manager import KeyEstablishment
-from hanctl.trust.establishment.messages import (
-    Command,
-    Confirm,
-    Ephemeral,
-    Initiate,
-    Terminate,
-    TerminateStatus,
-)
+from hanctl.trust.establishment.messages import Command, Confirm, Ephemeral, Initiate, Terminate, TerminateStatus
 from hanctl.trust.jobs import Refusal
 
 BAD_MESSAGE = TerminateStatus.BAD_MESSAGE

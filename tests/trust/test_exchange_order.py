@@ -5,32 +5,14 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from trust_bench import (
-    DISPLAY,
-    HUB,
-    Wire,
-    bench_wire,
-    issued,
-    published,
-)
+from trust_bench import DISPLAY, HUB, Wire, bench_wire, issued, published
 
 from hanctl.base.errors import Refused
 from hanctl.base.eui64 import Eui64
 from hanctl.crypto.suites import SUITE_1, SUITE_2
-from hanctl.trust.establishment.exchange import (
-    Failed,
-    Reason,
-    Settings,
-    Stage,
-)
+from hanctl.trust.establishment.exchange import Failed, Reason, Settings, Stage
 from hanctl.trust.establishment.manager import KeyEstablishment
-from hanctl.trust.establishment.messages import (
-    Command,
-    Confirm,
-    Ephemeral,
-    Terminate,
-    TerminateStatus,
-)
+from hanctl.trust.establishment.messages import Command, Confirm, Ephemeral, Terminate, TerminateStatus
 
 BAD_MESSAGE = TerminateStatus.BAD_MESSAGE
 FLOW = ["INITIATE", "EPHEMERAL", "CONFIRM"]

@@ -42,23 +42,12 @@ import hanctl.trust.establishment.initiator
 import hanctl.trust.establishment.responder
 import hanctl.trust.jobs
 from hanctl.base.eui64 import Eui64
-from hanctl.crypto.curve import (
-    SECT163K1,
-    SECT283K1,
-    Point,
-    PointLowOrder,
-    PointOffCurve,
-)
+from hanctl.crypto.curve import SECT163K1, SECT283K1, Point, PointLowOrder, PointOffCurve
 from hanctl.crypto.suites import SUITES
 from hanctl.trust.credentials import Credentials, KeyMismatch, credentials_of
 from hanctl.trust.establishment.exchange import Reason
 from hanctl.trust.establishment.manager import KeyEstablishment
-from hanctl.trust.establishment.messages import (
-    Command,
-    Confirm,
-    Ephemeral,
-    TerminateStatus,
-)
+from hanctl.trust.establishment.messages import Command, Confirm, Ephemeral, TerminateStatus
 
 Check = Callable[[], None]
 

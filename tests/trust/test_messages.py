@@ -7,12 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from trust_bench import published_value
 
-from hanctl.crypto.suites import (
-    SUITE_1,
-    SUITE_2,
-    SUITES,
-    Suite,
-)
+from hanctl.crypto.suites import SUITE_1, SUITE_2, SUITES, Suite
 from hanctl.trust.establishment.messages import (
     Command,
     Confirm,

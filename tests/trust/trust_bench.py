@@ -14,13 +14,7 @@ from hanctl.base.eui64 import Eui64
 from hanctl.crypto.suites import SUITE_1, SUITE_2, Suite
 from hanctl.trust.authority import BenchAuthority
 from hanctl.trust.credentials import Credentials, credentials_of
-from hanctl.trust.establishment.exchange import (
-    Established,
-    Failed,
-    Output,
-    Run,
-    Send,
-)
+from hanctl.trust.establishment.exchange import Established, Failed, Output, Run, Send
 from hanctl.trust.establishment.manager import KeyEstablishment
 from hanctl.trust.establishment.messages import Terminate
 from hanctl.trust.jobs import JobResult

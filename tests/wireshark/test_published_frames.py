@@ -12,12 +12,7 @@ from hanctl.base.eui64 import from_bytes, parse_eui64
 from hanctl.simulator.network.medium import ApsFrame
 from hanctl.simulator.network.trust_centre import WELL_KNOWN_KEY
 from hanctl.wireshark import aps, mac, nwk
-from hanctl.wireshark.security import (
-    Auxiliary,
-    KeyId,
-    key_of,
-    secured,
-)
+from hanctl.wireshark.security import Auxiliary, KeyId, key_of, secured
 
 NETWORK_KEY = bytes.fromhex("01030507090b0d0f00020406080a0c0d")
 PAN = 0x1A64

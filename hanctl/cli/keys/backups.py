@@ -12,22 +12,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from hanctl.base.errors import ConfigError, Refused
-from hanctl.cli.options import (
-    ConfigFile,
-    Json,
-    Socket,
-    connect,
-    examples,
-)
-from hanctl.cli.output import (
-    as_json,
-    hexadecimal,
-    moment,
-    print_facts,
-    print_json,
-    print_table,
-    size,
-)
+from hanctl.cli.options import ConfigFile, Json, Socket, connect, examples
+from hanctl.cli.output import as_json, hexadecimal, moment, print_facts, print_json, print_table, size
 
 if TYPE_CHECKING:
     from hanctl.config.sections import Config

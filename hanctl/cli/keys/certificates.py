@@ -11,14 +11,7 @@ import typer
 from hanctl.base.errors import DaemonUnreachable, InvalidInput
 from hanctl.base.eui64 import Eui64
 from hanctl.cli.keys.authority import refuse_existing
-from hanctl.cli.options import (
-    ConfigFile,
-    Json,
-    Socket,
-    connect,
-    eui64,
-    examples,
-)
+from hanctl.cli.options import ConfigFile, Json, Socket, connect, eui64, examples
 from hanctl.cli.output import print_facts, print_json
 
 if TYPE_CHECKING:

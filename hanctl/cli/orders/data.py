@@ -8,13 +8,7 @@ from typing import Annotated, Any, Literal
 import typer
 
 from hanctl.base.errors import InvalidInput, NotFound
-from hanctl.cli.options import (
-    ConfigFile,
-    Json,
-    Socket,
-    connect,
-    examples,
-)
+from hanctl.cli.options import ConfigFile, Json, Socket, connect, examples
 from hanctl.cli.output import print_json, print_table
 
 app = typer.Typer(help="Household data that displays read: tariffs, messages, consumption.", no_args_is_help=True)

@@ -8,25 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from hanctl.base.errors import InvalidInput, Refused
-from hanctl.cli.options import (
-    ConfigFile,
-    Json,
-    Socket,
-    connect,
-    eui64,
-    examples,
-    number,
-)
-from hanctl.cli.output import (
-    as_json,
-    hexadecimal,
-    moment,
-    print_facts,
-    print_json,
-    print_table,
-    size,
-    version,
-)
+from hanctl.cli.options import ConfigFile, Json, Socket, connect, eui64, examples, number
+from hanctl.cli.output import as_json, hexadecimal, moment, print_facts, print_json, print_table, size, version
 
 if TYPE_CHECKING:
     from hanctl.images.store import FirmwareStore

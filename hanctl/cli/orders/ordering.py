@@ -7,17 +7,7 @@ from typing import Annotated, Any, Literal
 import typer
 
 from hanctl.base.errors import ExitCode, InvalidInput
-from hanctl.cli.options import (
-    ConfigFile,
-    Json,
-    Socket,
-    connect,
-    eui64,
-    examples,
-    moment,
-    number,
-    version_range,
-)
+from hanctl.cli.options import ConfigFile, Json, Socket, connect, eui64, examples, moment, number, version_range
 from hanctl.cli.orders import watching
 from hanctl.cli.output import print_json, print_table, version
 

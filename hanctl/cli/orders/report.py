@@ -5,16 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from hanctl.cli.output import (
-    ago,
-    field,
-    hexadecimal,
-    moment,
-    print_facts,
-    print_table,
-    size,
-    version,
-)
+from hanctl.cli.output import ago, field, hexadecimal, moment, print_facts, print_table, size, version
 
 _TOLD_APART = {"id", "time", "type", "level", "device", "update", "was", "cause"}
 _STAGES = ("ordered", "notified", "transfer_started", "transferred", "released", "activated", "ended")

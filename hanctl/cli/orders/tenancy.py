@@ -8,22 +8,8 @@ from typing import Annotated, Any, Literal
 import typer
 
 from hanctl.base.errors import InvalidInput
-from hanctl.cli.options import (
-    ConfigFile,
-    Json,
-    Socket,
-    connect,
-    eui64,
-    examples,
-    number,
-)
-from hanctl.cli.orders.tenancy_output import (
-    cut_off,
-    print_change,
-    print_devices,
-    print_preview,
-    print_report,
-)
+from hanctl.cli.options import ConfigFile, Json, Socket, connect, eui64, examples, number
+from hanctl.cli.orders.tenancy_output import cut_off, print_change, print_devices, print_preview, print_report
 from hanctl.cli.output import moment, print_json, print_table
 
 app = typer.Typer(

@@ -4,12 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from hanctl.cli.output import (
-    moment,
-    print_facts,
-    print_table,
-    size,
-)
+from hanctl.cli.output import moment, print_facts, print_table, size
 
 
 def print_report(found: dict[str, Any]) -> None:

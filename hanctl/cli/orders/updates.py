@@ -10,29 +10,10 @@ import typer
 
 from hanctl.base.errors import ExitCode, InvalidInput
 from hanctl.cli.client import RemoteError
-from hanctl.cli.options import (
-    ConfigFile,
-    Json,
-    Socket,
-    connect,
-    duration,
-    eui64,
-    examples,
-)
+from hanctl.cli.options import ConfigFile, Json, Socket, connect, duration, eui64, examples
 from hanctl.cli.options import moment as parse_moment
-from hanctl.cli.orders import (
-    ordering,
-    report,
-    watch_table,
-    watching,
-)
-from hanctl.cli.output import (
-    moment,
-    print_facts,
-    print_json,
-    print_table,
-    version,
-)
+from hanctl.cli.orders import ordering, report, watch_table, watching
+from hanctl.cli.output import moment, print_facts, print_json, print_table, version
 
 app = typer.Typer(help="Firmware updates: order, follow, activate and report them.", no_args_is_help=True)
 app.command(epilog=ordering.EPILOG)(ordering.start)

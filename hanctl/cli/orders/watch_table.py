@@ -8,12 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from hanctl.cli.client import Client
 from hanctl.cli.orders.report import clock
-from hanctl.cli.orders.watching import (
-    OVER,
-    POLL_S,
-    outlook,
-    when_back,
-)
+from hanctl.cli.orders.watching import OVER, POLL_S, outlook, when_back
 from hanctl.cli.output import ago, version
 
 if TYPE_CHECKING:

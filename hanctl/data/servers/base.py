@@ -13,16 +13,7 @@ from hanctl.base.eui64 import Eui64
 from hanctl.data.catalogue import ATTRIBUTES
 from hanctl.data.reports import Reports
 from hanctl.data.values import NEVER, NOW, build
-from hanctl.han.cluster import (
-    Attribute,
-    DefaultReply,
-    LaterReply,
-    Reply,
-    Reporting,
-    Request,
-    Status,
-    Weight,
-)
+from hanctl.han.cluster import Attribute, DefaultReply, LaterReply, Reply, Reporting, Request, Status, Weight
 from hanctl.han.clusters.time import zigbee_time
 from hanctl.han.errors import MalformedZcl
 from hanctl.han.smart_energy.clusters import read

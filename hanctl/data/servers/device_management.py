@@ -10,15 +10,7 @@ from typing import Any, Protocol
 
 from zigpy.zcl.foundation import ZCLCommandDef
 
-from hanctl.data.servers.base import (
-    NOT_FOUND,
-    SUCCESS,
-    Answer,
-    DataServer,
-    Handler,
-    publish,
-    replies,
-)
+from hanctl.data.servers.base import NOT_FOUND, SUCCESS, Answer, DataServer, Handler, publish, replies
 from hanctl.han.cluster import Request
 from hanctl.han.smart_energy.device_management import DeviceManagement
 from hanctl.han.smart_energy.enumerations import PasswordType

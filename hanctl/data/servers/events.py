@@ -7,23 +7,9 @@ from typing import Any
 
 from zigpy.zcl.foundation import ZCLCommandDef
 
-from hanctl.data.servers.base import (
-    NOT_FOUND,
-    Answer,
-    DataServer,
-    Handler,
-    replies,
-    split,
-)
+from hanctl.data.servers.base import NOT_FOUND, Answer, DataServer, Handler, replies, split
 from hanctl.data.values import NEVER, NOW, build
-from hanctl.han.cluster import (
-    DefaultReply,
-    LaterReply,
-    Reply,
-    Request,
-    Status,
-    Weight,
-)
+from hanctl.han.cluster import DefaultReply, LaterReply, Reply, Request, Status, Weight
 from hanctl.han.smart_energy.clusters import pack
 from hanctl.han.smart_energy.events import Events
 from hanctl.han.smart_energy.types import EventLogPayload

@@ -8,14 +8,7 @@ from typing import Any
 from zigpy.zcl.foundation import ZCLCommandDef
 
 from hanctl.base.eui64 import Eui64
-from hanctl.data.servers.base import (
-    SUCCESS,
-    Answer,
-    DataServer,
-    Handler,
-    publish,
-    replies,
-)
+from hanctl.data.servers.base import SUCCESS, Answer, DataServer, Handler, publish, replies
 from hanctl.han.cluster import Reply, Request
 from hanctl.han.smart_energy.messaging import Messaging
 from hanctl.ledger.household import Record

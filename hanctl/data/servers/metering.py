@@ -8,31 +8,14 @@ from typing import Any
 
 from zigpy.zcl.foundation import ZCLCommandDef
 
-from hanctl.data.servers.base import (
-    NOT_FOUND,
-    PAGE,
-    Answer,
-    DataServer,
-    Handler,
-    replies,
-)
+from hanctl.data.servers.base import NOT_FOUND, PAGE, Answer, DataServer, Handler, replies
 from hanctl.data.snapshots import matching, metering_payload
 from hanctl.data.tables import DAYS, HALF_HOURS, INTERVALS
 from hanctl.data.values import NEVER, NOW, moment
-from hanctl.han.cluster import (
-    DefaultReply,
-    Reply,
-    Request,
-    Status,
-)
+from hanctl.han.cluster import DefaultReply, Reply, Request, Status
 from hanctl.han.clusters.time import zigbee_time
 from hanctl.han.smart_energy.clusters import pack
-from hanctl.han.smart_energy.enumerations import (
-    GetProfileStatus,
-    IntervalChannel,
-    IntervalPeriod,
-    SampleType,
-)
+from hanctl.han.smart_energy.enumerations import GetProfileStatus, IntervalChannel, IntervalPeriod, SampleType
 from hanctl.han.smart_energy.metering import Metering
 from hanctl.ledger.household import Sample
 

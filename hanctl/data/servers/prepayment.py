@@ -10,14 +10,7 @@ from typing import Any
 
 from zigpy.zcl.foundation import ZCLCommandDef
 
-from hanctl.data.servers.base import (
-    NOT_FOUND,
-    Answer,
-    DataServer,
-    Handler,
-    replies,
-    split,
-)
+from hanctl.data.servers.base import NOT_FOUND, Answer, DataServer, Handler, replies, split
 from hanctl.data.snapshots import matching, prepay_payload
 from hanctl.data.values import NOW, build
 from hanctl.han.cluster import Reply, Request

@@ -7,12 +7,7 @@ from collections.abc import Mapping
 from zigpy.zcl.foundation import DataTypeId
 
 import hanctl
-from hanctl.han.cluster import (
-    Attribute,
-    DefaultReply,
-    Request,
-    Status,
-)
+from hanctl.han.cluster import Attribute, DefaultReply, Request, Status
 from hanctl.radio.endpoints import BASIC, ESI_ENDPOINT
 
 ZCL_VERSION = 8

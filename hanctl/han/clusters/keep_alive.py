@@ -4,12 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from hanctl.han.cluster import (
-    Attribute,
-    DefaultReply,
-    Request,
-    Status,
-)
+from hanctl.han.cluster import Attribute, DefaultReply, Request, Status
 from hanctl.han.smart_energy.clusters import served
 from hanctl.han.smart_energy.keep_alive import KeepAlive
 from hanctl.radio.endpoints import ESI_ENDPOINT, KEEP_ALIVE

@@ -8,12 +8,7 @@ from functools import lru_cache
 from zoneinfo import ZoneInfo
 
 from hanctl.base.clock import Clock
-from hanctl.han.cluster import (
-    Attribute,
-    DefaultReply,
-    Request,
-    Status,
-)
+from hanctl.han.cluster import Attribute, DefaultReply, Request, Status
 from hanctl.han.smart_energy.clusters import served
 from hanctl.han.smart_energy.time import Time, TimeStatus
 from hanctl.radio.endpoints import ESI_ENDPOINT, TIME

@@ -18,12 +18,7 @@ from hanctl.han.security import needs_encryption
 from hanctl.han.zcl import Foundation, Value, ZclFrame
 from hanctl.ledger.ledger import Ledger
 from hanctl.model.records import Device
-from hanctl.radio.endpoints import (
-    BASIC,
-    ESI_ENDPOINT,
-    KEY_ESTABLISHMENT,
-    OTA_UPGRADE,
-)
+from hanctl.radio.endpoints import BASIC, ESI_ENDPOINT, KEY_ESTABLISHMENT, OTA_UPGRADE
 from hanctl.radio.errors import DeliveryFailed
 from hanctl.radio.frames import SMART_ENERGY, OutgoingFrame
 

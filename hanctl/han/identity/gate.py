@@ -14,12 +14,7 @@ from dataclasses import dataclass
 import structlog
 
 from hanctl.base.eui64 import Eui64
-from hanctl.han.cluster import (
-    Proof,
-    Request,
-    Weighs,
-    Weight,
-)
+from hanctl.han.cluster import Proof, Request, Weighs, Weight
 from hanctl.han.identity.witness import Witness
 from hanctl.han.tasks import Tasks
 from hanctl.han.zcl import ZclFrame

@@ -7,23 +7,9 @@ from typing import Final
 import zigpy.types as t
 from zigpy.zcl.foundation import BaseAttributeDefs, BaseCommandDefs, ZCLAttributeAccess
 
-from hanctl.han.smart_energy.definitions import (
-    READ,
-    U8,
-    U32,
-    UTC,
-    SmartEnergyCluster,
-    command,
-    family,
-)
+from hanctl.han.smart_energy.definitions import READ, U8, U32, UTC, SmartEnergyCluster, command, family
 from hanctl.han.smart_energy.enumerations import CalendarTimeReference, CalendarType
-from hanctl.han.smart_energy.types import (
-    OctetString,
-    ScheduleEntry,
-    SeasonEntry,
-    SpecialDay,
-    octets,
-)
+from hanctl.han.smart_energy.types import OctetString, ScheduleEntry, SeasonEntry, SpecialDay, octets
 
 
 class Calendar(SmartEnergyCluster):

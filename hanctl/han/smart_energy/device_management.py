@@ -7,15 +7,7 @@ from typing import Final
 import zigpy.types as t
 from zigpy.zcl.foundation import BaseAttributeDefs, BaseCommandDefs
 
-from hanctl.han.smart_energy.definitions import (
-    U8,
-    U16,
-    U32,
-    UTC,
-    SmartEnergyCluster,
-    command,
-    read_only,
-)
+from hanctl.han.smart_energy.definitions import U8, U16, U32, UTC, SmartEnergyCluster, command, read_only
 from hanctl.han.smart_energy.enumerations import (
     EventConfiguration,
     EventConfigurationControl,

@@ -7,13 +7,7 @@ from typing import Final
 import zigpy.types as t
 from zigpy.zcl.foundation import BaseAttributeDefs, BaseCommandDefs
 
-from hanctl.han.smart_energy.definitions import (
-    U8,
-    U16,
-    UTC,
-    SmartEnergyCluster,
-    command,
-)
+from hanctl.han.smart_energy.definitions import U8, U16, UTC, SmartEnergyCluster, command
 from hanctl.han.smart_energy.enumerations import ClearedEventsLogs, EventActionControl, EventLogId
 from hanctl.han.smart_energy.types import (
     EventControlLogId,

@@ -6,12 +6,7 @@ from typing import Final
 
 from zigpy.zcl.foundation import BaseAttributeDefs, BaseCommandDefs
 
-from hanctl.han.smart_energy.definitions import (
-    U8,
-    U16,
-    SmartEnergyCluster,
-    read_only,
-)
+from hanctl.han.smart_energy.definitions import U8, U16, SmartEnergyCluster, read_only
 
 
 class KeepAlive(SmartEnergyCluster):

@@ -7,12 +7,7 @@ from typing import Final
 import zigpy.types as t
 from zigpy.zcl.foundation import BaseAttributeDefs, BaseCommandDefs
 
-from hanctl.han.smart_energy.definitions import (
-    U8,
-    SmartEnergyCluster,
-    command,
-    read_only,
-)
+from hanctl.han.smart_energy.definitions import U8, SmartEnergyCluster, command, read_only
 from hanctl.han.smart_energy.enumerations import KeyEstablishmentStatus
 
 

@@ -7,13 +7,7 @@ from typing import Final
 import zigpy.types as t
 from zigpy.zcl.foundation import BaseAttributeDefs, BaseCommandDefs
 
-from hanctl.han.smart_energy.definitions import (
-    U16,
-    U32,
-    UTC,
-    SmartEnergyCluster,
-    command,
-)
+from hanctl.han.smart_energy.definitions import U16, U32, UTC, SmartEnergyCluster, command
 from hanctl.han.smart_energy.types import MessagingControlMask, OctetString, Text
 
 

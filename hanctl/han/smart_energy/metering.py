@@ -36,12 +36,7 @@ from hanctl.han.smart_energy.enumerations import (
     SupplyStatus,
     UnitOfMeasure,
 )
-from hanctl.han.smart_energy.types import (
-    OctetString,
-    SnapshotResponsePayload,
-    SnapshotSchedulePayload,
-    octets,
-)
+from hanctl.han.smart_energy.types import OctetString, SnapshotResponsePayload, SnapshotSchedulePayload, octets
 
 
 class Metering(SmartEnergyCluster):

@@ -8,14 +8,7 @@ from typing import Any, Final
 import zigpy.types as t
 from zigpy.zcl.foundation import BaseAttributeDefs, BaseCommandDefs, CommandSchema, Status
 
-from hanctl.han.smart_energy.definitions import (
-    U16,
-    U32,
-    UTC,
-    SmartEnergyCluster,
-    command,
-    read_only,
-)
+from hanctl.han.smart_energy.definitions import U16, U32, UTC, SmartEnergyCluster, command, read_only
 
 
 class ImageUpgradeStatus(t.enum8):

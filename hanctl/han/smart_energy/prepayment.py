@@ -33,12 +33,7 @@ from hanctl.han.smart_energy.enumerations import (
     RepaymentDebtType,
     ResultType,
 )
-from hanctl.han.smart_energy.types import (
-    DebtPayload,
-    OctetString,
-    TopUpPayload,
-    octets,
-)
+from hanctl.han.smart_energy.types import DebtPayload, OctetString, TopUpPayload, octets
 
 
 class Prepayment(SmartEnergyCluster):

@@ -7,14 +7,7 @@ from typing import Final
 import zigpy.types as t
 from zigpy.zcl.foundation import BaseAttributeDefs, BaseCommandDefs
 
-from hanctl.han.smart_energy.definitions import (
-    S32,
-    U32,
-    UTC,
-    SmartEnergyCluster,
-    read_only,
-    writable,
-)
+from hanctl.han.smart_energy.definitions import S32, U32, UTC, SmartEnergyCluster, read_only, writable
 
 
 class TimeStatus(t.bitmap8):

@@ -11,12 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from hanctl.base.errors import (
-    ConfigError,
-    ExitCode,
-    HanctlError,
-    InvalidInput,
-)
+from hanctl.base.errors import ConfigError, ExitCode, HanctlError, InvalidInput
 from hanctl.cli.options import Json, examples
 
 if TYPE_CHECKING:

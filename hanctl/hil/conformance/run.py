@@ -13,12 +13,7 @@ import pytest
 from hanctl.base.clock import SystemClock
 from hanctl.base.errors import ExitCode, HanctlError, InvalidInput
 from hanctl.hil import plugin
-from hanctl.hil.conformance.outcome import (
-    Report,
-    Scenario,
-    Trying,
-    judge,
-)
+from hanctl.hil.conformance.outcome import Report, Scenario, Trying, judge
 from hanctl.hil.conformance.requirements import ROWS
 
 SUITE = Path(__file__).parent

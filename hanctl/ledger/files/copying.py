@@ -8,20 +8,9 @@ from datetime import timedelta
 
 from hanctl.base.clock import Clock
 from hanctl.ledger.errors import CopyError
-from hanctl.ledger.files.copies import (
-    Copy,
-    copies_of,
-    last_written,
-    write_copy,
-)
+from hanctl.ledger.files.copies import Copy, copies_of, last_written, write_copy
 from hanctl.ledger.ledger import Ledger, Recorded
-from hanctl.model.events import (
-    BackupFailed,
-    BackupWritten,
-    DeviceInterviewed,
-    DeviceLeft,
-    KeyEstablished,
-)
+from hanctl.model.events import BackupFailed, BackupWritten, DeviceInterviewed, DeviceLeft, KeyEstablished
 
 SOON_S = 60.0
 """After the start."""

@@ -18,12 +18,7 @@ import structlog
 
 from hanctl.base.clock import Clock
 from hanctl.ledger.errors import CopyError, LedgerDamaged
-from hanctl.ledger.files.copies import (
-    Copy,
-    copies_of,
-    newest_copy,
-    sync_directory,
-)
+from hanctl.ledger.files.copies import Copy, copies_of, newest_copy, sync_directory
 from hanctl.ledger.ledger import Ledger, Recorded
 from hanctl.ledger.rows import time_text
 from hanctl.model.events import DongleOpened, HubStarted, LedgerRestored

@@ -9,13 +9,7 @@ import bellows.types as bt
 import zigpy.state
 import zigpy.types as t
 
-from hanctl.radio.application import (
-    HubApplication,
-    Sink,
-    base_config,
-    foreign_network,
-    key_table_full,
-)
+from hanctl.radio.application import HubApplication, Sink, base_config, foreign_network, key_table_full
 from hanctl.radio.errors import DeliveryFailed, NetworkStartFailed
 from hanctl.radio.ezsp.messages import LongMessages
 from hanctl.radio.ezsp.unicasts import Unicasts

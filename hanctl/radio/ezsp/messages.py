@@ -16,14 +16,7 @@ import zigpy.exceptions
 import zigpy.types as t
 from bellows.zigbee.application import ControllerApplication
 
-from hanctl.radio.sending.fragmentation import (
-    LONGEST_MESSAGE,
-    MessageId,
-    Reassembly,
-    cut,
-    room,
-    too_long,
-)
+from hanctl.radio.sending.fragmentation import LONGEST_MESSAGE, MessageId, Reassembly, cut, room, too_long
 from hanctl.radio.sending.turns import Turns
 
 log = structlog.get_logger()

@@ -5,13 +5,7 @@ from __future__ import annotations
 import errno
 
 from hanctl.base.errors import DongleError
-from hanctl.radio.errors import (
-    NotADongle,
-    PortAbsent,
-    PortBusy,
-    PortForbidden,
-    PortUnreachable,
-)
+from hanctl.radio.errors import NotADongle, PortAbsent, PortBusy, PortForbidden, PortUnreachable
 from hanctl.radio.settings import DongleSettings, RadioKind
 
 _OTHER: dict[RadioKind, RadioKind] = {"ezsp": "znp", "znp": "ezsp"}

@@ -12,13 +12,7 @@ import zigpy_znp.types as zt
 from zigpy_znp.api import ZNP
 from zigpy_znp.exceptions import CommandNotRecognized
 
-from hanctl.radio.application import (
-    HubApplication,
-    Sink,
-    base_config,
-    foreign_network,
-    key_table_full,
-)
+from hanctl.radio.application import HubApplication, Sink, base_config, foreign_network, key_table_full
 from hanctl.radio.errors import DeliveryFailed, UnsupportedFirmware
 from hanctl.radio.frames import SMART_ENERGY, ZDO_PROFILE
 from hanctl.radio.settings import DongleSettings

@@ -25,14 +25,7 @@ from hanctl.simulator.device.timers import Timers
 from hanctl.simulator.device.zcl import ZclAnswers
 from hanctl.simulator.device.zdo import ZdoAnswers, described
 from hanctl.simulator.network.fragmentation import fragmenter_of
-from hanctl.simulator.network.medium import (
-    BROADCAST_RX_ON,
-    COORDINATOR,
-    ApsFrame,
-    Done,
-    Link,
-    Medium,
-)
+from hanctl.simulator.network.medium import BROADCAST_RX_ON, COORDINATOR, ApsFrame, Done, Link, Medium
 from hanctl.simulator.network.partner_keys import request_partner_key
 from hanctl.simulator.network.stack import Stack
 from hanctl.simulator.zcl import ZclFrame

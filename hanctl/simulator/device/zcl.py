@@ -16,14 +16,7 @@ from hanctl.simulator.device.keys.cbke import SUITES_ATTRIBUTE
 from hanctl.simulator.device.keys.registration import Registration
 from hanctl.simulator.device.ota.client import OtaClient
 from hanctl.simulator.device.ota.types import DefaultResponse, Output
-from hanctl.simulator.device.spec import (
-    BASIC,
-    MESSAGING,
-    OTA,
-    POWER_CONFIGURATION,
-    TIME,
-    DeviceSpec,
-)
+from hanctl.simulator.device.spec import BASIC, MESSAGING, OTA, POWER_CONFIGURATION, TIME, DeviceSpec
 from hanctl.simulator.device.tenancy import TenancyRunner
 from hanctl.simulator.device.tenancy_client import CLUSTERS as TENANCY_CLUSTERS
 from hanctl.simulator.network.medium import ApsFrame

@@ -8,12 +8,7 @@ from typing import TYPE_CHECKING
 import bellows.types as t
 
 from hanctl.base.eui64 import Eui64, from_bytes, to_bytes
-from hanctl.simulator.ezsp.commands import (
-    Arguments,
-    NotInThisBuild,
-    Values,
-    command,
-)
+from hanctl.simulator.ezsp.commands import Arguments, NotInThisBuild, Values, command
 from hanctl.simulator.ezsp.status import Outcome
 from hanctl.simulator.ezsp.tokens import KeyToken, SecurityToken
 from hanctl.simulator.network.trust_centre import PartnerKeyOutcome

@@ -11,14 +11,7 @@ from hanctl.simulator import zdo
 from hanctl.simulator.ezsp.commands import Arguments, Values, command
 from hanctl.simulator.ezsp.status import Outcome
 from hanctl.simulator.network.fragmentation import MAX_PAYLOAD
-from hanctl.simulator.network.medium import (
-    BROADCAST_RX_ON,
-    COORDINATOR,
-    FIRST_BROADCAST,
-    ApsFrame,
-    Block,
-    Node,
-)
+from hanctl.simulator.network.medium import BROADCAST_RX_ON, COORDINATOR, FIRST_BROADCAST, ApsFrame, Block, Node
 from hanctl.simulator.network.stack import SendError
 
 if TYPE_CHECKING:

@@ -11,12 +11,7 @@ from hanctl.simulator.dongle import Dongle, Flash
 from hanctl.simulator.ezsp.ash import AshLink, LineNoise
 from hanctl.simulator.ezsp.ash_frames import ResetCode
 from hanctl.simulator.ezsp.codec import Codec, Command, FrameError
-from hanctl.simulator.ezsp.commands import (
-    Handler,
-    NotInThisBuild,
-    Values,
-    handlers_of,
-)
+from hanctl.simulator.ezsp.commands import Handler, NotInThisBuild, Values, handlers_of
 from hanctl.simulator.ezsp.configuration import Configuration
 from hanctl.simulator.ezsp.keys import Keys
 from hanctl.simulator.ezsp.messaging import Messaging
@@ -24,12 +19,7 @@ from hanctl.simulator.ezsp.network import Networking
 from hanctl.simulator.ezsp.nonvolatile import NonVolatile
 from hanctl.simulator.ezsp.status import Outcome
 from hanctl.simulator.ezsp.tables import Tables
-from hanctl.simulator.ezsp.tokens import (
-    BLANK_EUI64,
-    COUNTER_STEP,
-    ChildToken,
-    Tokens,
-)
+from hanctl.simulator.ezsp.tokens import BLANK_EUI64, COUNTER_STEP, ChildToken, Tokens
 from hanctl.simulator.ezsp.utilities import Utilities
 from hanctl.simulator.ezsp.versions import STACK_TYPE_MESH, stack_version
 from hanctl.simulator.network.addresses import Child

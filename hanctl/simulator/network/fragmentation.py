@@ -9,16 +9,7 @@ import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
-from hanctl.simulator.network.medium import (
-    COORDINATOR,
-    ApsFrame,
-    Block,
-    BlockId,
-    Counting,
-    Done,
-    Medium,
-    Node,
-)
+from hanctl.simulator.network.medium import COORDINATOR, ApsFrame, Block, BlockId, Counting, Done, Medium, Node
 
 MAX_PAYLOAD = 82
 """Payload of a frame under NWK security."""

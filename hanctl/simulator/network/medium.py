@@ -24,12 +24,7 @@ from hanctl.simulator.network.frames import (
     Done,
     Link,
 )
-from hanctl.simulator.network.nodes import (
-    Coordinator,
-    Counting,
-    FrameNumbers,
-    Node,
-)
+from hanctl.simulator.network.nodes import Coordinator, Counting, FrameNumbers, Node
 from hanctl.simulator.network.observer import Observer
 
 __all__ = [

@@ -16,14 +16,7 @@ from enum import Enum
 from hanctl.base.eui64 import Eui64
 from hanctl.simulator import zdo
 from hanctl.simulator.network.fragmentation import Fragmenter, block_id, room
-from hanctl.simulator.network.medium import (
-    COORDINATOR,
-    ApsFrame,
-    BlockId,
-    Done,
-    Medium,
-    Node,
-)
+from hanctl.simulator.network.medium import COORDINATOR, ApsFrame, BlockId, Done, Medium, Node
 from hanctl.simulator.network.nodes import Movable
 from hanctl.simulator.network.trust_centre import Network, TrustCentre
 from hanctl.simulator.quirks import Quirks

@@ -15,13 +15,7 @@ from typing import Literal, Protocol
 from hanctl.base.eui64 import Eui64
 from hanctl.simulator.network.addresses import AddressMap, Child, Children
 from hanctl.simulator.network.key_counters import KeyCounters
-from hanctl.simulator.network.medium import (
-    COORDINATOR,
-    FIRST_BROADCAST,
-    ApsFrame,
-    Medium,
-    Node,
-)
+from hanctl.simulator.network.medium import COORDINATOR, FIRST_BROADCAST, ApsFrame, Medium, Node
 
 WELL_KNOWN_KEY = b"ZigBeeAlliance09"
 WILDCARD = Eui64("ff:ff:ff:ff:ff:ff:ff:ff")

@@ -7,24 +7,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from hanctl.base.eui64 import Eui64
-from hanctl.simulator.network.medium import (
-    BROADCAST_RX_ON,
-    COORDINATOR,
-    FIRST_BROADCAST,
-    ApsFrame,
-    Node,
-)
+from hanctl.simulator.network.medium import BROADCAST_RX_ON, COORDINATOR, FIRST_BROADCAST, ApsFrame, Node
 from hanctl.simulator.network.stack import Stack
 from hanctl.simulator.network.trust_centre import Network
 from hanctl.simulator.zdo import MAC_MAINS_ROUTER, MAC_SLEEPY
 from hanctl.wireshark import aps, mac, nwk
 from hanctl.wireshark.numbers import Numbers
-from hanctl.wireshark.security import (
-    Auxiliary,
-    KeyId,
-    key_of,
-    secured,
-)
+from hanctl.wireshark.security import Auxiliary, KeyId, key_of, secured
 
 
 @dataclass(frozen=True, slots=True)

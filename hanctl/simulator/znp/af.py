@@ -7,13 +7,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from hanctl.base.eui64 import from_bytes
-from hanctl.simulator.network.medium import (
-    BROADCAST_RX_ON,
-    COORDINATOR,
-    FIRST_BROADCAST,
-    ApsFrame,
-    Node,
-)
+from hanctl.simulator.network.medium import BROADCAST_RX_ON, COORDINATOR, FIRST_BROADCAST, ApsFrame, Node
 from hanctl.simulator.zdo import Endpoint
 from hanctl.simulator.znp import zdo
 from hanctl.simulator.znp.codec import c, encode, t

@@ -14,25 +14,8 @@ from hanctl.simulator.dongle import Dongle, Flash
 from hanctl.simulator.network.medium import ApsFrame, Node
 from hanctl.simulator.network.stack import Stack
 from hanctl.simulator.network.trust_centre import WELL_KNOWN_KEY, JoinKind, PartnerKeyOutcome
-from hanctl.simulator.znp import (
-    af,
-    app_cnf,
-    network,
-    sys_basic,
-    sys_nv,
-    util,
-    zdo,
-    zdo_local,
-)
-from hanctl.simulator.znp.codec import (
-    SREQ,
-    Unreadable,
-    c,
-    decode,
-    encode,
-    rpc_error,
-    t,
-)
+from hanctl.simulator.znp import af, app_cnf, network, sys_basic, sys_nv, util, zdo, zdo_local
+from hanctl.simulator.znp.codec import SREQ, Unreadable, c, decode, encode, rpc_error, t
 from hanctl.simulator.znp.faults import LineFaults
 from hanctl.simulator.znp.mt import BadBytes, MtFrame, MtReader
 from hanctl.simulator.znp.nvram import Nvram

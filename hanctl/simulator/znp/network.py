@@ -18,12 +18,7 @@ from hanctl.simulator.network.addresses import Child
 from hanctl.simulator.network.stack import Stack
 from hanctl.simulator.network.trust_centre import WELL_KNOWN_KEY, Network
 from hanctl.simulator.znp import nvram as nv
-from hanctl.simulator.znp.codec import (
-    c,
-    pack,
-    t,
-    unpack,
-)
+from hanctl.simulator.znp.codec import c, pack, t, unpack
 from hanctl.simulator.znp.nvram import Nvram
 
 LOGGER = logging.getLogger(__name__)

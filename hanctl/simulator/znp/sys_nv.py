@@ -6,13 +6,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from hanctl.simulator.znp.codec import c, t
-from hanctl.simulator.znp.nvram import (
-    LAST_OSAL_ID,
-    LEGACY,
-    ZSTACK,
-    Key,
-    osal,
-)
+from hanctl.simulator.znp.nvram import LAST_OSAL_ID, LEGACY, ZSTACK, Key, osal
 
 if TYPE_CHECKING:
     from hanctl.simulator.znp.dongle import ZnpDongle

@@ -10,13 +10,7 @@ from zigpy_znp.types.nvids import OsalNvIds
 
 from hanctl.base.eui64 import Eui64, from_bytes, to_bytes
 from hanctl.simulator.network.addresses import Child
-from hanctl.simulator.znp.codec import (
-    c,
-    not_in_this_build,
-    pack,
-    srsp,
-    t,
-)
+from hanctl.simulator.znp.codec import c, not_in_this_build, pack, srsp, t
 from hanctl.simulator.znp.network import association
 from hanctl.simulator.znp.nvram import EMPTY_DEVICE
 

@@ -8,12 +8,7 @@ from typing import TYPE_CHECKING, Any
 from zigpy_znp.types.nvids import OsalNvIds
 
 from hanctl.base.eui64 import Eui64, to_bytes
-from hanctl.simulator.network.medium import (
-    BROADCAST_RX_ON,
-    COORDINATOR,
-    FIRST_BROADCAST,
-    ApsFrame,
-)
+from hanctl.simulator.network.medium import BROADCAST_RX_ON, COORDINATOR, FIRST_BROADCAST, ApsFrame
 from hanctl.simulator.network.stack import SendError
 from hanctl.simulator.network.trust_centre import JoinKind
 from hanctl.simulator.znp import zdo_own

@@ -23,14 +23,7 @@ from hanctl.model.change_events import (
     ChangeStillShows,
     ChangeTold,
 )
-from hanctl.model.change_records import (
-    Change,
-    ChangePart,
-    Evidence,
-    EvidenceKind,
-    EvidenceProof,
-    Fuel,
-)
+from hanctl.model.change_records import Change, ChangePart, Evidence, EvidenceKind, EvidenceProof, Fuel
 from hanctl.model.event import Event
 from hanctl.tenancy.evidence.verdicts import PUBLISHED, Judgement, judge
 

@@ -137,7 +137,12 @@ class Reporter:
 
 
 def sentence(evidence: Evidence) -> str:
-    """One line of evidence, for people."""
+    """Word one line of evidence for people, with what it is worth where that is little."""
+    said = _said(evidence)
+    return f"{said} (from its address, under some key: no evidence)" if evidence.proof == "address" else said
+
+
+def _said(evidence: Evidence) -> str:
     fuel = f" ({evidence.fuel})" if evidence.fuel else ""
     status = "" if evidence.status is None else f" with status 0x{evidence.status:02x}"
     match evidence.kind:

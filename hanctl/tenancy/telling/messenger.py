@@ -22,12 +22,7 @@ from hanctl.han.cluster import Proof
 from hanctl.han.interview import endpoint_with
 from hanctl.han.life import Life
 from hanctl.ledger.ledger import Ledger
-from hanctl.model.change_records import (
-    Change,
-    ChangeKind,
-    Evidence,
-    Fuel,
-)
+from hanctl.model.change_records import Change, ChangeKind, Evidence, Fuel
 from hanctl.tenancy.evidence.dating import dated_by, may_be_about
 from hanctl.tenancy.evidence.records import Records, Report
 from hanctl.tenancy.evidence.verdicts import PUBLISHED

@@ -10,13 +10,7 @@ from typing import Any, Protocol
 import structlog
 
 from hanctl.base.eui64 import Eui64
-from hanctl.han.cluster import (
-    DefaultReply,
-    Proof,
-    Reply,
-    Request,
-    Status,
-)
+from hanctl.han.cluster import DefaultReply, Proof, Reply, Request, Status
 from hanctl.han.smart_energy.events import Events
 from hanctl.model.change_records import ChangeKind, Fuel
 from hanctl.tenancy.evidence.records import Report

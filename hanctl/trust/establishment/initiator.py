@@ -9,15 +9,7 @@ from hanctl.base.eui64 import Eui64
 from hanctl.crypto.curve import Point
 from hanctl.trust.certificate import Certificate
 from hanctl.trust.credentials import Credentials
-from hanctl.trust.establishment.exchange import (
-    Exchange,
-    Output,
-    Role,
-    Stage,
-    Terms,
-    admit_all,
-    check_partner,
-)
+from hanctl.trust.establishment.exchange import Exchange, Output, Role, Stage, Terms, admit_all, check_partner
 from hanctl.trust.establishment.messages import (
     Command,
     Confirm,
@@ -28,15 +20,7 @@ from hanctl.trust.establishment.messages import (
     TerminateStatus,
     decode,
 )
-from hanctl.trust.jobs import (
-    Agreed,
-    AgreeJob,
-    EphemeralPair,
-    Identified,
-    IdentifyJob,
-    JobResult,
-    Refusal,
-)
+from hanctl.trust.jobs import Agreed, AgreeJob, EphemeralPair, Identified, IdentifyJob, JobResult, Refusal
 
 
 class Initiator(Exchange):

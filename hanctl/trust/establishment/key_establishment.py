@@ -18,14 +18,7 @@ from zigpy.zcl.foundation import DataTypeId
 from hanctl.base.clock import Clock
 from hanctl.base.errors import HanctlError, NotFound
 from hanctl.base.eui64 import Eui64
-from hanctl.han.cluster import (
-    Attribute,
-    DefaultReply,
-    LaterReply,
-    Proof,
-    Request,
-    Status,
-)
+from hanctl.han.cluster import Attribute, DefaultReply, LaterReply, Proof, Request, Status
 from hanctl.han.han import Han
 from hanctl.han.tasks import Tasks
 from hanctl.ledger.ledger import Ledger
@@ -33,15 +26,7 @@ from hanctl.model.events import KeyEstablished, KeyFailed
 from hanctl.radio.endpoints import ESI_ENDPOINT, KEY_ESTABLISHMENT
 from hanctl.radio.errors import DeliveryFailed, DongleGone
 from hanctl.trust.credentials import Credentials
-from hanctl.trust.establishment.exchange import (
-    Established,
-    Failed,
-    Output,
-    Run,
-    Send,
-    Settings,
-    Stage,
-)
+from hanctl.trust.establishment.exchange import Established, Failed, Output, Run, Send, Settings, Stage
 from hanctl.trust.establishment.manager import KeyEstablishment
 from hanctl.trust.establishment.messages import SUITE_ATTRIBUTE, Command, TerminateStatus
 from hanctl.trust.jobs import Below, Refusal

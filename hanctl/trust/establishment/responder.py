@@ -10,15 +10,7 @@ from hanctl.base.eui64 import Eui64
 from hanctl.crypto.curve import Point
 from hanctl.trust.certificate import Certificate
 from hanctl.trust.credentials import Credentials
-from hanctl.trust.establishment.exchange import (
-    Exchange,
-    Output,
-    Role,
-    Send,
-    Stage,
-    Terms,
-    check_partner,
-)
+from hanctl.trust.establishment.exchange import Exchange, Output, Role, Send, Stage, Terms, check_partner
 from hanctl.trust.establishment.messages import (
     Command,
     Confirm,
@@ -29,14 +21,7 @@ from hanctl.trust.establishment.messages import (
     TerminateStatus,
     decode,
 )
-from hanctl.trust.jobs import (
-    Agreed,
-    AgreeJob,
-    Identified,
-    IdentifyJob,
-    JobResult,
-    Refusal,
-)
+from hanctl.trust.jobs import Agreed, AgreeJob, Identified, IdentifyJob, JobResult, Refusal
 
 
 @dataclass(slots=True)

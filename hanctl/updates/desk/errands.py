@@ -25,12 +25,7 @@ from hanctl.ledger.ledger import Ledger
 from hanctl.model.event import Event
 from hanctl.model.events import DevicePowerRead, DeviceVersionRead
 from hanctl.model.records import Device, Update
-from hanctl.model.update_events import (
-    UpdateActivationChanged,
-    UpdatePowerGood,
-    UpdatePowerLow,
-    UpdatePowerUnknown,
-)
+from hanctl.model.update_events import UpdateActivationChanged, UpdatePowerGood, UpdatePowerLow, UpdatePowerUnknown
 from hanctl.radio.endpoints import BASIC
 from hanctl.radio.errors import DongleGone
 from hanctl.updates.desk.displays import Displays
@@ -39,14 +34,7 @@ from hanctl.updates.life import gates, lifecycle, power
 from hanctl.updates.life.open_updates import OpenUpdates, Session
 from hanctl.updates.serving import ota
 from hanctl.updates.serving.ends import upgrade_end_reply
-from hanctl.updates.serving.reconciliation import (
-    NORMAL,
-    QUERY,
-    READ_BACK,
-    Finding,
-    doubt,
-    reconcile,
-)
+from hanctl.updates.serving.reconciliation import NORMAL, QUERY, READ_BACK, Finding, doubt, reconcile
 
 log = structlog.get_logger()
 

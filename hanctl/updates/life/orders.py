@@ -9,14 +9,7 @@ from typing import get_args
 
 from hanctl.base.errors import InvalidInput
 from hanctl.base.eui64 import Eui64
-from hanctl.model.records import (
-    Activation,
-    Device,
-    DeviceType,
-    Image,
-    Priority,
-    Update,
-)
+from hanctl.model.records import Activation, Device, DeviceType, Image, Priority, Update
 from hanctl.updates.life import gates, pathways, power
 from hanctl.updates.life.gates import OUT_OF_BAND, Rules
 from hanctl.updates.life.windows import parse_window

@@ -15,24 +15,13 @@ import structlog
 from hanctl.base.clock import Clock
 from hanctl.base.errors import HanctlError
 from hanctl.base.eui64 import Eui64
-from hanctl.han.cluster import (
-    DefaultReply,
-    LaterReply,
-    Reply,
-    Request,
-    Status,
-)
+from hanctl.han.cluster import DefaultReply, LaterReply, Reply, Request, Status
 from hanctl.han.tasks import Tasks
 from hanctl.radio.frames import Outcome
 from hanctl.updates.serving import ota
 from hanctl.updates.serving.block_size import BlockSizes
 from hanctl.updates.serving.pacing import Pacing
-from hanctl.updates.serving.pages import (
-    LEAST_SPACING_S,
-    BulkLink,
-    Page,
-    Pages,
-)
+from hanctl.updates.serving.pages import LEAST_SPACING_S, BulkLink, Page, Pages
 
 log = structlog.get_logger()
 

@@ -14,16 +14,7 @@ from typing import cast
 
 from hanctl.base.clock import Clock
 from hanctl.base.eui64 import Eui64
-from hanctl.han.cluster import (
-    Attribute,
-    DefaultReply,
-    LaterReply,
-    Proof,
-    Reply,
-    Request,
-    Status,
-    Weight,
-)
+from hanctl.han.cluster import Attribute, DefaultReply, LaterReply, Proof, Reply, Request, Status, Weight
 from hanctl.ledger.errors import LedgerFull
 from hanctl.ledger.ledger import Ledger
 from hanctl.model.events import OtaRequestRefused

@@ -23,12 +23,7 @@ from hanctl.simulator.device.ota import frames as ota_frames
 from hanctl.simulator.device.ota.frames import ImageId
 from hanctl.simulator.device.spec import DeviceSpec
 from hanctl.simulator.dongle import Flash
-from hanctl.simulator.network.medium import (
-    ApsFrame,
-    Done,
-    Medium,
-    Node,
-)
+from hanctl.simulator.network.medium import ApsFrame, Done, Medium, Node
 from hanctl.simulator.network.stack import Stack
 from hanctl.simulator.ports import TcpPort
 from hanctl.simulator.world import DONGLE_EUI64, World, dongle_maker

@@ -13,13 +13,7 @@ from hanctl.simulator import zcl
 from hanctl.simulator.device.ota import frames as ota
 from hanctl.simulator.device.ota import image as ota_image
 from hanctl.simulator.device.ota.download import OtaDownload
-from hanctl.simulator.device.ota.types import (
-    Activate,
-    AskServerEui,
-    FindServer,
-    OtaState,
-    Output,
-)
+from hanctl.simulator.device.ota.types import Activate, AskServerEui, FindServer, OtaState, Output
 from hanctl.simulator.device.storage import Phase
 
 

@@ -9,14 +9,7 @@ from typing import Protocol
 
 from hanctl.simulator import zdo
 from hanctl.simulator.device.ota.client import OtaClient
-from hanctl.simulator.device.ota.types import (
-    Activate,
-    AskServerEui,
-    FindServer,
-    OtaState,
-    Output,
-    Request,
-)
+from hanctl.simulator.device.ota.types import Activate, AskServerEui, FindServer, OtaState, Output, Request
 from hanctl.simulator.device.spec import OTA, DeviceSpec
 from hanctl.simulator.device.timers import Timers
 from hanctl.simulator.network.medium import BROADCAST_RX_ON

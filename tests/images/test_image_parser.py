@@ -12,12 +12,7 @@ from hypothesis import strategies as st
 from hanctl.base.errors import ExitCode
 from hanctl.base.eui64 import Eui64
 from hanctl.images import image_errors as e
-from hanctl.images.image import (
-    MAX_FILE_SIZE,
-    FormChoice,
-    OtaImage,
-    parse,
-)
+from hanctl.images.image import MAX_FILE_SIZE, FormChoice, OtaImage, parse
 
 PAYLOAD = b"payload of the image"
 

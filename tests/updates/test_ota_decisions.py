@@ -13,12 +13,7 @@ from hanctl.han.cluster import DefaultReply, Reply, Status
 from hanctl.model.records import Image, Update
 from hanctl.updates.life import gates
 from hanctl.updates.serving import ota
-from hanctl.updates.serving.decisions import (
-    Decision,
-    Situation,
-    image_block,
-    query_next_image,
-)
+from hanctl.updates.serving.decisions import Decision, Situation, image_block, query_next_image
 from hanctl.updates.serving.ends import upgrade_end
 
 DATA = bytes(range(100))

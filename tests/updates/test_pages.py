@@ -11,12 +11,7 @@ import pytest
 from firmware_fakes import DISPLAY, IMAGE_TYPE, MANUFACTURER, NEW, Bench, make_image, make_request
 
 from hanctl.base import virtual
-from hanctl.han.cluster import (
-    DefaultReply,
-    LaterReply,
-    Reply,
-    Status,
-)
+from hanctl.han.cluster import DefaultReply, LaterReply, Reply, Status
 from hanctl.updates.serving import ota
 
 FILE = make_image(payload=bytes(range(256)) * 8)

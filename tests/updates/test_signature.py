@@ -35,12 +35,7 @@ from hanctl.crypto.suites import SUITE_1, SUITE_2
 from hanctl.images.build import Fields, build_signed
 from hanctl.images.image import FormChoice, parse
 from hanctl.images.image_errors import ImageError
-from hanctl.images.signature import (
-    SignatureTrust,
-    Status,
-    Verdict,
-    check,
-)
+from hanctl.images.signature import SignatureTrust, Status, Verdict, check
 from hanctl.images.supplier import SupplierCertificate, load_supplier_certificates
 from hanctl.trust.authority import BenchAuthority
 from hanctl.trust.certificate import DIGITAL_SIGNATURE

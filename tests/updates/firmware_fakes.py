@@ -11,12 +11,7 @@ from typing import Any, TypeVar
 
 from hanctl.base.clock import LoopClock
 from hanctl.base.eui64 import Eui64
-from hanctl.han.cluster import (
-    DefaultReply,
-    LaterReply,
-    Reply,
-    Request,
-)
+from hanctl.han.cluster import DefaultReply, LaterReply, Reply, Request
 from hanctl.images.build import Fields, build
 from hanctl.images.store import FirmwareStore
 from hanctl.ledger.ledger import Ledger

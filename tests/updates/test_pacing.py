@@ -6,21 +6,9 @@ import pytest
 
 from hanctl.base.eui64 import Eui64
 from hanctl.updates.serving import ota
-from hanctl.updates.serving.block_size import (
-    DELIVERIES,
-    FAILURES,
-    SIZES,
-    BlockSizes,
-)
+from hanctl.updates.serving.block_size import DELIVERIES, FAILURES, SIZES, BlockSizes
 from hanctl.updates.serving.ota import OtaFrameError
-from hanctl.updates.serving.pacing import (
-    LOWER_S,
-    MISSES,
-    PROBE,
-    RAISE_S,
-    Pacing,
-    Wait,
-)
+from hanctl.updates.serving.pacing import LOWER_S, MISSES, PROBE, RAISE_S, Pacing, Wait
 
 DEVICE, OTHER = Eui64("00:0d:6f:00:0a:90:69:e7"), Eui64("00:0d:6f:00:0a:90:69:e8")
 

@@ -11,12 +11,7 @@ from household_bench import IHD, NOW, SAMPLE, Household, household, le, seconds
 
 from hanctl.data.catalogue import history
 from hanctl.data.snapshots import take_snapshot
-from hanctl.han.cluster import (
-    DefaultReply,
-    Reply,
-    Request,
-    Status,
-)
+from hanctl.han.cluster import DefaultReply, Reply, Request, Status
 from hanctl.model.data_events import AttributeWritten, MessageConfirmed, ReportingConfigured
 
 PRICE, METERING, MESSAGING, PREPAYMENT, CALENDAR, MANAGEMENT, EVENTS = 0x700, 0x702, 0x703, 0x705, 0x707, 0x708, 0x709

@@ -1,4 +1,4 @@
-"""When devices are interviewed: after they came, and again at a sign of life where that failed."""
+"""Start interviews: after a device came, and again at a sign of life if that failed."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ LONGEST_PAUSE_S = 300.0
 
 
 class Reader(Protocol):
-    """The part of Han an interview needs."""
+    """Part of Han that an interview uses."""
 
     async def read_attributes(
         self,
@@ -85,7 +85,7 @@ class Interviews:
         self._pausing: set[Eui64] = set()
 
     def alive(self, device: Device, life: Life) -> None:
-        """Start an interview where this device still needs one."""
+        """Start an interview if this device still needs one."""
         eui64 = device.eui64
         if device.state != "joined":
             return

@@ -1,4 +1,4 @@
-"""The TCP listener: its socket, and the tokens that open the API to those who are not on this machine."""
+"""The TCP listener: its socket, and the tokens that clients on other machines need."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ log = structlog.get_logger()
 
 @dataclass(frozen=True, slots=True)
 class Tokens:
-    """What opens the API: ``everything``, and where there is one, ``metrics``, which opens GET /metrics alone."""
+    """Tokens: ``everything`` for the whole API; ``metrics``, if configured, for GET /metrics only."""
 
     everything: bytes = field(repr=False)
     metrics: bytes | None = field(default=None, repr=False)
@@ -38,7 +38,7 @@ class Tokens:
 
 
 def listen(address: Address) -> socket.socket:
-    """A socket that listens there. Raises ConfigError."""
+    """Return a socket that listens on the address. Raises ConfigError."""
     family = socket.AF_INET6 if address.host.version == 6 else socket.AF_INET
     listener = socket.socket(family, socket.SOCK_STREAM)
     try:

@@ -1,4 +1,4 @@
-"""What a device is told of a change: commands, in order, as the control bits ask for. Pure.
+"""List the commands that tell a device of a change, in order, as the control bits ask for. Pure.
 
 The publication comes first: a device that sleeps again after one frame has then got the one that matters. Source:
 comms_hub.md §3.8 (which commands go with which bit), §2.3, §3.3 to §3.5 (their payloads).
@@ -45,12 +45,12 @@ class Step:
 
 
 def steps(change: Change, part: ChangePart) -> tuple[Step, ...]:
-    """Everything that a device is told of one part of a change that is done."""
+    """List everything that a device is told of one part of a change that is done."""
     return tuple(_steps(change, part))
 
 
 def publication(change: Change, part: ChangePart) -> Step:
-    """Publish Change of Tenancy, or of Supplier; also the answer to a query."""
+    """Build Publish Change of Tenancy or of Supplier, which also answers a query."""
     assert part.issuer_event_id is not None
     if change.kind == "tenancy":
         return _step(

@@ -33,7 +33,7 @@ WITHOUT_IMAGE_S = 300
 
 @dataclass(frozen=True, slots=True)
 class Situation:
-    """What a decision looks at.
+    """Everything that a decision depends on.
 
     ``update``, ``image``, ``data``: the open update of the device and its image, where it has one and the store can
     give it. ``ended``: its last update, if that was cancelled or superseded. ``started``: whether a block was asked for
@@ -60,7 +60,7 @@ class Situation:
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """Why a request does not fit; ``kind`` groups those that are told at most once a minute."""
+    """Why a request is refused; of each ``kind`` at most one event a minute is recorded."""
 
     kind: str
     reason: str
@@ -68,7 +68,7 @@ class Refusal:
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """The reply, the update as it is from now on (None: unchanged) and what happened."""
+    """The reply, the new update (None: unchanged) and the events."""
 
     reply: Reply | DefaultReply
     update: Update | None = None
@@ -106,7 +106,7 @@ _IMAGE_GONE = Refusal("image-gone", "the ordered image is not in the store")
 
 
 def query_next_image(request: ota.QueryNextImageRequest, situation: Situation) -> Decision:
-    """Offer the ordered image where it fits the device that asks, whatever the state of the update.
+    """Offer the ordered image if it fits the device, in whatever state the update is.
 
     A device that asks again while it should hold or activate the image has lost it, or has rolled back: it is offered
     again, but not without end, as each time costs the device's flash a life.
@@ -141,7 +141,7 @@ def query_next_image(request: ota.QueryNextImageRequest, situation: Situation) -
 
 
 def _other_device_part(request: ota.QueryNextImageRequest, update: Update) -> Refusal | None:
-    """A device may have several clients with images of their own: a query of another says nothing of this update."""
+    """Refuse a query for another image of the device, which says nothing about this update; None: it is for this."""
     if request.manufacturer_code != update.manufacturer_code:
         return Refusal(
             "manufacturer",
@@ -155,7 +155,7 @@ def _other_device_part(request: ota.QueryNextImageRequest, update: Update) -> Re
 
 
 def _misfit(request: ota.QueryNextImageRequest, update: Update, image: Image, situation: Situation) -> Step | None:
-    """The end of the update, where the device says of itself that the image cannot be for it."""
+    """End the update if the device reports that the image cannot be for it."""
     now, device_type = situation.now, situation.device_type
     if image.destination is not None and image.destination != situation.device:
         return lifecycle.failed(update, now, device_type, f"the image is for device {image.destination} alone")
@@ -194,7 +194,7 @@ def _misfit(request: ota.QueryNextImageRequest, update: Update, image: Image, si
 
 
 def activated_in_vain(times: int, running: int) -> str:
-    """Why it is not tried once more."""
+    """Say why the activation is not tried once more."""
     return f"the device was told to activate the image {times} times, and still runs version 0x{running:08x}"
 
 
@@ -204,7 +204,7 @@ def activated_in_vain(times: int, running: int) -> str:
 def image_block(
     request: ota.BlockRequest | ota.ImageBlockRequest | ota.ImagePageRequest, situation: Situation
 ) -> Decision:
-    """Serve one block of the ordered image, or begin a page with it: that it was sent whole is for ``page_sent``."""
+    """Serve one block of the ordered image, or begin a page with it; ``page_sent`` records its end."""
     update = situation.update
     if update is None or not same_image(request, update):
         if situation.ended is not None and same_image(request, situation.ended):
@@ -234,7 +234,7 @@ def image_block(
 
 
 def _fetching(update: Update, offset: int, last: bool, situation: Situation) -> Step | None:
-    """What a served block changes: the first one begins the transfer, the ``last`` one ends it."""
+    """Apply a served block: the first one begins the transfer, the ``last`` one ends it."""
     step = Step(update)
     if not situation.started:
         if update.state == "transferring":
@@ -249,7 +249,7 @@ def _fetching(update: Update, offset: int, last: bool, situation: Situation) -> 
 
 
 def page_sent(update: Update, sent_to: int) -> Step | None:
-    """What it changes that a block of a page was sent: the last one of the image ends the transfer."""
+    """Apply a block of a page that was sent: the last one of the image ends the transfer."""
     return _all_sent(Step(update)) if sent_to == update.size and update.state == "transferring" else None
 
 
@@ -258,12 +258,12 @@ def _all_sent(step: Step) -> Step:
 
 
 def wait_for_data(seconds: int) -> Reply:
-    """Image Block Response: ask again after so many seconds."""
+    """Return an Image Block Response that tells the device to ask again after ``seconds``."""
     return Reply(ota.Command.IMAGE_BLOCK_RESPONSE, ota.wait_for_data(seconds, None))
 
 
 def _seconds(wait: Wait, now: datetime) -> int:
-    """How long the device is told to wait, seconds; where no end is known, it asks from time to time."""
+    """Return how long the device is told to wait, in seconds; without a known end it asks from time to time."""
     if wait.until is None:
         return LONGEST_WAIT_S // 6
     return min(LONGEST_WAIT_S, max(1, round((wait.until - now).total_seconds())))
@@ -273,12 +273,12 @@ def _seconds(wait: Wait, now: datetime) -> int:
 
 
 def ended(reply: Reply | DefaultReply, step: Step) -> Decision:
-    """The update is over."""
+    """Answer a request about an update that is over."""
     return Decision(reply, update=step.update, events=step.events)
 
 
 def same_image(request: Identified, update: Update) -> bool:
-    """Whether the request names the update's image."""
+    """Tell whether the request names the update's image."""
     return (
         request.manufacturer_code == update.manufacturer_code
         and request.image_type == update.image_type
@@ -287,7 +287,7 @@ def same_image(request: Identified, update: Update) -> bool:
 
 
 def other_image(request: Identified, update: Update) -> Refusal:
-    """The request names another image than the ordered one."""
+    """Return the refusal of a request that names another image than the ordered one."""
     return Refusal(
         "other-image",
         f"it names image 0x{request.manufacturer_code:04x}-0x{request.image_type:04x}-0x{request.file_version:08x},"

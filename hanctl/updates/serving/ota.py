@@ -51,7 +51,7 @@ class OtaFrameError(HanctlError):
 
 
 class OtaStatus(t.enum8):
-    """The status codes that have a form of their own in these frames. Any other value is kept as it is."""
+    """Status codes with a layout of their own in these frames. Any other value is kept as it is."""
 
     SUCCESS = 0x00
     ABORT = 0x95
@@ -122,7 +122,7 @@ class ImageBlockRequest(t.Struct):
 
 
 class BlockRequest(NamedTuple):
-    """What an ImageBlockRequest says; see ``read_block_request``."""
+    """Fields of an ImageBlockRequest; see ``read_block_request``."""
 
     manufacturer_code: int
     image_type: int
@@ -136,7 +136,7 @@ _BLOCK_REQUEST = Struct("<BHHII")
 
 
 def read_block_request(payload: bytes) -> BlockRequest:
-    """ImageBlockRequest: the frame that is received by the thousand, at a tenth of the cost. Raises OtaFrameError."""
+    """Read an ImageBlockRequest, the most frequent request, at a tenth of the cost. Raises OtaFrameError."""
     size = _BLOCK_REQUEST.size
     if len(payload) < size:
         raise OtaFrameError(f"OTA command 0x03 is too short with {len(payload)} bytes")
@@ -193,13 +193,13 @@ _BLOCK = Struct("<BHHIIB")
 
 
 def image_block(image: _Named, offset: int, data: bytes) -> bytes:
-    """ImageBlockResponse SUCCESS, serialized: the frame that is sent by the thousand, at a tenth of the cost."""
+    """Serialize an ImageBlockResponse SUCCESS, the most frequent answer, at a tenth of the cost."""
     head = _BLOCK.pack(0, image.manufacturer_code, image.image_type, image.file_version, offset, len(data))
     return head + data
 
 
 def wait_for_data(seconds: int, period: int | None) -> bytes:
-    """ImageBlockResponse WAIT_FOR_DATA, serialized; ``period`` where the client negotiates one, in its unit."""
+    """Serialize an ImageBlockResponse WAIT_FOR_DATA; ``period`` in the client's unit, if it negotiates one."""
     times = {"current_time": 0, "request_time": seconds}
     if period is not None:
         times["minimum_block_period"] = period

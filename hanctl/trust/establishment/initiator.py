@@ -1,4 +1,4 @@
-"""The initiator's side of a key establishment: a device's, or the hub's when it asks another for a key."""
+"""Initiator of a key establishment: the side that asks for a key, a device or the hub."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from hanctl.trust.jobs import Agreed, AgreeJob, EphemeralPair, Identified, Ident
 
 
 class Initiator(Exchange):
-    """Sends Initiate, Ephemeral Data and Confirm Key Data, each when the answer to the one before is worked out.
+    """Send Initiate, Ephemeral Data and Confirm Key Data, each once the answer to the one before is processed.
 
     An answer that repeats the last of its kind is passed over: what it called for was sent.
     """

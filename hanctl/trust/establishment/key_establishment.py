@@ -1,4 +1,4 @@
-"""Key establishment over the HAN: the engine's messages as frames, its jobs on threads, its keys in the dongle.
+"""Run key establishment over the HAN: send the engine's messages, run its jobs on threads, install its keys.
 
 The hub answers devices that ask for a key (cluster 0x0800, server). Its client side hears answers and Terminates too.
 """
@@ -82,7 +82,7 @@ class KeyEstablishmentServer:
 
     @property
     def suites(self) -> int:
-        """The bits of the suites that can be used."""
+        """Return the bits of the suites that can be used."""
         return self._engine.suites
 
     # --- ClusterServer
@@ -117,7 +117,7 @@ class KeyEstablishmentServer:
     def start(self, partner: Eui64, partner_suites: int) -> None:
         """Ask a device for a key, as the initiator; ``partner_suites`` is its attribute 0x0000.
 
-        Raises NotFound where no suite is common, and Refused where one is being established or just failed.
+        Raises NotFound if no suite is common, Refused if an exchange is running or just failed.
         """
         suite = self._engine.choose_suite(partner_suites)
         if suite is None:
@@ -128,23 +128,23 @@ class KeyEstablishmentServer:
         self._carry_out(outputs)
 
     def forget(self, partner: Eui64) -> None:
-        """The device was removed, or is to join anew: nothing of its exchanges is left."""
+        """Forget all exchanges of a device that was removed or is to join again."""
         self._engine.cancel(partner, self._now())
         tables: tuple[dict[Eui64, Any], ...] = (self._endpoints, self._uninstalled, self._progress, self._told)
         for table in tables:
             table.pop(partner, None)
 
     def how_far(self, partner: Eui64) -> str | None:
-        """How far the device has come, for people; None where it never asked for a key."""
+        """Say how far the device has come; None if it never asked for a key."""
         return self._progress.get(partner)
 
     def resume(self) -> None:
-        """The dongle is back: give it the keys it missed."""
+        """Give the dongle the keys it missed, after it (re)opens."""
         for established in list(self._uninstalled.values()):
             self._install(established.partner)
 
     async def stop(self) -> None:
-        """End everything that runs."""
+        """Stop all exchanges."""
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
@@ -221,7 +221,7 @@ class KeyEstablishmentServer:
             self._installing[eui64] = self._tasks.start(self._put_in_dongle(eui64))
 
     async def _put_in_dongle(self, eui64: Eui64) -> None:
-        """Install the last key that was established; meanwhile there may come another."""
+        """Install the last established key in the dongle; another may be established meanwhile."""
         try:
             while (established := self._uninstalled.get(eui64)) is not None:
                 try:
@@ -270,7 +270,7 @@ class KeyEstablishmentServer:
         self._han.key_established(device.eui64)
 
     def _not_taken(self, eui64: Eui64, reason: str) -> None:
-        """The device uses a key from now on that the dongle does not have."""
+        """Handle a device that now uses a key that the dongle does not have."""
         device = self._ledger.devices.get(eui64)
         if device is not None and device.keyed_at is not None:
             self._ledger.devices.put(replace(device, keyed_at=None))

@@ -1,4 +1,4 @@
-"""Steps of an installation: each can be shown as what a person would type, and carried out, any number of times."""
+"""Steps of an installation: each can be shown as a shell command and carried out, any number of times."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ Status = Literal["written", "replaced", "unchanged", "kept", "removed", "absent"
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What became of a step, and of what; ``left``: it is for a person to do. ``reason``: why, if there is one."""
+    """Outcome of a step; ``left``: a person has to do it. ``reason``: why, if there is one."""
 
     status: Status
     about: str
@@ -28,7 +28,7 @@ class Outcome:
 
 
 class Step(Protocol):
-    """``by_hand`` is a line of shell, a comment where there is nothing to do. ``carry_out`` raises NotInstalled."""
+    """One step. ``by_hand``: shell command, or a comment if nothing is to do. ``carry_out`` raises NotInstalled."""
 
     def by_hand(self) -> str: ...
 
@@ -37,7 +37,7 @@ class Step(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Write:
-    """A file of ``systemd/``, with the program that its unit is to run."""
+    """Write a file of ``systemd/``, with the program that its unit is to run."""
 
     name: str
     path: Path
@@ -72,7 +72,7 @@ class Write:
 
 @dataclass(frozen=True, slots=True)
 class Configure:
-    """A person's configuration, where there is none yet."""
+    """Install a configuration, if there is none yet."""
 
     source: Path
     path: Path
@@ -91,7 +91,7 @@ class Configure:
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """A command; where ``needs`` is not there, it is left. ``what``: what that is, for a sentence."""
+    """Run a command, or leave it to a person if ``needs`` does not exist. ``what``: words for it."""
 
     command: tuple[str, ...]
     needs: Path | None = None
@@ -117,7 +117,7 @@ class Run:
 
 @dataclass(frozen=True, slots=True)
 class Remove:
-    """A file that is ours still."""
+    """Remove a file that nobody changed."""
 
     path: Path
 
@@ -143,7 +143,7 @@ class Remove:
 
 @dataclass(frozen=True, slots=True)
 class Purge:
-    """A configuration, or a state directory that no hub uses just now."""
+    """Remove a configuration, or a state directory that no hub uses now."""
 
     path: Path
 
@@ -163,7 +163,7 @@ class Purge:
 
 @dataclass(frozen=True, slots=True)
 class RemoveEmpty:
-    """A directory of ours, if nothing is left in it."""
+    """Remove a directory, if nothing is left in it."""
 
     path: Path
 

@@ -1,4 +1,4 @@
-"""The udev rules, made from the table of known sticks: ``python -m hanctl.install.udev > systemd/60-hanctl.rules``."""
+"""Generate the udev rules of the known sticks: ``python -m hanctl.install.udev > systemd/60-hanctl.rules``."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ LABEL="hanctl_end"
 
 
 def rules() -> str:
-    """The whole file."""
+    """Return the whole file."""
     interfaces = "\n".join(
         f'ENV{{HANCTL_STICK}}=="{stick.name}", ENV{{ID_USB_INTERFACE_NUM}}!="{stick.interface:02x}", GOTO="hanctl_end"'
         for stick in STICKS

@@ -1,4 +1,4 @@
-"""The main job on one machine without a radio: a simulated dongle with a PPMID behind it, and the hub on its port.
+"""Run the demo without a radio: a simulated dongle with a PPMID behind it, and the hub on its port.
 
 Hub and simulation meet only as bytes on a TCP port, as they would on a serial line.
 """
@@ -44,7 +44,7 @@ class DemoFailed(HanctlError):
 
 
 def display(credentials: Credentials) -> DeviceSpec:
-    """The PPMID of the demonstration, with this certificate."""
+    """Return the PPMID of the demo, with this certificate."""
     suite = credentials.suite
     return DeviceSpec(
         name="ppmid",
@@ -68,7 +68,7 @@ def display(credentials: Credentials) -> DeviceSpec:
 
 @dataclass(frozen=True)
 class Audience:
-    """Who watches: called with what the hub recorded, what the device did, and how far the transfer is."""
+    """Observer of the demo: called with events of the hub, actions of the device, and the progress of the transfer."""
 
     hub: Callable[[Recorded], None]
     device: Callable[[DeviceEvent], None]

@@ -1,4 +1,4 @@
-"""The conformance report as a page that can be printed: one file, no script, nothing fetched."""
+"""Render the conformance report as a page to print: one file, no script, nothing fetched."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _CLASSES = {"pass": "pass", "passed": "pass", "partly": "partly", "fail": "fail"
 
 
 def page(report: Report) -> str:
-    """The whole page."""
+    """Return the whole page as HTML."""
     failed = ", ".join(report.failed)
     verdict = f"Failed: {failed}" if failed else "No requirement failed"
     facts = [

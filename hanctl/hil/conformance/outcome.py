@@ -1,4 +1,4 @@
-"""What became of each scenario, and what that says of each requirement. Pure."""
+"""Judge requirements from the outcomes of scenarios. Pure."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Ended = Literal["passed", "failed", "left out", "not run"]
 
 @dataclass(frozen=True, slots=True)
 class Trying:
-    """A scenario tries a requirement: what of it, and what not."""
+    """Which parts of a requirement a scenario tests, and which not."""
 
     row: str
     covers: str
@@ -66,7 +66,7 @@ class Report:
 
 
 def judge(scenarios: Sequence[Scenario]) -> tuple[Row, ...]:
-    """Every requirement by the scenarios that try it."""
+    """Judge every requirement by the scenarios that test it."""
     return tuple(_row(name, requirement, _trying(name, scenarios)) for name, requirement in ROWS.items())
 
 

@@ -1,4 +1,4 @@
-"""Running the suite: pytest in this process, with the plugin and nothing else, and a report of what became of it."""
+"""Run the suite with pytest in this process, with no other plugin, and report the outcome."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class SuiteBroken(HanctlError):
 
 @dataclass(frozen=True, slots=True)
 class Wish:
-    """What is to be run on what. Either ``sim`` or ``config``; ``only``: rows, empty for all."""
+    """What to run, and on what: either ``sim`` or ``config``; ``only``: requirements, empty for all."""
 
     sim: str | None = None
     sim_device: Path | None = None
@@ -40,17 +40,17 @@ class Wish:
 
 
 class Audience:
-    """Who watches: told when a scenario begins, and when it is over."""
+    """Observer, called when a scenario begins and when it is over."""
 
     def begins(self, scenario: Scenario) -> None:
-        """A scenario begins."""
+        """Note that a scenario begins."""
 
     def over(self, scenario: Scenario) -> None:
-        """It is over."""
+        """Note that a scenario is over."""
 
 
 def run(wish: Wish, audience: Audience) -> Report:
-    """Run the suite; what was interrupted with Ctrl-C is a report all the same.
+    """Run the suite. A run interrupted with Ctrl-C gives a report too.
 
     Raises InvalidInput, what kept the bench from starting, and SuiteBroken.
     """
@@ -91,7 +91,7 @@ def _arguments(wish: Wish) -> list[str]:
 
 
 def _without_foreign_options(work: Callable[[], int | pytest.ExitCode]) -> int | pytest.ExitCode:
-    """Options that a person gave to their own pytest are not for this one."""
+    """Ignore options that a person set for their own pytest runs."""
     kept = {name: os.environ.pop(name) for name in ("PYTEST_ADDOPTS", "PYTEST_PLUGINS") if name in os.environ}
     try:
         return work()
@@ -100,7 +100,7 @@ def _without_foreign_options(work: Callable[[], int | pytest.ExitCode]) -> int |
 
 
 class _Collector:
-    """What pytest tells of the run."""
+    """Plugin that collects outcomes from pytest."""
 
     def __init__(self, only: tuple[str, ...], audience: Audience) -> None:
         self.scenarios: dict[str, Scenario] = {}

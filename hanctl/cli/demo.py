@@ -29,22 +29,21 @@ EPILOG = examples("hanctl demo", "hanctl demo --radio znp", "hanctl demo --pcap 
 
 
 def demo(
-    radio: Annotated[
-        Literal["ezsp", "znp"], typer.Option(help="The serial protocol of the simulated dongle.")
-    ] = "ezsp",
+    radio: Annotated[Literal["ezsp", "znp"], typer.Option(help="Serial protocol of the simulated dongle.")] = "ezsp",
     pcap: Annotated[
         Path | None,
         typer.Option(
-            help="Record the air to this file, as a sniffer would hear it, and its keys to FILE.keys.",
+            help="Record the air as a sniffer would hear it to this file, and the keys to FILE.keys.",
             metavar="FILE",
             show_default=False,
         ),
     ] = None,
 ) -> None:
-    """Update a simulated PPMID from joining to the activation notice, over true serial bytes.
+    """Show a whole firmware update on a simulated dongle, from joining to the activation notice. Needs no radio.
 
-    Starts a simulated dongle and the hub, lets a PPMID join with its install code, delivers the demo image, activates
-    it and prints the activation notice. Exit code 0 only if the new version was read back from the device.
+    Start a simulated dongle and the hub, let a simulated PPMID join with its
+    install code, transfer the demo image, activate it and print the activation
+    notice. Exit code 0 only if the new version was read back from the device.
     """
     from rich.console import Console
 
@@ -62,7 +61,7 @@ def demo(
 
 
 async def _until_terminated(performance: Coroutine[Any, Any, ActivationNotice]) -> ActivationNotice:
-    """The outcome; SIGTERM ends it as Ctrl-C does, in good order."""
+    """Return the outcome of the demo; SIGTERM stops it cleanly, as Ctrl-C does."""
     acting = asyncio.ensure_future(performance)
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, acting.cancel)
     try:
@@ -72,7 +71,7 @@ async def _until_terminated(performance: Coroutine[Any, Any, ActivationNotice]) 
 
 
 class _Stage:
-    """What the audience sees: one line for each thing that happens, and a progress bar where there is a terminal."""
+    """Print one line per event, and a progress bar if there is a terminal."""
 
     def __init__(self, console: Console) -> None:
         self._console = console

@@ -11,7 +11,7 @@ EPILOG = examples("hanctl status", "hanctl status --json | jq .dongle.state")
 
 
 def status(socket: Socket = None, config: ConfigFile = None, json: Json = False) -> None:
-    """Show how the hub is: dongle, network, devices and open updates."""
+    """Show the state of the hub: dongle, network, devices and open updates."""
     found = connect(socket, config).get("/status")
     if json:
         print_json(found)

@@ -1,4 +1,4 @@
-"""Of which time each datum of the hub is, so that a change can hide what is of before its cut-off. Pure.
+"""Date each item of the hub's data, so that a change can hide what is dated before its cut-off. Pure.
 
 A datum is dated by its own time stamp; what is of a period, by the end of that. Amounts that run on (registers,
 balances, debts, the bill so far) and what is in force from a time on (tariffs, calendars) are of no time.
@@ -42,7 +42,7 @@ _PERIOD = re.compile(r"(current|previous)_(?:alternative_)?(day|week|month|year)
 
 
 def cuts(cut_off: datetime) -> Cuts:
-    """Of all that has a date, what is of before: attributes, and the rows of every table there is."""
+    """Return the cut-offs for all dated data: attributes, and the rows of every table."""
     return Cuts(
         {key: cut for key in ATTRIBUTES if (cut := _cut(key, cut_off)) is not None},
         {name: _table_time(name, cut_off) for name in RULES},
@@ -57,8 +57,18 @@ def hidden(kind: ChangeKind, cut_off: datetime) -> Cuts:
     return Cuts(dated.attributes if kind == "tenancy" else {}, tables)
 
 
+<<<<<<< 9caa8397004e2ddbe8e3c83a8502f194a22938b6
+=======
+def dated_by(table: str) -> str:
+    """Say for people which date of a table's rows decides whether a change of tenancy hides them."""
+    if not _is_hidden(RULES[table], "tenancy"):
+        return "–"
+    return "its end" if table in PERIODS or table in INTERVALS else "its time"
+
+
+>>>>>>> cf110b3c5d6590ae5ac73441f30f49a8ee8b6eab
 def ends(table: str, time: datetime, body: Mapping[str, Any]) -> datetime | None:
-    """When the period of a record ends that begins at ``time``; None of a table whose records are of a moment."""
+    """Return the end of a record's period that begins at ``time``; None for a table without periods."""
     if table not in PERIODS:
         return None
     count, unit = int(body["billing_period_duration"]), int(body["billing_period_duration_type"]["timebase"])
@@ -76,7 +86,7 @@ def _is_hidden(rule: TableRule, kind: ChangeKind) -> bool:
 
 
 def _table_time(name: str, cut_off: datetime) -> datetime:
-    """A sample is held by when it begins, and is of before where it ended by the cut-off."""
+    """Return the cut-off for the start of a sample: it is hidden if it ended by the cut-off."""
     return cut_off - timedelta(seconds=INTERVALS[name]) + INSTANT if name in INTERVALS else cut_off
 
 

@@ -1,6 +1,6 @@
-"""Reading files of household data: TOML or JSON for everything, CSV for consumption by interval. Pure.
+"""Read files of household data: TOML or JSON for everything, CSV for consumption by interval. Pure.
 
-A file is read as a whole or not at all; what is wrong is told with its line, and never with its value.
+A file is read completely or not at all. Errors name the line, never the value.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ MOST_SAMPLE = 0xFFFFFE
 
 @dataclass(frozen=True, slots=True)
 class NewRecord:
-    """A record to be added; ``time`` None: as it is stored."""
+    """A record to be added; ``time`` None: the time it is stored."""
 
     table: str
     time: datetime | None
@@ -46,7 +46,7 @@ class NewRecord:
 
 @dataclass(frozen=True, slots=True)
 class EndpointData:
-    """What a file has for one endpoint."""
+    """Data of a file for one endpoint."""
 
     endpoint: int
     attributes: list[tuple[AttributeEntry, bytes]] = field(default_factory=list, repr=False)
@@ -55,7 +55,7 @@ class EndpointData:
 
 
 def read_household(text: str, name: str, endpoints: Iterable[int], now: datetime) -> list[EndpointData]:
-    """Read a TOML file, or a JSON file where ``name`` ends so. Raises BadData.
+    """Read a TOML file, or a JSON file if ``name`` ends in .json. Raises BadData.
 
     ``endpoints``: those that the hub has. ``now`` stands for a time that is written as 0.
     """
@@ -191,10 +191,10 @@ def _sample(table: str, start: datetime, value: Any) -> Sample:
 
 
 def read_csv(text: str, name: str, table: str, zone: str | None = None) -> list[Sample]:
-    """Consumption by interval: lines ``time,value`` after an optional header; ``time`` is when the interval begins.
+    """Read consumption by interval: lines ``time,value`` after an optional header; ``time``: start of the interval.
 
-    Times with an offset are what they say; those without are local times of ``zone``, where one that comes twice in
-    autumn means the earlier first. Raises BadData.
+    Times without an offset are local to ``zone``; a time that exists twice in autumn means the earlier one
+    first. Raises BadData.
     """
     if table not in INTERVALS:
         raise BadData(f"{table} is not a table of intervals", "there are: " + ", ".join(INTERVALS))

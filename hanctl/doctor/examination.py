@@ -1,4 +1,4 @@
-"""Everything in its order: what is quick and local first, the dongle last, as asking it takes seconds."""
+"""Run all checks in order: quick and local ones first, the dongle last, as asking it takes seconds."""
 
 from __future__ import annotations
 
@@ -26,8 +26,13 @@ NEEDS_A_FREE_PORT = ("port", "permission", "in use")
 
 
 @dataclass(frozen=True, slots=True)
+<<<<<<< 9caa8397004e2ddbe8e3c83a8502f194a22938b6
 class RunningHub:
     """A hub that answers on the control socket, by its own status."""
+=======
+class Hub:
+    """Status of a hub that answers on the control socket."""
+>>>>>>> cf110b3c5d6590ae5ac73441f30f49a8ee8b6eab
 
     pid: int
     dongle_path: str
@@ -36,8 +41,13 @@ class RunningHub:
     """None: its dongle is gone just now."""
 
     @classmethod
+<<<<<<< 9caa8397004e2ddbe8e3c83a8502f194a22938b6
     def from_status(cls, status: Mapping[str, Any]) -> RunningHub:
         """From the answer to ``GET /status``."""
+=======
+    def from_status(cls, status: Mapping[str, Any]) -> Hub:
+        """Make it from the answer to ``GET /status``."""
+>>>>>>> cf110b3c5d6590ae5ac73441f30f49a8ee8b6eab
         dongle, network = status["dongle"], status["network"]
         look = None
         if network is not None:
@@ -48,7 +58,7 @@ class RunningHub:
 
 @dataclass(frozen=True, slots=True)
 class Examination:
-    """``dongles``: those to look at; ``config``: the whole hub, where its configuration can be read."""
+    """What to check. ``dongles``: those to check; ``config``: of the hub, if it can be read."""
 
     clock: Clock
     dongles: tuple[DongleSettings, ...]
@@ -63,7 +73,7 @@ class Examination:
     look: Looker = look_at
 
     async def findings(self) -> AsyncIterator[Finding]:
-        """One after the other, each as soon as it is found."""
+        """Yield the findings, each as soon as it is found."""
         for known in self.known:
             yield known
         yield host.judge_python(host.python_version())
@@ -128,7 +138,7 @@ class Examination:
             yield configuration.judge_certificate(self.config, None if look is None else look.eui64)
 
     def _held_by_another_hub(self) -> bool:
-        """Whether a hub that does not answer holds the state directory, and so most likely the dongle."""
+        """Tell whether a hub that does not answer holds the state directory, and so most likely the dongle."""
         if self.config is None or self.hub is not None:
             return False
         return self.machine.lock_holder(self.config.hub.state_dir / "lock") is not None
@@ -144,11 +154,11 @@ class Examination:
 
 
 def _same(one: str, other: str) -> bool:
-    """Whether two paths name one port, by whatever links."""
+    """Tell whether two paths name one port, by whatever links."""
     return one == other or ("://" not in one + other and Path(one).resolve() == Path(other).resolve())
 
 
 def default_config() -> Path | None:
-    """The system's configuration, where there is one."""
+    """Return the system's configuration file, if there is one."""
     path = Path("/etc/hanctl/hanctl.toml")
     return path if path.exists() else None

@@ -1,4 +1,4 @@
-"""Requests of the hub and the responses to them, over whichever radio is attached."""
+"""Send requests over the attached radio, and match responses to them."""
 
 from __future__ import annotations
 
@@ -27,9 +27,13 @@ Accepts = Callable[[ZclFrame], bool]
 
 @dataclass(slots=True)
 class _Waiting:
+<<<<<<< 9caa8397004e2ddbe8e3c83a8502f194a22938b6
     """Who waits for a response. ``accepts``: what is no answer to the request is left aside; None: all are.
     ``encrypted``: what comes in clear is none.
     """
+=======
+    """A waiter for a response. ``accepts``: takes a response as the answer; None: any is taken."""
+>>>>>>> cf110b3c5d6590ae5ac73441f30f49a8ee8b6eab
 
     answered: asyncio.Future[Any]
     accepts: Accepts | None
@@ -38,7 +42,7 @@ class _Waiting:
 
 
 class Exchange:
-    """Sends frames, and matches responses by sender, cluster and sequence number.
+    """Send frames, and match responses by sender, cluster and sequence number.
 
     ZCL and ZDO count their own sequences; neither is the APS counter.
     """
@@ -53,7 +57,7 @@ class Exchange:
 
     @property
     def radio(self) -> Radio:
-        """The attached radio. Raises DongleGone where there is none."""
+        """Return the attached radio. Raises DongleGone if there is none."""
         if self._radio is None:
             raise DongleGone("the dongle is not open", "it is reopened as soon as it is back")
         return self._radio
@@ -63,7 +67,7 @@ class Exchange:
         self._radio = radio
 
     def detach(self) -> None:
-        """No radio: whoever waits for a response gets DongleGone."""
+        """Detach the radio: all waiters for a response get DongleGone."""
         self._radio = None
         for waiting in self._waiting.values():
             if not waiting.answered.done():
@@ -72,7 +76,7 @@ class Exchange:
                 )
 
     async def send(self, frame: OutgoingFrame) -> None:
-        """Raises DeliveryFailed, DongleGone."""
+        """Send a frame and wait for its acknowledgement. Raises DeliveryFailed, DongleGone."""
         radio = self.radio
         if not _is_acknowledged(frame):
             await radio.send(frame)
@@ -115,11 +119,11 @@ class Exchange:
             frame.outcome(outcome)
 
     def backlog(self) -> float:
-        """How long bulk frames wait for their turn, seconds."""
+        """Return how long bulk frames wait for their turn, in seconds."""
         return 0.0 if self._radio is None else self._radio.backlog()
 
     def next_zcl_tsn(self) -> int:
-        """A ZCL sequence number for a frame of the hub's own making."""
+        """Return a ZCL sequence number for a new frame of the hub."""
         self._zcl_tsn = (self._zcl_tsn + 1) & 0xFF
         return self._zcl_tsn
 
@@ -187,7 +191,7 @@ class Exchange:
         return response
 
     def post_zdo(self, *, nwk: int, cluster: int, build: Callable[[int], bytes]) -> None:
-        """Send a ZDO request whose response, if any, is taken for a claim like any other."""
+        """Send a ZDO request; its response, if any, is treated as a claim like any other."""
         self.post(
             OutgoingFrame(
                 destination_nwk=nwk,
@@ -261,5 +265,5 @@ class Exchange:
 
 
 def _is_acknowledged(frame: OutgoingFrame) -> bool:
-    """Whether its destination answers with an acknowledgement under its link key."""
+    """Tell whether the destination acknowledges the frame under its link key."""
     return frame.aps_encrypted and frame.aps_ack

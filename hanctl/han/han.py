@@ -1,4 +1,4 @@
-"""The HAN: devices come and go, their frames are answered, and services reach them."""
+"""The HAN: handle devices that come and go, answer their frames, and let services reach them."""
 
 from __future__ import annotations
 
@@ -93,7 +93,7 @@ class Han:
             log.warning("a cluster is announced but not served, or the reverse", endpoint=endpoint, cluster=cluster)
 
     def detach(self) -> None:
-        """The radio is gone: whoever waits for a device gets DongleGone, and so does who sends from now on."""
+        """Detach the radio: all who wait for a device, or send from now on, get DongleGone."""
         self.network = None
         self._exchange.detach()
         self._joins.close_all("dongle lost")
@@ -107,16 +107,16 @@ class Han:
     def register(self, server: ClusterServer, *, both_sides: bool = False) -> None:
         """Route a cluster of one of the hub's endpoints to this server; ``both_sides``: its client side's too.
 
-        Raises ValueError where it is taken.
+        Raises ValueError if it is taken.
         """
         self._dispatcher.register(server, both_sides=both_sides)
 
     def on_ledger_error(self, failed: Callable[[LedgerError], None]) -> None:
-        """Tell ``failed`` of a ledger that fails in the HAN's own tasks; what a frame does at once raises it."""
+        """Call ``failed`` if the ledger fails in a task of the HAN; while a frame is handled the error is raised."""
         self._tasks.on_ledger_error = failed
 
     def may_serve(self, device: Device) -> bool:
-        """Whether Smart Energy clusters are open to the device."""
+        """Tell whether Smart Energy clusters are open to the device."""
         return device.keyed_at is not None or not self.keys_required
 
     # --- what services ask of devices
@@ -192,11 +192,11 @@ class Han:
         return await self._interviews.now(eui64)
 
     def forget_answers(self) -> None:
-        """Give no device the answer again that it already had: the data behind it is gone."""
+        """Forget the answers kept for repeated requests: the data behind them is gone."""
         self._dispatcher.forget()
 
     def missed(self, eui64: Eui64) -> None:
-        """The device did not take a frame: it is sought, as it may have moved unheard."""
+        """Search a device that did not acknowledge a frame, as it may have moved."""
         if self.network is not None:
             self._hearing.missed(eui64)
 
@@ -207,7 +207,7 @@ class Han:
     # --- keys
 
     def key_established(self, eui64: Eui64) -> None:
-        """The device is keyed now, on record and in the dongle: what waited for that begins."""
+        """Begin what waits for a device's key, which is now on record and in the dongle."""
         device = self._ledger.devices.get(eui64)
         if device is not None:
             self._hearing.keyed(device)
@@ -244,11 +244,18 @@ class Han:
             raise
 
     def join_windows(self) -> Mapping[Eui64, float]:
-        """The devices that may join now, and for how many seconds more."""
+        """Return the devices that may join now, and for how many seconds more."""
         return self._joins.remaining()
 
+<<<<<<< 9caa8397004e2ddbe8e3c83a8502f194a22938b6
+=======
+    def cancel_join(self, eui64: Eui64) -> None:
+        """Close this device's join window, if it has one."""
+        self._joins.close(eui64, "cancelled")
+
+>>>>>>> cf110b3c5d6590ae5ac73441f30f49a8ee8b6eab
     async def remove(self, eui64: Eui64, reason: str = "asked for") -> None:
-        """Ask the device to leave, and talk to it no more, also where it does not hear.
+        """Ask the device to leave, and stop talking to it even if it does not hear.
 
         Raises NotFound. A device that cannot be reached is removed from the ledger all the same; where the dongle is
         gone, ``keys.forget_removed`` has to be called when it is back.
@@ -357,7 +364,7 @@ class Han:
         return device is not None and device.eui64 == eui64
 
     def _moved(self, device: Device, life: Life) -> None:
-        """The device is where it was said to be."""
+        """Handle a device that proved itself at a new address."""
         self._ledger.touch(device.eui64, self._clock.now())
         if life is not Life.FRAME:
             self._hearing.came(device.eui64)
@@ -376,7 +383,7 @@ class Han:
         self.tell_life(device.eui64, life)
 
     def tell_life(self, eui64: Eui64, life: Life) -> None:
-        """Tell the services of a sign of life."""
+        """Tell services of a sign of life."""
         device = self._ledger.devices.get(eui64)
         if life is Life.INTERVIEWED and device is not None:
             self._hearing.greet(device)

@@ -1,4 +1,4 @@
-"""When devices are interviewed: after they came, and again at a sign of life where that failed."""
+"""Start interviews: after a device came, and again at a sign of life if that failed."""
 
 from __future__ import annotations
 
@@ -25,8 +25,13 @@ LONGEST_PAUSE_S = 300.0
 """Between a failed interview and the next: doubling from the first to the longest."""
 
 
+<<<<<<< 9caa8397004e2ddbe8e3c83a8502f194a22938b6
 class InterviewReader(Protocol):
     """The part of Han an interview needs."""
+=======
+class Reader(Protocol):
+    """Part of Han that an interview uses."""
+>>>>>>> cf110b3c5d6590ae5ac73441f30f49a8ee8b6eab
 
     async def read_attributes(
         self,
@@ -85,7 +90,7 @@ class Interviews:
         self._pausing: set[Eui64] = set()
 
     def alive(self, device: Device, life: Life) -> None:
-        """Start an interview where this device still needs one."""
+        """Start an interview if this device still needs one."""
         eui64 = device.eui64
         if device.state != "joined":
             return

@@ -78,8 +78,13 @@ def _successful(command: ZDOCmd, payload: bytes) -> list[Any]:
 
 
 @dataclass(frozen=True, slots=True)
+<<<<<<< 9caa8397004e2ddbe8e3c83a8502f194a22938b6
 class NodeDescriptor:
     """What the interview wants of a node descriptor."""
+=======
+class Node:
+    """Fields of a node descriptor that the interview uses."""
+>>>>>>> cf110b3c5d6590ae5ac73441f30f49a8ee8b6eab
 
     manufacturer_code: int
     sleepy: bool
@@ -117,7 +122,7 @@ def parse_simple_desc_rsp(payload: bytes) -> EndpointRecord:
 
 
 def parse_addr_rsp(payload: bytes) -> tuple[Eui64, int]:
-    """EUI64 and network address of IEEE_addr_rsp or NWK_addr_rsp, which are alike.
+    """Parse EUI64 and network address of IEEE_addr_rsp or NWK_addr_rsp, which are alike.
 
     Raises MalformedZdo, also where the device refused.
     """
@@ -135,13 +140,13 @@ class Announcement:
 
 
 def parse_device_annce(payload: bytes) -> Announcement:
-    """Raises MalformedZdo."""
+    """Parse a Device_annce. Raises MalformedZdo."""
     _, (nwk, ieee, capability) = _parse(ZDOCmd.Device_annce, payload)
     return Announcement(int(nwk), from_bytes(ieee.serialize()), sleepy=not int(capability) & RX_ON_WHEN_IDLE)
 
 
 def match_desc_rsp(request: bytes, endpoints: Sequence[EndpointRecord]) -> bytes | None:
-    """The answer to a Match_Desc_req that one of our endpoints satisfies, else None. Raises MalformedZdo.
+    """Answer a Match_Desc_req that one of the hub's endpoints satisfies, else None. Raises MalformedZdo.
 
     Only profile 0x0109 is ours. Where nothing matches the stack's own answer stands: it answers from the same
     endpoints, and so do we where something does, so that two answers agree. Source: zigpy.md §3.
@@ -167,7 +172,7 @@ def match_desc_rsp(request: bytes, endpoints: Sequence[EndpointRecord]) -> bytes
 
 
 def match_desc_answer(request: IncomingFrame, endpoints: Sequence[EndpointRecord]) -> OutgoingFrame | None:
-    """The frame that answers a Match_Desc_req, or None. Raises MalformedZdo."""
+    """Return the frame that answers a Match_Desc_req, or None. Raises MalformedZdo."""
     payload = match_desc_rsp(request.payload, endpoints)
     if payload is None:
         return None

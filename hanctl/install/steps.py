@@ -1,4 +1,4 @@
-"""Steps of an installation: each can be shown as what a person would type, and carried out, any number of times."""
+"""Steps of an installation: each can be shown as a shell command and carried out, any number of times."""
 
 from __future__ import annotations
 
@@ -19,16 +19,26 @@ Status = Literal["written", "replaced", "unchanged", "kept", "removed", "absent"
 
 
 @dataclass(frozen=True, slots=True)
+<<<<<<< 9caa8397004e2ddbe8e3c83a8502f194a22938b6
 class StepOutcome:
     """What became of a step, and of what; ``left``: it is for a person to do. ``reason``: why, if there is one."""
+=======
+class Outcome:
+    """Outcome of a step; ``left``: a person has to do it. ``reason``: why, if there is one."""
+>>>>>>> cf110b3c5d6590ae5ac73441f30f49a8ee8b6eab
 
     status: Status
     about: str
     reason: str = ""
 
 
+<<<<<<< 9caa8397004e2ddbe8e3c83a8502f194a22938b6
 class InstallStep(Protocol):
     """``by_hand`` is a line of shell, a comment where there is nothing to do. ``carry_out`` raises NotInstalled."""
+=======
+class Step(Protocol):
+    """One step. ``by_hand``: shell command, or a comment if nothing is to do. ``carry_out`` raises NotInstalled."""
+>>>>>>> cf110b3c5d6590ae5ac73441f30f49a8ee8b6eab
 
     def by_hand(self) -> str: ...
 
@@ -37,7 +47,7 @@ class InstallStep(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Write:
-    """A file of ``systemd/``, with the program that its unit is to run."""
+    """Write a file of ``systemd/``, with the program that its unit is to run."""
 
     name: str
     path: Path
@@ -72,7 +82,7 @@ class Write:
 
 @dataclass(frozen=True, slots=True)
 class Configure:
-    """A person's configuration, where there is none yet."""
+    """Install a configuration, if there is none yet."""
 
     source: Path
     path: Path
@@ -90,8 +100,13 @@ class Configure:
 
 
 @dataclass(frozen=True, slots=True)
+<<<<<<< 9caa8397004e2ddbe8e3c83a8502f194a22938b6
 class RunCommand:
     """A command; where ``needs`` is not there, it is left. ``what``: what that is, for a sentence."""
+=======
+class Run:
+    """Run a command, or leave it to a person if ``needs`` does not exist. ``what``: words for it."""
+>>>>>>> cf110b3c5d6590ae5ac73441f30f49a8ee8b6eab
 
     command: tuple[str, ...]
     needs: Path | None = None
@@ -117,7 +132,7 @@ class RunCommand:
 
 @dataclass(frozen=True, slots=True)
 class Remove:
-    """A file that is ours still."""
+    """Remove a file that nobody changed."""
 
     path: Path
 
@@ -143,7 +158,7 @@ class Remove:
 
 @dataclass(frozen=True, slots=True)
 class Purge:
-    """A configuration, or a state directory that no hub uses just now."""
+    """Remove a configuration, or a state directory that no hub uses now."""
 
     path: Path
 
@@ -163,7 +178,7 @@ class Purge:
 
 @dataclass(frozen=True, slots=True)
 class RemoveEmpty:
-    """A directory of ours, if nothing is left in it."""
+    """Remove a directory, if nothing is left in it."""
 
     path: Path
 

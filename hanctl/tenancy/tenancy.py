@@ -1,4 +1,4 @@
-"""Changes of tenancy and supplier, put together for the daemon."""
+"""Join the parts of changes of tenancy and supplier together for the daemon."""
 
 from __future__ import annotations
 
@@ -28,12 +28,17 @@ from hanctl.tenancy.telling.queries import answer_query, take_event
 MOST_NAME = 64
 
 
+<<<<<<< 9caa8397004e2ddbe8e3c83a8502f194a22938b6
 class TenancyLink(MessengerLink, LookReader, Protocol):
     """What changes need of the HAN."""
+=======
+class Link(HanLink, Reader, Protocol):
+    """Interface of the HAN that changes use."""
+>>>>>>> cf110b3c5d6590ae5ac73441f30f49a8ee8b6eab
 
 
 class Tenancy:
-    """``orders`` takes orders; the rest is what daemon and HAN call.
+    """Changes of tenancy and supplier. ``orders`` takes orders; daemon and HAN call the other methods.
 
     ``overdue_after``: when a device that is outstanding is flagged. ``places``: where captures and logs may lie.
     """
@@ -62,39 +67,39 @@ class Tenancy:
         self.default_response = self.messenger.default_response
 
     def keep_to(self, overdue_after: timedelta, places: Iterable[Path]) -> None:
-        """From now on; arguments as for the constructor."""
+        """Apply new settings from now on; arguments as for the constructor."""
         self._overdue.after = overdue_after
         self._overdue.wake()
         self._reporter.places = tuple(places)
 
     def catch_up(self) -> None:
-        """Carry out what fell due while the hub was not there; before anybody is answered."""
+        """Carry out changes that fell due while the hub was stopped, before anybody is answered."""
         self.orders.catch_up()
 
     def clock_set(self) -> None:
-        """The clock was put to another time; what is due by it is seen to."""
+        """Look for due changes again, after the clock was set."""
         self.orders.wake()
         self._overdue.wake()
 
     def resume(self) -> None:
-        """The dongle was opened."""
+        """Resume telling devices, after the dongle (re)opens."""
         self.messenger.resume()
         self.looks.resume()
 
     def tenancy_asked(self, request: Request) -> Reply | DefaultReply:
-        """The answer to Get Change of Tenancy: the last one that was done; NOT_FOUND where there was none."""
+        """Answer Get Change of Tenancy with the last change that was done, or NOT_FOUND."""
         return answer_query(request, "tenancy", self.messenger)
 
     def supplier_asked(self, request: Request) -> Reply | DefaultReply:
-        """The answer to Get Change of Supplier, alike."""
+        """Answer Get Change of Supplier with the last change that was done, or NOT_FOUND."""
         return answer_query(request, "supplier", self.messenger)
 
     def take_event(self, request: Request) -> DefaultReply:
-        """A command of a device's Events server."""
+        """Take an event that a device's Events server published."""
         return take_event(request, self.messenger)
 
     def confirm(self, eui64: Eui64, by: str, *, still_shows: bool = False) -> list[Change]:
-        """A person looked at a device's screen: it shows nothing of before any more, or it still does.
+        """Record that a person looked at a device, and whether it still shows data from before the change.
 
         Counts for every change of which it is outstanding, or, where there is none, for the last that concerns it.
         Raises InvalidInput, NotFound.
@@ -115,7 +120,7 @@ class Tenancy:
         return chosen
 
     def report(self, number: int) -> Report:
-        """The evidence of a change. Raises NotFound."""
+        """Return the evidence of a change. Raises NotFound."""
         return self._reporter.report(self.orders.get(number))
 
     async def run(self) -> None:

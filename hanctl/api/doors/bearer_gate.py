@@ -1,4 +1,4 @@
-"""The gate of the listener: each request needs a bearer token (RFC 6750)."""
+"""Check the bearer token (RFC 6750) of each request on the listener."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _SCHEME = "bearer"
 
 
 class BearerGate:
-    """Lets requests with a token through to the application, and tells everybody else nothing."""
+    """Pass requests with a valid token to the application; answer all others with 401 and nothing else."""
 
     def __init__(self, app: ASGIApp, tokens: AccessTokens) -> None:
         self._app = app

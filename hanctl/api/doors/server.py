@@ -1,4 +1,4 @@
-"""The API's sockets: the control socket, and the listener where one is configured."""
+"""Sockets of the API: the control socket, and the listener if one is configured."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 class ApiServer:
-    """The API's sockets: bound as it is made, so that who connects waits, and served by ``serve`` after ``load``.
+    """Sockets of the API. The constructor binds them, so that clients can wait; ``load`` and ``serve`` serve them.
 
     Raises Refused and ConfigError; then nothing is left bound.
     """
@@ -34,13 +34,13 @@ class ApiServer:
             raise
 
     def load(self) -> None:
-        """Import and build what answers: a good part of a start. May run on a thread."""
+        """Import and build the application, a large part of the start. May run in a thread."""
         from hanctl.api import web
 
         self._app: FastAPI = web.make_app(self._daemon)
 
     async def serve(self) -> None:
-        """Serve until ``daemon.closing``; then answers on their way get a moment, and the sockets are closed."""
+        """Serve until ``daemon.closing``; then give running requests a short time to finish, and close the sockets."""
         from hanctl.api import web
 
         closing = self._daemon.closing

@@ -1,4 +1,4 @@
-"""One update for a person: its facts, and the whole story."""
+"""Print one update for people: its facts, or its whole report."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _STAGES = ("ordered", "notified", "transfer_started", "transferred", "released",
 
 
 def facts(update: dict[str, Any]) -> list[tuple[str, str]]:
-    """What ``update show`` says."""
+    """Return the lines of ``update show``."""
     found = [
         ("update", str(update["id"])),
         ("device", update["device"]),
@@ -35,7 +35,7 @@ def facts(update: dict[str, Any]) -> list[tuple[str, str]]:
 
 
 def print_report(report: dict[str, Any]) -> None:
-    """Order, image, device, events with causes, notices and evidence."""
+    """Print order, image, device, events with causes, notices and evidence."""
     update, device, image = report["update"], report["device"], report["image"]
     print_facts(facts(update))
     if len(report["chain"]) > 1 or update["steps"]:
@@ -81,7 +81,7 @@ def _activation(update: dict[str, Any]) -> str:
 
 
 def _order(update: dict[str, Any]) -> list[tuple[str, str]]:
-    """What was ordered beyond the usual."""
+    """Return the options of the order that differ from the defaults."""
     found = [
         ("window", update["window"]),
         ("transfer window", update["transfer_window"]),
@@ -112,7 +112,7 @@ def _pace(update: dict[str, Any]) -> str:
 
 
 def clock(seconds: float) -> str:
-    """A length of time as h:mm:ss or m:ss."""
+    """Format a length of time as h:mm:ss or m:ss."""
     left = int(seconds)
     return f"{left // 3600}:{left // 60 % 60:02}:{left % 60:02}" if left >= 3600 else f"{left // 60}:{left % 60:02}"
 

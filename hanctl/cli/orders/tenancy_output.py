@@ -1,4 +1,4 @@
-"""What ``hanctl tenancy`` prints of changes, previews and reports."""
+"""Print changes, previews and reports for ``hanctl tenancy``."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from hanctl.cli.output import local_time, print_facts, print_table, size
 
 
 def print_report(found: dict[str, Any]) -> None:
-    """The whole evidence of a change."""
+    """Print the whole evidence of a change."""
     print_change(found)
     change = found["change"]
     _print_sections(
@@ -53,7 +53,7 @@ def print_preview(found: dict[str, Any]) -> None:
 
 
 def cut_off(change: dict[str, Any]) -> str:
-    """The cut-off of a change for people."""
+    """Format the cut-off of a change for people."""
     if change["cut_off"] is not None:
         return local_time(change["cut_off"])
     return "its moment" if change["kind"] == "tenancy" and change["state"] == "scheduled" else "none"

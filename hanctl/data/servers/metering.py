@@ -35,7 +35,7 @@ FAST_POLL_MIN = 15
 
 
 class MeteringServer(DataServer):
-    """A meter's history as the store has it. Only energy delivered is recorded by interval."""
+    """Serve a meter's history from the store. Only energy delivered is recorded by interval."""
 
     cluster = Metering.cluster_id
 
@@ -48,7 +48,7 @@ class MeteringServer(DataServer):
         )
 
     def _profile(self, request: Request, fields: Any) -> Answer:
-        """Half-hours that end by a time, the latest first."""
+        """Answer with half-hours that end by a time, latest first."""
 
         def answer(status: GetProfileStatus, end: int = 0, intervals: tuple[int, ...] = ()) -> Reply:
             return Reply(
@@ -86,7 +86,7 @@ class MeteringServer(DataServer):
         return answer(status, zigbee_time(newest[0].time + length), tuple(reversed(intervals)))
 
     def _sampled_data(self, request: Request, fields: Any) -> Answer:
-        """Samples from a time on, the earliest first; what is missing between two is NO_VALUE."""
+        """Answer with samples from a time on, earliest first; gaps are NO_VALUE."""
         table = SAMPLES.get(fields.sample_id)
         if table is None or fields.sample_type != SampleType.ConsumptionDelivered:
             return NOT_FOUND
@@ -112,7 +112,7 @@ class MeteringServer(DataServer):
         )
 
     def _filled(self, table: str, first: Any, count: int) -> list[int]:
-        """``count`` intervals from ``first`` on, the earliest first."""
+        """Return ``count`` intervals from ``first`` on, earliest first."""
         length = timedelta(seconds=INTERVALS[table])
         held = self._ledger.household.samples(self.endpoint, table, since=first, before=first + count * length)
         values = {_place(sample, first, length): sample.value for sample in held}

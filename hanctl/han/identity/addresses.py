@@ -1,4 +1,4 @@
-"""Where devices are: the one place that gives a device's record a network address, or takes it away.
+"""Keep the network addresses of devices: the one place that sets or clears the address in a device's record.
 
 An address is not an identity; a key is. Announcements, address responses and the words "joined" and "rejoined" of the
 dongle are *claims*: anybody with the network key can make the dongle and the hub hear them. A claim about a device that
@@ -53,7 +53,11 @@ def is_device_address(nwk: int) -> bool:
 
 @dataclass(slots=True)
 class _Look:
+<<<<<<< 9caa8397004e2ddbe8e3c83a8502f194a22938b6
     """A claim that is being looked into: at ``where``. ``voided``: somebody claimed something else meanwhile."""
+=======
+    """A claim that is being checked. ``voided``: somebody claimed something else meanwhile."""
+>>>>>>> cf110b3c5d6590ae5ac73441f30f49a8ee8b6eab
 
     life: Life
     voided: bool = False
@@ -62,7 +66,7 @@ class _Look:
 
 
 class Addresses:
-    """Places devices. ``on_moved`` is told of each device that proved itself at another address, and how it was heard.
+    """Set addresses of devices. ``on_moved`` gets each device that proved itself at a new address, and how.
 
     ``challenge``: see ``Challenge``; ``can_prove``: whether the device has what it needs to answer one: a key, and an
     endpoint that is known. ``under_way``: what tells whether something is being done with a device that cannot, which a
@@ -95,10 +99,10 @@ class Addresses:
         self._repairing: set[Eui64] = set()
 
     def claim(self, device: Device, nwk: int, life: Life, *, sleepy: bool | None = None) -> Device | None:
-        """Somebody says that the device is at this address.
+        """Check a claim that the device is at this address.
 
-        Returns its record where it is there: it was before, or nothing speaks against it. None: it is looked into, and
-        ``on_moved`` is told if the device proves it.
+        Returns its record if it is there: it was before, or nothing contradicts it. None: the claim is being checked,
+        and ``on_moved`` is called if the device proves it.
         """
         if not is_device_address(nwk):
             self.doubt(device.eui64, nwk)
@@ -117,28 +121,32 @@ class Addresses:
         return self._place(device, nwk, sleepy)
 
     async def settled(self, eui64: Eui64) -> None:
-        """Wait until no claim about the device is being looked into."""
+        """Wait until no claim about the device is being checked."""
         look = self._looks.get(eui64)
         if look is not None:
             look.over = look.over or asyncio.Event()
             await look.over.wait()
 
     def doubt(self, eui64: Eui64, nwk: int) -> None:
-        """Something was said of a device that cannot be so, but that a dongle may have taken for true."""
+        """Check a device about which something impossible was said that the dongle may have believed."""
         device = self._ledger.devices.get(eui64)
         if device is not None and device.nwk is not None and self._can_prove(device):
             self._void(eui64, nwk)
             self._look_into(eui64, Life.FRAME)
 
     def conflict(self, nwk: int) -> None:
+<<<<<<< 9caa8397004e2ddbe8e3c83a8502f194a22938b6
         """Two nodes have this address, by the dongle's word: it may have forgotten whose the hub has it to be."""
         self._void(None, nwk)
+=======
+        """Handle an address conflict reported by the dongle, which may have forgotten the device's address."""
+>>>>>>> cf110b3c5d6590ae5ac73441f30f49a8ee8b6eab
         owner = self._ledger.devices.by_nwk(nwk)
         if owner is not None:
             self._look_into(owner.eui64, Life.ANNOUNCED)
 
     async def remind(self, eui64: Eui64) -> None:
-        """Tell the dongle where a device is, where it does not know: its memory may begin with its start.
+        """Tell the dongle the address of a device if it does not know it, e.g. after its start.
 
         Raises DeliveryFailed, DongleGone.
         """
@@ -158,7 +166,7 @@ class Addresses:
         return any(each(eui64) for each in self.under_way)
 
     def _in_place(self, device: Device, sleepy: bool | None) -> Device:
-        """The device is where it is said to be; what else is said counts only as long as it was not asked itself."""
+        """Confirm the address of the device; other parts of the claim count only until the device is asked itself."""
         state = _arrived(device)
         if device.endpoints or sleepy is None:
             sleepy = device.sleepy
@@ -185,11 +193,20 @@ class Addresses:
                 self._ledger.record(DeviceJoined(device=device.eui64, nwk=nwk, rejoin=device.joined_at is not None))
         return there
 
+<<<<<<< 9caa8397004e2ddbe8e3c83a8502f194a22938b6
     def _void(self, eui64: Eui64 | None, nwk: int) -> None:
         """A claim on a device, or on an address, voids the answers of both that are waited for."""
         owner = self._ledger.devices.eui64_at(nwk)
         for each, look in self._looks.items():
             if look.where == nwk or each in (eui64, owner):
+=======
+    def _void(self, eui64: Eui64, nwk: int) -> None:
+        """Void pending answers of a device and an address that a new claim names."""
+        owner = self._ledger.devices.by_nwk(nwk)
+        for each in (eui64, None if owner is None else owner.eui64):
+            look = self._looks.get(each) if each is not None else None
+            if look is not None:
+>>>>>>> cf110b3c5d6590ae5ac73441f30f49a8ee8b6eab
                 look.voided = True
 
     def _look_into(self, eui64: Eui64, life: Life) -> None:
@@ -233,7 +250,7 @@ class Addresses:
                 look.over.set()
 
     async def _prove(self, eui64: Eui64, look: _Look) -> None:
-        """Ask the device for a secret where the dongle has it, until it proves itself or its time is over."""
+        """Ask the device for a secret at the dongle's address of it, until it proves itself or time is up."""
         again = eui64 in self._waiting_for_life
         self._waiting_for_life.discard(eui64)
         until = self._clock.monotonic() + PROOF_S
@@ -302,7 +319,7 @@ class Addresses:
         self.on_moved(self._place(device, where, None), life)
 
     async def _unproven(self, eui64: Eui64) -> None:
-        """Nobody proved to be the device elsewhere: the dongle is to have it where the hub does."""
+        """Repair the dongle's address of a device that nobody proved to be elsewhere."""
         device = self._ledger.devices.get(eui64)
         if device is None or device.state == "removed":
             return
@@ -312,7 +329,7 @@ class Addresses:
             await self._exchange.radio.repair_address(eui64, device.nwk)
 
     def claimed(self, eui64: Eui64, how: str) -> None:
-        """Record, once an hour, that somebody claims to be the device."""
+        """Record, at most once an hour, that somebody claims to be the device."""
         now = self._clock.monotonic()
         if now - self._told.get(eui64, -TOLD_GAP_S) >= TOLD_GAP_S:
             self._told[eui64] = now
@@ -320,7 +337,7 @@ class Addresses:
 
 
 def _arrived(device: Device) -> DeviceState:
-    """The state of a device that is on the network now."""
+    """Return the state of a device that is on the network now."""
     if device.state == "expected":
         return "joined"
     if device.state == "left":

@@ -1,4 +1,4 @@
-"""What devices say: requests are answered, responses given to who waits for them, and what counts is weighed first."""
+"""Take frames of devices: answer requests, pass responses to their waiters, and check frames that matter first."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ ALL_AWAKE = 0xFFFD
 
 
 class Hearing:
-    """Takes the ZCL frames of devices on record.
+    """Take the ZCL frames of devices on record.
 
     ``may_serve``: whether Smart Energy clusters are open to a device. ``lives`` is told of signs of life.
     ``on_default_response``: see ``Han``.
@@ -79,7 +79,7 @@ class Hearing:
         self._have_time: set[Eui64] = set()
 
     def begin(self) -> None:
-        """The dongle was opened: its counters and its memory of devices begin anew."""
+        """Start anew after the dongle (re)opens: its counters and its memory of devices are new."""
         self._witness.forget()
         self._greeted.clear()
         for device in self._ledger.devices.all():
@@ -87,7 +87,7 @@ class Hearing:
                 self.greet(device)
 
     def keyed(self, device: Device) -> None:
-        """The device has a new key: what was known under its last one counts no more."""
+        """Forget what was known under the last key of a device that has a new one."""
         self._dispatcher.forget(device.eui64)
         self._witness.forget(device.eui64)
         self._greeted.pop(device.eui64, None)
@@ -95,7 +95,7 @@ class Hearing:
         self.greet(device)
 
     def came(self, eui64: Eui64) -> None:
-        """The device may have started anew: its sequence numbers and its clock with it."""
+        """Note that the device may have restarted, and its sequence numbers and clock with it."""
         self._dispatcher.forget(eui64)
         self._have_time.discard(eui64)
 
@@ -104,7 +104,7 @@ class Hearing:
         return eui64 in self._have_time
 
     def received(self, frame: IncomingFrame, zcl_frame: ZclFrame, device: Device) -> None:
-        """A frame that came from a device's address."""
+        """Take a frame that came from a device's address."""
         eui64, keyed = device.eui64, self._may_serve(device)
         number = self._witness.heard(eui64) if frame.aps_encrypted else 0
         if not zcl_frame.cluster_specific and zcl_frame.command in zcl.RESPONSES:
@@ -136,7 +136,7 @@ class Hearing:
                 self._gate.look(device.eui64, self._witness.heard(device.eui64))
 
     def answers_a_secret(self, frame: IncomingFrame) -> bool:
-        """Tell whether a frame from an address that nobody has is the answer that is waited for from there."""
+        """Tell whether a frame from an unknown address is the answer expected from there."""
         try:
             response = zcl.parse_frame(frame.payload)
         except MalformedZcl:
@@ -145,7 +145,7 @@ class Hearing:
         return is_read and frame.aps_encrypted and self._exchange.zcl_response(frame, response)
 
     def missed(self, eui64: Eui64) -> None:
-        """The device did not take a frame: where it is, is asked of all; it may have moved unheard."""
+        """Search a device that did not acknowledge a frame: broadcast for its address, as it may have moved."""
         now = self._clock.monotonic()
         if now - self._sought.get(eui64, -SEEK_GAP_S) >= SEEK_GAP_S:
             self._sought[eui64] = now
@@ -166,7 +166,7 @@ class Hearing:
         self._exchange.answer(answers, self._tasks)
 
     def _weighed(self, eui64: Eui64, weighed: Weighed, proof: Proof) -> None:
-        """A frame is known to be its device's, as far as can be known."""
+        """Handle a frame that passed the gate."""
         device = self._ledger.devices.get(eui64)
         if device is None or device.nwk != weighed.frame.source_nwk:
             return
@@ -187,21 +187,21 @@ class Hearing:
         return bool(device.endpoints) and self._may_serve(device)
 
     def _proved(self, eui64: Eui64) -> None:
-        """The device answered a secret."""
+        """Note that the device answered a secret."""
         self._witness.proved(eui64)
         device = self._ledger.devices.get(eui64)
         if device is not None and device.nwk is not None:
             self._lives(device, Life.SECURED)
 
     def greet(self, device: Device) -> None:
-        """Have a device prove itself, so that nothing of its past can be replayed, and its counter be known."""
+        """Make a device prove itself, so that its old frames cannot be replayed and its counter is known."""
         now = self._clock.monotonic()
         if device.endpoints and now - self._greeted.get(device.eui64, -GREETING_GAP_S) >= GREETING_GAP_S:
             self._greeted[device.eui64] = now
             self._meeting[device.eui64] = self._tasks.start(self._meet(device.eui64))
 
     async def meet(self, device: Device) -> None:
-        """Greet a device that was not met since the dongle was opened, and wait for it: its answer is to count."""
+        """Greet a device not met since the dongle opened, and wait for it, so that its answer counts."""
         if self._may_serve(device) and not self._witness.is_ready(device.eui64):
             self.greet(device)
             meeting = self._meeting.get(device.eui64)

@@ -1,4 +1,4 @@
-"""Whose frames came from a device's address, by what the dongle counted under each link key.
+"""Tell who sent frames from a device's address, by the dongle's counter of each link key.
 
 The dongle tells that a frame was encrypted, not under which key: whoever has any link key with the hub can write
 another's source address (identity.md, "Verdict first"). But each link key has a counter of the frames that were taken
@@ -53,7 +53,7 @@ class _Mark:
 
 @dataclass(frozen=True, slots=True)
 class _Window:
-    """What was judged of the frames up to one: ``whose`` they were, and whether other keys were looked at."""
+    """Verdict on the frames up to one: ``whose`` they were, and whether other keys were read."""
 
     upto: int
     whose: Whose
@@ -62,7 +62,7 @@ class _Window:
 
 @dataclass(slots=True)
 class _Known:
-    """What is known of one device's key since the dongle was opened, or the key was given.
+    """State of one device's key since the dongle was opened, or the key was given.
 
     ``others``: readings of the other keys, as of the last one, and ``strays``: how many frames were nobody's by then.
     ``acks_count``: whether its acknowledgements make its counter rise; None: not found out. ``fresh``: it answered a
@@ -78,7 +78,7 @@ class _Known:
 
 
 class Witness:
-    """Reads the counters where something hangs on it, and remembers the last readings."""
+    """Read the key counters when something depends on it, and remember the last readings."""
 
     def __init__(self, ledger: Ledger, exchange: Exchange) -> None:
         self._ledger = ledger
@@ -158,7 +158,7 @@ class Witness:
                         known.others.setdefault(other, each)
 
     async def learn(self, eui64: Eui64, ask: Callable[[], Awaitable[bool]]) -> None:
-        """Have the device answer two secrets (``ask``), and see whether acknowledgements make its counter rise.
+        """Make the device answer two secrets (``ask``), and learn whether acknowledgements raise its counter.
 
         After the first nothing of its past can be replayed, and its counter is what it is now, whatever the dongle had
         kept of it; the second is one answer and one acknowledgement. Raises what ``ask`` raises.
@@ -232,7 +232,7 @@ class Witness:
         return "its own" if self.is_ready(eui64) else "unclear"
 
     def _ahead(self, eui64: Eui64, before: _Mark | None, now: _Mark) -> _Mark:
-        """The reading, with acknowledgements that it counts already and that the dongle has still to tell of."""
+        """Return the reading that includes acknowledgements counted already but not reported yet."""
         known, on_the_way = self._known[eui64], self._traffic[eui64].on_the_way
         if before is None or not known.acks_count or not on_the_way:
             return now
@@ -241,7 +241,7 @@ class Witness:
         return replace(now, acknowledged=now.acknowledged + early)
 
     async def _nobody_else(self, eui64: Eui64) -> bool:
-        """Whether what is counted under the other keys is explained by what passed between the hub and their devices.
+        """Tell whether the frames of their own devices explain the counters of all other keys.
 
         All of them together: one whose key is used in the name of a third, or of nobody, is no witness against this
         device. A device without a key that is counted explains nothing, and is left to the device's own counter.
@@ -258,9 +258,24 @@ class Witness:
             if before is None:
                 explained = False
                 continue
+<<<<<<< 9caa8397004e2ddbe8e3c83a8502f194a22938b6
             passed = now.heard - before.heard
             if self._known[other].acks_count is not False:
                 passed += now.acknowledged - before.acknowledged + self._traffic[other].on_the_way
             explained = explained and now.counter >= before.counter
             counted += now.counter - before.counter - passed
         return explained and counted <= 0
+=======
+            passed = now.heard - before.heard + now.acknowledged - before.acknowledged
+            most = passed + self._traffic[other].on_the_way
+            explained = explained and 0 <= now.counter - before.counter <= most
+        return explained
+
+
+def _remembered(known: _Known, number: int, strict: bool) -> Whose:
+    """Return the verdict on a frame from a reading made while it waited."""
+    window = next((each for each in known.windows if each.upto >= number), None)
+    if window is None:
+        return "unclear"
+    return "unclear" if strict and not window.strict and window.whose == "its own" else window.whose
+>>>>>>> cf110b3c5d6590ae5ac73441f30f49a8ee8b6eab

@@ -1,4 +1,4 @@
-"""Tells devices of changes that are done: each device its own unicasts, in order, until it took them all.
+"""Tell devices of changes that are done: to each its own unicasts, in order, until it received them all.
 
 A device that cannot be reached costs nothing but its errand: it is tried again at its next sign of life, and on a
 timer that grows. What was sent and not seen to arrive is sent again: a device is told twice rather than never.
@@ -45,8 +45,13 @@ AGAIN_AFTER = timedelta(minutes=10)
 _RETURNS = frozenset({Life.JOINED, Life.ANNOUNCED, Life.KEYED, Life.INTERVIEWED})
 
 
+<<<<<<< 9caa8397004e2ddbe8e3c83a8502f194a22938b6
 class MessengerLink(Protocol):
     """What telling needs of the HAN."""
+=======
+class HanLink(Protocol):
+    """Interface of the HAN that the messenger uses."""
+>>>>>>> cf110b3c5d6590ae5ac73441f30f49a8ee8b6eab
 
     async def send_command(
         self,
@@ -108,12 +113,12 @@ class Messenger:
     # --- what is due
 
     def begin(self, change: Change) -> None:
-        """A change was carried out."""
+        """Begin to tell devices of a change that was carried out."""
         for eui64 in self._records.devices(change.id):
             self._hurry(eui64)
 
     def resume(self) -> None:
-        """Begin anew: after a start, and when the dongle is back."""
+        """Schedule all errands anew, after a start and after the dongle (re)opens."""
         for change in self._records.done():
             for eui64 in self._records.devices(change.id):
                 if self._open_steps(change, eui64):
@@ -125,7 +130,7 @@ class Messenger:
         self._hurry(eui64)
 
     def alive(self, eui64: Eui64, life: Life) -> None:
-        """The device showed that it lives. Called for every frame."""
+        """Note a sign of life of a device. Called for every frame."""
         if life in _RETURNS:
             self._returned(eui64)
         errand = self._errands.get(eui64)
@@ -133,7 +138,7 @@ class Messenger:
             self._hurry(eui64)
 
     def _returned(self, eui64: Eui64) -> None:
-        """It is new here, or perhaps restarted: tell it what it has not, or may have forgotten."""
+        """Tell a device that is new or may have restarted what it does not know or may have forgotten."""
         device = self._ledger.devices.get(eui64)
         if device is None or not device.present or device.device_type in METERS:
             return
@@ -160,15 +165,20 @@ class Messenger:
     # --- what devices say
 
     def default_response(self, eui64: Eui64, cluster: int, command: int, status: int, proof: Proof) -> None:
-        """A device answered a command; nothing, where it was none of these."""
+        """Take a Default Response of a device; ignore it if it answers none of the messenger's commands."""
         sent = self._sent.get((eui64, cluster, command))
         if sent is None or sent.answered.is_set():
             return
         self._records.answered(sent.change, eui64, sent.step.fuel, sent.step.name, status, proof)
         sent.answered.set()
 
+<<<<<<< 9caa8397004e2ddbe8e3c83a8502f194a22938b6
     def query(self, eui64: Eui64, kind: ChangeKind, fuel: Fuel, proof: Proof) -> TellingStep | None:
         """What a device that asks for the last change is answered; None: there was none."""
+=======
+    def query(self, eui64: Eui64, kind: ChangeKind, fuel: Fuel, proof: Proof) -> Step | None:
+        """Return the last change for a device that asks; None: there was none."""
+>>>>>>> cf110b3c5d6590ae5ac73441f30f49a8ee8b6eab
         found = self._records.latest(kind, fuel)
         if found is None:
             return None
@@ -179,7 +189,7 @@ class Messenger:
     def report(
         self, eui64: Eui64, kind: ChangeKind, report: Report, fuel: Fuel | None, time: int, proof: Proof
     ) -> bool:
-        """A device's own event about a change; False where it was told of none that it can be about.
+        """Record a device's own event about a change. Returns False if it was told of none that it can be about.
 
         ``fuel``: of the endpoint that it was sent to. Devices that know one endpoint of the hub alone send all there.
         ``time``: the event's, by the device's clock, in seconds since 2000.
@@ -215,7 +225,7 @@ class Messenger:
     # --- work
 
     async def run(self) -> None:
-        """Run errands as they fall due, until cancelled. Raises LedgerError."""
+        """Run errands when they are due, until cancelled. Raises LedgerError."""
         try:
             async with asyncio.TaskGroup() as tasks:
                 while True:
@@ -256,7 +266,7 @@ class Messenger:
         self._wake.set()
 
     async def _attend(self, eui64: Eui64, errand: _Errand) -> bool:
-        """Tell the device what it was not told; False where it could not be told all."""
+        """Tell the device what it was not told yet. Returns False if that failed in part."""
         for change in self._records.done():
             known = self._records.of(change.id, eui64)
             if not known:
@@ -283,8 +293,13 @@ class Messenger:
             self._looks.told(change, eui64)
         return True
 
+<<<<<<< 9caa8397004e2ddbe8e3c83a8502f194a22938b6
     def _open_steps(self, change: Change, eui64: Eui64, known: list[Evidence] | None = None) -> list[TellingStep]:
         """What the device was not told of the change, and can be: it has the cluster."""
+=======
+    def _open_steps(self, change: Change, eui64: Eui64, known: list[Evidence] | None = None) -> list[Step]:
+        """Return the steps that the device was not sent yet and has the cluster for."""
+>>>>>>> cf110b3c5d6590ae5ac73441f30f49a8ee8b6eab
         device = self._ledger.devices.get(eui64)
         if device is None or not device.present:
             return []

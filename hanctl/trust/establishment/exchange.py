@@ -1,4 +1,4 @@
-"""One key establishment with one partner: what both roles share, and what an exchange can ask for or report.
+"""Base of one key establishment with one partner: what both roles share, and the outputs of an exchange.
 
 An exchange does nothing by itself. Each input (a message, a job's result, a delivery, the time) comes with ``now`` in
 seconds of any clock, and answers a list of outputs to be carried out in order. Source: comms_hub.md §5.4.
@@ -100,8 +100,13 @@ class Send:
 
 
 @dataclass(frozen=True, slots=True)
+<<<<<<< 9caa8397004e2ddbe8e3c83a8502f194a22938b6
 class RunJob:
     """Run ``job`` off the event loop, and hand in what it answers with ``ticket``; None where it raised."""
+=======
+class Run:
+    """Run ``job`` off the event loop, and pass its result to ``finished`` with ``ticket``; None: it raised."""
+>>>>>>> cf110b3c5d6590ae5ac73441f30f49a8ee8b6eab
 
     ticket: int
     partner: Eui64
@@ -112,7 +117,7 @@ class RunJob:
 class Established:
     """Both sides have shown that they have ``key``: it is the partner's link key from now on.
 
-    ``seconds``: for how long the exchange went.
+    ``seconds``: duration of the exchange.
     """
 
     partner: Eui64
@@ -161,12 +166,12 @@ class Terms:
 
     @property
     def suites(self) -> int:
-        """The bits of the suites there are credentials for."""
+        """Return the bits of the suites there are credentials for."""
         return sum(suite.bit for suite in self.credentials)
 
 
 def check_partner(initiate: Initiate, partner: Eui64, own: Credentials, admission: Admission) -> Certificate | Refusal:
-    """The partner's certificate, if it may be used. The order of the checks is the one devices expect."""
+    """Return the partner's certificate if it may be used. Devices expect this order of the checks."""
     certificate = parse_certificate(initiate.certificate, initiate.suite)
     if certificate.issuer != own.certificate.issuer:
         return Refusal(
@@ -216,16 +221,16 @@ class KeyExchange:
 
     @property
     def lingering(self) -> bool:
-        """It is finished, and kept only to know repeated messages."""
+        """Tell whether the exchange is finished and kept only to recognise repeated messages."""
         return self.stage is Stage.ESTABLISHED
 
     @property
     def code_is_out(self) -> bool:
-        """The partner was sent what it needs to take the key, and has not shown yet that it did."""
+        """Tell whether the partner was sent all it needs to accept the key and has not shown yet that it did."""
         raise NotImplementedError
 
     def own_initiate(self) -> Initiate:
-        """The own first message."""
+        """Return the hub's own first message."""
         return Initiate(
             self._credentials.suite,
             self._settings.ephemeral_seconds,
@@ -233,19 +238,28 @@ class KeyExchange:
             self._credentials.certificate.raw,
         )
 
+<<<<<<< 9caa8397004e2ddbe8e3c83a8502f194a22938b6
     def knows(self, command: EstablishmentCommand, payload: bytes) -> bool:
         """Whether a message repeats the last of its kind."""
         return self._seen.get(command) == payload
 
     def receive(self, command: EstablishmentCommand, payload: bytes, tsn: int | None, now: float) -> list[Output]:
         """A message that belongs to this role, Terminate excepted."""
+=======
+    def knows(self, command: Command, payload: bytes) -> bool:
+        """Tell whether a message repeats the last of its kind."""
+        return self._seen.get(command) == payload
+
+    def receive(self, command: Command, payload: bytes, tsn: int | None, now: float) -> list[Output]:
+        """Handle a message for this role, other than Terminate."""
+>>>>>>> cf110b3c5d6590ae5ac73441f30f49a8ee8b6eab
         raise NotImplementedError
 
     def _computed(self, result: JobResult, now: float) -> list[Output]:
         raise NotImplementedError
 
     def finished(self, ticket: int, result: JobResult | None, now: float) -> list[Output]:
-        """What a job answered. Of a job that is no longer waited for, nothing is taken."""
+        """Handle the result of a job; ignore it if the exchange no longer waits for that job."""
         if ticket != self._job_ticket:
             return []
         self._job_ticket = None
@@ -256,7 +270,7 @@ class KeyExchange:
         return self._computed(result, now)
 
     def delivered(self, ticket: int, success: bool, now: float) -> list[Output]:
-        """Whether a message of this exchange reached its partner (the APS acknowledgement)."""
+        """Handle whether the partner acknowledged a message of this exchange (APS)."""
         if ticket not in self._sent:
             return []
         self._sent.discard(ticket)
@@ -266,14 +280,14 @@ class KeyExchange:
         return self._end_unless_code_is_out(lambda: self._fail(Reason.UNDELIVERED, detail))
 
     def default_response(self, command: int, success: bool, now: float) -> list[Output]:
-        """A Default Response to a message of this exchange."""
+        """Handle a Default Response to a message of this exchange."""
         if success:
             return []
         detail = f"it answered command {command:#04x} with a failure"
         return self._end_in_time(lambda: self._fail(Reason.TERMINATED, detail))
 
     def terminated(self, terminate: Terminate) -> list[Output]:
-        """The partner says that it ended it, or somebody in its name. Nothing is answered."""
+        """Handle a Terminate from the partner, or from somebody in its name. It is not answered."""
         try:
             name = TerminateStatus(terminate.status).name
         except ValueError:
@@ -284,7 +298,7 @@ class KeyExchange:
         )
 
     def tick(self, now: float) -> list[Output]:
-        """Time went on. A time-out is not told to the partner, as others do not either."""
+        """End the exchange if it timed out. Like other stacks, do not tell the partner."""
         if self.deadline is None or now < self.deadline:
             return []
         if self.lingering:
@@ -297,7 +311,7 @@ class KeyExchange:
         return self._fail(Reason.TIMED_OUT, f"nothing came from {self.partner} in time")
 
     def refuse(self, refusal: Refusal, tsn: int | None) -> list[Output]:
-        """End it for the partner's fault, and say so to it."""
+        """End the exchange for the partner's fault, and send it a Terminate."""
         self.refused = True
         return [self._terminate(refusal.status, tsn), *self._fail(Reason.REFUSED, refusal.detail, refusal.status)]
 
@@ -308,12 +322,12 @@ class KeyExchange:
         return self._end_in_time(end) if self.code_is_out or self.lingering else end()
 
     def _end_in_time(self, end: Callable[[], list[Output]]) -> list[Output]:
-        """End it in this way where nothing more comes of it; once there is a key, never."""
+        """Note how the exchange ends if nothing more arrives; once there is a key, do nothing."""
         self._doubt = end
         return []
 
     def cancel(self) -> list[Output]:
-        """End it without a word to the partner, which is gone."""
+        """End the exchange without telling the partner, which is gone."""
         return [] if self.lingering else self._fail(Reason.CANCELLED, "the device was removed")
 
     def _fail(self, reason: Reason, detail: str, status: int | None = None, wait: int = 0) -> list[Output]:

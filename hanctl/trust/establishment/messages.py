@@ -39,7 +39,7 @@ class TerminateStatus(IntEnum):
 
 
 class MessageError(HanctlError):
-    """A payload that is not the command it should be."""
+    """The payload is not that of the command."""
 
     code = "key-establishment-message"
 
@@ -52,7 +52,7 @@ class SuiteUnsupported(MessageError):
 
 @dataclass(frozen=True, slots=True)
 class Initiate:
-    """Both sides' first message. The times, in seconds, are what the sender needs for its coming two steps."""
+    """First message of both sides. The times are the seconds that the sender needs for its next two steps."""
 
     suite: Suite
     ephemeral_seconds: int
@@ -86,8 +86,13 @@ class Terminate:
 Message = Initiate | Ephemeral | Confirm | Terminate
 
 
+<<<<<<< 9caa8397004e2ddbe8e3c83a8502f194a22938b6
 def command_of(message: Message) -> EstablishmentCommand:
     """The command id that goes with a message."""
+=======
+def command_of(message: Message) -> Command:
+    """Return the command id of a message."""
+>>>>>>> cf110b3c5d6590ae5ac73441f30f49a8ee8b6eab
     if isinstance(message, Initiate):
         return EstablishmentCommand.INITIATE
     if isinstance(message, Ephemeral):
@@ -96,7 +101,7 @@ def command_of(message: Message) -> EstablishmentCommand:
 
 
 def encode(message: Message) -> bytes:
-    """The payload of a message, without the ZCL header."""
+    """Serialize a message to its payload, without the ZCL header."""
     if isinstance(message, Initiate):
         head = message.suite.bit.to_bytes(2, "little")
         return head + bytes((message.ephemeral_seconds, message.confirm_seconds)) + message.certificate
@@ -108,7 +113,7 @@ def encode(message: Message) -> bytes:
 
 
 def decode(command: int, payload: bytes, suite: Suite | None = None) -> Message:
-    """Read a payload. ``suite`` is the exchange's, which an Ephemeral needs and an Initiate names itself.
+    """Parse a payload. ``suite``: of the exchange; an Ephemeral needs it, an Initiate names it itself.
 
     Raises MessageError, and SuiteUnsupported for an Initiate whose suite is not one.
     """
@@ -144,6 +149,6 @@ def _sized(name: str, payload: bytes, size: int) -> bytes:
 
 
 def common_suite(own: int, partner: int) -> Suite | None:
-    """The highest suite of both sets of bits. A partner's 0 stands for suite 1: old stacks do not set the attribute."""
+    """Return the highest common suite of two bitmaps. A partner's 0 means suite 1: old stacks do not set it."""
     common = own & (partner or 0x0001)
     return suite_of_bit(1 << common.bit_length() - 1) if common else None

@@ -1,4 +1,4 @@
-"""The responder's side of a key establishment: the hub's, when a device asks for a key."""
+"""Responder of a key establishment: the hub, when a device asks for a key."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from hanctl.trust.jobs import Agreed, AgreeJob, Identified, IdentifyJob, JobResu
 
 @dataclass(slots=True)
 class _Answer:
-    """What a request was answered with, for its repetition; the answer is None while it is being computed."""
+    """Answer to a request, kept for its repetition; None while it is being computed."""
 
     tsn: int | None
     message: Message | None = None
@@ -41,8 +41,13 @@ class _Partner:
     key: Point | None = None
 
 
+<<<<<<< 9caa8397004e2ddbe8e3c83a8502f194a22938b6
 class Responder(KeyExchange):
     """Answers Initiate, Ephemeral Data and Confirm Key Data of one partner.
+=======
+class Responder(Exchange):
+    """Answer Initiate, Ephemeral Data and Confirm Key Data of one partner.
+>>>>>>> cf110b3c5d6590ae5ac73441f30f49a8ee8b6eab
 
     A request that repeats the last of its kind is answered as before, and changes nothing. A partner that lost its
     memory begins again with the very same Initiate; that it did so, and is not repeating itself, shows in a new
@@ -65,7 +70,7 @@ class Responder(KeyExchange):
         return self.stage is Stage.CONFIRMED
 
     def begin(self, initiate: Initiate, payload: bytes, tsn: int | None, now: float) -> list[Output]:
-        """The Initiate that this exchange is for, decoded from ``payload``."""
+        """Begin the exchange with this Initiate, decoded from ``payload``."""
         checked = check_partner(initiate, self.partner, self._credentials, self._terms.admission)
         if isinstance(checked, Refusal):
             return self.refuse(checked, tsn)

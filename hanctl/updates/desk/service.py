@@ -1,4 +1,4 @@
-"""Updates as a service user sees them: order, activate, cancel, and how far they are. docs/updates.md tells their life.
+"""Order, activate and cancel updates for a service user, and report their progress. See docs/updates.md.
 
 All of it is in the ledger before it is acted on, so a kill at any moment loses nothing. An update is confirmed, and its
 notice written, in one transaction, when the version read back from the device is the ordered one; in whatever state
@@ -47,14 +47,19 @@ _ANSWERS: dict[tuple[int, int], Callable[[Update, Device, int, datetime], Answer
 
 
 @dataclass(frozen=True, slots=True)
+<<<<<<< 9caa8397004e2ddbe8e3c83a8502f194a22938b6
 class OrderOutcome:
     """What an order came to for one device; ``update``: the one that was made."""
+=======
+class Outcome:
+    """Outcome of an order for one device; ``update``: the one that was made."""
+>>>>>>> cf110b3c5d6590ae5ac73441f30f49a8ee8b6eab
 
     verdict: Verdict
     update: Update | None = None
 
     def ordered(self) -> Update:
-        """The update that was made. Raises Refused where none was."""
+        """Return the update that was made. Raises Refused if none was."""
         if self.update is None:
             raise Refused(self.verdict.reason, self.verdict.hint)
         return self.update
@@ -65,7 +70,7 @@ class UpdateLink(HanLink, DeliveryLink, Protocol):
 
 
 class UpdateService:
-    """Orders of firmware updates. ``images``: the images they are of.
+    """Take orders of firmware updates. ``images``: the images that can be ordered.
 
     ``server`` is to be registered with the HAN; ``message_for`` gives the message that a device should show; ``heard``
     and ``returned`` are to be called at signs of life, ``answered`` at Default Responses, ``messages_cancelled`` where
@@ -104,22 +109,27 @@ class UpdateService:
         self.run = self._courier.run
 
     def keep_to(self, rules: Rules) -> None:
-        """From now on, open updates and orders are judged by these."""
+        """Apply new rules to open updates and orders from now on."""
         self._open.rules = rules
 
     # --- orders
 
     def start(self, device: Eui64, file_sha256: str, *, activation: Activation = "now", **options: Any) -> Update:
-        """Order an update of one device, which is notified as soon as it can be reached; ``options``: see ``Order``.
+        """Order an update of one device; the hub notifies it once it is reachable. ``options``: see ``Order``.
 
-        ``file_sha256``: the hash of an image in the store or an unambiguous beginning of it. Raises NotFound (device
+        ``file_sha256``: the hash of an image in the store or a unique prefix of it. Raises NotFound (device
         or image), Refused (as ``orders.judge`` says), InvalidInput, StoreError.
         """
         (outcome,) = self.order([device], Order(file_sha256, activation, **options))
         return outcome.ordered()
 
+<<<<<<< 9caa8397004e2ddbe8e3c83a8502f194a22938b6
     def order(self, devices: Sequence[Eui64], order: Order, *, dry_run: bool = False) -> list[OrderOutcome]:
         """Order an update of each of these devices that it fits; each is judged for itself.
+=======
+    def order(self, devices: Sequence[Eui64], order: Order, *, dry_run: bool = False) -> list[Outcome]:
+        """Order an update of each of these devices that the order fits.
+>>>>>>> cf110b3c5d6590ae5ac73441f30f49a8ee8b6eab
 
         ``dry_run`` changes nothing. Raises NotFound (device or image), InvalidInput, StoreError.
         """
@@ -139,7 +149,7 @@ class UpdateService:
         return outcomes
 
     def matching(self, match: Match) -> list[Eui64]:
-        """The devices on the network that are meant."""
+        """Return the devices on the network that match."""
         return [
             device.eui64
             for device in self._ledger.devices.all()
@@ -147,7 +157,7 @@ class UpdateService:
         ]
 
     def _make(self, device: Device, verdict: Verdict, order: Order, now: datetime) -> Update:
-        """One transaction: the update that is superseded, and the one that takes its place."""
+        """Supersede the old update and make the new one, in one transaction."""
         before = self._open.of(device.eui64)
         with self._ledger.transaction():
             if before is not None:
@@ -170,7 +180,7 @@ class UpdateService:
     async def activate(
         self, update_id: int, *, manufacturer_image_sha256: str | None = None, at: datetime | None = None
     ) -> Update:
-        """Release a holding update, now or at a time. Where the device cannot be reached then, it is told when it can.
+        """Release a holding update, now or at a time. A device that is not reachable is told when it is.
 
         ``manufacturer_image_sha256`` must be the image's, and be given for a load control switch. Returns the update:
         "activating" where the device was told, else still "holding". Raises NotFound, InvalidInput (a time that has
@@ -228,7 +238,7 @@ class UpdateService:
     # --- ends
 
     def cancel(self, update_id: int) -> Update:
-        """Cancel an update that the device was not told to activate; its next request is answered with ABORT.
+        """Cancel an update before its activation; the device's next request is answered with ABORT.
 
         Where the command was sent and not acknowledged, whether the device has it is found out first: the update is
         "in_doubt" until then. One that is in doubt is given up. Raises NotFound, or Refused where the update is over or
@@ -262,7 +272,7 @@ class UpdateService:
         return self._get(update_id)
 
     def end(self, device: Eui64, cause: str) -> None:
-        """The device is gone for good: its open update, if it has one, has failed."""
+        """Fail the open update of a device that is gone for good, if it has one."""
         session = self._open.of(device)
         if session is not None:
             record = self._open.device(session)
@@ -271,7 +281,7 @@ class UpdateService:
     # --- how it is
 
     def progress(self, update_id: int) -> Progress:
-        """How far an update is, and what it waits for; of one that is over, how far it came. Raises NotFound."""
+        """Return the progress of an update, and what it waits for if it is open. Raises NotFound."""
         session = self._open.get(update_id)
         if session is None:
             update = self._get(update_id)
@@ -286,7 +296,7 @@ class UpdateService:
     # --- what devices say
 
     def answered(self, eui64: Eui64, cluster: int, command: int, status: int, proof: Proof) -> None:
-        """A device answered a command with a Default Response; it counts where it is known to be the device's own."""
+        """Take a Default Response from a device; it counts only if it is known to be the device's own."""
         session = self._open.of(eui64)
         evaluate = _ANSWERS.get((cluster, command))
         if session is None or evaluate is None:
@@ -326,7 +336,7 @@ class UpdateService:
             self._errands.found(session, VersionFinding(running, 0, "query next image", QUERY))
 
     def _learn(self, eui64: Eui64, query: ota.QueryNextImageRequest) -> None:
-        """Note what a query says of the device; of a device with several images, the first one's facts are kept."""
+        """Record what a query tells about the device; for a device with several images, those of the first."""
         device = self._ledger.devices.get(eui64)
         if device is None:
             return

@@ -1,4 +1,4 @@
-"""Whether the hub was there for the devices that wait for its word: who misses ten answers activates by itself.
+"""Tell after an absence of the hub which waiting devices may have activated: 10 missed answers make them.
 
 Source: comms_hub.md §0, trap 4, and §1.7: a waiting client asks every 3 to 3.25 s when it gets no answer, and after ten
 misses in all applies the image, unless its timeout policy forbids that.
@@ -26,7 +26,7 @@ DOES_NOT_APPLY = 1
 
 
 class Attendance:
-    """Notes that the hub is there, and tells after an absence which devices may not have waited."""
+    """Note that the hub is present, and tell after an absence which devices may not have waited."""
 
     def __init__(self, ledger: Ledger, clock: Clock) -> None:
         self._ledger = ledger
@@ -34,13 +34,18 @@ class Attendance:
         self._last = ledger.last_presence()
 
     def note(self) -> None:
-        """The hub is there. Raises LedgerError."""
+        """Note that the hub is present. Raises LedgerError."""
         now = self._clock.now()
         self._ledger.note_presence(now)
         self._last = now
 
+<<<<<<< 9caa8397004e2ddbe8e3c83a8502f194a22938b6
     def doubt(self, update: Update, device: Device) -> UpdateStep | None:
         """Whether a device that was told to wait may have activated while the hub was away until now."""
+=======
+    def doubt(self, update: Update, device: Device) -> Step | None:
+        """Tell whether a device that was told to wait may have activated while the hub was away."""
+>>>>>>> cf110b3c5d6590ae5ac73441f30f49a8ee8b6eab
         since = self._since(update)
         if update.state != "holding" or since is None:
             return None
@@ -57,6 +62,6 @@ class Attendance:
         )
 
     def _since(self, update: Update) -> datetime | None:
-        """When the hub was there last, while this device waited."""
+        """Return when the hub was last present while this device waited."""
         known = [moment for moment in (self._last, update.transferred_at) if moment is not None]
         return max(known, default=None)

@@ -1,4 +1,4 @@
-"""What an update has to wait for by its order: windows, a date, a command, power. Pure."""
+"""Decide what an update waits for: window, date, command or power. Pure."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ OUT_OF_BAND = 1
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """What is configured: local time, and the battery level from which a device may be updated without mains.
+    """Configured rules: local time zone, and the least battery level for an update without mains.
 
-    ``clock_doubtful``: whether the clock is not to be believed for now, and no window can be known to be open.
+    ``clock_doubtful``: the clock may be wrong, so no window counts as open.
     """
 
     zone: tzinfo = field(default_factory=lambda: ZoneInfo(LOCAL_ZONE))
@@ -30,24 +30,39 @@ class Rules:
 
 
 @dataclass(frozen=True, slots=True)
+<<<<<<< 9caa8397004e2ddbe8e3c83a8502f194a22938b6
 class WaitReason:
     """Why not now, for a sentence that begins "waits for"; ``until``: when that ends by itself."""
+=======
+class Wait:
+    """Reason to wait, which completes "waits for"; ``until``: when it ends by itself."""
+>>>>>>> cf110b3c5d6590ae5ac73441f30f49a8ee8b6eab
 
     kind: Literal["window", "date", "clock", "command", "device", "power", "doubt"]
     text: str
     until: datetime | None = None
 
 
+<<<<<<< 9caa8397004e2ddbe8e3c83a8502f194a22938b6
 def transfer(update: Update, device: Device | None, now: datetime, rules: Rules) -> WaitReason | None:
     """Why the device may not fetch the image now; None: it may. What has begun is not stopped for want of power."""
+=======
+def transfer(update: Update, device: Device | None, now: datetime, rules: Rules) -> Wait | None:
+    """Say why the device may not fetch the image now; None: it may. Low power does not stop a transfer."""
+>>>>>>> cf110b3c5d6590ae5ac73441f30f49a8ee8b6eab
     begun = update.state not in {"ordered", "notified"}
     if not begun and not update.ignore_power and (low := _low(device, rules)):
         return low
     return _closed(update.transfer_window, "transfer", now, rules)
 
 
+<<<<<<< 9caa8397004e2ddbe8e3c83a8502f194a22938b6
 def release(update: Update, device: Device | None, now: datetime, rules: Rules) -> WaitReason | None:
     """Why the device may not be told to activate the image now; None: it may."""
+=======
+def release(update: Update, device: Device | None, now: datetime, rules: Rules) -> Wait | None:
+    """Say why the device may not be told to activate the image now; None: it may."""
+>>>>>>> cf110b3c5d6590ae5ac73441f30f49a8ee8b6eab
     if update.cancel_asked_at is not None:
         return WaitReason(
             "doubt", "the device: whether it took the activation command, before the update was cancelled"
@@ -67,14 +82,14 @@ def release(update: Update, device: Device | None, now: datetime, rules: Rules) 
 
 
 def due_cause(update: Update) -> str:
-    """Why the device is told to activate, when nothing stands against it."""
+    """Say why the device is told to activate now, when nothing prevents it."""
     if update.activation == "now":
         return "it was ordered to be activated at once"
     return "its date has come" if update.activation == "at" else "by command"
 
 
 def local_text(moment: datetime, zone: tzinfo) -> str:
-    """A moment in local time, to the minute."""
+    """Format a time in local time, to the minute."""
     return moment.astimezone(zone).strftime("%Y-%m-%d %H:%M %Z")
 
 

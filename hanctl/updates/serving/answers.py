@@ -1,4 +1,4 @@
-"""What a device's Default Response says: to the activation command (Upgrade End Response), or to the offer of an image.
+"""Decide what a device's Default Response means, to an activation command or to the offer of an image.
 
 Pure. It may come before the acknowledgement of the command, and in answer to a poll's as well. Source: comms_hub.md
 §0, §1.7.
@@ -25,14 +25,14 @@ _MEANING = {
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What the update is from now on; ``device``: its record, where that changed."""
+    """The update after an answer; ``device``: its record, if that changed."""
 
     step: UpdateStep
     device: Device | None = None
 
 
 def offer_answered(update: Update, device: Device, status: int, now: datetime) -> Answer | None:
-    """What a device's answer to Query Next Image Response changes: it says which images it will not fetch."""
+    """Apply a device's answer to Query Next Image Response, by which it may refuse the image."""
     if update.state not in {"ordered", "notified"} or status not in _WILL_NOT_FETCH:
         return None
     return Answer(
@@ -43,7 +43,7 @@ def offer_answered(update: Update, device: Device, status: int, now: datetime) -
 
 
 def release_answered(update: Update, device: Device, status: int, now: datetime) -> Answer | None:
-    """What the answer changes; None: it is as was to be expected."""
+    """Apply a device's answer to the activation command; None: it changes nothing."""
     told = update.state in {"activating", "in_doubt"} or (
         update.state == "holding" and update.release_tried_at is not None
     )
@@ -82,8 +82,13 @@ def _out_of_band(here: UpdateStep) -> UpdateStep:
     return here
 
 
+<<<<<<< 9caa8397004e2ddbe8e3c83a8502f194a22938b6
 def _counting(here: UpdateStep, now: datetime) -> UpdateStep:
     """Its countdown cannot be stopped (trap 3): whatever was wanted, it will activate."""
+=======
+def _counting(here: Step, now: datetime) -> Step:
+    """Note that the device counts down and will activate, whatever was wanted (trap 3)."""
+>>>>>>> cf110b3c5d6590ae5ac73441f30f49a8ee8b6eab
     if here.update.state == "activating":
         return here
     here = UpdateStep(replace(here.update, cancel_asked_at=None), here.events)

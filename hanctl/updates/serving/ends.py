@@ -1,4 +1,4 @@
-"""What the OTA server answers to Upgrade End requests, and to any request while nothing can be written. Pure.
+"""Decide the answers to Upgrade End requests, and to all requests while the ledger cannot be written. Pure.
 
 Source: comms_hub.md §0, §1.5, §1.7, §1.8.
 """
@@ -31,7 +31,7 @@ WITHOUT_LEDGER_S = 60
 
 
 def upgrade_end(request: ota.UpgradeEndRequest, situation: Situation) -> Decision:
-    """Take the device's verdict on the image, and tell it when to activate: now, or when it is told."""
+    """Take the device's verdict on the image, and answer when to activate: now, or on a later command."""
     if request.status != ota.OtaStatus.SUCCESS:
         return _upgrade_failed(request, situation)
     if request.file_version is None:
@@ -103,8 +103,13 @@ def _upgrade_failed(request: ota.UpgradeEndRequest, situation: Situation) -> Dec
     return Decision(reply, update=step.update, events=(interrupted, *step.events), started=False)
 
 
+<<<<<<< 9caa8397004e2ddbe8e3c83a8502f194a22938b6
 def upgrade_end_reply(image: ImageName, *, hold: bool) -> Reply:
     """Upgrade End Response: activate at once (times 0, 0), or hold until told (comms_hub.md §1.8)."""
+=======
+def upgrade_end_reply(image: Identified, *, hold: bool) -> Reply:
+    """Return an Upgrade End Response: activate at once (times 0, 0), or hold until told (comms_hub.md §1.8)."""
+>>>>>>> cf110b3c5d6590ae5ac73441f30f49a8ee8b6eab
     response = ota.UpgradeEndResponse(
         manufacturer_code=image.manufacturer_code,
         image_type=image.image_type,
@@ -116,7 +121,7 @@ def upgrade_end_reply(image: ImageName, *, hold: bool) -> Reply:
 
 
 def without_ledger(command: int, payload: bytes) -> Reply | DefaultReply:
-    """What a device gets while nothing can be written: what costs it nothing, and never the word to activate."""
+    """Answer a device while the ledger cannot be written: with nothing that costs it data, and never "activate"."""
     try:
         request = ota.decode_request(command, payload)
     except ota.OtaFrameError:

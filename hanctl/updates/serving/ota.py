@@ -67,8 +67,82 @@ class OtaFrameError(HanctlError):
     code = "ota-frame"
 
 
+<<<<<<< 9caa8397004e2ddbe8e3c83a8502f194a22938b6
+=======
+class OtaStatus(t.enum8):
+    """Status codes with a layout of their own in these frames. Any other value is kept as it is."""
+
+    SUCCESS = 0x00
+    ABORT = 0x95
+    INVALID_IMAGE = 0x96
+    WAIT_FOR_DATA = 0x97
+    NO_IMAGE_AVAILABLE = 0x98
+    REQUIRE_MORE_IMAGE = 0x99
+
+
+# zigpy declares fields by assigning a description where the value will be: for the type checker, Any.
+def _optional() -> Any:
+    return t.StructField(optional=True)
+
+
+def _flag(bit: int) -> Any:
+    return t.StructField(optional=True, requires=lambda frame: bool(cast(Any, frame).field_control & bit))
+
+
+def _on_status(status: OtaStatus, *, optional: bool = False) -> Any:
+    return t.StructField(optional=optional, requires=lambda frame: cast(Any, frame).status == status)
+
+
+def _payload_type(minimum: int) -> Any:
+    return t.StructField(requires=lambda frame: cast(Any, frame).payload_type >= minimum)
+
+
+class ImageNotify(t.Struct):
+    """0x00. ``payload_type`` 0: jitter only, 1: and manufacturer, 2: and image type, 3: and version."""
+
+    payload_type: t.uint8_t
+    query_jitter: t.uint8_t
+    manufacturer_code: t.uint16_t = _payload_type(1)
+    image_type: t.uint16_t = _payload_type(2)
+    new_file_version: t.uint32_t = _payload_type(3)
+
+
+class QueryNextImageRequest(t.Struct):
+    """0x01. ``field_control`` bit 0: hardware version present."""
+
+    field_control: t.uint8_t
+    manufacturer_code: t.uint16_t
+    image_type: t.uint16_t
+    current_file_version: t.uint32_t
+    hardware_version: t.uint16_t = _flag(0x01)
+
+
+class QueryNextImageResponse(t.Struct):
+    """0x02. Any status but SUCCESS stands alone. ``image_size`` in bytes."""
+
+    status: OtaStatus
+    manufacturer_code: t.uint16_t = _on_status(OtaStatus.SUCCESS)
+    image_type: t.uint16_t = _on_status(OtaStatus.SUCCESS)
+    file_version: t.uint32_t = _on_status(OtaStatus.SUCCESS)
+    image_size: t.uint32_t = _on_status(OtaStatus.SUCCESS)
+
+
+class ImageBlockRequest(t.Struct):
+    """0x03. ``field_control`` bit 0: node address present; bit 1: minimum block period present."""
+
+    field_control: t.uint8_t
+    manufacturer_code: t.uint16_t
+    image_type: t.uint16_t
+    file_version: t.uint32_t
+    file_offset: t.uint32_t
+    max_data_size: t.uint8_t = _optional()
+    request_node_address: t.EUI64 = _flag(0x01)
+    minimum_block_period: t.uint16_t = _flag(0x02)
+
+
+>>>>>>> cf110b3c5d6590ae5ac73441f30f49a8ee8b6eab
 class BlockRequest(NamedTuple):
-    """What an ImageBlockRequest says; see ``read_block_request``."""
+    """Fields of an ImageBlockRequest; see ``read_block_request``."""
 
     manufacturer_code: int
     image_type: int
@@ -82,7 +156,7 @@ _BLOCK_REQUEST = Struct("<BHHII")
 
 
 def read_block_request(payload: bytes) -> BlockRequest:
-    """ImageBlockRequest: the frame that is received by the thousand, at a tenth of the cost. Raises OtaFrameError."""
+    """Read an ImageBlockRequest, the most frequent request, at a tenth of the cost. Raises OtaFrameError."""
     size = _BLOCK_REQUEST.size
     if len(payload) < size:
         raise OtaFrameError(f"OTA command 0x03 is too short with {len(payload)} bytes")
@@ -111,13 +185,13 @@ _BLOCK = Struct("<BHHIIB")
 
 
 def image_block(image: _Named, offset: int, data: bytes) -> bytes:
-    """ImageBlockResponse SUCCESS, serialized: the frame that is sent by the thousand, at a tenth of the cost."""
+    """Serialize an ImageBlockResponse SUCCESS, the most frequent answer, at a tenth of the cost."""
     head = _BLOCK.pack(0, image.manufacturer_code, image.image_type, image.file_version, offset, len(data))
     return head + data
 
 
 def wait_for_data(seconds: int, period: int | None) -> bytes:
-    """ImageBlockResponse WAIT_FOR_DATA, serialized; ``period`` where the client negotiates one, in its unit."""
+    """Serialize an ImageBlockResponse WAIT_FOR_DATA; ``period`` in the client's unit, if it negotiates one."""
     times = {"current_time": 0, "request_time": seconds}
     if period is not None:
         times["minimum_block_period"] = period

@@ -1,4 +1,4 @@
-"""What a device is found to run, and what that says of its update (F7). Pure.
+"""Decide what a version read from a device means for its update (F7). Pure.
 
 Evidence: CurrentFileVersion, and ImageUpgradeStatus where the device tells it. Source: comms_hub.md §1.4, §1.7.
 """
@@ -32,7 +32,7 @@ SETTLED_AFTER = timedelta(seconds=60)
 class VersionFinding:
     """The running version, ImageUpgradeStatus where it says something, and how it was learnt: "version read back".
 
-    ``rests_on``: which frame shows it, and under which key.
+    ``rests_on``: the frame that shows it, and its key.
 
     A device that has just started tells NORMAL though it may have an image that it will verify again (§1.7, resume).
     """
@@ -43,10 +43,15 @@ class VersionFinding:
     rests_on: str
 
 
+<<<<<<< 9caa8397004e2ddbe8e3c83a8502f194a22938b6
 def reconcile(
     update: Update, found: VersionFinding, now: datetime, device_type: str, activations: int
 ) -> UpdateStep | None:
     """What the update is next, by what the device runs; None: that says nothing new.
+=======
+def reconcile(update: Update, found: Finding, now: datetime, device_type: str, activations: int) -> Step | None:
+    """Return the next state of the update for the version that the device runs; None: no change.
+>>>>>>> cf110b3c5d6590ae5ac73441f30f49a8ee8b6eab
 
     ``activations``: how often the device was told to activate the image.
     """
@@ -83,9 +88,15 @@ def _runs_it(update: Update, found: VersionFinding, now: datetime, device_type: 
 
 
 def _not_activated(
+<<<<<<< 9caa8397004e2ddbe8e3c83a8502f194a22938b6
     update: Update, runs: str, now: datetime, device_type: str, activations: int, found: VersionFinding
 ) -> UpdateStep:
     """It was told to, and has neither the image nor the version."""
+=======
+    update: Update, runs: str, now: datetime, device_type: str, activations: int, found: Finding
+) -> Step:
+    """Fail or repeat an activation whose device has neither the image nor the version."""
+>>>>>>> cf110b3c5d6590ae5ac73441f30f49a8ee8b6eab
     if activations >= decisions.ACTIVATIONS:
         return lifecycle.failed(update, now, device_type, decisions.activated_in_vain(activations, found.version))
     return lifecycle.move(update, "ordered", f"{runs} and has no image any more: it is asked anew")
@@ -114,8 +125,13 @@ def _doubt_over(
     return _not_activated(update, runs, now, device_type, activations, found)
 
 
+<<<<<<< 9caa8397004e2ddbe8e3c83a8502f194a22938b6
 def doubt(update: Update, now: datetime) -> UpdateStep | None:
     """Where a device that was told to activate has not been seen to run the image for too long."""
+=======
+def doubt(update: Update, now: datetime) -> Step | None:
+    """Move the update to "in_doubt" if the device has not been seen to run the image for too long."""
+>>>>>>> cf110b3c5d6590ae5ac73441f30f49a8ee8b6eab
     told = update.activated_at
     if update.state != "activating" or told is None or now - told < DOUBT_AFTER:
         return None

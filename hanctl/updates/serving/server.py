@@ -1,4 +1,4 @@
-"""The OTA server: requests in, replies out, at once. What to answer is decided in ``decisions``.
+"""The OTA server: answer each request at once, as ``decisions`` says.
 
 The device drives: for as long as an update is open each of its requests is answered, and no timer ends an update.
 A block costs no write to the ledger; the offset is written every few seconds.
@@ -58,19 +58,19 @@ class OtaServer:
         """Called after each block, with the device that it is for."""
 
     def attributes(self) -> Mapping[int, Attribute]:
-        """All attributes of the cluster are the client's, but for the cluster revision."""
+        """Return the server's only attribute, the cluster revision; all others are the client's."""
         return {0xFFFD: _CLUSTER_REVISION}
 
     def weight(self, request: Request) -> Weight:
-        """What hangs on whose the request is; see ``Weighs``."""
+        """Return how much depends on the sender of the request; see ``Weighs``."""
         return self._weighing.weight(request)
 
     async def corroborate(self, request: Request) -> bool | None:
-        """Ask the device itself; see ``Weighs``."""
+        """Ask the device whether it sent the request; see ``Weighs``."""
         return await self._weighing.corroborate(request)
 
     def handle(self, request: Request) -> Reply | DefaultReply | LaterReply:
-        """Answer one request. Answers to a repeated request are repeated, and nothing is told twice."""
+        """Answer one request. A repeated request gets the same answer again, without new events."""
         if request.command == ota.Command.QUERY_DEVICE_SPECIFIC_FILE_REQUEST:
             return DefaultReply(Status.UNSUP_COMMAND)
         try:
@@ -145,7 +145,7 @@ class OtaServer:
     def _decide_block(
         self, frame: ota.BlockRequest | ota.ImagePageRequest, request: Request
     ) -> tuple[Session | None, Decision]:
-        """What becomes of a request for a block, or for a page by its first block, once it is carried out."""
+        """Decide on a request for a block, or for a page by its first block."""
         session = self._updates.of(request.device)
         decision = decisions.image_block(frame, self._situation(request.device, session, frame))
         if session is not None:

@@ -165,13 +165,8 @@ def router(daemon: Daemon) -> APIRouter:
 
     @routes.post("/changes/{number}/redate")
     async def redate(number: Number, order: RedateOrder) -> ChangeView:
-<<<<<<< 9caa8397004e2ddbe8e3c83a8502f194a22938b6
-        """Put a change that is to come to another moment."""
-        return view(daemon.tenancy.orders.redate(number, parse_time(order.at, order.zone)))
-=======
         """Move a change that has not taken place yet to another time."""
-        return view(daemon.tenancy.orders.redate(number, parse_moment(order.at, order.zone)))
->>>>>>> cf110b3c5d6590ae5ac73441f30f49a8ee8b6eab
+        return view(daemon.tenancy.orders.redate(number, parse_time(order.at, order.zone)))
 
     @routes.get("/changes/{number}/report")
     async def report(number: Number) -> Report:
@@ -195,13 +190,8 @@ def router(daemon: Daemon) -> APIRouter:
 
 
 def _times(order: ChangeOrder) -> tuple[datetime | None, datetime | None]:
-<<<<<<< 9caa8397004e2ddbe8e3c83a8502f194a22938b6
-    """When it is carried out, and its cut-off."""
-    at, since = (None if text is None else parse_time(text, order.zone) for text in (order.at, order.since))
-=======
     """Return the time of the change and its cut-off."""
-    at, since = (None if text is None else parse_moment(text, order.zone) for text in (order.at, order.since))
->>>>>>> cf110b3c5d6590ae5ac73441f30f49a8ee8b6eab
+    at, since = (None if text is None else parse_time(text, order.zone) for text in (order.at, order.since))
     return at, since
 
 

@@ -75,13 +75,8 @@ def number(text: str) -> int:
         raise InvalidInput(f"'{text}' is not a number", "write it in decimal, or in hex as 0x1a2b") from error
 
 
-<<<<<<< 9caa8397004e2ddbe8e3c83a8502f194a22938b6
 def iso_time(text: str) -> str:
-    """A time such as 2026-03-01T02:00 or "2026-03-01 02:00", in this machine's local time where it names no other.
-=======
-def moment(text: str) -> str:
     """Parse a time such as 2026-03-01T02:00 or "2026-03-01 02:00"; without an offset it is local to this machine.
->>>>>>> cf110b3c5d6590ae5ac73441f30f49a8ee8b6eab
 
     Returns ISO 8601 with its offset. Raises InvalidInput.
     """

@@ -74,13 +74,8 @@ def size(value: int) -> str:
     return f"{value:,} bytes".replace(",", " ")
 
 
-<<<<<<< 9caa8397004e2ddbe8e3c83a8502f194a22938b6
 def local_time(text: str | None) -> str:
-    """An ISO time as a person reads it, in local time."""
-=======
-def moment(text: str | None) -> str:
     """Format an ISO 8601 time for people, in local time."""
->>>>>>> cf110b3c5d6590ae5ac73441f30f49a8ee8b6eab
     if text is None:
         return "-"
     return datetime.fromisoformat(text).replace(microsecond=0).astimezone().strftime("%Y-%m-%d %H:%M:%S")

@@ -146,13 +146,8 @@ def describe(spec: DeviceSpec) -> str:
     )
 
 
-<<<<<<< 9caa8397004e2ddbe8e3c83a8502f194a22938b6
 def event_printer(now: Callable[[], float], echo: Callable[[str], None]) -> Callable[[SimulatedDeviceEvent], None]:
-    """A listener that prints an event as one line; of the blocks of a download only every tenth part."""
-=======
-def event_printer(now: Callable[[], float], echo: Callable[[str], None]) -> Callable[[DeviceEvent], None]:
     """Return a listener that prints each event as one line, and a download at every tenth of its size."""
->>>>>>> cf110b3c5d6590ae5ac73441f30f49a8ee8b6eab
     began = now()
     parts: dict[str, int] = {}
 

@@ -99,13 +99,8 @@ def eui64s(value: Any) -> Any:
 
 
 @dataclass(frozen=True, slots=True)
-<<<<<<< 9caa8397004e2ddbe8e3c83a8502f194a22938b6
 class ListenAddress:
-    """Where to listen."""
-=======
-class Address:
     """IP address and TCP port to listen on."""
->>>>>>> cf110b3c5d6590ae5ac73441f30f49a8ee8b6eab
 
     host: IPv4Address | IPv6Address
     port: int

@@ -31,13 +31,8 @@ PROMPT_S = 1.0
 CHUNK = 4096
 
 
-<<<<<<< 9caa8397004e2ddbe8e3c83a8502f194a22938b6
 class PortReader(Protocol):
-    """An open port. ``read`` gives nothing where it is closed."""
-=======
-class Reader(Protocol):
     """An open port. ``read`` returns nothing once it is closed."""
->>>>>>> cf110b3c5d6590ae5ac73441f30f49a8ee8b6eab
 
     async def read(self, most: int, /) -> bytes: ...
 

@@ -57,16 +57,6 @@ def hidden(kind: ChangeKind, cut_off: datetime) -> Cuts:
     return Cuts(dated.attributes if kind == "tenancy" else {}, tables)
 
 
-<<<<<<< 9caa8397004e2ddbe8e3c83a8502f194a22938b6
-=======
-def dated_by(table: str) -> str:
-    """Say for people which date of a table's rows decides whether a change of tenancy hides them."""
-    if not _is_hidden(RULES[table], "tenancy"):
-        return "–"
-    return "its end" if table in PERIODS or table in INTERVALS else "its time"
-
-
->>>>>>> cf110b3c5d6590ae5ac73441f30f49a8ee8b6eab
 def ends(table: str, time: datetime, body: Mapping[str, Any]) -> datetime | None:
     """Return the end of a record's period that begins at ``time``; None for a table without periods."""
     if table not in PERIODS:

@@ -26,15 +26,9 @@ Plain = Any
 """An int, a str, a list of them or a dict by field name."""
 
 
-<<<<<<< 9caa8397004e2ddbe8e3c83a8502f194a22938b6
 def utc_seconds(from_utc_seconds: datetime) -> int:
-    """Seconds since 2000-01-01 UTC. Raises BadValue for a time that 32 bits cannot tell (or only as "now", "never")."""
-    if from_utc_seconds.tzinfo is None:
-=======
-def utc_seconds(moment: datetime) -> int:
     """Return seconds since 2000-01-01 UTC. Raises BadValue for a time outside 32 bits, or reserved ("now", "never")."""
-    if moment.tzinfo is None:
->>>>>>> cf110b3c5d6590ae5ac73441f30f49a8ee8b6eab
+    if from_utc_seconds.tzinfo is None:
         raise BadValue("is a time without an offset: write it with Z, or as +01:00")
     seconds = zigbee_time(from_utc_seconds)
     if not NOW < seconds < NEVER:
@@ -42,13 +36,8 @@ def utc_seconds(moment: datetime) -> int:
     return seconds
 
 
-<<<<<<< 9caa8397004e2ddbe8e3c83a8502f194a22938b6
 def from_utc_seconds(seconds: int) -> datetime:
-    """The time of ``seconds`` since 2000-01-01 UTC."""
-=======
-def moment(seconds: int) -> datetime:
     """Return the time of ``seconds`` since 2000-01-01 UTC."""
->>>>>>> cf110b3c5d6590ae5ac73441f30f49a8ee8b6eab
     return datetime.fromtimestamp(EPOCH.timestamp() + seconds, UTC)
 
 

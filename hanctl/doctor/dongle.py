@@ -22,13 +22,8 @@ Looker = Callable[[DongleSettings, float], Awaitable[Look]]
 
 
 @dataclass(frozen=True, slots=True)
-<<<<<<< 9caa8397004e2ddbe8e3c83a8502f194a22938b6
 class DongleAnswer:
-    """What came of asking: a look, or an error; and with the error what the dongle does answer to, where found."""
-=======
-class Answer:
     """Result of asking: a look, or an error with the settings that the dongle does answer to, if found."""
->>>>>>> cf110b3c5d6590ae5ac73441f30f49a8ee8b6eab
 
     asked: DongleSettings
     look: Look | None = None
@@ -36,13 +31,8 @@ class Answer:
     answers_to: DongleSettings | None = None
 
 
-<<<<<<< 9caa8397004e2ddbe8e3c83a8502f194a22938b6
 async def ask(settings: DongleSettings, look: Looker = look_at) -> DongleAnswer:
-    """Ask a dongle as it is configured; and where something else is there, in the other ways that are usual."""
-=======
-async def ask(settings: DongleSettings, look: Looker = look_at) -> Answer:
     """Ask a dongle with its configured settings, and if it does not answer as such, with the other usual ones."""
->>>>>>> cf110b3c5d6590ae5ac73441f30f49a8ee8b6eab
     try:
         return DongleAnswer(settings, look=await look(settings, LOOK_S))
     except NotADongle as error:
@@ -69,13 +59,8 @@ def other_ways(settings: DongleSettings) -> Iterator[DongleSettings]:
             yield replace(other, baudrate=baudrate)
 
 
-<<<<<<< 9caa8397004e2ddbe8e3c83a8502f194a22938b6
 def judge_answer(answer: DongleAnswer) -> Finding:
-    """Whether the dongle answers as configured."""
-=======
-def judge_answer(answer: Answer) -> Finding:
     """Judge whether the dongle answers as configured."""
->>>>>>> cf110b3c5d6590ae5ac73441f30f49a8ee8b6eab
     asked, found = answer.asked, answer.answers_to
     if answer.look is not None:
         rate = "" if "://" in asked.path else f" at {asked.baudrate} baud"

@@ -26,13 +26,8 @@ NEEDS_A_FREE_PORT = ("port", "permission", "in use")
 
 
 @dataclass(frozen=True, slots=True)
-<<<<<<< 9caa8397004e2ddbe8e3c83a8502f194a22938b6
 class RunningHub:
-    """A hub that answers on the control socket, by its own status."""
-=======
-class Hub:
     """Status of a hub that answers on the control socket."""
->>>>>>> cf110b3c5d6590ae5ac73441f30f49a8ee8b6eab
 
     pid: int
     dongle_path: str
@@ -41,13 +36,8 @@ class Hub:
     """None: its dongle is gone just now."""
 
     @classmethod
-<<<<<<< 9caa8397004e2ddbe8e3c83a8502f194a22938b6
     def from_status(cls, status: Mapping[str, Any]) -> RunningHub:
-        """From the answer to ``GET /status``."""
-=======
-    def from_status(cls, status: Mapping[str, Any]) -> Hub:
         """Make it from the answer to ``GET /status``."""
->>>>>>> cf110b3c5d6590ae5ac73441f30f49a8ee8b6eab
         dongle, network = status["dongle"], status["network"]
         look = None
         if network is not None:

@@ -27,13 +27,7 @@ Accepts = Callable[[ZclFrame], bool]
 
 @dataclass(slots=True)
 class _Waiting:
-<<<<<<< 9caa8397004e2ddbe8e3c83a8502f194a22938b6
-    """Who waits for a response. ``accepts``: what is no answer to the request is left aside; None: all are.
-    ``encrypted``: what comes in clear is none.
-    """
-=======
     """A waiter for a response. ``accepts``: takes a response as the answer; None: any is taken."""
->>>>>>> cf110b3c5d6590ae5ac73441f30f49a8ee8b6eab
 
     answered: asyncio.Future[Any]
     accepts: Accepts | None

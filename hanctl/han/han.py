@@ -247,13 +247,6 @@ class Han:
         """Return the devices that may join now, and for how many seconds more."""
         return self._joins.remaining()
 
-<<<<<<< 9caa8397004e2ddbe8e3c83a8502f194a22938b6
-=======
-    def cancel_join(self, eui64: Eui64) -> None:
-        """Close this device's join window, if it has one."""
-        self._joins.close(eui64, "cancelled")
-
->>>>>>> cf110b3c5d6590ae5ac73441f30f49a8ee8b6eab
     async def remove(self, eui64: Eui64, reason: str = "asked for") -> None:
         """Ask the device to leave, and stop talking to it even if it does not hear.
 

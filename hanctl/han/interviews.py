@@ -25,13 +25,8 @@ LONGEST_PAUSE_S = 300.0
 """Between a failed interview and the next: doubling from the first to the longest."""
 
 
-<<<<<<< 9caa8397004e2ddbe8e3c83a8502f194a22938b6
 class InterviewReader(Protocol):
-    """The part of Han an interview needs."""
-=======
-class Reader(Protocol):
     """Part of Han that an interview uses."""
->>>>>>> cf110b3c5d6590ae5ac73441f30f49a8ee8b6eab
 
     async def read_attributes(
         self,

@@ -47,13 +47,8 @@ exempt."""
 
 
 @dataclass(frozen=True, slots=True)
-<<<<<<< 9caa8397004e2ddbe8e3c83a8502f194a22938b6
 class SecurityRefusal:
-    """A request is not run: the answer for its sender, and the reason for people."""
-=======
-class Refusal:
     """A refused request: the answer for its sender, and the reason for people."""
->>>>>>> cf110b3c5d6590ae5ac73441f30f49a8ee8b6eab
 
     status: Status
     fault: Fault
@@ -64,13 +59,8 @@ def needs_encryption(cluster: int) -> bool:
     return cluster in RULES
 
 
-<<<<<<< 9caa8397004e2ddbe8e3c83a8502f194a22938b6
 def refusal(cluster: int, *, encrypted: bool, keyed: bool) -> SecurityRefusal | None:
-    """What a request gets that may not be served; ``keyed``: its sender has the key it needs. None: it is served."""
-=======
-def refusal(cluster: int, *, encrypted: bool, keyed: bool) -> Refusal | None:
     """Return the refusal of a request, or None if it may be served; ``keyed``: its sender has the key it needs."""
->>>>>>> cf110b3c5d6590ae5ac73441f30f49a8ee8b6eab
     rule = RULES.get(cluster)
     if rule is None:
         return None

@@ -78,13 +78,8 @@ def _successful(command: ZDOCmd, payload: bytes) -> list[Any]:
 
 
 @dataclass(frozen=True, slots=True)
-<<<<<<< 9caa8397004e2ddbe8e3c83a8502f194a22938b6
 class NodeDescriptor:
-    """What the interview wants of a node descriptor."""
-=======
-class Node:
     """Fields of a node descriptor that the interview uses."""
->>>>>>> cf110b3c5d6590ae5ac73441f30f49a8ee8b6eab
 
     manufacturer_code: int
     sleepy: bool

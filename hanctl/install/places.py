@@ -74,13 +74,7 @@ def of_system(instance: str | None = None, root: Path = Path("/")) -> Places:
 
 
 def of_person() -> Places:
-<<<<<<< 9caa8397004e2ddbe8e3c83a8502f194a22938b6
-    """The hub of whoever runs this, in XDG directories."""
-=======
     """Return the places of the present user's hub, in XDG directories."""
-    config = Path(os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config")
-    state = Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state")
->>>>>>> cf110b3c5d6590ae5ac73441f30f49a8ee8b6eab
     return Places(
         unit="hanctl.service",
         template="hanctl-user.service",

@@ -50,13 +50,8 @@ def check_visible(paths: Iterable[Path]) -> None:
             raise InvalidInput(f"a unit cannot name {path}", "give an absolute path of plain letters")
 
 
-<<<<<<< 9caa8397004e2ddbe8e3c83a8502f194a22938b6
 def install(places: Places, program: Path, config: Path | None = None, *, start: bool = True) -> list[InstallStep]:
-    """``config``: the configuration to put where there is none. Without any, the service is not started."""
-=======
-def install(places: Places, program: Path, config: Path | None = None, *, start: bool = True) -> list[Step]:
     """Plan an installation. ``config``: configuration to install if there is none. Without any it is not started."""
->>>>>>> cf110b3c5d6590ae5ac73441f30f49a8ee8b6eab
     disk = places.on_disk
     steps: list[InstallStep] = []
     for name in places.shared:
@@ -77,13 +72,8 @@ def install(places: Places, program: Path, config: Path | None = None, *, start:
     return steps
 
 
-<<<<<<< 9caa8397004e2ddbe8e3c83a8502f194a22938b6
 def uninstall(places: Places, *, purge: bool = False) -> list[InstallStep]:
-    """``purge``: with configuration and state. Files that other hubs need stay."""
-=======
-def uninstall(places: Places, *, purge: bool = False) -> list[Step]:
     """Plan an uninstallation. ``purge``: with configuration and state. Files that other hubs need stay."""
->>>>>>> cf110b3c5d6590ae5ac73441f30f49a8ee8b6eab
     disk, others = places.on_disk, places.others()
     steps: list[InstallStep] = []
     if any(disk(path).exists() for path in places.own.values()):
@@ -103,36 +93,21 @@ def uninstall(places: Places, *, purge: bool = False) -> list[Step]:
     return steps
 
 
-<<<<<<< 9caa8397004e2ddbe8e3c83a8502f194a22938b6
 def _run(places: Places, tool: str, *words: str) -> RunCommand:
-    """A command that needs no service, and can prepare a system elsewhere."""
+    """Make a step for a command that needs no service manager, and works on an image too."""
     return RunCommand((tool, f"--root={places.root}", *words) if places.staged else (tool, *words))
 
 
 def _systemctl(places: Places, *words: str) -> RunCommand:
-    """A command for the service manager, where it runs."""
-=======
-def _run(places: Places, tool: str, *words: str) -> Run:
-    """Make a step for a command that needs no service manager, and works on an image too."""
-    return Run((tool, f"--root={places.root}", *words) if places.staged else (tool, *words))
-
-
-def _systemctl(places: Places, *words: str) -> Run:
     """Make a step for a command to the service manager, if it runs."""
->>>>>>> cf110b3c5d6590ae5ac73441f30f49a8ee8b6eab
     if places.user:
         runtime = Path(os.environ.get("XDG_RUNTIME_DIR") or f"/run/user/{os.getuid()}")
         return RunCommand(("systemctl", "--user", *words), runtime / "systemd", "your own systemd")
     return RunCommand(("systemctl", *words), SYSTEMD_RUNS)
 
 
-<<<<<<< 9caa8397004e2ddbe8e3c83a8502f194a22938b6
 def _enabling(places: Places, word: str) -> RunCommand:
-    """Links only: the system's can be made without a service manager."""
-=======
-def _enabling(places: Places, word: str) -> Run:
     """Make the step that enables the unit; on a system image only links, without a service manager."""
->>>>>>> cf110b3c5d6590ae5ac73441f30f49a8ee8b6eab
     return _systemctl(places, word, places.unit) if places.user else _run(places, "systemctl", word, places.unit)
 
 

@@ -19,26 +19,16 @@ Status = Literal["written", "replaced", "unchanged", "kept", "removed", "absent"
 
 
 @dataclass(frozen=True, slots=True)
-<<<<<<< 9caa8397004e2ddbe8e3c83a8502f194a22938b6
 class StepOutcome:
-    """What became of a step, and of what; ``left``: it is for a person to do. ``reason``: why, if there is one."""
-=======
-class Outcome:
     """Outcome of a step; ``left``: a person has to do it. ``reason``: why, if there is one."""
->>>>>>> cf110b3c5d6590ae5ac73441f30f49a8ee8b6eab
 
     status: Status
     about: str
     reason: str = ""
 
 
-<<<<<<< 9caa8397004e2ddbe8e3c83a8502f194a22938b6
 class InstallStep(Protocol):
-    """``by_hand`` is a line of shell, a comment where there is nothing to do. ``carry_out`` raises NotInstalled."""
-=======
-class Step(Protocol):
     """One step. ``by_hand``: shell command, or a comment if nothing is to do. ``carry_out`` raises NotInstalled."""
->>>>>>> cf110b3c5d6590ae5ac73441f30f49a8ee8b6eab
 
     def by_hand(self) -> str: ...
 
@@ -100,13 +90,8 @@ class Configure:
 
 
 @dataclass(frozen=True, slots=True)
-<<<<<<< 9caa8397004e2ddbe8e3c83a8502f194a22938b6
 class RunCommand:
-    """A command; where ``needs`` is not there, it is left. ``what``: what that is, for a sentence."""
-=======
-class Run:
     """Run a command, or leave it to a person if ``needs`` does not exist. ``what``: words for it."""
->>>>>>> cf110b3c5d6590ae5ac73441f30f49a8ee8b6eab
 
     command: tuple[str, ...]
     needs: Path | None = None

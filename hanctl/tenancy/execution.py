@@ -1,8 +1,4 @@
-<<<<<<< 9caa8397004e2ddbe8e3c83a8502f194a22938b6:hanctl/tenancy/execution.py
-"""Carries out a change: the hub's own data is hidden, cleared and written anew, in one transaction of the ledger.
-=======
 """Carry out a change: hide, clear and rewrite the hub's own data in one transaction of the ledger.
->>>>>>> cf110b3c5d6590ae5ac73441f30f49a8ee8b6eab:hanctl/tenancy/moment.py
 
 What is dated before the cut-off is hidden, of all endpoints of the change's fuels; what control bits ask for is added.
 Where a cut-off was given, what is dated after it stays, whatever the bits: it is the new tenant's or supplier's.
@@ -45,13 +41,8 @@ Counts = tuple[tuple[str, int], ...]
 
 
 @dataclass(frozen=True, slots=True)
-<<<<<<< 9caa8397004e2ddbe8e3c83a8502f194a22938b6:hanctl/tenancy/execution.py
 class ChangeEffect:
-    """What a change does to the hub's data: names and how many; no value is in it. For its fields see ``Change``."""
-=======
-class Outcome:
     """Effect of a change on the hub's data: names and counts, no values. For its fields see ``Change``."""
->>>>>>> cf110b3c5d6590ae5ac73441f30f49a8ee8b6eab:hanctl/tenancy/moment.py
 
     hidden: Counts
     cleared: Counts
@@ -81,13 +72,8 @@ class _Undo(Exception):
     """Raised to undo the transaction of a preview."""
 
 
-<<<<<<< 9caa8397004e2ddbe8e3c83a8502f194a22938b6:hanctl/tenancy/execution.py
 class ChangeExecutor:
-    """Carries changes out on the hub's own data."""
-=======
-class Moment:
     """Carry out changes on the hub's own data."""
->>>>>>> cf110b3c5d6590ae5ac73441f30f49a8ee8b6eab:hanctl/tenancy/moment.py
 
     def __init__(self, ledger: Ledger, data: HubData, snapshots: Snapshots, clock: Clock) -> None:
         self._ledger = ledger

@@ -96,13 +96,8 @@ def _ecs12(payload: bytes) -> GbcsOrder:
     return GbcsOrder("ECS12", "electricity", _dlms_datetime(payload[-12:]))
 
 
-<<<<<<< 9caa8397004e2ddbe8e3c83a8502f194a22938b6
 def _dlms_datetime(octets: bytes) -> datetime:
-    """A DLMS date-time that names one moment. Its deviation is minutes from local time to UTC; unspecified is UTC."""
-=======
-def _dlms_moment(octets: bytes) -> datetime:
     """Parse a DLMS date-time that names one time. Its deviation is minutes from local time to UTC; default UTC."""
->>>>>>> cf110b3c5d6590ae5ac73441f30f49a8ee8b6eab
     year, month, day, _, hour, minute, second, hundredths, deviation, _ = struct.unpack(">HBBBBBBBhB", octets)
     if year == _UNSPECIFIED_YEAR or _UNSPECIFIED in {month, day, hour, minute, second}:
         raise BadPayload("the date of ECS12 leaves parts open", "a restriction needs a full date and time")

@@ -28,13 +28,8 @@ from hanctl.tenancy.telling.queries import answer_query, take_event
 MOST_NAME = 64
 
 
-<<<<<<< 9caa8397004e2ddbe8e3c83a8502f194a22938b6
 class TenancyLink(MessengerLink, LookReader, Protocol):
-    """What changes need of the HAN."""
-=======
-class Link(HanLink, Reader, Protocol):
     """Interface of the HAN that changes use."""
->>>>>>> cf110b3c5d6590ae5ac73441f30f49a8ee8b6eab
 
 
 class Tenancy:

@@ -1,8 +1,4 @@
-<<<<<<< 9caa8397004e2ddbe8e3c83a8502f194a22938b6:hanctl/tenancy/utc2000.py
-"""Converts times between the HAN's count (seconds of UTC since 2000-01-01), datetimes, and what people write. Pure."""
-=======
 """Convert times between the HAN's form (UTC seconds since 2000) and the form that people write. Pure."""
->>>>>>> cf110b3c5d6590ae5ac73441f30f49a8ee8b6eab:hanctl/tenancy/moments.py
 
 from __future__ import annotations
 
@@ -39,13 +35,8 @@ def from_utc2000(seconds: int) -> datetime:
     return EPOCH + timedelta(seconds=seconds)
 
 
-<<<<<<< 9caa8397004e2ddbe8e3c83a8502f194a22938b6:hanctl/tenancy/utc2000.py
 def parse_time(text: str, zone: str = LOCAL_ZONE) -> datetime:
-    """A moment in ISO 8601: with Z or an offset as it says, without as local time in ``zone``; whole seconds, UTC.
-=======
-def parse_moment(text: str, zone: str = LOCAL_ZONE) -> datetime:
     """Parse ISO 8601: with Z or an offset, else local time in ``zone``. Returns whole seconds, UTC.
->>>>>>> cf110b3c5d6590ae5ac73441f30f49a8ee8b6eab:hanctl/tenancy/moments.py
 
     Raises InvalidInput, also for a local time that does not exist or exists twice when the clocks change.
     """

@@ -59,15 +59,8 @@ def sign(secret: bytes, message_id: str, timestamp: int, body: bytes) -> str:
 
 
 def back_off(attempts: int) -> float:
-<<<<<<< 9caa8397004e2ddbe8e3c83a8502f194a22938b6
-    """Seconds to wait after so many failed attempts: 1, 2, 4 … 600."""
-    return float(min(1 << (attempts - 1), LONGEST_BACK_OFF_S))
-=======
     """Return the seconds to wait after this number of failed attempts: 1, 2, 4 … 600."""
-    state = RetryCallState(AsyncRetrying(), None, (), {})
-    state.attempt_number = attempts
-    return _BACK_OFF(state)
->>>>>>> cf110b3c5d6590ae5ac73441f30f49a8ee8b6eab
+    return float(min(1 << (attempts - 1), LONGEST_BACK_OFF_S))
 
 
 class Webhook:

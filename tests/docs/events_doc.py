@@ -1,8 +1,4 @@
-<<<<<<< 9caa8397004e2ddbe8e3c83a8502f194a22938b6:tests/docs/events_doc.py
-"""docs/events.md, made from the event classes: ``python tests/docs/events_doc.py > docs/events.md``."""
-=======
 """Generate docs/events.md from the event classes: ``python -m hanctl.model.events_doc > docs/events.md``."""
->>>>>>> cf110b3c5d6590ae5ac73441f30f49a8ee8b6eab:hanctl/model/events_doc.py
 
 from __future__ import annotations
 
@@ -32,13 +28,9 @@ not accepted, and it keeps all events of an update until 365 days after its end.
 
 
 def markdown() -> str:
-<<<<<<< 9caa8397004e2ddbe8e3c83a8502f194a22938b6:tests/docs/events_doc.py
-    """The whole document."""
+    """Return the whole document."""
     for module in pkgutil.iter_modules(hanctl.model.__path__):
         import_module(f"hanctl.model.{module.name}")
-=======
-    """Return the whole document."""
->>>>>>> cf110b3c5d6590ae5ac73441f30f49a8ee8b6eab:hanctl/model/events_doc.py
     return HEAD + "".join(_row(kind) for _, kind in sorted(EVENT_TYPES.items()))
 
 

@@ -1,8 +1,4 @@
-<<<<<<< 9caa8397004e2ddbe8e3c83a8502f194a22938b6:tests/service/udev_rules.py
-"""The udev rules, made from the known sticks: ``python tests/service/udev_rules.py > systemd/60-hanctl.rules``."""
-=======
 """Generate the udev rules of the known sticks: ``python -m hanctl.install.udev > systemd/60-hanctl.rules``."""
->>>>>>> cf110b3c5d6590ae5ac73441f30f49a8ee8b6eab:hanctl/install/udev.py
 
 from __future__ import annotations
 

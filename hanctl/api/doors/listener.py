@@ -16,13 +16,8 @@ log = structlog.get_logger()
 
 
 @dataclass(frozen=True, slots=True)
-<<<<<<< 9caa8397004e2ddbe8e3c83a8502f194a22938b6
 class AccessTokens:
-    """What opens the API: ``everything``, and where there is one, ``metrics``, which opens GET /metrics alone."""
-=======
-class Tokens:
     """Tokens: ``everything`` for the whole API; ``metrics``, if configured, for GET /metrics only."""
->>>>>>> cf110b3c5d6590ae5ac73441f30f49a8ee8b6eab
 
     everything: bytes = field(repr=False)
     metrics: bytes | None = field(default=None, repr=False)
@@ -42,13 +37,8 @@ class Tokens:
         return cls(everything, metrics)
 
 
-<<<<<<< 9caa8397004e2ddbe8e3c83a8502f194a22938b6
 def listen(address: ListenAddress) -> socket.socket:
-    """A socket that listens there. Raises ConfigError."""
-=======
-def listen(address: Address) -> socket.socket:
     """Return a socket that listens on the address. Raises ConfigError."""
->>>>>>> cf110b3c5d6590ae5ac73441f30f49a8ee8b6eab
     family = socket.AF_INET6 if address.host.version == 6 else socket.AF_INET
     listener = socket.socket(family, socket.SOCK_STREAM)
     try:

@@ -25,13 +25,8 @@ PASSWORDS = {
 }
 
 
-<<<<<<< 9caa8397004e2ddbe8e3c83a8502f194a22938b6
 class KnownChanges(Protocol):
-    """Who knows of changes of tenancy and supplier. Both answer one device's query at one endpoint of the hub."""
-=======
-class Changes(Protocol):
     """Source of answers about changes of tenancy and supplier. Both methods answer a query of one device."""
->>>>>>> cf110b3c5d6590ae5ac73441f30f49a8ee8b6eab
 
     def tenancy_asked(self, request: Request) -> Answer:
         """Answer Get Change of Tenancy: Publish Change of Tenancy, or NOT_FOUND if none is pending."""

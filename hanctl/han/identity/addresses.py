@@ -53,11 +53,7 @@ def is_device_address(nwk: int) -> bool:
 
 @dataclass(slots=True)
 class _Look:
-<<<<<<< 9caa8397004e2ddbe8e3c83a8502f194a22938b6
-    """A claim that is being looked into: at ``where``. ``voided``: somebody claimed something else meanwhile."""
-=======
     """A claim that is being checked. ``voided``: somebody claimed something else meanwhile."""
->>>>>>> cf110b3c5d6590ae5ac73441f30f49a8ee8b6eab
 
     life: Life
     voided: bool = False
@@ -135,12 +131,8 @@ class Addresses:
             self._look_into(eui64, Life.FRAME)
 
     def conflict(self, nwk: int) -> None:
-<<<<<<< 9caa8397004e2ddbe8e3c83a8502f194a22938b6
-        """Two nodes have this address, by the dongle's word: it may have forgotten whose the hub has it to be."""
-        self._void(None, nwk)
-=======
         """Handle an address conflict reported by the dongle, which may have forgotten the device's address."""
->>>>>>> cf110b3c5d6590ae5ac73441f30f49a8ee8b6eab
+        self._void(None, nwk)
         owner = self._ledger.devices.by_nwk(nwk)
         if owner is not None:
             self._look_into(owner.eui64, Life.ANNOUNCED)
@@ -193,20 +185,11 @@ class Addresses:
                 self._ledger.record(DeviceJoined(device=device.eui64, nwk=nwk, rejoin=device.joined_at is not None))
         return there
 
-<<<<<<< 9caa8397004e2ddbe8e3c83a8502f194a22938b6
     def _void(self, eui64: Eui64 | None, nwk: int) -> None:
-        """A claim on a device, or on an address, voids the answers of both that are waited for."""
+        """Void pending answers of a device and an address that a new claim names."""
         owner = self._ledger.devices.eui64_at(nwk)
         for each, look in self._looks.items():
             if look.where == nwk or each in (eui64, owner):
-=======
-    def _void(self, eui64: Eui64, nwk: int) -> None:
-        """Void pending answers of a device and an address that a new claim names."""
-        owner = self._ledger.devices.by_nwk(nwk)
-        for each in (eui64, None if owner is None else owner.eui64):
-            look = self._looks.get(each) if each is not None else None
-            if look is not None:
->>>>>>> cf110b3c5d6590ae5ac73441f30f49a8ee8b6eab
                 look.voided = True
 
     def _look_into(self, eui64: Eui64, life: Life) -> None:

@@ -258,24 +258,9 @@ class Witness:
             if before is None:
                 explained = False
                 continue
-<<<<<<< 9caa8397004e2ddbe8e3c83a8502f194a22938b6
             passed = now.heard - before.heard
             if self._known[other].acks_count is not False:
                 passed += now.acknowledged - before.acknowledged + self._traffic[other].on_the_way
             explained = explained and now.counter >= before.counter
             counted += now.counter - before.counter - passed
         return explained and counted <= 0
-=======
-            passed = now.heard - before.heard + now.acknowledged - before.acknowledged
-            most = passed + self._traffic[other].on_the_way
-            explained = explained and 0 <= now.counter - before.counter <= most
-        return explained
-
-
-def _remembered(known: _Known, number: int, strict: bool) -> Whose:
-    """Return the verdict on a frame from a reading made while it waited."""
-    window = next((each for each in known.windows if each.upto >= number), None)
-    if window is None:
-        return "unclear"
-    return "unclear" if strict and not window.strict and window.whose == "its own" else window.whose
->>>>>>> cf110b3c5d6590ae5ac73441f30f49a8ee8b6eab

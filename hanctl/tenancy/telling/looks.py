@@ -44,13 +44,8 @@ AT_ONCE = 5
 """Attributes in one request: their values fit one frame, with the ids of a secret."""
 
 
-<<<<<<< 9caa8397004e2ddbe8e3c83a8502f194a22938b6
 class LookReader(Protocol):
-    """What looking needs of the HAN."""
-=======
-class Reader(Protocol):
     """Interface of the HAN that read-back uses."""
->>>>>>> cf110b3c5d6590ae5ac73441f30f49a8ee8b6eab
 
     async def read_attributes(
         self, eui64: Eui64, *, cluster: int, attributes: Sequence[int], endpoint: int | None = None

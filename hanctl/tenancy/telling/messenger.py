@@ -45,13 +45,8 @@ AGAIN_AFTER = timedelta(minutes=10)
 _RETURNS = frozenset({Life.JOINED, Life.ANNOUNCED, Life.KEYED, Life.INTERVIEWED})
 
 
-<<<<<<< 9caa8397004e2ddbe8e3c83a8502f194a22938b6
 class MessengerLink(Protocol):
-    """What telling needs of the HAN."""
-=======
-class HanLink(Protocol):
     """Interface of the HAN that the messenger uses."""
->>>>>>> cf110b3c5d6590ae5ac73441f30f49a8ee8b6eab
 
     async def send_command(
         self,
@@ -172,13 +167,8 @@ class Messenger:
         self._records.answered(sent.change, eui64, sent.step.fuel, sent.step.name, status, proof)
         sent.answered.set()
 
-<<<<<<< 9caa8397004e2ddbe8e3c83a8502f194a22938b6
     def query(self, eui64: Eui64, kind: ChangeKind, fuel: Fuel, proof: Proof) -> TellingStep | None:
-        """What a device that asks for the last change is answered; None: there was none."""
-=======
-    def query(self, eui64: Eui64, kind: ChangeKind, fuel: Fuel, proof: Proof) -> Step | None:
         """Return the last change for a device that asks; None: there was none."""
->>>>>>> cf110b3c5d6590ae5ac73441f30f49a8ee8b6eab
         found = self._records.latest(kind, fuel)
         if found is None:
             return None
@@ -293,13 +283,8 @@ class Messenger:
             self._looks.told(change, eui64)
         return True
 
-<<<<<<< 9caa8397004e2ddbe8e3c83a8502f194a22938b6
     def _open_steps(self, change: Change, eui64: Eui64, known: list[Evidence] | None = None) -> list[TellingStep]:
-        """What the device was not told of the change, and can be: it has the cluster."""
-=======
-    def _open_steps(self, change: Change, eui64: Eui64, known: list[Evidence] | None = None) -> list[Step]:
         """Return the steps that the device was not sent yet and has the cluster for."""
->>>>>>> cf110b3c5d6590ae5ac73441f30f49a8ee8b6eab
         device = self._ledger.devices.get(eui64)
         if device is None or not device.present:
             return []

@@ -44,23 +44,13 @@ class TellingStep:
     fuel: Fuel
 
 
-<<<<<<< 9caa8397004e2ddbe8e3c83a8502f194a22938b6
 def steps(change: Change, part: ChangePart) -> tuple[TellingStep, ...]:
-    """Everything that a device is told of one part of a change that is done."""
-    return tuple(_steps(change, part))
-
-
-def publication(change: Change, part: ChangePart) -> TellingStep:
-    """Publish Change of Tenancy, or of Supplier; also the answer to a query."""
-=======
-def steps(change: Change, part: ChangePart) -> tuple[Step, ...]:
     """List everything that a device is told of one part of a change that is done."""
     return tuple(_steps(change, part))
 
 
-def publication(change: Change, part: ChangePart) -> Step:
+def publication(change: Change, part: ChangePart) -> TellingStep:
     """Build Publish Change of Tenancy or of Supplier, which also answers a query."""
->>>>>>> cf110b3c5d6590ae5ac73441f30f49a8ee8b6eab
     assert part.issuer_event_id is not None
     if change.kind == "tenancy":
         return _step(

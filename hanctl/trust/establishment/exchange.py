@@ -100,13 +100,8 @@ class Send:
 
 
 @dataclass(frozen=True, slots=True)
-<<<<<<< 9caa8397004e2ddbe8e3c83a8502f194a22938b6
 class RunJob:
-    """Run ``job`` off the event loop, and hand in what it answers with ``ticket``; None where it raised."""
-=======
-class Run:
     """Run ``job`` off the event loop, and pass its result to ``finished`` with ``ticket``; None: it raised."""
->>>>>>> cf110b3c5d6590ae5ac73441f30f49a8ee8b6eab
 
     ticket: int
     partner: Eui64
@@ -238,21 +233,12 @@ class KeyExchange:
             self._credentials.certificate.raw,
         )
 
-<<<<<<< 9caa8397004e2ddbe8e3c83a8502f194a22938b6
     def knows(self, command: EstablishmentCommand, payload: bytes) -> bool:
-        """Whether a message repeats the last of its kind."""
-        return self._seen.get(command) == payload
-
-    def receive(self, command: EstablishmentCommand, payload: bytes, tsn: int | None, now: float) -> list[Output]:
-        """A message that belongs to this role, Terminate excepted."""
-=======
-    def knows(self, command: Command, payload: bytes) -> bool:
         """Tell whether a message repeats the last of its kind."""
         return self._seen.get(command) == payload
 
-    def receive(self, command: Command, payload: bytes, tsn: int | None, now: float) -> list[Output]:
+    def receive(self, command: EstablishmentCommand, payload: bytes, tsn: int | None, now: float) -> list[Output]:
         """Handle a message for this role, other than Terminate."""
->>>>>>> cf110b3c5d6590ae5ac73441f30f49a8ee8b6eab
         raise NotImplementedError
 
     def _computed(self, result: JobResult, now: float) -> list[Output]:

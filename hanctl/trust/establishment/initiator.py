@@ -23,13 +23,8 @@ from hanctl.trust.establishment.messages import (
 from hanctl.trust.jobs import Agreed, AgreeJob, EphemeralPair, Identified, IdentifyJob, JobResult, Refusal
 
 
-<<<<<<< 9caa8397004e2ddbe8e3c83a8502f194a22938b6
 class Initiator(KeyExchange):
-    """Sends Initiate, Ephemeral Data and Confirm Key Data, each when the answer to the one before is worked out.
-=======
-class Initiator(Exchange):
     """Send Initiate, Ephemeral Data and Confirm Key Data, each once the answer to the one before is processed.
->>>>>>> cf110b3c5d6590ae5ac73441f30f49a8ee8b6eab
 
     An answer that repeats the last of its kind is passed over: what it called for was sent.
     """

@@ -1,8 +1,4 @@
-<<<<<<< 9caa8397004e2ddbe8e3c83a8502f194a22938b6
 """All key establishments of the hub: one at a time with each partner, with several partners at once.
-=======
-"""Run key establishment over the HAN: send the engine's messages, run its jobs on threads, install its keys.
->>>>>>> cf110b3c5d6590ae5ac73441f30f49a8ee8b6eab
 
 The door of the engine. It is as pure as an exchange: inputs with ``now``, outputs to be carried out in order.
 """
@@ -69,13 +65,8 @@ class KeyEstablishment:
 
     @property
     def suites(self) -> int:
-<<<<<<< 9caa8397004e2ddbe8e3c83a8502f194a22938b6
         """The value of the cluster's attribute 0x0000: the bits of the suites that can be used."""
         return self._terms.suites
-=======
-        """Return the bits of the suites that can be used."""
-        return self._engine.suites
->>>>>>> cf110b3c5d6590ae5ac73441f30f49a8ee8b6eab
 
     @property
     def deadline(self) -> float | None:
@@ -94,15 +85,8 @@ class KeyEstablishment:
     def start(self, partner: Eui64, suite: Suite, now: float) -> list[Output]:
         """Ask a partner for a key.
 
-<<<<<<< 9caa8397004e2ddbe8e3c83a8502f194a22938b6
         Raises Refused where an exchange with it is under way, or failed moments ago, or too many are under way, or
         there are no credentials for the suite.
-=======
-    def start(self, partner: Eui64, partner_suites: int) -> None:
-        """Ask a device for a key, as the initiator; ``partner_suites`` is its attribute 0x0000.
-
-        Raises NotFound if no suite is common, Refused if an exchange is running or just failed.
->>>>>>> cf110b3c5d6590ae5ac73441f30f49a8ee8b6eab
         """
         credentials = self._terms.credentials.get(suite)
         if credentials is None:
@@ -117,68 +101,10 @@ class KeyEstablishment:
         self._exchanges[partner] = exchange
         return self._settle(exchange, exchange.begin(now), now)
 
-<<<<<<< 9caa8397004e2ddbe8e3c83a8502f194a22938b6
     def receive(
         self, partner: Eui64, command: int, payload: bytes, *, from_server: bool, tsn: int | None, now: float
     ) -> list[Output]:
         """A unicast message of cluster 0x0800; ``from_server`` is its ZCL direction. Broadcasts are not for here."""
-=======
-    def forget(self, partner: Eui64) -> None:
-        """Forget all exchanges of a device that was removed or is to join again."""
-        self._engine.cancel(partner, self._now())
-        tables: tuple[dict[Eui64, Any], ...] = (self._endpoints, self._uninstalled, self._progress, self._told)
-        for table in tables:
-            table.pop(partner, None)
-
-    def how_far(self, partner: Eui64) -> str | None:
-        """Say how far the device has come; None if it never asked for a key."""
-        return self._progress.get(partner)
-
-    def resume(self) -> None:
-        """Give the dongle the keys it missed, after it (re)opens."""
-        for established in list(self._uninstalled.values()):
-            self._install(established.partner)
-
-    async def stop(self) -> None:
-        """Stop all exchanges."""
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
-        await self._tasks.cancel()
-
-    # --- inside
-
-    def _admit(self, partner: Eui64) -> Refusal | None:
-        device, capacity = self._ledger.devices.get(partner), self._capacity()
-        if device is None or not device.present:
-            return Refusal(TerminateStatus.BAD_MESSAGE, "it is not a device of this hub")
-        if capacity is None or device.keyed_at is not None:
-            return None
-        held = sum(each.keyed_at is not None for each in self._ledger.devices.all())
-        held += sum(eui64 != partner for eui64 in self._uninstalled)
-        if held >= capacity:
-            return Refusal(TerminateStatus.NO_RESOURCES, f"the dongle's key table is full ({held} of {capacity})")
-        return None
-
-    def _capacity(self) -> int | None:
-        return self._han.network.key_capacity if self._han.network is not None else None
-
-    def _carry_out(self, outputs: list[Output]) -> None:
-        for output in outputs:
-            match output:
-                case Send():
-                    self._tasks.start(self._send(output))
-                case Run():
-                    self._tasks.start(self._run(output))
-                case Established():
-                    self._uninstalled[output.partner] = output
-                    self._install(output.partner)
-                case Failed():
-                    self._failed(output)
-        self._set_timer()
-
-    async def _send(self, send: Send) -> None:
->>>>>>> cf110b3c5d6590ae5ac73441f30f49a8ee8b6eab
         try:
             known = EstablishmentCommand(command)
         except ValueError:
@@ -258,25 +184,11 @@ class KeyEstablishment:
         self._exchanges[partner] = exchange
         return self._settle(exchange, exchange.begin(initiate, payload, tsn, now), now)
 
-<<<<<<< 9caa8397004e2ddbe8e3c83a8502f194a22938b6
     def _terminated(self, partner: Eui64, payload: bytes, now: float) -> list[Output]:
         """A Terminate ends whatever is under way, and is never answered with another."""
         exchange = self._exchanges.get(partner)
         if exchange is None:
             return []
-=======
-    def _default_response(self, device: Eui64, cluster: int, command: int, status: int, _: Proof) -> None:
-        if cluster != KEY_ESTABLISHMENT:
-            return
-        self._carry_out(self._engine.default_response(device, command, status == Status.SUCCESS, self._now()))
-
-    def _install(self, eui64: Eui64) -> None:
-        if eui64 not in self._installing:
-            self._installing[eui64] = self._tasks.start(self._put_in_dongle(eui64))
-
-    async def _put_in_dongle(self, eui64: Eui64) -> None:
-        """Install the last established key in the dongle; another may be established meanwhile."""
->>>>>>> cf110b3c5d6590ae5ac73441f30f49a8ee8b6eab
         try:
             terminate = decode(EstablishmentCommand.TERMINATE, payload)
         except MessageError:
@@ -311,20 +223,9 @@ class KeyEstablishment:
             next(self._tickets), partner, Terminate(status, seconds, self.suites), role is Role.RESPONDER, answers
         )
 
-<<<<<<< 9caa8397004e2ddbe8e3c83a8502f194a22938b6
     def _under_way(self, partner: Eui64) -> bool:
         exchange = self._exchanges.get(partner)
         return exchange is not None and not exchange.lingering
-=======
-    def _not_taken(self, eui64: Eui64, reason: str) -> None:
-        """Handle a device that now uses a key that the dongle does not have."""
-        device = self._ledger.devices.get(eui64)
-        if device is not None and device.keyed_at is not None:
-            self._ledger.devices.put(replace(device, keyed_at=None))
-        self._fail(eui64, "established", f"the dongle did not take the key: {reason}", None)
-        for callback in tuple(self.on_lost):
-            callback(eui64, f"it has a new key, which the dongle did not take: {reason}")
->>>>>>> cf110b3c5d6590ae5ac73441f30f49a8ee8b6eab
 
     def _full(self) -> bool:
         return sum(not each.lingering for each in self._exchanges.values()) >= self._terms.settings.capacity

@@ -86,13 +86,8 @@ class Terminate:
 Message = Initiate | Ephemeral | Confirm | Terminate
 
 
-<<<<<<< 9caa8397004e2ddbe8e3c83a8502f194a22938b6
 def command_of(message: Message) -> EstablishmentCommand:
-    """The command id that goes with a message."""
-=======
-def command_of(message: Message) -> Command:
     """Return the command id of a message."""
->>>>>>> cf110b3c5d6590ae5ac73441f30f49a8ee8b6eab
     if isinstance(message, Initiate):
         return EstablishmentCommand.INITIATE
     if isinstance(message, Ephemeral):

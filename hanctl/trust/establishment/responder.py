@@ -41,13 +41,8 @@ class _Partner:
     key: Point | None = None
 
 
-<<<<<<< 9caa8397004e2ddbe8e3c83a8502f194a22938b6
 class Responder(KeyExchange):
-    """Answers Initiate, Ephemeral Data and Confirm Key Data of one partner.
-=======
-class Responder(Exchange):
     """Answer Initiate, Ephemeral Data and Confirm Key Data of one partner.
->>>>>>> cf110b3c5d6590ae5ac73441f30f49a8ee8b6eab
 
     A request that repeats the last of its kind is answered as before, and changes nothing. A partner that lost its
     memory begins again with the very same Initiate; that it did so, and is not repeating itself, shows in a new

@@ -281,13 +281,8 @@ class Errands:
         if update is not None:
             self._updates.step(session, doubt(update, self._clock.now()))
 
-<<<<<<< 9caa8397004e2ddbe8e3c83a8502f194a22938b6
     def found(self, session: Session, finding: VersionFinding) -> None:
-        """Act on what the device runs; the device's record follows in the same transaction."""
-=======
-    def found(self, session: Session, finding: Finding) -> None:
         """Act on the version that the device runs; its record is updated in the same transaction."""
->>>>>>> cf110b3c5d6590ae5ac73441f30f49a8ee8b6eab
         update, device = session.update, self._updates.device(session)
         activations = self._updates.activations(session) if update.state in {"activating", "in_doubt"} else 0
         step = reconcile(update, finding, self._clock.now(), device.device_type, activations)

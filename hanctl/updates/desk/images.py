@@ -11,13 +11,8 @@ from hanctl.model.records import Image
 from hanctl.updates.life.open_updates import OpenUpdates
 
 
-<<<<<<< 9caa8397004e2ddbe8e3c83a8502f194a22938b6
 class OrderableImages:
-    """What may be ordered."""
-=======
-class Images:
     """The images that may be ordered."""
->>>>>>> cf110b3c5d6590ae5ac73441f30f49a8ee8b6eab
 
     def __init__(self, ledger: Ledger, store: FirmwareStore, updates: OpenUpdates) -> None:
         self._ledger = ledger

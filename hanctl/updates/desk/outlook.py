@@ -34,13 +34,8 @@ def of_ended(update: Update, following: Update | None) -> Progress:
     return Progress(update.offset, update.size, followed_by=None if following is None else following.id)
 
 
-<<<<<<< 9caa8397004e2ddbe8e3c83a8502f194a22938b6
 def of_open(session: Session, device: Device, wait: WaitReason | None, now: datetime, dongle_gone: bool) -> Progress:
-    """How an open update is; ``wait``: what its order has it wait for."""
-=======
-def of_open(session: Session, device: Device, wait: Wait | None, now: datetime, dongle_gone: bool) -> Progress:
     """Return the progress of an open update; ``wait``: what its order makes it wait for."""
->>>>>>> cf110b3c5d6590ae5ac73441f30f49a8ee8b6eab
     update = session.update
     heard = session.last_heard or device.last_seen
     rate = session.rate if update.state in {"transferring", "verifying"} else None

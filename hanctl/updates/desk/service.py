@@ -47,13 +47,8 @@ _ANSWERS: dict[tuple[int, int], Callable[[Update, Device, int, datetime], Answer
 
 
 @dataclass(frozen=True, slots=True)
-<<<<<<< 9caa8397004e2ddbe8e3c83a8502f194a22938b6
 class OrderOutcome:
-    """What an order came to for one device; ``update``: the one that was made."""
-=======
-class Outcome:
     """Outcome of an order for one device; ``update``: the one that was made."""
->>>>>>> cf110b3c5d6590ae5ac73441f30f49a8ee8b6eab
 
     verdict: Verdict
     update: Update | None = None
@@ -123,13 +118,8 @@ class UpdateService:
         (outcome,) = self.order([device], Order(file_sha256, activation, **options))
         return outcome.ordered()
 
-<<<<<<< 9caa8397004e2ddbe8e3c83a8502f194a22938b6
     def order(self, devices: Sequence[Eui64], order: Order, *, dry_run: bool = False) -> list[OrderOutcome]:
-        """Order an update of each of these devices that it fits; each is judged for itself.
-=======
-    def order(self, devices: Sequence[Eui64], order: Order, *, dry_run: bool = False) -> list[Outcome]:
         """Order an update of each of these devices that the order fits.
->>>>>>> cf110b3c5d6590ae5ac73441f30f49a8ee8b6eab
 
         ``dry_run`` changes nothing. Raises NotFound (device or image), InvalidInput, StoreError.
         """

@@ -39,13 +39,8 @@ class Attendance:
         self._ledger.note_presence(now)
         self._last = now
 
-<<<<<<< 9caa8397004e2ddbe8e3c83a8502f194a22938b6
     def doubt(self, update: Update, device: Device) -> UpdateStep | None:
-        """Whether a device that was told to wait may have activated while the hub was away until now."""
-=======
-    def doubt(self, update: Update, device: Device) -> Step | None:
         """Tell whether a device that was told to wait may have activated while the hub was away."""
->>>>>>> cf110b3c5d6590ae5ac73441f30f49a8ee8b6eab
         since = self._since(update)
         if update.state != "holding" or since is None:
             return None

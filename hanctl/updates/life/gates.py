@@ -30,39 +30,24 @@ class Rules:
 
 
 @dataclass(frozen=True, slots=True)
-<<<<<<< 9caa8397004e2ddbe8e3c83a8502f194a22938b6
 class WaitReason:
-    """Why not now, for a sentence that begins "waits for"; ``until``: when that ends by itself."""
-=======
-class Wait:
     """Reason to wait, which completes "waits for"; ``until``: when it ends by itself."""
->>>>>>> cf110b3c5d6590ae5ac73441f30f49a8ee8b6eab
 
     kind: Literal["window", "date", "clock", "command", "device", "power", "doubt"]
     text: str
     until: datetime | None = None
 
 
-<<<<<<< 9caa8397004e2ddbe8e3c83a8502f194a22938b6
 def transfer(update: Update, device: Device | None, now: datetime, rules: Rules) -> WaitReason | None:
-    """Why the device may not fetch the image now; None: it may. What has begun is not stopped for want of power."""
-=======
-def transfer(update: Update, device: Device | None, now: datetime, rules: Rules) -> Wait | None:
     """Say why the device may not fetch the image now; None: it may. Low power does not stop a transfer."""
->>>>>>> cf110b3c5d6590ae5ac73441f30f49a8ee8b6eab
     begun = update.state not in {"ordered", "notified"}
     if not begun and not update.ignore_power and (low := _low(device, rules)):
         return low
     return _closed(update.transfer_window, "transfer", now, rules)
 
 
-<<<<<<< 9caa8397004e2ddbe8e3c83a8502f194a22938b6
 def release(update: Update, device: Device | None, now: datetime, rules: Rules) -> WaitReason | None:
-    """Why the device may not be told to activate the image now; None: it may."""
-=======
-def release(update: Update, device: Device | None, now: datetime, rules: Rules) -> Wait | None:
     """Say why the device may not be told to activate the image now; None: it may."""
->>>>>>> cf110b3c5d6590ae5ac73441f30f49a8ee8b6eab
     if update.cancel_asked_at is not None:
         return WaitReason(
             "doubt", "the device: whether it took the activation command, before the update was cancelled"

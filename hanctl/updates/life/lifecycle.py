@@ -35,47 +35,27 @@ _EVENTS: dict[UpdateState, type[Event]] = {
 
 
 @dataclass(frozen=True, slots=True)
-<<<<<<< 9caa8397004e2ddbe8e3c83a8502f194a22938b6
 class UpdateStep:
-    """The update as it is from now on, and what happened on the way."""
-=======
-class Step:
     """The new update and the events that led to it."""
->>>>>>> cf110b3c5d6590ae5ac73441f30f49a8ee8b6eab
 
     update: Update
     events: tuple[Event, ...] = ()
 
-<<<<<<< 9caa8397004e2ddbe8e3c83a8502f194a22938b6
     def then(self, step: Callable[..., UpdateStep], *arguments: Any, **named: Any) -> UpdateStep:
-        """A further step, from where this one led."""
-=======
-    def then(self, step: Callable[..., Step], *arguments: Any, **named: Any) -> Step:
         """Append a further step."""
->>>>>>> cf110b3c5d6590ae5ac73441f30f49a8ee8b6eab
         following = step(self.update, *arguments, **named)
         return UpdateStep(following.update, self.events + following.events)
 
-<<<<<<< 9caa8397004e2ddbe8e3c83a8502f194a22938b6
     def noted(self, told: Told) -> UpdateStep:
-        """With a stage notice, where that was not told before."""
-=======
-    def noted(self, told: Told) -> Step:
         """Add a stage notice, if it was not sent before."""
->>>>>>> cf110b3c5d6590ae5ac73441f30f49a8ee8b6eab
         update, notices = told
         return UpdateStep(update, self.events + notices)
 
 
-<<<<<<< 9caa8397004e2ddbe8e3c83a8502f194a22938b6
 def move(
     update: Update, to: UpdateState, cause: str, *, extra: dict[str, Any] | None = None, **changes: Any
 ) -> UpdateStep:
-    """Go to another state; ``changes`` are of the update's fields, ``extra`` are fields of the event.
-=======
-def move(update: Update, to: UpdateState, cause: str, *, extra: dict[str, Any] | None = None, **changes: Any) -> Step:
     """Move to another state; ``changes``: fields of the update, ``extra``: fields of the event.
->>>>>>> cf110b3c5d6590ae5ac73441f30f49a8ee8b6eab
 
     Raises IllegalTransition.
     """
@@ -86,13 +66,8 @@ def move(update: Update, to: UpdateState, cause: str, *, extra: dict[str, Any] |
     return UpdateStep(replace(update, state=to, **changes), (event,))
 
 
-<<<<<<< 9caa8397004e2ddbe8e3c83a8502f194a22938b6
 def transferring(update: Update, offset: int, now: datetime, cause: str) -> UpdateStep:
-    """The device fetches the image, or fetches it anew: what it did before with an earlier copy counts no more."""
-=======
-def transferring(update: Update, offset: int, now: datetime, cause: str) -> Step:
     """Begin a transfer, or begin it again: what the device did with an earlier copy no longer counts."""
->>>>>>> cf110b3c5d6590ae5ac73441f30f49a8ee8b6eab
     return move(
         update,
         "transferring",
@@ -106,25 +81,14 @@ def transferring(update: Update, offset: int, now: datetime, cause: str) -> Step
     )
 
 
-<<<<<<< 9caa8397004e2ddbe8e3c83a8502f194a22938b6
 def verifying(update: Update, cause: str) -> UpdateStep:
-    """The device has every byte."""
-    return move(update, "verifying", cause, offset=update.size)
-
-
-def found_good(update: Update, now: datetime, device_type: str) -> UpdateStep:
-    """The device says that the image is good: it holds it, until it is told to activate it."""
-    here = UpdateStep(update)
-=======
-def verifying(update: Update, cause: str) -> Step:
     """Note that the device has every byte."""
     return move(update, "verifying", cause, offset=update.size)
 
 
-def found_good(update: Update, now: datetime, device_type: str) -> Step:
+def found_good(update: Update, now: datetime, device_type: str) -> UpdateStep:
     """Note that the device found the image valid and holds it until it is told to activate it."""
-    here = Step(update)
->>>>>>> cf110b3c5d6590ae5ac73441f30f49a8ee8b6eab
+    here = UpdateStep(update)
     if update.state != "verifying":
         here = here.then(verifying, "the device says that it has the image")
     transferred = events.UpdateTransferred(device=update.device, update=update.id, bytes=update.size)
@@ -132,26 +96,16 @@ def found_good(update: Update, now: datetime, device_type: str) -> Step:
     return here.noted(stage_notices.transferred(here.update, device_type))
 
 
-<<<<<<< 9caa8397004e2ddbe8e3c83a8502f194a22938b6
 def released(update: Update, now: datetime, cause: str) -> UpdateStep:
-    """From now on the device is to be told to activate the image."""
-=======
-def released(update: Update, now: datetime, cause: str) -> Step:
     """Release the update: from now on the hub tells the device to activate."""
->>>>>>> cf110b3c5d6590ae5ac73441f30f49a8ee8b6eab
     if update.released_at is not None:
         return UpdateStep(update)
     event = events.UpdateReleased(device=update.device, update=update.id, cause=cause)
     return UpdateStep(replace(update, released_at=now), (event,))
 
 
-<<<<<<< 9caa8397004e2ddbe8e3c83a8502f194a22938b6
 def activating(update: Update, now: datetime, cause: str) -> UpdateStep:
-    """The device was told to activate the image."""
-=======
-def activating(update: Update, now: datetime, cause: str) -> Step:
     """Note that the device was told to activate the image."""
->>>>>>> cf110b3c5d6590ae5ac73441f30f49a8ee8b6eab
     return move(
         update,
         "activating",
@@ -162,13 +116,8 @@ def activating(update: Update, now: datetime, cause: str) -> Step:
     )
 
 
-<<<<<<< 9caa8397004e2ddbe8e3c83a8502f194a22938b6
 def confirmed(update: Update, now: datetime, device_type: str, by: str, rests_on: str) -> UpdateStep:
-    """The device runs the ordered version, as ``by`` shows; ``rests_on``: by which frame, under which key."""
-=======
-def confirmed(update: Update, now: datetime, device_type: str, by: str, rests_on: str) -> Step:
     """Confirm that the device runs the ordered version, by ``by``; ``rests_on``: the frame and its key."""
->>>>>>> cf110b3c5d6590ae5ac73441f30f49a8ee8b6eab
     here = move(
         update,
         "confirmed",
@@ -190,36 +139,21 @@ def failed(
     *,
     refused: bool = False,
     reason: Reason = "file transfer failure",
-<<<<<<< 9caa8397004e2ddbe8e3c83a8502f194a22938b6
 ) -> UpdateStep:
-    """The update ends without success; ``refused``: by the device's own verdict on the image."""
-=======
-) -> Step:
     """End the update without success; ``refused``: by the device's own verdict on the image."""
->>>>>>> cf110b3c5d6590ae5ac73441f30f49a8ee8b6eab
     here = move(update, "refused" if refused else "failed", cause, ended_at=now, reason=cause)
     if "transfer" in update.notices:
         return here.noted(stage_notices.not_activated(here.update, device_type, cause))
     return here.noted(stage_notices.transferred(here.update, device_type, reason, cause))
 
 
-<<<<<<< 9caa8397004e2ddbe8e3c83a8502f194a22938b6
 def cancelled(update: Update, now: datetime, cause: str) -> UpdateStep:
-    """A service user ends the update."""
-    return move(update, "cancelled", cause, ended_at=now, reason=cause)
-
-
-def superseded(update: Update, by: int, now: datetime) -> UpdateStep:
-    """Another update takes its place."""
-=======
-def cancelled(update: Update, now: datetime, cause: str) -> Step:
     """End the update as cancelled by a service user."""
     return move(update, "cancelled", cause, ended_at=now, reason=cause)
 
 
-def superseded(update: Update, by: int, now: datetime) -> Step:
+def superseded(update: Update, by: int, now: datetime) -> UpdateStep:
     """End the update as superseded by another."""
->>>>>>> cf110b3c5d6590ae5ac73441f30f49a8ee8b6eab
     cause = f"update {by} took its place"
     return move(update, "superseded", cause, extra={"by": by}, ended_at=now, reason=cause)
 

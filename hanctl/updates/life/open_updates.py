@@ -98,26 +98,16 @@ class OpenUpdates:
         assert device is not None  # the ledger keeps every device an update refers to
         return device
 
-<<<<<<< 9caa8397004e2ddbe8e3c83a8502f194a22938b6
     def transfer_wait(self, session: Session) -> WaitReason | None:
-        """Why the device may not fetch the image now; None: it may."""
-=======
-    def transfer_wait(self, session: Session) -> Wait | None:
         """Say why the device may not fetch the image now; None: it may."""
->>>>>>> cf110b3c5d6590ae5ac73441f30f49a8ee8b6eab
         update = session.update
         if update.transfer_window is None and update.state not in {"ordered", "notified"}:
             # Asked for each block.
             return None
         return gates.transfer(session.update, self.device(session), self._clock.now(), self.rules)
 
-<<<<<<< 9caa8397004e2ddbe8e3c83a8502f194a22938b6
     def release_wait(self, session: Session) -> WaitReason | None:
-        """Why the device may not be told to activate the image now; None: it may."""
-=======
-    def release_wait(self, session: Session) -> Wait | None:
         """Say why the device may not be told to activate the image now; None: it may."""
->>>>>>> cf110b3c5d6590ae5ac73441f30f49a8ee8b6eab
         return gates.release(session.update, self.device(session), self._clock.now(), self.rules)
 
     def activations(self, session: Session) -> int:
@@ -150,13 +140,8 @@ class OpenUpdates:
         if following is not None:
             self.adopt(following)
 
-<<<<<<< 9caa8397004e2ddbe8e3c83a8502f194a22938b6
     def step(self, session: Session, step: UpdateStep | None, device: Device | None = None) -> None:
-        """Make a step in the life of the update, where there is one."""
-=======
-    def step(self, session: Session, step: Step | None, device: Device | None = None) -> None:
         """Store a step of the update, if there is one."""
->>>>>>> cf110b3c5d6590ae5ac73441f30f49a8ee8b6eab
         if step is not None:
             self.change(session, step.update, *step.events, device=device)
 

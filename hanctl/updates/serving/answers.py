@@ -82,13 +82,8 @@ def _out_of_band(here: UpdateStep) -> UpdateStep:
     return here
 
 
-<<<<<<< 9caa8397004e2ddbe8e3c83a8502f194a22938b6
 def _counting(here: UpdateStep, now: datetime) -> UpdateStep:
-    """Its countdown cannot be stopped (trap 3): whatever was wanted, it will activate."""
-=======
-def _counting(here: Step, now: datetime) -> Step:
     """Note that the device counts down and will activate, whatever was wanted (trap 3)."""
->>>>>>> cf110b3c5d6590ae5ac73441f30f49a8ee8b6eab
     if here.update.state == "activating":
         return here
     here = UpdateStep(replace(here.update, cancel_asked_at=None), here.events)

@@ -59,13 +59,8 @@ class Situation:
 
 
 @dataclass(frozen=True, slots=True)
-<<<<<<< 9caa8397004e2ddbe8e3c83a8502f194a22938b6
 class Misfit:
-    """Why a request does not fit; ``kind`` groups those that are told at most once a minute."""
-=======
-class Refusal:
     """Why a request is refused; of each ``kind`` at most one event a minute is recorded."""
->>>>>>> cf110b3c5d6590ae5ac73441f30f49a8ee8b6eab
 
     kind: str
     reason: str
@@ -145,13 +140,8 @@ def query_next_image(request: ota.QueryNextImageRequest, situation: Situation) -
     return Decision(Reply(ota.Command.QUERY_NEXT_IMAGE_RESPONSE, response.serialize()), update=changed, started=False)
 
 
-<<<<<<< 9caa8397004e2ddbe8e3c83a8502f194a22938b6
 def _other_device_part(request: ota.QueryNextImageRequest, update: Update) -> Misfit | None:
-    """A device may have several clients with images of their own: a query of another says nothing of this update."""
-=======
-def _other_device_part(request: ota.QueryNextImageRequest, update: Update) -> Refusal | None:
     """Refuse a query for another image of the device, which says nothing about this update; None: it is for this."""
->>>>>>> cf110b3c5d6590ae5ac73441f30f49a8ee8b6eab
     if request.manufacturer_code != update.manufacturer_code:
         return Misfit(
             "manufacturer",
@@ -164,15 +154,10 @@ def _other_device_part(request: ota.QueryNextImageRequest, update: Update) -> Re
     return None
 
 
-<<<<<<< 9caa8397004e2ddbe8e3c83a8502f194a22938b6
 def _misfit(
     request: ota.QueryNextImageRequest, update: Update, image: Image, situation: Situation
 ) -> UpdateStep | None:
-    """The end of the update, where the device says of itself that the image cannot be for it."""
-=======
-def _misfit(request: ota.QueryNextImageRequest, update: Update, image: Image, situation: Situation) -> Step | None:
     """End the update if the device reports that the image cannot be for it."""
->>>>>>> cf110b3c5d6590ae5ac73441f30f49a8ee8b6eab
     now, device_type = situation.now, situation.device_type
     if image.destination is not None and image.destination != situation.device:
         return lifecycle.failed(update, now, device_type, f"the image is for device {image.destination} alone")
@@ -250,15 +235,9 @@ def image_block(
     return Decision(reply, update=step.update, events=step.events, started=True, served_to=served_to)
 
 
-<<<<<<< 9caa8397004e2ddbe8e3c83a8502f194a22938b6
 def _fetching(update: Update, offset: int, last: bool, situation: Situation) -> UpdateStep | None:
-    """What a served block changes: the first one begins the transfer, the ``last`` one ends it."""
-    step = UpdateStep(update)
-=======
-def _fetching(update: Update, offset: int, last: bool, situation: Situation) -> Step | None:
     """Apply a served block: the first one begins the transfer, the ``last`` one ends it."""
-    step = Step(update)
->>>>>>> cf110b3c5d6590ae5ac73441f30f49a8ee8b6eab
+    step = UpdateStep(update)
     if not situation.started:
         if update.state == "transferring":
             resumed = UpdateResumed(device=update.device, update=update.id, offset=offset)
@@ -271,15 +250,9 @@ def _fetching(update: Update, offset: int, last: bool, situation: Situation) -> 
     return step if step.events else None
 
 
-<<<<<<< 9caa8397004e2ddbe8e3c83a8502f194a22938b6
 def page_sent(update: Update, sent_to: int) -> UpdateStep | None:
-    """What it changes that a block of a page was sent: the last one of the image ends the transfer."""
-    return _all_sent(UpdateStep(update)) if sent_to == update.size and update.state == "transferring" else None
-=======
-def page_sent(update: Update, sent_to: int) -> Step | None:
     """Apply a block of a page that was sent: the last one of the image ends the transfer."""
-    return _all_sent(Step(update)) if sent_to == update.size and update.state == "transferring" else None
->>>>>>> cf110b3c5d6590ae5ac73441f30f49a8ee8b6eab
+    return _all_sent(UpdateStep(update)) if sent_to == update.size and update.state == "transferring" else None
 
 
 def _all_sent(step: UpdateStep) -> UpdateStep:
@@ -291,13 +264,8 @@ def wait_for_data(seconds: int) -> Reply:
     return Reply(ota.Command.IMAGE_BLOCK_RESPONSE, ota.wait_for_data(seconds, None))
 
 
-<<<<<<< 9caa8397004e2ddbe8e3c83a8502f194a22938b6
 def _seconds(wait: WaitReason, now: datetime) -> int:
-    """How long the device is told to wait, seconds; where no end is known, it asks from time to time."""
-=======
-def _seconds(wait: Wait, now: datetime) -> int:
     """Return how long the device is told to wait, in seconds; without a known end it asks from time to time."""
->>>>>>> cf110b3c5d6590ae5ac73441f30f49a8ee8b6eab
     if wait.until is None:
         return LONGEST_WAIT_S // 6
     return min(LONGEST_WAIT_S, max(1, round((wait.until - now).total_seconds())))
@@ -306,23 +274,13 @@ def _seconds(wait: Wait, now: datetime) -> int:
 # --- shared
 
 
-<<<<<<< 9caa8397004e2ddbe8e3c83a8502f194a22938b6
 def ended(reply: Reply | DefaultReply, step: UpdateStep) -> Decision:
-    """The update is over."""
-    return Decision(reply, update=step.update, events=step.events)
-
-
-def same_image(request: ImageName, update: Update) -> bool:
-    """Whether the request names the update's image."""
-=======
-def ended(reply: Reply | DefaultReply, step: Step) -> Decision:
     """Answer a request about an update that is over."""
     return Decision(reply, update=step.update, events=step.events)
 
 
-def same_image(request: Identified, update: Update) -> bool:
+def same_image(request: ImageName, update: Update) -> bool:
     """Tell whether the request names the update's image."""
->>>>>>> cf110b3c5d6590ae5ac73441f30f49a8ee8b6eab
     return (
         request.manufacturer_code == update.manufacturer_code
         and request.image_type == update.image_type
@@ -330,15 +288,9 @@ def same_image(request: Identified, update: Update) -> bool:
     )
 
 
-<<<<<<< 9caa8397004e2ddbe8e3c83a8502f194a22938b6
 def other_image(request: ImageName, update: Update) -> Misfit:
-    """The request names another image than the ordered one."""
-    return Misfit(
-=======
-def other_image(request: Identified, update: Update) -> Refusal:
     """Return the refusal of a request that names another image than the ordered one."""
-    return Refusal(
->>>>>>> cf110b3c5d6590ae5ac73441f30f49a8ee8b6eab
+    return Misfit(
         "other-image",
         f"it names image 0x{request.manufacturer_code:04x}-0x{request.image_type:04x}-0x{request.file_version:08x},"
         f" ordered is 0x{update.manufacturer_code:04x}-0x{update.image_type:04x}-0x{update.file_version:08x}",

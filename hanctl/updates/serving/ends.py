@@ -103,13 +103,8 @@ def _upgrade_failed(request: ota.UpgradeEndRequest, situation: Situation) -> Dec
     return Decision(reply, update=step.update, events=(interrupted, *step.events), started=False)
 
 
-<<<<<<< 9caa8397004e2ddbe8e3c83a8502f194a22938b6
 def upgrade_end_reply(image: ImageName, *, hold: bool) -> Reply:
-    """Upgrade End Response: activate at once (times 0, 0), or hold until told (comms_hub.md §1.8)."""
-=======
-def upgrade_end_reply(image: Identified, *, hold: bool) -> Reply:
     """Return an Upgrade End Response: activate at once (times 0, 0), or hold until told (comms_hub.md §1.8)."""
->>>>>>> cf110b3c5d6590ae5ac73441f30f49a8ee8b6eab
     response = ota.UpgradeEndResponse(
         manufacturer_code=image.manufacturer_code,
         image_type=image.image_type,

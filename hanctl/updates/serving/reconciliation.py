@@ -43,15 +43,10 @@ class VersionFinding:
     rests_on: str
 
 
-<<<<<<< 9caa8397004e2ddbe8e3c83a8502f194a22938b6
 def reconcile(
     update: Update, found: VersionFinding, now: datetime, device_type: str, activations: int
 ) -> UpdateStep | None:
-    """What the update is next, by what the device runs; None: that says nothing new.
-=======
-def reconcile(update: Update, found: Finding, now: datetime, device_type: str, activations: int) -> Step | None:
     """Return the next state of the update for the version that the device runs; None: no change.
->>>>>>> cf110b3c5d6590ae5ac73441f30f49a8ee8b6eab
 
     ``activations``: how often the device was told to activate the image.
     """
@@ -88,15 +83,9 @@ def _runs_it(update: Update, found: VersionFinding, now: datetime, device_type: 
 
 
 def _not_activated(
-<<<<<<< 9caa8397004e2ddbe8e3c83a8502f194a22938b6
     update: Update, runs: str, now: datetime, device_type: str, activations: int, found: VersionFinding
 ) -> UpdateStep:
-    """It was told to, and has neither the image nor the version."""
-=======
-    update: Update, runs: str, now: datetime, device_type: str, activations: int, found: Finding
-) -> Step:
     """Fail or repeat an activation whose device has neither the image nor the version."""
->>>>>>> cf110b3c5d6590ae5ac73441f30f49a8ee8b6eab
     if activations >= decisions.ACTIVATIONS:
         return lifecycle.failed(update, now, device_type, decisions.activated_in_vain(activations, found.version))
     return lifecycle.move(update, "ordered", f"{runs} and has no image any more: it is asked anew")
@@ -125,13 +114,8 @@ def _doubt_over(
     return _not_activated(update, runs, now, device_type, activations, found)
 
 
-<<<<<<< 9caa8397004e2ddbe8e3c83a8502f194a22938b6
 def doubt(update: Update, now: datetime) -> UpdateStep | None:
-    """Where a device that was told to activate has not been seen to run the image for too long."""
-=======
-def doubt(update: Update, now: datetime) -> Step | None:
     """Move the update to "in_doubt" if the device has not been seen to run the image for too long."""
->>>>>>> cf110b3c5d6590ae5ac73441f30f49a8ee8b6eab
     told = update.activated_at
     if update.state != "activating" or told is None or now - told < DOUBT_AFTER:
         return None

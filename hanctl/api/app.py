@@ -1,4 +1,4 @@
-"""The HTTP API: the daemon's facade as JSON. Handlers are coroutines of the daemon's own loop; nothing is threaded."""
+"""Build the HTTP API. Its handlers are coroutines on the daemon's own event loop; there are no threads."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def make_app(daemon: Daemon) -> FastAPI:
-    """The application over one started daemon."""
+    """Build the application for one started daemon."""
     app = FastAPI(
         title="hanctl",
         version=hanctl.__version__,

@@ -18,9 +18,9 @@ from hanctl.tenancy import controls
 from hanctl.tenancy.evidence.keeping import Kept
 from hanctl.tenancy.evidence.report import Report
 from hanctl.tenancy.evidence.report_html import page
-from hanctl.tenancy.moments import LOCAL_ZONE, parse_moment
 from hanctl.tenancy.payloads import parse_gbcs_payload
 from hanctl.tenancy.service import FUELS, Provider
+from hanctl.tenancy.utc2000 import LOCAL_ZONE, parse_time
 
 if TYPE_CHECKING:
     from hanctl.hub.daemon import Daemon
@@ -33,7 +33,7 @@ class _Order(BaseModel):
 
 
 class ProviderOrder(_Order):
-    """A provider of one fuel; without ``id`` the one on record."""
+    """Provider of one fuel; without ``id`` the one on record."""
 
     id: int | None = Field(None, ge=0, le=0xFFFFFFFF)
     name: str = ""
@@ -62,7 +62,7 @@ class ChangeOrder(_Order):
 
 
 class RedateOrder(_Order):
-    """Another moment for a change that is to come."""
+    """A new time for a change that has not taken place yet."""
 
     at: str
     zone: str = LOCAL_ZONE
@@ -116,7 +116,7 @@ def router(daemon: Daemon) -> APIRouter:
 
     @routes.post("/changes", status_code=HTTPStatus.CREATED)
     async def order(order: ChangeOrder) -> ChangeView:
-        """Order a change. Without a moment it is done in the answer; devices are told from then on."""
+        """Order a change. Without a time the hub does it before it answers, and then tells devices."""
         if order.gbcs_payload is not None:
             _check_gbcs_alone(order)
             return view(daemon.tenancy.orders.order_gbcs(parse_gbcs_payload(order.gbcs_payload)))
@@ -130,7 +130,7 @@ def router(daemon: Daemon) -> APIRouter:
 
     @routes.post("/changes/preview")
     async def preview(order: ChangeOrder) -> PreviewView:
-        """What such a change would hide and clear if it were made now, and what it leaves. Nothing is done."""
+        """Preview a change: what it would hide and clear if it were made now, and what it would leave."""
         at, cut_off = _times(order)
         if order.gbcs_payload is not None:
             _check_gbcs_alone(order)
@@ -160,27 +160,27 @@ def router(daemon: Daemon) -> APIRouter:
 
     @routes.post("/changes/{number}/cancel")
     async def cancel(number: Number) -> ChangeView:
-        """Cancel a change that is to come."""
+        """Cancel a change that has not taken place yet."""
         return view(daemon.tenancy.orders.cancel(number))
 
     @routes.post("/changes/{number}/redate")
     async def redate(number: Number, order: RedateOrder) -> ChangeView:
-        """Put a change that is to come to another moment."""
-        return view(daemon.tenancy.orders.redate(number, parse_moment(order.at, order.zone)))
+        """Move a change that has not taken place yet to another time."""
+        return view(daemon.tenancy.orders.redate(number, parse_time(order.at, order.zone)))
 
     @routes.get("/changes/{number}/report")
     async def report(number: Number) -> Report:
-        """The evidence of a change as it is now. It holds no values."""
+        """Return the evidence of a change as it is now, without values."""
         return daemon.tenancy.report(number)
 
     @routes.get("/changes/{number}/report.html", response_class=HTMLResponse)
     async def printable(number: Number) -> str:
-        """The same, to be printed."""
+        """Return the evidence of a change as an HTML page to print."""
         return page(daemon.tenancy.report(number))
 
     @routes.post("/changes/confirm")
     async def confirm(confirmation: Confirmation) -> list[ChangeView]:
-        """A person looked at a device's screen; the changes for which that counts."""
+        """Record that a person looked at a device's screen. Returns the changes for which that counts."""
         found = daemon.tenancy.confirm(
             parse_eui64(confirmation.device), confirmation.by, still_shows=confirmation.still_shows
         )
@@ -190,8 +190,8 @@ def router(daemon: Daemon) -> APIRouter:
 
 
 def _times(order: ChangeOrder) -> tuple[datetime | None, datetime | None]:
-    """When it is carried out, and its cut-off."""
-    at, since = (None if text is None else parse_moment(text, order.zone) for text in (order.at, order.since))
+    """Return the time of the change and its cut-off."""
+    at, since = (None if text is None else parse_time(text, order.zone) for text in (order.at, order.since))
     return at, since
 
 

@@ -1,4 +1,4 @@
-"""The route of a display's console."""
+"""Route of a display's debug console."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def router(daemon: Daemon) -> APIRouter:
         wait_s: Annotated[float, Query(ge=0, le=LONGEST_WAIT_S)] = 0,
         limit: Annotated[int, Query(ge=1, le=PAGE)] = PAGE,
     ) -> ConsoleLines:
-        """Lines with a number above ``after``, oldest first; where there is none yet, one is waited for so long."""
+        """Return lines numbered above ``after``, oldest first; if there is none, wait ``wait_s`` seconds for one."""
         console = daemon.console
         if console is None:
             raise NotFound("no console is configured", "name its port in the hub's configuration: [console] port")
@@ -62,7 +62,7 @@ def router(daemon: Daemon) -> APIRouter:
 
 
 async def _first_of(seconds: float, *waits: Coroutine[Any, Any, Any]) -> None:
-    """Return when one of them is over, or after so long."""
+    """Return when one of them has finished, or after the timeout."""
     tasks = [asyncio.create_task(each) for each in waits]
     try:
         await asyncio.wait(tasks, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)

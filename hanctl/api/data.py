@@ -1,4 +1,4 @@
-"""Routes of household data. Only ``GET /data?values=true`` gives values."""
+"""Routes of household data. Only ``GET /data?values=true`` returns values."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ def router(daemon: Daemon) -> APIRouter:
 
     @routes.get("/data")
     async def show(endpoint: str | None = None, values: bool = False) -> list[Item]:
-        """What is held of the household, with classes and counts; ``values``: with its values as well."""
+        """List the household data that the hub holds, with classes and counts; ``values``: with values too."""
         return daemon.data.show(endpoint, values=values)
 
     @routes.post("/data", openapi_extra=_TEXT)
     async def load(request: Request, name: str = "household.toml") -> list[Loaded]:
-        """Load a household; the body is a TOML file, or a JSON file where ``name`` ends so. All of it, or nothing."""
+        """Load a household file, all of it or nothing. The body is TOML, or JSON if ``name`` ends in .json."""
         return daemon.data.load(await _text(request, name), name)
 
     @routes.post("/data/{endpoint}/{table}", openapi_extra=_TEXT)
@@ -39,12 +39,12 @@ def router(daemon: Daemon) -> APIRouter:
         name: str = "consumption.csv",
         zone: str | None = None,
     ) -> Loaded:
-        """Load consumption by interval; the body is a CSV file of lines time,value. All of it, or nothing."""
+        """Load consumption by interval, all of it or nothing. The body is CSV with lines time,value."""
         return daemon.data.load_csv(await _text(request, name), name, endpoint, table, zone)
 
     @routes.put("/data/{endpoint}/{cluster}/{attribute}", status_code=HTTPStatus.NO_CONTENT)
     async def put(endpoint: str, cluster: str, attribute: str, order: AttributeOrder) -> None:
-        """Set one attribute, by the names of its cluster and its own."""
+        """Set one attribute, named by its cluster and its own name."""
         daemon.data.set(endpoint, cluster, attribute, order.value)
 
     return routes

@@ -1,4 +1,4 @@
-"""Errors as answers: always the same JSON, never a traceback, never what the client sent."""
+"""Turn errors into answers: always the same JSON form, never a traceback or anything the client sent."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def answer(status: int, code: str, message: str, hint: str, exit_code: ExitCode)
 
 
 def handle_errors(app: FastAPI) -> None:
-    """Give the application its error answers."""
+    """Register the error handlers with the application."""
 
     @app.exception_handler(HanctlError)
     async def expected(request: Request, error: HanctlError) -> JSONResponse:

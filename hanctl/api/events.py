@@ -31,7 +31,7 @@ UpdateId = Annotated[int, Query(ge=1, le=MAX_ID)]
 
 
 class _Selection:
-    """Which events are asked for."""
+    """Which events a request selects."""
 
     def __init__(
         self,
@@ -77,7 +77,7 @@ def router(daemon: Daemon) -> APIRouter:
         until: AwareDatetime | None = None,
         wait_s: WaitS = 0,
     ) -> list[dict[str, Any]]:
-        """Events with an id above ``after``, oldest first; ask again with the last id for more.
+        """Return events with an id above ``after``, oldest first; repeat with the last id for more.
 
         ``since`` and ``until``: recorded then or later, and before. Where there is none yet, the answer waits
         ``wait_s`` seconds for the first.
@@ -94,7 +94,7 @@ def router(daemon: Daemon) -> APIRouter:
         update: UpdateId | None = None,
         type: str | None = None,  # noqa: A002
     ) -> StreamingResponse:
-        """Events as JSON lines, those after ``after`` (or from now on) and then as they happen."""
+        """Stream events as JSON lines: those after ``after`` (default: none), then new ones as they happen."""
         selection = _Selection(daemon.ledger, device, update, type)
         start = daemon.ledger.last_event_id() if after is None else after
         return StreamingResponse(_follow(daemon, selection, start), media_type="application/x-ndjson")

@@ -35,7 +35,7 @@ def router(daemon: Daemon) -> APIRouter:
         form: FormChoice = "auto",
         requires: Annotated[tuple[Version, ...], Query()] = (),
     ) -> ImageView:
-        """Add an image; the body is the file. ``requires``: running versions it may be applied to, if not to any.
+        """Add an image; the body is the file. ``requires``: running versions it may be applied to; default: any.
 
         Adding the same file again changes nothing.
         """
@@ -45,7 +45,7 @@ def router(daemon: Daemon) -> APIRouter:
 
     @routes.get("/images/{file_sha256}")
     async def image(file_sha256: str) -> ImageView:
-        """One image, by its hash or an unambiguous beginning of it."""
+        """Return one image by its hash or a unique prefix of it."""
         return shown(file_sha256)
 
     @routes.delete("/images/{file_sha256}")

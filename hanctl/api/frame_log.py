@@ -1,4 +1,4 @@
-"""Frames as records for whoever reads them from outside the hub: in order, bounded, and what was lost is counted."""
+"""Queue frames of the HAN as records for readers outside the hub: in order, bounded, with a count of losses."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ MOST_WAITING = 2000
 
 
 class Peer(NamedTuple):
-    """The device at the other end of a frame; the address is None where it is not known."""
+    """The device at the other end of a frame; its EUI64 is None if it is not known."""
 
     nwk: int
     eui64: Eui64 | None
 
 
 class FrameLog:
-    """A listener that keeps what it is told until it is taken.
+    """A listener that keeps records until ``take`` is called.
 
     ``name``: the device at a network address. ``only``: frames of this device alone.
     """
@@ -47,7 +47,7 @@ class FrameLog:
         """Set when there is something to take."""
 
     def take(self) -> list[dict[str, Any]]:
-        """The records since the last call, with one of how many frames were lost after them, if any were."""
+        """Return the records since the last call, and a last one with the number of frames lost after them, if any."""
         self.news.clear()
         records = list(self._records)
         self._records.clear()

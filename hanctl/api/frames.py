@@ -1,4 +1,4 @@
-"""The route that tells the frames of the HAN as they come and go."""
+"""Route that streams the frames of the HAN."""
 
 from __future__ import annotations
 
@@ -28,10 +28,10 @@ def router(daemon: Daemon) -> APIRouter:
     async def frames(
         device: str | None = None, seconds: Annotated[float | None, Query(gt=0)] = None
     ) -> StreamingResponse:
-        """Frames as JSON lines, from now on, of one device or all, for so long or without end. Payloads are in clear.
+        """Stream new frames as JSON lines, of one device or all, for a time or without end. Payloads are decrypted.
 
         The first line is the network. ``frame``: as the dongle handed it over or was given it; ``outcome``: what became
-        of a frame that was sent, by its number; ``lost``: so many are missing here, as they were read too slowly.
+        of a frame that was sent, by its number; ``lost``: number of frames missing here, as the client read too slowly.
         """
         network = daemon.network
         if network is None:

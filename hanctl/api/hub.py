@@ -41,13 +41,13 @@ def router(daemon: Daemon) -> APIRouter:
 
     @routes.post("/reload")
     async def reload() -> ReloadView:
-        """Read the configuration again. Where it cannot be used, the one before stays in force."""
+        """Read the configuration again. If it is not valid, the one before stays in force."""
         outcome = daemon.reloads.reload()
         return ReloadView(applied=outcome.applied, restart=outcome.restart)
 
     @routes.get("/devices")
     async def devices(all: bool = False) -> list[Device]:  # noqa: A002
-        """The devices, without those that were removed unless asked for."""
+        """List devices; removed ones only on request."""
         return [device for device in daemon.ledger.devices.all() if all or device.state != "removed"]
 
     def found(eui64: str) -> Device:
@@ -58,7 +58,7 @@ def router(daemon: Daemon) -> APIRouter:
 
     @routes.get("/devices/{eui64}")
     async def device(eui64: str, seen_after: AwareDatetime | None = None, wait_s: WaitS = 0) -> Device:
-        """One device; the answer waits ``wait_s`` seconds for it to be heard at all, or after ``seen_after``."""
+        """Return one device; wait up to ``wait_s`` seconds until it is heard at all, or after ``seen_after``."""
 
         def heard() -> bool:
             seen = found(eui64).last_seen
@@ -70,7 +70,7 @@ def router(daemon: Daemon) -> APIRouter:
 
     @routes.delete("/devices/{eui64}", status_code=HTTPStatus.NO_CONTENT)
     async def remove(eui64: str) -> None:
-        """Ask the device to leave and forget its place. Its history stays in the ledger."""
+        """Ask the device to leave and forget its key. Its history stays in the ledger."""
         await daemon.remove(parse_eui64(eui64))
 
     @routes.post("/devices/{eui64}/key", status_code=HTTPStatus.ACCEPTED)
@@ -80,7 +80,7 @@ def router(daemon: Daemon) -> APIRouter:
 
     @routes.get("/device-log")
     async def device_log() -> DeviceLogView:
-        """Who belongs to the HAN, who may join it now, and the last who were removed."""
+        """Return the devices of the HAN, those that may join now, and the last 15 that were removed."""
         log = daemon.trust.log
         return DeviceLogView(devices=log.entries(daemon.han.join_windows()), removed=log.history())
 
@@ -92,7 +92,7 @@ def router(daemon: Daemon) -> APIRouter:
 
     @routes.post("/join", status_code=HTTPStatus.ACCEPTED)
     async def join(order: JoinOrder) -> JoinAnswer:
-        """Open the network to one device. Its joining is an event: device.joined."""
+        """Open the network to one device. When it joins, the event is device.joined."""
         address = parse_eui64(order.eui64)
         seconds = await daemon.join(
             address, order.install_code.get_secret_value(), seconds=order.seconds, device_type=order.device_type

@@ -1,4 +1,4 @@
-"""The route of the metrics."""
+"""Route of the metrics."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def router(daemon: Daemon) -> APIRouter:
 
     @routes.get(PATH, response_class=PlainTextResponse)
     async def metrics(accept: Annotated[str, Header()] = "") -> Response:
-        """All metrics, for Prometheus; docs/metrics.md lists them."""
+        """Return all metrics for Prometheus; docs/metrics.md lists them."""
         content, content_type = daemon.metrics.exposition(accept)
         return Response(content, headers={"content-type": content_type})
 

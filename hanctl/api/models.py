@@ -1,4 +1,4 @@
-"""What the API takes and gives, where the ledger's records do not say it already."""
+"""Request and answer models of the API that are not records of the ledger."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class _Order(BaseModel):
 
 
 class JoinOrder(_Order):
-    """Let one device join. The install code is taken, never given back."""
+    """Let one device join. No answer ever contains the install code."""
 
     eui64: str
     install_code: SecretStr
@@ -42,7 +42,7 @@ class BackupAnswer(BaseModel):
 
 
 class JoinAnswer(BaseModel):
-    """The network is open to this device for so many seconds; ``key_within``: once on it, it has so many for a key."""
+    """Seconds the network is open to this device; ``key_within``: seconds it then has to establish a key."""
 
     eui64: str
     seconds: int
@@ -50,7 +50,7 @@ class JoinAnswer(BaseModel):
 
 
 class UpdateOptions(_Order):
-    """How an update is ordered; ``image`` is a file_sha256 or an unambiguous beginning of it.
+    """Options of an order; ``image`` is a file_sha256 or a unique prefix of it.
 
     ``window`` and ``transfer_window``: "01:00-05:00", British local time. ``requires``: running versions, one of which
     a device must have, in place of the image's own.
@@ -80,7 +80,7 @@ class UpdateOrder(UpdateOptions):
 
 
 class DeviceMatch(_Order):
-    """All devices on the network that fit every condition given; versions are inclusive."""
+    """Select all devices on the network that fit every condition given; versions are inclusive."""
 
     device_type: DeviceType | None = None
     manufacturer_code: int | None = Field(None, ge=0, le=0xFFFF)
@@ -93,7 +93,7 @@ class DeviceMatch(_Order):
 
 
 class OrderForMany(UpdateOptions):
-    """Order an update of these devices, or of all that match; ``dry_run``: only say what that would do."""
+    """Order an update of these devices, or of all that match; ``dry_run``: only report what it would do."""
 
     devices: list[str] | None = Field(None, min_length=1)
     match: DeviceMatch | None = None
@@ -101,7 +101,7 @@ class OrderForMany(UpdateOptions):
 
 
 class ActivationOrder(_Order):
-    """Release a holding update, at a time where one is given."""
+    """Release a holding update, now or at the time given."""
 
     manufacturer_image_sha256: str | None = Field(None, max_length=64)
     at: AwareDatetime | None = None
@@ -109,7 +109,7 @@ class ActivationOrder(_Order):
 
 @dataclass(frozen=True, slots=True)
 class UpdateView(Update):
-    """An update with its live progress: bytes per second, seconds left, when the device last asked for something.
+    """An update with its progress: bytes per second, seconds left, time of the device's last request.
 
     ``waits_for`` completes "it waits for …"; ``followed_by``: the update of the next step of its chain.
     """
@@ -128,7 +128,7 @@ def update_view(update: Update, progress: Progress) -> UpdateView:
 
 
 class OutcomeView(BaseModel):
-    """What an order does, or did, to one device: ``reason`` says what, or why nothing.
+    """Outcome of an order for one device; ``reason`` says what happens, or why nothing does.
 
     ``versions``: the file versions of the images to be applied, one after the other. ``update``: the one that was made.
     """
@@ -144,14 +144,14 @@ class OutcomeView(BaseModel):
 
 
 class NoticeView(BaseModel):
-    """A stage notice; ``delivered_at``: when the webhook took it, where there is one."""
+    """A stage notice; ``delivered_at``: when the webhook accepted it, if there is one."""
 
     event: dict[str, Any]
     delivered_at: datetime | None
 
 
 class ReportView(BaseModel):
-    """The whole story of an update. ``chain``: the updates of its chain of steps; ``image``: None if it was removed."""
+    """Report of an update. ``chain``: the updates of its chain of steps; ``image``: None if it was removed."""
 
     update: UpdateView
     device: Device
@@ -163,7 +163,7 @@ class ReportView(BaseModel):
 
 @dataclass(frozen=True, slots=True)
 class ImageView(Image):
-    """An image with why it was read in this form, what the parser remarked, and the verdict on its signature."""
+    """An image, with why it was read in this form, remarks of the parser, and the verdict on its signature."""
 
     form_reason: str = ""
     notes: tuple[str, ...] = ()
@@ -176,7 +176,7 @@ def image_view(stored: StoredImage, signature: Verdict) -> ImageView:
 
 
 class AttributeOrder(_Order):
-    """The value of an attribute, as a person writes it: a number, a text, or a time with its offset."""
+    """Value of an attribute as a person writes it: number, text, or time with its offset."""
 
     value: str
 
@@ -200,7 +200,7 @@ class DongleView(BaseModel):
 
 
 class JoinView(BaseModel):
-    """A device that may join, for so many seconds more."""
+    """A device that may join, and for how many seconds more."""
 
     eui64: str
     seconds: float
@@ -215,7 +215,7 @@ class CertificateView(BaseModel):
 
 
 class TrustView(BaseModel):
-    """Keys: without a certificate, devices have only those of their install codes.
+    """State of key establishment: without a certificate, devices have only the keys of their install codes.
 
     ``key_capacity``: for how many devices the dongle has room; null where it does not matter or is not known.
     """
@@ -227,14 +227,14 @@ class TrustView(BaseModel):
 
 
 class DeviceLogView(BaseModel):
-    """The device log; ``removed``: the last fifteen, the latest first."""
+    """The device log; ``removed``: the last 15, latest first."""
 
     devices: list[LogEntry]
     removed: list[LogEntry]
 
 
 class StatusView(BaseModel):
-    """The hub in a few words."""
+    """State of the hub: dongle, network, devices and updates."""
 
     version: str
     pid: int
@@ -253,7 +253,7 @@ class StatusView(BaseModel):
 
 
 class ReloadView(BaseModel):
-    """The keys of the configuration that changed: those in force now, and those that wait for a restart."""
+    """Keys of the configuration that changed: those in force now, and those that need a restart."""
 
     applied: list[str]
     restart: list[str]

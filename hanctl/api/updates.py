@@ -22,7 +22,7 @@ from hanctl.api.waiting import WaitS, until
 from hanctl.base.errors import InvalidInput, NotFound
 from hanctl.base.eui64 import parse_eui64
 from hanctl.model.records import Update
-from hanctl.updates.desk.service import Outcome
+from hanctl.updates.desk.service import OrderOutcome
 from hanctl.webhook.webhook import NOTICE_TYPES
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ def router(daemon: Daemon) -> APIRouter:
     def view(update: Update) -> UpdateView:
         return update_view(update, daemon.updates.progress(update.id))
 
-    def outcome(one: Outcome) -> OutcomeView:
+    def outcome(one: OrderOutcome) -> OutcomeView:
         verdict = one.verdict
         return OutcomeView(
             device=verdict.device,
@@ -64,13 +64,13 @@ def router(daemon: Daemon) -> APIRouter:
 
     @routes.post("/updates", status_code=HTTPStatus.CREATED)
     async def order(order: UpdateOrder) -> UpdateView:
-        """Order an update of one device; where it does not fit, that is an error."""
+        """Order an update of one device; an order that does not fit the device is an error."""
         (one,) = daemon.updates.order([parse_eui64(order.device)], order.order())
         return view(one.ordered())
 
     @routes.post("/orders", status_code=HTTPStatus.CREATED)
     async def order_many(order: OrderForMany) -> list[OutcomeView]:
-        """Order an update of several devices: each is answered for itself, and one does not hold another."""
+        """Order an update of several devices. Each has an outcome of its own; a refusal does not affect others."""
         if (order.devices is None) == (order.match is None):
             raise InvalidInput("it is not said which devices are meant", "give either devices or match")
         if order.match is not None:
@@ -81,7 +81,7 @@ def router(daemon: Daemon) -> APIRouter:
 
     @routes.get("/updates/{number}")
     async def update(number: UpdateId, offset: Offset = 0, wait_s: WaitS = 0) -> UpdateView:
-        """One update; the answer waits ``wait_s`` seconds for it to be served up to ``offset``, or to be over."""
+        """Return one update; wait up to ``wait_s`` seconds until it is served up to ``offset`` or is over."""
 
         def far_enough() -> bool:
             current = view(found(number))
@@ -93,7 +93,7 @@ def router(daemon: Daemon) -> APIRouter:
 
     @routes.get("/updates/{number}/report")
     async def report(number: UpdateId) -> ReportView:
-        """The whole story of one update: order, events with their causes, notices, image and device."""
+        """Return the report of one update: order, events with their causes, notices, image and device."""
         update = found(number)
         device = daemon.ledger.devices.get(update.device)
         assert device is not None  # the ledger keeps every device an update refers to
@@ -116,7 +116,7 @@ def router(daemon: Daemon) -> APIRouter:
 
     @routes.post("/updates/{number}/activate")
     async def activate(number: UpdateId, order: ActivationOrder | None = None) -> UpdateView:
-        """Release a holding update. Still "holding" in the answer: the device is told as soon as it can be reached."""
+        """Release a holding update. If the answer says "holding", the hub tells the device once it is reachable."""
         given = order or ActivationOrder(manufacturer_image_sha256=None)
         return view(
             await daemon.updates.activate(
@@ -126,7 +126,7 @@ def router(daemon: Daemon) -> APIRouter:
 
     @routes.post("/updates/{number}/cancel")
     async def cancel(number: UpdateId) -> UpdateView:
-        """Cancel an update. "in_doubt" in the answer: whether its device has the activation command is found out."""
+        """Cancel an update. If the answer says "in_doubt", the hub first finds out whether the device is activating."""
         return view(daemon.updates.cancel(number))
 
     return routes

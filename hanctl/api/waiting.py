@@ -1,4 +1,4 @@
-"""Answers that wait: until there is something to say, or for so long. Nothing is polled inside the hub."""
+"""Let answers wait for a condition or a timeout, without polling inside the hub."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ Listeners = list[Callable[..., None]]
 
 
 async def until(daemon: Daemon, done: Callable[[], bool], wait_s: float, *signs: Listeners) -> None:
-    """Return once ``done``, after ``wait_s`` seconds, or when the hub closes.
+    """Wait until ``done`` returns true, for ``wait_s`` seconds, or until the hub closes.
 
-    ``done`` is asked at once, after each event, and whenever one of ``signs`` is called.
+    ``done`` is called at once, after each event, and whenever one of ``signs`` is called.
     """
     news = asyncio.Event()
 

@@ -1,4 +1,4 @@
-"""What answers requests: the application, with the gate before it on the listener, and the server of both."""
+"""Serve the application: directly on the control socket, behind the bearer gate on the listener."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class _Server(uvicorn.Server):
 
 
 async def serve(app: ASGIApp, listening: socket.socket, closing: asyncio.Event) -> None:
-    """Serve until ``closing``; then answers on their way get a moment, and the socket is closed."""
+    """Serve until ``closing``; then give running requests a short time to finish, and close the socket."""
     server = _Server(
         uvicorn.Config(
             app,

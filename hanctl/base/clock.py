@@ -1,4 +1,4 @@
-"""The one clock of the process; everything that needs the time is given one."""
+"""The clock of the process, passed to everything that needs the time."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ class Clock(Protocol):
     """Source of wall-clock time (UTC, aware) and of monotonic time (seconds)."""
 
     def now(self) -> datetime:
-        """The present time, aware, in UTC."""
+        """Return the present time (aware, UTC)."""
 
     def monotonic(self) -> float:
-        """Seconds since an arbitrary start; never goes back."""
+        """Return seconds since an arbitrary start; never goes back."""
 
 
 class LoopClock:

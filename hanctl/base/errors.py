@@ -42,7 +42,7 @@ class HanctlError(Exception):
 class ConfigError(HanctlError):
     """The configuration file cannot be used.
 
-    ``public``: the message without the value that is wrong, which may be meant for nobody else: for events and logs.
+    ``public``: the message for events and logs, without the wrong value, which may be secret.
     """
 
     code = "config-invalid"

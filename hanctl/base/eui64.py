@@ -1,4 +1,4 @@
-"""EUI64 addresses as text: sixteen hex digits, big-endian, colon separated, lower case."""
+"""EUI64 addresses as text: 16 hex digits, big-endian, colon separated, lower case."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _HEX16 = re.compile(r"[0-9a-fA-F]{16}")
 def parse_eui64(text: str) -> Eui64:
     """Read an EUI64 written with or without separators, most significant byte first.
 
-    Raises InvalidInput where the text is not sixteen hex digits, or no device's address: all zeros, all ones.
+    Raises InvalidInput if the text is not 16 hex digits, or is all zeros or all ones, which no device has.
     """
     digits = _SEPARATORS.sub("", text).lower()
     if not _HEX16.fullmatch(digits):
@@ -30,10 +30,10 @@ def parse_eui64(text: str) -> Eui64:
 
 
 def from_bytes(little_endian: bytes) -> Eui64:
-    """The EUI64 whose eight bytes on air (least significant first) are given."""
+    """Convert 8 bytes from the air (least significant first) to an EUI64."""
     return Eui64(little_endian[::-1].hex(":"))
 
 
 def to_bytes(eui64: Eui64) -> bytes:
-    """The eight bytes of the EUI64 as sent on air, least significant first."""
+    """Convert an EUI64 to its 8 bytes as sent on air, least significant first."""
     return bytes.fromhex(eui64.replace(":", ""))[::-1]

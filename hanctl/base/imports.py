@@ -1,4 +1,4 @@
-"""Modules that a library imports and the hub never uses: they cost a start time and memory for nothing."""
+"""Postpone imports of modules that a library imports and the hub never uses, to save start time and memory."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ if TYPE_CHECKING:
 
 
 def put_off(*names: str) -> None:
-    """Have these modules, not imported yet, read only when something is first taken out of them.
+    """Load these modules, which are not imported yet, only when one of their attributes is first used.
 
-    Whoever imports one gets it as ever; an error in it shows at that later time. Source: Python's documentation of
-    importlib.util.LazyLoader.
+    An import statement works as usual; an error in the module shows at that later time. Source: Python's
+    documentation of importlib.util.LazyLoader.
     """
     sys.meta_path.insert(0, _Later(names))
 

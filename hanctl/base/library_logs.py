@@ -1,4 +1,4 @@
-"""What the radio libraries log: it names keys and frames, so the hub's own log alone has it, with bytes left out."""
+"""Control the log of the radio libraries, which names keys and frames: only the hub's log shows it, without bytes."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ LIBRARIES = ("bellows", "serialx", "zigpy", "zigpy_znp")
 
 
 def keep_quiet() -> None:
-    """Show nothing that is logged, by the radio libraries or by others, unless a command sets up logging afterwards.
+    """Show no log lines of any library, unless a command sets up logging afterwards.
 
-    What the radio libraries log stays unseen even then, until ``let_through``.
+    Those of the radio libraries stay hidden even then, until ``let_through``.
     """
     # Python prints a record with all its arguments where they do not fit its text.
     logging.raiseExceptions = False
@@ -22,13 +22,13 @@ def keep_quiet() -> None:
 
 
 def let_through() -> None:
-    """Let what the radio libraries log reach the hub's log, which leaves out bytes (``logs/setup.py``)."""
+    """Pass the log of the radio libraries to the hub's log, which leaves out bytes (``logs/setup.py``)."""
     for name in LIBRARIES:
         logging.getLogger(name).propagate = True
 
 
 def keep_keys_out() -> None:
-    """Have the radio libraries log nothing below a warning: at DEBUG they log network and link keys, whole."""
+    """Limit the radio libraries' log to warnings: at DEBUG they log complete network and link keys."""
     for name in LIBRARIES:
         logger = logging.getLogger(name)
         if logger.getEffectiveLevel() < logging.INFO or logger.level == logging.NOTSET:

@@ -1,4 +1,4 @@
-"""What the hub tells the service manager that started it, systemd's protocol: ready, alive, reloading, stopping.
+"""Tell systemd the state of the hub by its notify protocol: ready, alive, reloading, stopping.
 
 Each message is one datagram of lines ``NAME=value``. Source: sd_notify(3), sd_watchdog_enabled(3).
 """
@@ -19,7 +19,7 @@ FEEDS_A_PERIOD = 3
 
 
 class ServiceManager:
-    """The manager named in the environment; where none is, nothing is told."""
+    """The service manager named in the environment; without one, nothing is sent."""
 
     def __init__(self, environment: Mapping[str, str] = os.environ) -> None:
         self._address = environment.get("NOTIFY_SOCKET", "")
@@ -29,19 +29,19 @@ class ServiceManager:
         self._watchdog_s = int(microseconds) / 1e6 if ours and microseconds.isdigit() else None
 
     def ready(self, status: str | None = None) -> None:
-        """The hub is up; ``status`` is shown by ``systemctl status``; None: as it was."""
+        """Report that the hub has started; ``systemctl status`` shows ``status``; None: unchanged."""
         self._tell("READY=1", *([] if status is None else [f"STATUS={status}"]))
 
     def reloading(self, monotonic: float) -> None:
-        """The hub reads its configuration anew, and is ``ready`` after it. ``monotonic``: CLOCK_MONOTONIC, seconds."""
+        """Report a reload; call ``ready`` after it. ``monotonic``: CLOCK_MONOTONIC, seconds."""
         self._tell("RELOADING=1", f"MONOTONIC_USEC={monotonic * 1e6:.0f}")
 
     def stopping(self, reason: str) -> None:
-        """The hub begins to stop."""
+        """Report that the hub begins to stop."""
         self._tell("STOPPING=1", f"STATUS={reason}")
 
     async def feed(self) -> None:
-        """Say, until cancelled, that the event loop runs. Where it is blocked, nothing is said, and the hub killed."""
+        """Report, until cancelled, that the event loop runs. If it blocks, systemd kills the hub."""
         if self._watchdog_s is None:
             await asyncio.Event().wait()
             return

@@ -1,4 +1,4 @@
-"""Writing a file at once or not at all."""
+"""Write a file completely or not at all."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 
 
 def write_whole(path: Path, text: str, mode: int = 0o600) -> None:
-    """Put the text, synced, in the place of what is at ``path``. Raises OSError; then the place is as it was."""
+    """Replace the file at ``path`` with the text, synced. Raises OSError; then the file is as before."""
     # mkstemp makes the file with mode 0600: at no time can others read what is for its owner alone.
     descriptor, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
     try:

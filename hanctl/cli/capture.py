@@ -34,23 +34,34 @@ class CaptureUnwritable(HanctlError):
 
 def capture(
     output: Annotated[
-        Path, typer.Option("--output", "-o", help="The file to write; - for standard output.", metavar="FILE")
+        Path,
+        typer.Option("--output", "-o", help="Write the capture to this file; - is standard output.", metavar="FILE"),
     ],
     keys: Annotated[
         Path | None,
-        typer.Option("--keys", help="The file for the keys that decrypt it; else FILE.keys.", show_default=False),
+        typer.Option(
+            "--keys",
+            help="Write the keys that decrypt the capture to this file. Default: FILE.keys.",
+            show_default=False,
+        ),
     ] = None,
-    device: Annotated[str | None, typer.Option("--device", help="Frames of this one alone.", metavar="EUI64")] = None,
+    device: Annotated[
+        str | None, typer.Option("--device", help="Record only frames to and from this device.", metavar="EUI64")
+    ] = None,
     length: Annotated[
-        str | None, typer.Option("--duration", help="End after so long, such as 90s or 10m.", metavar="TIME")
+        str | None,
+        typer.Option(
+            "--duration", help="Stop after this DURATION, e.g. 90s or 10m. Default: at Ctrl-C.", metavar="TIME"
+        ),
     ] = None,
     socket: Socket = None,
     config: ConfigFile = None,
 ) -> None:
-    """Record what the hub sends and receives, for Wireshark, until Ctrl-C or for a time.
+    """Record the frames that the hub sends and receives, for Wireshark, until Ctrl-C or for a DURATION.
 
-    The frames are encrypted with keys made for this capture alone, which are in FILE.keys; headers below the
-    application are made up, as a dongle does not tell them (docs/wireshark.md). What devices say is household data.
+    The frames are encrypted with keys made for this capture alone, which are in
+    FILE.keys; headers below the application are made up, as a dongle does not
+    tell them (docs/wireshark.md). What devices say is household data.
     """
     from hanctl.wireshark.capture_file import CaptureFile
     from hanctl.wireshark.hub_frames import Encoder
@@ -77,7 +88,7 @@ def capture(
 
 
 def _record(records: Iterator[dict[str, Any]], file: CaptureFile, out: IO[bytes]) -> bool:
-    """Write the records to the file, and end it whatever happens; whether it was Ctrl-C that did."""
+    """Write the records to the file, and close it whatever happens. Return True if Ctrl-C ended the capture."""
     with _counter() as show:
         try:
             for record in records:
@@ -108,7 +119,7 @@ def _end(file: CaptureFile, out: IO[bytes]) -> None:
 
 @contextmanager
 def _counter() -> Iterator[Any]:
-    """Shows on a terminal how many frames there are."""
+    """Show on a terminal how many frames have been recorded."""
     from rich.console import Console
 
     console = Console(stderr=True)

@@ -1,4 +1,4 @@
-"""The daemon's API from the outside: one request, one answer, and errors that keep their code."""
+"""Client of the daemon's HTTP API: send one request, return one answer, and raise errors with their exit code."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ CONNECT_TIMEOUT_S = 5
 
 
 class RemoteError(HanctlError):
-    """An error that the daemon answered with."""
+    """The daemon answered with an error."""
 
     def __init__(self, error: dict[str, Any]) -> None:
         super().__init__(str(error["message"]), str(error["hint"]))
@@ -29,7 +29,7 @@ class RemoteError(HanctlError):
 
 @dataclass(frozen=True, slots=True)
 class ControlSocket:
-    """The daemon on this machine."""
+    """Reach the daemon on this machine by its control socket."""
 
     path: Path
     base_url = "http://hanctl"
@@ -54,7 +54,7 @@ class ControlSocket:
 
 
 class Listener:
-    """A daemon's listener, on another machine as a rule; ``token`` opens it."""
+    """Reach a daemon, usually on another machine, by its TCP listener; ``token`` is the bearer token."""
 
     def __init__(self, url: str, token: str) -> None:
         if not url.startswith(("http://", "https://")):
@@ -79,9 +79,9 @@ class Listener:
 
 
 class Client:
-    """Talks to one daemon, on its control socket or its listener.
+    """Talk to one daemon, on its control socket or its listener.
 
-    Every method raises DaemonUnreachable and RemoteError.
+    Every method raises DaemonUnreachable or RemoteError.
     """
 
     def __init__(self, hub: Path | Listener) -> None:
@@ -94,7 +94,7 @@ class Client:
         return self._request("POST", path, {}, json=body)
 
     def get_text(self, path: str) -> str:
-        """An answer that is not JSON."""
+        """Return the body of an answer that is not JSON."""
         with self._http() as http:
             response = http.get(path)
         check(response)
@@ -110,7 +110,7 @@ class Client:
         return self._request("DELETE", path, {})
 
     def stream(self, path: str, **query: Any) -> Iterator[dict[str, Any]]:
-        """The JSON lines of a long answer, until the daemon ends it."""
+        """Yield each JSON line of a streamed answer until the daemon ends it."""
         with self._http(endless=True) as http, http.stream("GET", path, params=_given(query)) as response:
             if not response.is_success:
                 response.read()
@@ -150,7 +150,7 @@ def _given(query: dict[str, Any]) -> dict[str, Any]:
 
 
 def check(response: httpx.Response) -> None:
-    """Raise RemoteError for an error of the daemon, HanctlError for an answer that is none of its."""
+    """Raise RemoteError for an error that the daemon reports, HanctlError for an answer from anything else."""
     if response.is_success:
         return
     try:

@@ -21,34 +21,37 @@ EPILOG = examples(
     "hanctl console --wait-for 'OTA: +verified' --timeout 5m",
 )
 WAIT_S = 20
-"""One request waits so long; then comes the next."""
+"""Longest wait of one request; then the next is sent."""
 
 
 class LineTimeout(HanctlError):
-    """The line that was waited for did not come."""
+    """The line to wait for was not printed in time."""
 
     code = "console-timeout"
     exit_code = ExitCode.TIMED_OUT
 
 
 def console(
-    follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on with lines as they come.")] = False,
+    follow: Annotated[bool, typer.Option("--follow", "-f", help="Keep showing new lines until Ctrl-C.")] = False,
     since: Annotated[
         str | None,
-        typer.Option("--since", help="Only lines of the last so long, such as 10m.", metavar="TIME"),
+        typer.Option("--since", help="Show lines from the last DURATION, e.g. 10m.", metavar="DURATION"),
     ] = None,
     wait_for: Annotated[
         str | None,
-        typer.Option("--wait-for", help="End with the first line in which this is found.", metavar="REGEX"),
+        typer.Option("--wait-for", help="Exit at the first line that matches this.", metavar="REGEX"),
     ] = None,
-    timeout: Annotated[str, typer.Option("--timeout", help="Wait for it so long at most.", metavar="TIME")] = "30s",
+    timeout: Annotated[
+        str, typer.Option("--timeout", help="Longest time to wait for --wait-for, e.g. 60s.", metavar="DURATION")
+    ] = "30s",
     socket: Socket = None,
     config: ConfigFile = None,
-    json: Annotated[bool, typer.Option("--json", help="Print one JSON object for each line.")] = False,
+    json: Annotated[bool, typer.Option("--json", help="Print one JSON object per line.")] = False,
 ) -> None:
-    """Show what a display says on its debug console, as far as the hub has it; the files in its state have more.
+    """Show lines from a display's debug console: the newest 10000 since the hub started.
 
-    With --wait-for, lines count that come from now on, or with --since also those of that time.
+    Older lines are in the files <state_dir>/console/. --wait-for looks only at
+    new lines, or with --since also at lines of that time.
     """
     client = connect(socket, config)
     oldest = None if since is None else duration(since)
@@ -60,7 +63,7 @@ def console(
 
 
 def _lines(client: Client, oldest_s: float | None, *, follow: bool) -> Iterator[dict[str, Any]]:
-    """The lines there are, and then those that come."""
+    """Yield the lines recorded so far, then each new line."""
     place, wait_s = 0, 0
     while True:
         answer = client.get("/console/lines", after=place, wait_s=wait_s)

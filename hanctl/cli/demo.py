@@ -22,29 +22,28 @@ if TYPE_CHECKING:
 
     from hanctl.ledger.ledger import Recorded
     from hanctl.model.update_events import ActivationNotice
-    from hanctl.simulator.device.event import DeviceEvent
+    from hanctl.simulator.device.event import SimulatedDeviceEvent
     from hanctl.updates.desk.outlook import Progress
 
 EPILOG = examples("hanctl demo", "hanctl demo --radio znp", "hanctl demo --pcap demo.pcap")
 
 
 def demo(
-    radio: Annotated[
-        Literal["ezsp", "znp"], typer.Option(help="The serial protocol of the simulated dongle.")
-    ] = "ezsp",
+    radio: Annotated[Literal["ezsp", "znp"], typer.Option(help="Serial protocol of the simulated dongle.")] = "ezsp",
     pcap: Annotated[
         Path | None,
         typer.Option(
-            help="Record the air to this file, as a sniffer would hear it, and its keys to FILE.keys.",
+            help="Record the air as a sniffer would hear it to this file, and the keys to FILE.keys.",
             metavar="FILE",
             show_default=False,
         ),
     ] = None,
 ) -> None:
-    """Update a simulated PPMID from joining to the activation notice, over true serial bytes.
+    """Show a whole firmware update on a simulated dongle, from joining to the activation notice. Needs no radio.
 
-    Starts a simulated dongle and the hub, lets a PPMID join with its install code, delivers the demo image, activates
-    it and prints the activation notice. Exit code 0 only if the new version was read back from the device.
+    Start a simulated dongle and the hub, let a simulated PPMID join with its
+    install code, transfer the demo image, activate it and print the activation
+    notice. Exit code 0 only if the new version was read back from the device.
     """
     from rich.console import Console
 
@@ -56,13 +55,13 @@ def demo(
     console = Console(highlight=False)
     console.print(f"A simulated {radio.upper()} dongle with one PPMID, and the hub on its serial line.")
     with _Stage(console) as stage, TemporaryDirectory(prefix="hanctl-demo-") as directory:
-        audience = demonstration.Audience(stage.hub, stage.device, stage.progress)
+        audience = demonstration.DemoAudience(stage.hub, stage.device, stage.progress)
         notice = asyncio.run(_until_terminated(demonstration.run(radio, Path(directory), audience, pcap)))
     _print_notice(notice)
 
 
 async def _until_terminated(performance: Coroutine[Any, Any, ActivationNotice]) -> ActivationNotice:
-    """The outcome; SIGTERM ends it as Ctrl-C does, in good order."""
+    """Return the outcome of the demo; SIGTERM stops it cleanly, as Ctrl-C does."""
     acting = asyncio.ensure_future(performance)
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, acting.cancel)
     try:
@@ -72,7 +71,7 @@ async def _until_terminated(performance: Coroutine[Any, Any, ActivationNotice]) 
 
 
 class _Stage:
-    """What the audience sees: one line for each thing that happens, and a progress bar where there is a terminal."""
+    """Print one line per event, and a progress bar if there is a terminal."""
 
     def __init__(self, console: Console) -> None:
         self._console = console
@@ -110,7 +109,7 @@ class _Stage:
         told = ", ".join(f"{name} {_brief(name, value)}" for name, value in fields.items() if value is not None)
         self._say("hub", "cyan", recorded.event.type, told)
 
-    def device(self, event: DeviceEvent) -> None:
+    def device(self, event: SimulatedDeviceEvent) -> None:
         if event.kind != "block":
             self._say(event.device, "green", f"OTA client: {event.text}" if event.kind == "ota" else event.text)
 

@@ -13,9 +13,9 @@ import typer
 from hanctl.base.errors import DaemonUnreachable, ExitCode, HanctlError, InvalidInput, NotFound
 from hanctl.cli.client import Client
 from hanctl.cli.options import ConfigFile, Json, Socket, connect, duration, eui64, examples
-from hanctl.cli.output import ago, hexadecimal, moment, print_facts, print_json, print_table, version
+from hanctl.cli.output import ago, hexadecimal, local_time, print_facts, print_json, print_table, version
 
-app = typer.Typer(help="The devices of the HAN.", no_args_is_help=True)
+app = typer.Typer(help="Devices: list, show, rekey and remove them.", no_args_is_help=True)
 EUI = Annotated[str, typer.Argument(metavar="EUI64", help="The device's address.")]
 JOIN_EPILOG = examples(
     "hanctl join --eui 00:0d:6f:00:0a:90:69:e7  (asks for the code)",
@@ -43,12 +43,12 @@ class NoNewKey(HanctlError):
 
 @app.command("list", epilog=examples("hanctl device list", "hanctl device list --json"))
 def list_(
-    all_: Annotated[bool, typer.Option("--all", help="Removed devices too.")] = False,
+    all_: Annotated[bool, typer.Option("--all", help="Include removed devices.")] = False,
     socket: Socket = None,
     config: ConfigFile = None,
     json: Json = False,
 ) -> None:
-    """List the devices."""
+    """List the devices of the HAN."""
     devices = connect(socket, config).get("/devices", all=all_)
     if json:
         print_json(devices)
@@ -69,7 +69,7 @@ def list_(
 
 @app.command(epilog=examples("hanctl device show 00:0d:6f:00:0a:90:69:e7"))
 def show(address: EUI, socket: Socket = None, config: ConfigFile = None, json: Json = False) -> None:
-    """Show all that is known of one device."""
+    """Show everything the hub knows about one device."""
     device = connect(socket, config).get(f"/devices/{eui64(address)}")
     if json:
         print_json(device)
@@ -88,8 +88,8 @@ def show(address: EUI, socket: Socket = None, config: ConfigFile = None, json: J
             ("image type", hexadecimal(device["image_type"])),
             ("hardware", hexadecimal(device["hardware_version"])),
             ("version", version(device["current_version"])),
-            ("joined", moment(device["joined_at"])),
-            ("key", f"established {moment(device['keyed_at'])}" if device["keyed_at"] else "of its install code"),
+            ("joined", local_time(device["joined_at"])),
+            ("key", f"established {local_time(device['keyed_at'])}" if device["keyed_at"] else "of its install code"),
             ("heard", ago(device["last_seen"])),
             *[_endpoint(endpoint) for endpoint in device["endpoints"]],
         ]
@@ -109,7 +109,7 @@ def _policy(value: int | None, *meanings: str) -> str:
 
 @app.command(epilog=examples("hanctl device log", "hanctl device log --json"))
 def log(socket: Socket = None, config: ConfigFile = None, json: Json = False) -> None:
-    """Show the device log: who belongs to the HAN or may join it, and the last fifteen who were removed."""
+    """Show the device log: devices of the HAN, devices that may join it, and the last 15 that were removed."""
     found = connect(socket, config).get("/device-log")
     if json:
         print_json(found)
@@ -121,7 +121,7 @@ def log(socket: Socket = None, config: ConfigFile = None, json: Json = False) ->
             entry["state"],
             "-" if entry["join_seconds"] is None else f"{entry['join_seconds']:.0f} s",
             "established" if entry["keyed_at"] else "-",
-            "" if entry["removed_at"] is None else f"{moment(entry['removed_at'])}, {entry['removed_reason']}",
+            "" if entry["removed_at"] is None else f"{local_time(entry['removed_at'])}, {entry['removed_reason']}",
         )
         for entry in [*found["devices"], *found["removed"]]
     ]
@@ -131,7 +131,7 @@ def log(socket: Socket = None, config: ConfigFile = None, json: Json = False) ->
 
 @app.command(epilog=examples("hanctl device remove 00:0d:6f:00:0a:90:69:e7"))
 def remove(address: EUI, socket: Socket = None, config: ConfigFile = None) -> None:
-    """Ask a device to leave, and forget its place."""
+    """Ask a device to leave the HAN, and forget its key."""
     device = eui64(address)
     connect(socket, config).delete(f"/devices/{device}")
     print(f"{device} was removed")
@@ -139,9 +139,9 @@ def remove(address: EUI, socket: Socket = None, config: ConfigFile = None) -> No
 
 @app.command(epilog=examples("hanctl device rekey 00:0d:6f:00:0a:90:69:e7"))
 def rekey(address: EUI, socket: Socket = None, config: ConfigFile = None) -> None:
-    """Establish a new link key with a device: here the hub asks, and the display's server answers.
+    """Establish a new link key with a device (CBKE). The hub initiates, and the device's server side answers.
 
-    For makers who test that side of a display: ordinarily a device asks, once, after it has joined.
+    For makers who test the server side of a display. Normally a device initiates it once, after it has joined.
     """
     device, client = eui64(address), connect(socket, config)
     place = client.get("/status")["last_event"]
@@ -162,23 +162,28 @@ def join(
     eui: Annotated[str, typer.Option("--eui", help="The device's address.", metavar="EUI64")],
     install_code_file: Annotated[
         str | None,
-        typer.Option("--install-code-file", help="A file with the install code in hex; - is standard input."),
+        typer.Option(
+            "--install-code-file", help="File with the install code in hex; - is standard input. Default: ask for it."
+        ),
     ] = None,
     type_: Annotated[
         Literal["ppmid", "ihd", "hcalcs", "esme", "gsme"] | None,
-        typer.Option("--type", help="What the device is, where the interview cannot tell."),
+        typer.Option("--type", help="Type of the device, used if the interview cannot tell."),
     ] = None,
     window: Annotated[
-        str | None, typer.Option("--window", help="How long the network stays open, e.g. 10m. Default: as configured.")
+        str | None, typer.Option("--window", help="How long the network stays open, e.g. 10m. Default: join.window_s.")
     ] = None,
-    wait: Annotated[bool, typer.Option("--wait", help="Wait until the device has joined and was interviewed.")] = False,
+    wait: Annotated[
+        bool, typer.Option("--wait", help="Wait until the device has joined and has been interviewed.")
+    ] = False,
     socket: Socket = None,
     config: ConfigFile = None,
     json: Json = False,
 ) -> None:
-    """Let one device join the HAN.
+    """Open the network so that one device can join with its install code.
 
-    The install code is asked for, or read from a file: as an argument, every process of the machine could see it.
+    The install code is read from a prompt or a file, never from an argument,
+    which any process of the machine can see.
     """
     order: dict[str, Any] = {"eui64": eui64(eui), "install_code": _install_code(install_code_file)}
     if type_ is not None:
@@ -230,7 +235,7 @@ def _wait(client: Client, answer: dict[str, Any], *, quiet: bool) -> dict[str, A
 
 
 class _CountDown:
-    """One line on standard error: rewritten on a terminal, else written when it changes but for the seconds."""
+    """Write a countdown to standard error: one line rewritten on a terminal, else a line for each new state."""
 
     def __init__(self, quiet: bool) -> None:
         self._quiet = quiet

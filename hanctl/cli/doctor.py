@@ -36,17 +36,20 @@ def doctor(
         Path | None,
         typer.Option("--config", "-c", help="The hub's configuration file.", metavar="FILE", readable=False),
     ] = None,
-    port: Annotated[str | None, typer.Option("--port", help="Look at the dongle on this port.", metavar="PATH")] = None,
+    port: Annotated[str | None, typer.Option("--port", help="Check the dongle on this port.", metavar="PATH")] = None,
     radio: Annotated[
-        Literal["ezsp", "znp"] | None, typer.Option("--radio", help="What is on that port.", show_default=False)
+        Literal["ezsp", "znp"] | None,
+        typer.Option("--radio", help="Radio firmware of that dongle.", show_default=False),
     ] = None,
     json: Json = False,
 ) -> None:
-    """Say what is well and what is not: machine, files, service and dongle, each line with what to do about it.
+    """Check machine, files, service and dongle; each problem comes with what to do about it.
 
-    Without options it looks at the system's hub (/etc/hanctl/hanctl.toml), or else at the sticks that are known by
-    their USB strings. No other port is opened, as that may reset what is behind it; nor one that a hub or another
-    program has open: a running hub is asked instead. Exit code 0 where nothing fails, warnings or not; else 12.
+    Without options, check the system's hub (/etc/hanctl/hanctl.toml), or if
+    there is none the USB sticks with known names. No other port is opened, as
+    opening may reset the device behind it. A port that a hub or another program
+    has open is left alone: a running hub is asked instead. Exit code 0 if no
+    check fails (warnings allowed), else 12.
     """
     examination = _examination(config, port, radio)
     findings = asyncio.run(_examine(examination, quiet=json))
@@ -99,15 +102,15 @@ def _known_sticks() -> tuple[DongleSettings, ...]:
 
 
 def _with_hub(examination: Examination) -> Examination:
-    """The same, with the hub of its configuration, or else of this user or the system, where one runs."""
+    """Add the running hub, if there is one: that of the configuration, else of this user, else of the system."""
     from hanctl.config.paths import client_socket
-    from hanctl.doctor.examination import Hub
+    from hanctl.doctor.examination import RunningHub
     from hanctl.doctor.finding import failed
 
     config = examination.config
     socket = client_socket() if config is None else config.hub.socket
     try:
-        return replace(examination, hub=Hub.from_status(Client(socket).get("/status")))
+        return replace(examination, hub=RunningHub.from_status(Client(socket).get("/status")))
     except DaemonUnreachable as error:
         if socket.exists() and not os.access(socket, os.R_OK | os.W_OK):
             return replace(examination, out_of_reach=True, known=(*examination.known, failed("socket", error)))

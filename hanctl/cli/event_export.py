@@ -1,4 +1,4 @@
-"""``hanctl events export``: the events as a file, from a hub that runs or from the ledger of one that does not."""
+"""``hanctl events export``: write events to a file, from a running hub or from the ledger of a stopped one."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ import typer
 
 from hanctl.base.errors import ConfigError, DaemonUnreachable, InvalidInput, NotFound
 from hanctl.cli.client import Client
-from hanctl.cli.options import ConfigFile, Socket, connect, eui64, examples, moment
+from hanctl.cli.options import ConfigFile, Socket, connect, eui64, examples, iso_time
 
 EPILOG = examples(
     "hanctl events export -o events.jsonl",
@@ -31,20 +31,24 @@ Page = list[dict[str, Any]]
 def export(
     output: Annotated[
         Path | None,
-        typer.Option("--output", "-o", help="Write this file, wholly or not at all. Default: standard output."),
+        typer.Option("--output", "-o", help="Write to this file, completely or not at all. Default: standard output."),
     ] = None,
-    since: Annotated[str | None, typer.Option("--since", help="Only from this time on.", metavar="TIME")] = None,
-    until: Annotated[str | None, typer.Option("--until", help="Only before this time.", metavar="TIME")] = None,
-    device: Annotated[str | None, typer.Option("--device", help="Only this device's.", metavar="EUI64")] = None,
-    update: Annotated[int | None, typer.Option("--update", help="Only this update's.", metavar="ID")] = None,
-    type_: Annotated[str | None, typer.Option("--type", help="Only this type, as in docs/events.md.")] = None,
+    since: Annotated[
+        str | None, typer.Option("--since", help="Only events at or after this time.", metavar="TIME")
+    ] = None,
+    until: Annotated[str | None, typer.Option("--until", help="Only events before this time.", metavar="TIME")] = None,
+    device: Annotated[str | None, typer.Option("--device", help="Only events of this device.", metavar="EUI64")] = None,
+    update: Annotated[int | None, typer.Option("--update", help="Only events of this update.", metavar="ID")] = None,
+    type_: Annotated[
+        str | None, typer.Option("--type", help="Only events of this type, e.g. update.failed (docs/events.md).")
+    ] = None,
     socket: Socket = None,
     config: ConfigFile = None,
 ) -> None:
-    """Write the events as JSON Lines, oldest first, each as the API gives it."""
+    """Export events as JSON Lines, oldest first, each as in the API."""
     query = {
-        "since": None if since is None else moment(since),
-        "until": None if until is None else moment(until),
+        "since": None if since is None else iso_time(since),
+        "until": None if until is None else iso_time(until),
         "device": None if device is None else eui64(device),
         "update": update,
         "type": type_,
@@ -59,7 +63,7 @@ def export(
 
 
 def _from_hub_or_ledger(socket: Path | None, config: Path | None, query: dict[str, Any]) -> tuple[int, Iterator[Page]]:
-    """The id of the newest event, and the events by pages."""
+    """Return the id of the newest event, and the events page by page."""
     client = connect(socket, config)
     try:
         return client.get("/status")["last_event"], _from_hub(client, query)
@@ -122,7 +126,7 @@ def _with_progress(pages: Iterator[Page], newest: int) -> Iterator[Page]:
 
 @contextmanager
 def _whole_file(path: Path) -> Iterator[TextIO]:
-    """A file that appears under its name once it is complete, and else leaves what was there. Raises ConfigError."""
+    """Write a file that replaces PATH only once it is complete. Raises ConfigError."""
     try:
         descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     except OSError as error:

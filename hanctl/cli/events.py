@@ -1,4 +1,4 @@
-"""``hanctl events``: what happened, for people and machines."""
+"""``hanctl events``: show events to people and machines."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import typer
 
 from hanctl.cli import event_export
 from hanctl.cli.options import ConfigFile, Json, Socket, connect, eui64, examples
-from hanctl.cli.output import field, moment
+from hanctl.cli.output import field, local_time
 
 EPILOG = examples(
     "hanctl events --follow",
@@ -27,19 +27,21 @@ app.command("export", epilog=event_export.EPILOG)(event_export.export)
 @app.callback(epilog=EPILOG)
 def events(
     context: typer.Context,
-    follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on with events as they happen.")] = False,
+    follow: Annotated[bool, typer.Option("--follow", "-f", help="Keep showing new events until Ctrl-C.")] = False,
     after: Annotated[
         int | None,
-        typer.Option("--after", min=0, help="Only events after this id. Default: all, or with --follow from now on."),
+        typer.Option("--after", min=0, help="Only events after this id. Default: all; with --follow only new ones."),
     ] = None,
-    device: Annotated[str | None, typer.Option("--device", help="Only this device's.", metavar="EUI64")] = None,
-    update: Annotated[int | None, typer.Option("--update", help="Only this update's.", metavar="ID")] = None,
-    type_: Annotated[str | None, typer.Option("--type", help="Only this type, as in docs/events.md.")] = None,
+    device: Annotated[str | None, typer.Option("--device", help="Only events of this device.", metavar="EUI64")] = None,
+    update: Annotated[int | None, typer.Option("--update", help="Only events of this update.", metavar="ID")] = None,
+    type_: Annotated[
+        str | None, typer.Option("--type", help="Only events of this type, e.g. update.failed (docs/events.md).")
+    ] = None,
     socket: Socket = None,
     config: ConfigFile = None,
     json: Json = False,
 ) -> None:
-    """Show what happened, oldest first; with --json, one JSON object on each line."""
+    """Show events, oldest first; with --json, one JSON object per line."""
     if context.invoked_subcommand is not None:
         return
     client = connect(socket, config)
@@ -64,4 +66,4 @@ def _print(event: dict[str, Any], json: bool) -> None:
         f"{name}={field(name, value)}" for name, value in event.items() if name not in _HEAD and value is not None
     )
     mark = {"info": " ", "warning": "!", "error": "✗"}[event["level"]]
-    print(f"{event['id']:>6} {moment(event['time'])} {mark} {event['type']:<22} {details}", flush=True)
+    print(f"{event['id']:>6} {local_time(event['time'])} {mark} {event['type']:<22} {details}", flush=True)

@@ -1,4 +1,4 @@
-"""The command line: the commands put together, and every failure as one line and an exit code."""
+"""The command line: join the commands together, and turn every failure into one line and an exit code."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from hanctl.hil.conformance import command as conformance
 
 app = typer.Typer(
     name="hanctl",
-    help="The open Communications Hub for the smart-metering bench.",
+    help="The open Communications Hub for the smart-metering bench. Start here: hanctl demo, hanctl doctor.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",

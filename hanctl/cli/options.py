@@ -1,4 +1,4 @@
-"""Options that many commands share, and how their values are read."""
+"""Options that many commands share, and parsers of their values."""
 
 from __future__ import annotations
 
@@ -17,14 +17,16 @@ from hanctl.config.paths import client_socket, instance_socket
 
 Socket = Annotated[
     Path | None,
-    typer.Option(
-        "--socket", envvar="HANCTL_SOCKET", help="The daemon's control socket.", metavar="PATH", readable=False
-    ),
+    typer.Option("--socket", envvar="HANCTL_SOCKET", help="Control socket of the hub.", metavar="PATH", readable=False),
 ]
 ConfigFile = Annotated[
     Path | None,
     typer.Option(
-        "--config", "-c", help="Take the socket from this configuration file.", metavar="FILE", readable=False
+        "--config",
+        "-c",
+        help="Configuration file of the hub, which names its control socket.",
+        metavar="FILE",
+        readable=False,
     ),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
@@ -33,7 +35,7 @@ _DURATION = re.compile(r"(?:(\d+)h)?(?:(\d+)m)?(?:(\d+)s?)?")
 
 
 def connect(socket: Path | None, config: Path | None) -> Client:
-    """The daemon that is meant: --socket, then -c, then HANCTL_URL, then the one of this user or of the system."""
+    """Find the daemon to talk to: --socket, else -c, else HANCTL_URL, else that of this user, else the system's."""
     if socket is None and config is not None:
         from hanctl.config.reading import load_config
 
@@ -57,7 +59,7 @@ def _listener(url: str) -> Listener:
 
 
 def duration(text: str) -> float:
-    """Seconds in "90", "90s", "30m", "2h" or "1h30m". Raises InvalidInput."""
+    """Parse a duration such as "90", "90s", "30m", "2h" or "1h30m" into seconds. Raises InvalidInput."""
     found = _DURATION.fullmatch(text.strip().lower())
     if not text.strip() or found is None:
         raise InvalidInput(f"'{text}' is not a length of time", "write for example 90s, 30m or 2h")
@@ -66,17 +68,17 @@ def duration(text: str) -> float:
 
 
 def number(text: str) -> int:
-    """A number in decimal or, with 0x before it, in hex. Raises InvalidInput."""
+    """Parse a number in decimal or, after 0x, in hex. Raises InvalidInput."""
     try:
         return int(text, 0)
     except ValueError as error:
         raise InvalidInput(f"'{text}' is not a number", "write it in decimal, or in hex as 0x1a2b") from error
 
 
-def moment(text: str) -> str:
-    """A time such as 2026-03-01T02:00 or "2026-03-01 02:00", in this machine's local time where it names no other.
+def iso_time(text: str) -> str:
+    """Parse a time such as 2026-03-01T02:00 or "2026-03-01 02:00"; without an offset it is local to this machine.
 
-    As ISO 8601 with its offset. Raises InvalidInput.
+    Returns ISO 8601 with its offset. Raises InvalidInput.
     """
     try:
         return datetime.fromisoformat(text.strip()).astimezone().isoformat()
@@ -85,7 +87,7 @@ def moment(text: str) -> str:
 
 
 def version_range(text: str) -> tuple[int | None, int | None]:
-    """Lowest and highest of "0x10-0x1f", "0x10-", "-0x1f" or "0x10". Raises InvalidInput."""
+    """Parse "0x10-0x1f", "0x10-", "-0x1f" or "0x10" into lowest and highest; None: no bound. Raises InvalidInput."""
     low, dash, high = text.partition("-")
     if not dash:
         return number(low), number(low)
@@ -95,7 +97,7 @@ def version_range(text: str) -> tuple[int | None, int | None]:
 
 
 def examples(*lines: str) -> str:
-    """The end of a command's help."""
+    """Format examples for the end of a command's help."""
     return "\n\n".join(("Examples:", *lines))
 
 

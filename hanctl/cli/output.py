@@ -1,4 +1,4 @@
-"""What commands print: JSON for machines, tables for people."""
+"""Print JSON for machines and tables for people."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ def print_json(value: Any) -> None:
 
 
 def as_json(record: Any) -> dict[str, Any]:
-    """A ledger record as the API would give it."""
+    """Convert a ledger record to the JSON that the API would give."""
     return {
         name: value.isoformat().replace("+00:00", "Z") if isinstance(value, datetime) else value
         for name, value in asdict(record).items()
@@ -59,7 +59,7 @@ _HEX_DIGITS = {"pan_id": 4, "nwk": 4, "manufacturer_code": 4, "image_type": 4, "
 
 
 def field(name: str, value: Any) -> str:
-    """One field of an event for a person: what is usually written in hex, in hex."""
+    """Format one field of an event for people; versions, addresses and ids in hex."""
     if isinstance(value, int) and not isinstance(value, bool):
         if name.endswith("version"):
             return version(value)
@@ -74,8 +74,8 @@ def size(value: int) -> str:
     return f"{value:,} bytes".replace(",", " ")
 
 
-def moment(text: str | None) -> str:
-    """An ISO time as a person reads it, in local time."""
+def local_time(text: str | None) -> str:
+    """Format an ISO 8601 time for people, in local time."""
     if text is None:
         return "-"
     return datetime.fromisoformat(text).replace(microsecond=0).astimezone().strftime("%Y-%m-%d %H:%M:%S")

@@ -9,9 +9,9 @@ EPILOG = examples("hanctl reload", "systemctl reload hanctl")
 
 
 def reload(socket: Socket = None, config: ConfigFile = None, json: Json = False) -> None:
-    """Have the hub read its configuration again, without leaving its network.
+    """Make the hub read its configuration again, without leaving its network.
 
-    A configuration that cannot be used changes nothing.
+    If the new configuration is not valid, the old one stays in force. Keys that need a restart are listed.
     """
     outcome = connect(socket, config).post("/reload")
     if json:

@@ -1,4 +1,4 @@
-"""``hanctl run``: the daemon in the foreground."""
+"""``hanctl run``: run the daemon in the foreground."""
 
 from __future__ import annotations
 
@@ -38,12 +38,13 @@ EPILOG = examples("hanctl run -c configs/sim-ezsp.toml", "hanctl run -c /etc/han
 
 def run(
     config: Annotated[
-        Path, typer.Option("--config", "-c", help="The configuration file.", metavar="FILE", readable=False)
+        Path, typer.Option("--config", "-c", help="Configuration file of the hub.", metavar="FILE", readable=False)
     ],
 ) -> None:
-    """Run the Communications Hub until it is told to stop (SIGTERM: exit code 0; Ctrl-C: 130).
+    """Run the Communications Hub in the foreground until it is told to stop.
 
-    SIGHUP makes it read its configuration again.
+    SIGTERM stops it with exit code 0, Ctrl-C with 130. SIGHUP makes it read its
+    configuration again.
     """
     gc.disable()
     put_off(*NEVER_USED)
@@ -98,7 +99,7 @@ def _look_for_garbage() -> None:
 
 
 def _has_terminal() -> bool:
-    """Whether the process has a terminal that is still there: one that closes also sends SIGHUP."""
+    """Tell whether the process still has a terminal: one that closes sends SIGHUP too."""
     try:
         os.close(os.open("/dev/tty", os.O_RDONLY | os.O_NOCTTY))
     except OSError:

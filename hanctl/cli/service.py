@@ -15,7 +15,7 @@ from hanctl.cli.options import examples
 
 if TYPE_CHECKING:
     from hanctl.install.places import Places
-    from hanctl.install.steps import Outcome, Step
+    from hanctl.install.steps import InstallStep, StepOutcome
 
 INSTALL_EPILOG = examples(
     "hanctl install-service --config configs/bench-ezsp.toml --dry-run",
@@ -25,22 +25,31 @@ INSTALL_EPILOG = examples(
 )
 UNINSTALL_EPILOG = examples("sudo /opt/hanctl/bin/hanctl uninstall-service", "hanctl uninstall-service --user --purge")
 
-User = Annotated[bool, typer.Option("--user", help="For yourself alone, without root; not for the system.")]
+User = Annotated[
+    bool, typer.Option("--user", help="Install for your own user, without root, instead of for the system.")
+]
 Instance = Annotated[
-    str | None, typer.Option("--instance", help="One of several hubs, each with its own dongle.", metavar="NAME")
+    str | None,
+    typer.Option("--instance", help="Name of this hub, where several run, each with its own dongle.", metavar="NAME"),
 ]
 Root = Annotated[
     Path | None,
-    typer.Option("--root", help="Prepare a system whose files are in this directory.", metavar="DIR", readable=False),
+    typer.Option(
+        "--root", help="Work on the system whose root directory this is (an image).", metavar="DIR", readable=False
+    ),
 ]
-DryRun = Annotated[bool, typer.Option("--dry-run", help="Change nothing: show what a person would type.")]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Change nothing; show the equivalent commands.")]
 
 
 def install_service(
     config: Annotated[
         Path | None,
         typer.Option(
-            "--config", "-c", help="The configuration to install, where there is none.", metavar="FILE", readable=False
+            "--config",
+            "-c",
+            help="Configuration file to install, if the service has none yet.",
+            metavar="FILE",
+            readable=False,
         ),
     ] = None,
     instance: Instance = None,
@@ -51,13 +60,17 @@ def install_service(
     program: Annotated[
         Path | None,
         typer.Option(
-            "--program", help="What the service runs; else the hanctl that runs now.", metavar="PATH", readable=False
+            "--program",
+            help="hanctl that the service runs. Default: the one that runs now.",
+            metavar="PATH",
+            readable=False,
         ),
     ] = None,
 ) -> None:
-    """Install the hub as a service of systemd: unit, user, directories, names of sticks. It may be run again.
+    """Install the hub as a systemd service: unit, user, directories and udev names of sticks.
 
-    Files that you changed, and your configuration, stay as they are.
+    It can be run again. Files that you changed, and your configuration, stay as
+    they are.
     """
     from hanctl.config.reading import load_config
     from hanctl.install import plan
@@ -88,14 +101,14 @@ def install_service(
 def uninstall_service(
     instance: Instance = None,
     user: User = False,
-    purge: Annotated[bool, typer.Option("--purge", help="Also remove configuration, ledger and images.")] = False,
-    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+    purge: Annotated[bool, typer.Option("--purge", help="Remove configuration, ledger and images too.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask for confirmation.")] = False,
     dry_run: DryRun = False,
     root: Root = None,
 ) -> None:
-    """Stop the service and take away what install-service wrote; configuration and state stay.
+    """Stop the service and remove what install-service wrote; configuration and state stay.
 
-    Files that you changed stay too, and are named.
+    Files that you changed stay too, and are listed.
     """
     from hanctl.install import plan
 
@@ -144,12 +157,12 @@ def _confirm(question: str) -> None:
         raise Refused("it was not confirmed, and nothing was changed", "where nobody can answer: --yes")
 
 
-def _show(steps: Sequence[Step]) -> None:
+def _show(steps: Sequence[InstallStep]) -> None:
     for step in steps:
         print(step.by_hand())
 
 
-def _carry_out(steps: Sequence[Step]) -> list[Outcome]:
+def _carry_out(steps: Sequence[InstallStep]) -> list[StepOutcome]:
     outcomes = []
     for step in steps:
         outcome = step.carry_out()
@@ -163,7 +176,7 @@ def _systemctl(places: Places) -> str:
 
 
 def _advise(places: Places, *, configured: bool) -> None:
-    """What is for a person to do."""
+    """Print what is left for a person to do."""
     if not configured:
         print(f"write {places.config} (configs/ has examples), then: {_systemctl(places)} start {places.unit}")
     if places.user:

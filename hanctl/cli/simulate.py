@@ -1,4 +1,4 @@
-"""``hanctl simulate``: a simulated dongle with devices behind it, on a TCP port or a pseudo-terminal."""
+"""``hanctl simulate``: run a simulated dongle with devices behind it, on a TCP port or a pseudo-terminal."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from hanctl.base.errors import InvalidInput
 from hanctl.cli.options import examples
 
 if TYPE_CHECKING:
-    from hanctl.simulator.device.event import DeviceEvent
+    from hanctl.simulator.device.event import SimulatedDeviceEvent
     from hanctl.simulator.device.spec import DeviceSpec
     from hanctl.simulator.ports import PtyPort, TcpPort
     from hanctl.simulator.world import World
@@ -32,7 +32,7 @@ EPILOG = examples(
 
 
 def simulate(
-    radio: Annotated[Literal["ezsp", "znp"], typer.Option(help="The serial protocol of the dongle.")] = "ezsp",
+    radio: Annotated[Literal["ezsp", "znp"], typer.Option(help="Serial protocol of the dongle.")] = "ezsp",
     ezsp_version: Annotated[
         int | None, typer.Option(help="EZSP protocol version, such as 13, 14 or 18.", show_default=False)
     ] = None,
@@ -44,15 +44,19 @@ def simulate(
     ] = None,
     state: Annotated[
         Path | None,
-        typer.Option(help="Directory for what survives a power cut; without it, memory only.", show_default=False),
+        typer.Option(
+            help="Directory for the memory that survives a power cut. Default: nothing survives.", show_default=False
+        ),
     ] = None,
     devices: Annotated[
-        Path | None, typer.Option(help="Devices file, see configs/devices.toml.", show_default=False)
+        Path | None, typer.Option(help="Devices file, e.g. configs/devices.toml.", show_default=False)
     ] = None,
-    seed: Annotated[int, typer.Option(help="Seed of every random choice.")] = 0,
+    seed: Annotated[int, typer.Option(help="Seed of every random choice, to repeat a run.")] = 0,
     air: Annotated[
         Literal["ideal", "real"],
-        typer.Option(help="real: frames take as long as on air, wait for each other and collide; serial line 115200."),
+        typer.Option(
+            help="real: frames take their time on air, wait for each other and collide; serial line at 115200 baud."
+        ),
     ] = "ideal",
     quirk: Annotated[
         list[str] | None,
@@ -64,14 +68,16 @@ def simulate(
     ] = None,
     pcap: Annotated[
         Path | None,
-        typer.Option(help="Record the air to this file, as a sniffer would hear it.", show_default=False),
+        typer.Option(help="Record the air to this file as a sniffer would hear it.", show_default=False),
     ] = None,
     pcap_keys: Annotated[
         Path | None,
-        typer.Option(help="File for the keys of --pcap, as Wireshark reads them; else FILE.keys.", show_default=False),
+        typer.Option(
+            help="File for the keys of --pcap, in the form Wireshark reads. Default: FILE.keys.", show_default=False
+        ),
     ] = None,
 ) -> None:
-    """Run a simulated dongle, and the devices of a devices file, until Ctrl-C."""
+    """Run a simulated dongle with the devices of a devices file behind it, until Ctrl-C."""
     from hanctl.simulator.device.devices_file import load_devices
     from hanctl.simulator.quirks import quirks_of
     from hanctl.simulator.world import World
@@ -128,7 +134,7 @@ async def _serve(
 
 
 def describe(spec: DeviceSpec) -> str:
-    """One line on a device. Its install code is not shown."""
+    """Describe a device in one line, without its install code."""
     key = "install code" if spec.install_code else "well-known key"
     if spec.trust.identity is not None:
         key += " and certificate"
@@ -140,12 +146,12 @@ def describe(spec: DeviceSpec) -> str:
     )
 
 
-def event_printer(now: Callable[[], float], echo: Callable[[str], None]) -> Callable[[DeviceEvent], None]:
-    """A listener that prints an event as one line; of the blocks of a download only every tenth part."""
+def event_printer(now: Callable[[], float], echo: Callable[[str], None]) -> Callable[[SimulatedDeviceEvent], None]:
+    """Return a listener that prints each event as one line, and a download at every tenth of its size."""
     began = now()
     parts: dict[str, int] = {}
 
-    def tell(event: DeviceEvent) -> None:
+    def tell(event: SimulatedDeviceEvent) -> None:
         if event.kind == "block":
             part = int(event.offset / max(1, event.size) / PROGRESS_STEP)
             before, parts[event.device] = parts.get(event.device), part

@@ -1,4 +1,4 @@
-"""Where hanctl keeps things when nothing is said: system places as a service or as root, XDG places for a person."""
+"""Choose default paths: system directories for a service or root, XDG directories for a person."""
 
 from __future__ import annotations
 
@@ -8,16 +8,30 @@ from pathlib import Path
 SYSTEM_SOCKET = Path("/run/hanctl/hanctl.sock")
 
 
+def own_state_dir() -> Path:
+    """Where the hub of whoever runs this keeps its state."""
+    from platformdirs import user_state_path
+
+    return user_state_path("hanctl")
+
+
+def own_config_dir(program: str = "hanctl") -> Path:
+    """Where whoever runs this keeps a program's configuration."""
+    from platformdirs import user_config_path
+
+    return user_config_path(program)
+
+
 def default_state_dir() -> Path:
     if given := os.environ.get("STATE_DIRECTORY"):
         return Path(given.split(":")[0])
     if os.geteuid() == 0:
         return Path("/var/lib/hanctl")
-    return Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state") / "hanctl"
+    return own_state_dir()
 
 
 def default_socket() -> Path:
-    """The daemon's control socket. Short on purpose: a Unix socket's path holds at most 107 bytes."""
+    """Return the default path of the control socket. Short: the path of a Unix socket holds at most 107 bytes."""
     if given := os.environ.get("RUNTIME_DIRECTORY"):
         return Path(given.split(":")[0]) / "hanctl.sock"
     if os.geteuid() == 0:
@@ -28,13 +42,13 @@ def default_socket() -> Path:
 
 
 def instance_socket(config: Path) -> Path | None:
-    """The socket of the service hanctl@NAME, by its configuration /etc/hanctl/NAME.toml; None: it is another file."""
+    """Return the socket of the service hanctl@NAME for its configuration /etc/hanctl/NAME.toml, else None."""
     if config.parent != Path("/etc/hanctl") or config.suffix != ".toml" or config.stem == "hanctl":
         return None
     return Path(f"/run/hanctl-{config.stem}/hanctl.sock")
 
 
 def client_socket() -> Path:
-    """The socket a command talks to: one's own daemon's where it runs, or else the system's."""
+    """Return the socket for a command: of this user's daemon if it runs, else of the system's."""
     own = default_socket()
     return own if own.exists() or not SYSTEM_SOCKET.exists() else SYSTEM_SOCKET

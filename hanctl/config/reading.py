@@ -1,4 +1,4 @@
-"""Reading the daemon's TOML configuration, with errors that name file, key and remedy."""
+"""Read the daemon's TOML configuration; errors name file, key and remedy."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from hanctl.config.sections import Config, Section
 
 
 def load_config(path: Path) -> Config:
-    """Read and check a configuration file. Raises ConfigError, one line, naming file and key."""
+    """Read and check a configuration file. Raises ConfigError, in one line that names file and key."""
     try:
         data = tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
@@ -77,7 +77,7 @@ def _explain_section(path: Path, kind: str, section: str, value: Any) -> ConfigE
 
 
 def _sections() -> dict[str, type[Section]]:
-    """Each section's model by its name, also of those that may be left out."""
+    """Return the model of every section by its name, optional ones too."""
     found: dict[str, type[Section]] = {}
     for name, field in Config.model_fields.items():
         models = [field.annotation, *get_args(field.annotation)]

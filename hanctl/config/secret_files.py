@@ -1,4 +1,4 @@
-"""Secrets that a person keeps in a file: readable for its owner alone, or not taken."""
+"""Read secrets from files that only their owner can read."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from hanctl.base.errors import ConfigError
 
 
 def read_secret_file(path: Path, what: str, where: str) -> str:
-    """The file's text without the white space around it.
+    """Read the text of a secret file, without white space around it.
 
-    ``what`` it holds and ``where`` it is named are for the errors. Raises ConfigError.
+    ``what`` the file holds and ``where`` it is named go into errors. Raises ConfigError.
     """
     try:
         mode = path.stat().st_mode
@@ -25,5 +25,5 @@ def read_secret_file(path: Path, what: str, where: str) -> str:
 
 
 def how_to_make(path: Path) -> str:
-    """The command that makes such a file."""
+    """Return a shell command that makes such a file."""
     return f"make one: (umask 077; openssl rand -hex 32 > {path})"

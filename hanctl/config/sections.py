@@ -1,4 +1,4 @@
-"""What the configuration may say: its sections and keys, their forms and defaults."""
+"""Declare the configuration: its sections and keys, their types, ranges and defaults."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 from hanctl.base.eui64 import Eui64
 from hanctl.config import values
 from hanctl.config.paths import default_socket, default_state_dir
-from hanctl.config.values import MAX_SOCKET_PATH, Address, Command, FilePath, FilePaths
+from hanctl.config.values import MAX_SOCKET_PATH, Command, FilePath, FilePaths, ListenAddress
 
 
 class Section(BaseModel):
-    """One section. A field's description says what it may be; error messages quote it.
+    """Base of all sections. A field's description completes the sentence "give ..." in error messages.
 
-    ``live``, which each section sets: the keys that a reload applies to the running hub (``hanctl/hub/reload.py`` does
-    it); True: all; False: none, as all wait for a restart.
+    ``live``, which each section sets: the keys that a reload applies to the running hub (``hanctl/hub/reload.py``);
+    True: all keys; False: none, all wait for a restart.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
@@ -35,7 +35,9 @@ class HubSection(Section):
 
     live = frozenset({"log"})
 
-    state_dir: FilePath = Field(default_factory=default_state_dir, description="a directory for the ledger")
+    state_dir: FilePath = Field(
+        default_factory=default_state_dir, description="a directory for the ledger, backups and other state"
+    )
     firmware_store: FilePath = Field(
         default_factory=lambda data: data["state_dir"] / "firmware_store",
         description="a directory for firmware images",
@@ -63,7 +65,7 @@ class DongleSection(Section):
 
 
 class NetworkSection(Section):
-    """``[network]``: used when a network is formed; a formed network keeps what it has."""
+    """``[network]``: how a new network is formed. A network that exists keeps its channel."""
 
     live = False
 
@@ -71,17 +73,17 @@ class NetworkSection(Section):
 
 
 class JoinSection(Section):
-    """``[join]``: how devices are let in."""
+    """``[join]``: how devices join."""
 
     live = True
 
     window_s: int = Field(
-        600, ge=1, le=3600, description="how long the network stays open, a number of seconds from 1 to 3600"
+        600, ge=1, le=3600, description="a number of seconds from 1 to 3600 that the network stays open for a join"
     )
 
 
 class OtaSection(Section):
-    """``[ota]``: how images get to devices."""
+    """``[ota]``: how images are transferred to devices."""
 
     live = True
 
@@ -89,39 +91,39 @@ class OtaSection(Section):
         0,
         ge=0,
         le=60_000,
-        description="how far apart the blocks of one device are at least, milliseconds from 0 (as it asks) to 60000",
+        description="the least time between two blocks to one device, milliseconds from 0 (as it asks) to 60000",
     )
     busy_ms: int = Field(
         1000,
         ge=50,
         le=60_000,
-        description="how long blocks may wait for their turn before devices are told to ask less often, "
-        "milliseconds from 50 to 60000",
+        description="how long a block may wait in the queue before the hub tells devices to ask less often, "
+        "in milliseconds from 50 to 60000",
     )
 
 
 class TrustSection(Section):
-    """``[trust]``: the keys that the hub and its devices establish. Without it, there are only install codes."""
+    """``[trust]``: key establishment (CBKE) with devices. Without it, devices keep the key from their install code."""
 
     live = False
 
     certificate: FilePaths = Field(
-        description="the file of the hub's certificate, made by hanctl certificate import or hanctl ca issue; "
+        description="a file with the hub's certificate, made by hanctl certificate import or hanctl ca issue; "
         "or a list of two, one for each suite"
     )
     required: bool = Field(
-        True, description="true or false: whether Smart Energy clusters are only for devices with an established key"
+        True, description="true (serve Smart Energy clusters only to devices that established a key) or false"
     )
     cbke_timeout_s: int = Field(
         1200,
         ge=60,
         le=86400,
-        description="how long a device has to establish a key before it is removed, seconds from 60 to 86400",
+        description="a number of seconds from 60 to 86400, after which a device that established no key is removed",
     )
 
 
 class TenancySection(Section):
-    """``[tenancy]``: what follows changes of tenancy and supplier."""
+    """``[tenancy]``: following up changes of tenancy and supplier."""
 
     live = True
 
@@ -129,32 +131,32 @@ class TenancySection(Section):
         24,
         ge=1,
         le=8760,
-        description="after how many hours a device that did not clear for all one knows is flagged, from 1 to 8760",
+        description="a number of hours from 1 to 8760, after which a device that shows no sign of clearing is reported",
     )
     places: Annotated[tuple[Path, ...], BeforeValidator(values.places)] = Field(
-        (), description="a directory, or a list of them, where packet captures and logs of the bench lie"
+        (), description="a directory with packet captures and logs of the bench, or a list of directories"
     )
 
 
 class FirmwareSection(Section):
-    """``[firmware]``: whose images are taken. Without roots and certificates, signatures are not verified."""
+    """``[firmware]``: whose signatures on images are accepted. Without roots and certificates none can be verified."""
 
     live = True
 
     signatures: Literal["require", "warn", "off"] = Field(
         "warn",
-        description='"require" (images are added and served only if verified), "warn" or "off" (nobody looks)',
+        description='"require" (add and serve only verified images), "warn" (warn of others) or "off" (do not check)',
     )
     signature_roots: FilePaths = Field(
         (),
-        description="the file of an authority that certifies who signs images, as hanctl ca show --json writes it; "
+        description="a file of an authority that certifies signers of images, as hanctl ca show --json writes it; "
         "or a list of files",
     )
     signers: Annotated[frozenset[Eui64], BeforeValidator(values.eui64s)] = Field(
-        frozenset(), description="a list of the EUI64s of those who may sign, of all that the roots certify"
+        frozenset(), description="a list of EUI64s: of the signers that the roots certify, accept only these"
     )
     supplier_certificates: FilePaths = Field(
-        (), description="the file of a supplier's certificate for digital signatures (PEM or DER); or a list of files"
+        (), description="a file with a supplier's digital signature certificate (PEM or DER), or a list of files"
     )
 
 
@@ -167,42 +169,45 @@ class UpdatesSection(Section):
         50,
         ge=0,
         le=100,
-        description="how full the battery of a device must be, where it is not on mains, a number from 0 to 100",
+        description="the least battery level for an update of a device that is not on mains, a number from 0 to 100",
     )
 
 
 class DataSection(Section):
-    """``[data]``: what the hub serves of the household."""
+    """``[data]``: the household data that the hub serves."""
 
     live = False
 
     meter_stand_in: bool = Field(
         False,
-        description="true or false: whether endpoint 3 stands in for an electricity meter, where the bench has none",
+        description="true (endpoint 3 acts as the electricity meter that the bench lacks) or false",
     )
 
 
 class ConsoleSection(Section):
-    """``[console]``: the debug console of a display, recorded beside the events."""
+    """``[console]``: the serial debug console of a display, which the hub records."""
 
     live = False
 
     port: Annotated[str, BeforeValidator(values.port)] = Field(
-        description="a serial port such as /dev/serial/by-id/..., which is not the dongle's"
+        description="a serial port such as /dev/serial/by-id/..., other than the dongle's"
     )
     baudrate: int = Field(115200, ge=300, le=3_000_000, description="a number from 300 to 3000000")
     name: str = Field(
         "display", pattern=r"^[A-Za-z0-9_-]{1,32}$", description="a name of letters, digits, - and _, up to 32"
     )
     redact: Annotated[tuple[str, ...], BeforeValidator(values.patterns)] = Field(
-        (), description="a list of regular expressions of what is not kept, beside long hex strings"
+        (),
+        description="a list of regular expressions; text that matches one is redacted, as long hex strings always are",
     )
-    file_mb: int = Field(5, ge=1, le=1000, description="how large a file of lines becomes, megabytes from 1 to 1000")
-    files: int = Field(4, ge=1, le=100, description="how many such files are kept, from 1 to 100")
+    file_mb: int = Field(
+        5, ge=1, le=1000, description="the size in megabytes, from 1 to 1000, at which a new log file is begun"
+    )
+    files: int = Field(4, ge=1, le=100, description="a number of log files to keep, from 1 to 100")
 
 
 class WebhookSection(Section):
-    """``[webhook]``: who is told of activations."""
+    """``[webhook]``: where notices of updates are sent."""
 
     live = True
 
@@ -211,7 +216,7 @@ class WebhookSection(Section):
 
 
 class HilSection(Section):
-    """``[hil]``: the device under test, for tests on this rig. The hub itself takes no notice of it."""
+    """``[hil]``: the device under test on this rig. Only tests use it; the hub ignores it."""
 
     live = True
 
@@ -219,29 +224,37 @@ class HilSection(Section):
     install_code_file: FilePath = Field(description="a file with the device's install code in hex")
     device_type: Literal["ppmid", "ihd", "hcalcs"] = Field(description='"ppmid", "ihd" or "hcalcs"')
     base_image: FilePath | None = Field(
-        None, description="the image file of the version that each test of an update begins with"
+        None, description="an image file with the version that each update test starts from"
     )
     image: FilePath | None = Field(
-        None, description="the image file of a higher version, that the device is updated to"
+        None, description="an image file with a higher version, which tests update the device to"
     )
-    next_image: FilePath | None = Field(None, description="the image file of a version higher than that of image")
+    next_image: FilePath | None = Field(None, description="an image file with a version higher than that of image")
     damaged_image: bool = Field(
         False,
-        description="true or false: whether a damaged copy of image may be offered to the device, which is to refuse "
-        "it and would not be told to activate it",
+        description="true (tests may offer the device a damaged copy of image, which it must refuse and is never told "
+        "to activate) or false",
     )
     leaves_and_joins: bool = Field(
-        False, description="true or false: whether the device, told to leave, looks for a network to join by itself"
+        False, description="true (the device looks for a network by itself after it is told to leave) or false"
     )
-    power_off: Command = Field((), description="a list: the command, and its arguments, that takes the device's power")
-    power_on: Command = Field((), description="a list: the command, and its arguments, that gives the device power")
-    mains_off: Command = Field((), description="a list: the command that unplugs a battery device from the mains")
-    mains_on: Command = Field((), description="a list: the command that plugs a battery device into the mains")
-    join_s: int = Field(600, ge=1, description="how long joining may take, a number of seconds")
-    transfer_s: int = Field(3600, ge=1, description="how long the transfer of an image may take, a number of seconds")
-    answer_s: int = Field(600, ge=1, description="how long anything else may take, a number of seconds")
+    power_off: Command = Field(
+        (), description="a list: the command and its arguments that switch the device's power off"
+    )
+    power_on: Command = Field((), description="a list: the command and its arguments that switch the device's power on")
+    mains_off: Command = Field(
+        (), description="a list: the command and its arguments that disconnect a battery device from the mains"
+    )
+    mains_on: Command = Field(
+        (), description="a list: the command and its arguments that connect a battery device to the mains"
+    )
+    join_s: int = Field(600, ge=1, description="a number of seconds, 1 or more, that joining may take")
+    transfer_s: int = Field(
+        3600, ge=1, description="a number of seconds, 1 or more, that the transfer of an image may take"
+    )
+    answer_s: int = Field(600, ge=1, description="a number of seconds, 1 or more, that anything else may take")
     longest_s: int = Field(
-        1800, ge=0, description="tests that let more time than this pass are left out, a number of seconds"
+        1800, ge=0, description="a number of seconds, 0 or more; tests that let more time pass than this are skipped"
     )
 
 
@@ -250,28 +263,26 @@ class RetentionSection(Section):
 
     live = False
 
-    days: int = Field(365, ge=1, le=36500, description="for how many days events are kept, a number from 1 to 36500")
+    days: int = Field(365, ge=1, le=36500, description="a number of days from 1 to 36500 that events are kept")
     events: int = Field(
         250_000,
         ge=1000,
         le=100_000_000,
-        description="how many events are kept at most, a number from 1000 to 100000000",
+        description="the largest number of events to keep, from 1000 to 100000000",
     )
 
 
 class ListenerSection(Section):
-    """``[listener]``: the API over the network, for those who have a token."""
+    """``[listener]``: the API over TCP, for clients with a token."""
 
     live = False
 
-    address: Annotated[Address, BeforeValidator(values.address)] = Field(
-        Address(IPv4Address("127.0.0.1"), 9455),
+    address: Annotated[ListenAddress, BeforeValidator(values.address)] = Field(
+        ListenAddress(IPv4Address("127.0.0.1"), 9455),
         description="an IP address of this machine and a port, such as 127.0.0.1:9455 or [::1]:9455",
     )
-    token_file: FilePath = Field(description="a file of mode 0600 with the token that opens everything")
-    metrics_token_file: FilePath | None = Field(
-        None, description="a file of mode 0600 with a token that opens /metrics alone"
-    )
+    token_file: FilePath = Field(description="a file of mode 0600 with the token for the whole API")
+    metrics_token_file: FilePath | None = Field(None, description="a file of mode 0600 with a token for /metrics only")
 
 
 class Config(Section):

@@ -1,4 +1,4 @@
-"""The forms of values in the configuration. Each raises ValueError where a value has none of them."""
+"""Parse values of the configuration. Every function raises ValueError if the value has the wrong form."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _HOST_AND_PORT = re.compile(r"(?:\[(?P<v6>[^\[\]]+)\]|(?P<v4>[\d.]+)):(?P<port>\
 
 
 def from_file(value: Any, info: ValidationInfo) -> Any:
-    """A path as written: ~ expanded, relative to the directory of the configuration file."""
+    """Return a path with ~ expanded, relative to the directory of the configuration file."""
     if not isinstance(value, str) or not value:
         raise ValueError
     base: Path = (info.context or {}).get("directory", Path())
@@ -48,7 +48,7 @@ def socket_path(value: Any, info: ValidationInfo) -> Any:
 
 
 def files(value: Any, info: ValidationInfo) -> Any:
-    """One file or a list of files, as a tuple."""
+    """Return one file or a list of files as a tuple."""
     given = value if isinstance(value, list) else [value]
     if not given:
         raise ValueError
@@ -56,12 +56,12 @@ def files(value: Any, info: ValidationInfo) -> Any:
 
 
 def places(value: Any, info: ValidationInfo) -> Any:
-    """Like files; there may be none."""
+    """Return files as ``files`` does; an empty list is allowed."""
     return () if value == [] else files(value, info)
 
 
 def command(value: Any) -> Any:
-    """A command and its arguments, as a tuple; or none."""
+    """Return a command and its arguments as a tuple; an empty list is allowed."""
     if not isinstance(value, list) or not all(isinstance(each, str) and each for each in value):
         raise ValueError
     return tuple(value)
@@ -77,7 +77,7 @@ def eui64(value: Any) -> Any:
 
 
 def patterns(value: Any) -> Any:
-    """A list of regular expressions, as a tuple."""
+    """Return a list of regular expressions as a tuple."""
     if not isinstance(value, list) or not all(isinstance(each, str) and each for each in value):
         raise ValueError
     try:
@@ -89,7 +89,7 @@ def patterns(value: Any) -> Any:
 
 
 def eui64s(value: Any) -> Any:
-    """A list of addresses, as a set."""
+    """Return a list of EUI64s as a set."""
     if not isinstance(value, list) or not value or not all(isinstance(each, str) for each in value):
         raise ValueError
     try:
@@ -99,8 +99,8 @@ def eui64s(value: Any) -> Any:
 
 
 @dataclass(frozen=True, slots=True)
-class Address:
-    """Where to listen."""
+class ListenAddress:
+    """IP address and TCP port to listen on."""
 
     host: IPv4Address | IPv6Address
     port: int
@@ -113,7 +113,7 @@ def address(value: Any) -> Any:
     found = _HOST_AND_PORT.fullmatch(value) if isinstance(value, str) else None
     if found is None or not 0 < int(found["port"]) < 65536:
         raise ValueError
-    return Address(IPv6Address(found["v6"]) if found["v6"] else IPv4Address(found["v4"]), int(found["port"]))
+    return ListenAddress(IPv6Address(found["v6"]) if found["v6"] else IPv4Address(found["v4"]), int(found["port"]))
 
 
 FilePath = Annotated[Path, BeforeValidator(from_file)]

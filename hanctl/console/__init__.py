@@ -1,1 +1,1 @@
-"""A display's debug console, recorded beside the hub's events: read, cleaned and redacted before anything is kept."""
+"""Record a display's debug console beside the hub's events: read, clean and redact it before anything is kept."""

@@ -1,4 +1,4 @@
-"""The console that the configuration names."""
+"""Make the console that the configuration names."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ MEGABYTE = 1_000_000
 
 
 def configured_console(config: Config, ledger: Ledger, clock: Clock) -> DeviceConsole | None:
-    """The console of ``[console]``, not opened yet; None where there is none."""
+    """Return the console of ``[console]``, not opened yet; None if there is none."""
     section = config.console
     if section is None:
         return None

@@ -1,4 +1,4 @@
-"""Reads a display's console for as long as the hub runs, and tells its lines to whoever waits for them."""
+"""Read a display's console as long as the hub runs, and pass its lines to all who wait for them."""
 
 from __future__ import annotations
 
@@ -31,21 +31,21 @@ PROMPT_S = 1.0
 CHUNK = 4096
 
 
-class Reader(Protocol):
-    """An open port. ``read`` gives nothing where it is closed."""
+class PortReader(Protocol):
+    """An open port. ``read`` returns nothing once it is closed."""
 
     async def read(self, most: int, /) -> bytes: ...
 
     def close(self) -> None: ...
 
 
-OpenPort = Callable[[], Awaitable[Reader]]
+OpenPort = Callable[[], Awaitable[PortReader]]
 """Raises OSError."""
 
 
 @dataclass(frozen=True, slots=True)
 class ConsoleLine:
-    """One line, redacted. Numbers begin with 1 when the hub starts."""
+    """One redacted line. Numbers begin with 1 when the hub starts."""
 
     number: int
     time: datetime
@@ -81,13 +81,13 @@ class DeviceConsole:
         self._told_lost = ""
 
     def lines(self, after: int = 0) -> list[ConsoleLine]:
-        """The lines with a number above ``after``, oldest first, as far as they are kept."""
+        """Return the lines with a number above ``after``, oldest first, as far as they are kept."""
         first = self._lines[0].number if self._lines else 1
         skip = max(0, after + 1 - first)
         return [line for index, line in enumerate(self._lines) if index >= skip]
 
     async def wait_for_news(self, after: int) -> None:
-        """Return once there is a line with a number above ``after``."""
+        """Wait until there is a line with a number above ``after``."""
         news = asyncio.Event()
         self._news.add(news)
         try:
@@ -100,7 +100,7 @@ class DeviceConsole:
     async def wait_for(
         self, pattern: str | re.Pattern[str], deadline_s: float, after: int | None = None
     ) -> ConsoleLine:
-        """The first line in which it is found, of those above ``after``, or from now on. Raises TimeoutError."""
+        """Return the first line that matches, of those above ``after`` or from now on. Raises TimeoutError."""
         place = self.last if after is None else after
         async with asyncio.timeout(deadline_s):
             while True:
@@ -123,7 +123,7 @@ class DeviceConsole:
             self._file.close()
 
     async def _read_it(self) -> bool:
-        """Open the port and read it until it goes away; whether it could be opened."""
+        """Open the port and read it until it disappears. Returns whether it could be opened."""
         try:
             reader = await self._open_port()
         except OSError as error:
@@ -146,7 +146,7 @@ class DeviceConsole:
         self._lost(reason)
         return True
 
-    async def _read_lines(self, reader: Reader, splitter: LineSplitter) -> None:
+    async def _read_lines(self, reader: PortReader, splitter: LineSplitter) -> None:
         while True:
             try:
                 async with asyncio.timeout(PROMPT_S):
@@ -179,7 +179,7 @@ class DeviceConsole:
             self._file_failed = True
 
     def _lost(self, reason: str) -> None:
-        """Record it, once for each reason until the port is open again."""
+        """Record the loss of the port, once per reason until it is open again."""
         if reason != self._told_lost:
             self._told_lost = reason
             with suppress(LedgerFull):
@@ -187,5 +187,5 @@ class DeviceConsole:
 
 
 def console_file(state_dir: Path, name: str) -> Path:
-    """Where the lines of a console are."""
+    """Return the path of a console's log file."""
     return state_dir / "console" / f"{name}.log"

@@ -1,4 +1,4 @@
-"""From the bytes of a serial console to lines that may be kept: pure."""
+"""Turn the bytes of a serial console into lines that may be kept. Pure."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _HEX_GROUP = re.compile(r"(?:0x)?[0-9A-Fa-f]{2,8}[:,\-]?")
 
 
 class LineSplitter:
-    """Cuts what arrives into lines at CR, LF or both. Lines without any bytes are dropped."""
+    """Split incoming bytes into lines at CR, LF or both. Empty lines are dropped."""
 
     def __init__(self, most: int = MOST_BYTES) -> None:
         self._most = most
@@ -33,7 +33,7 @@ class LineSplitter:
         self._too_long = False
 
     def feed(self, data: bytes) -> list[tuple[bytes, bool]]:
-        """The lines that are whole now, each with whether its end was dropped."""
+        """Return the lines complete now, each with whether its end was dropped."""
         found = []
         *ended, rest = re.split(rb"[\r\n]", data)
         for part in ended:
@@ -44,14 +44,14 @@ class LineSplitter:
         return found
 
     def prompt(self) -> tuple[bytes, bool] | None:
-        """What is there of a line that waits for an answer, once nothing more came for a while.
+        """Return an unfinished line that is a prompt, once nothing more came for a while.
 
-        What ends otherwise may be the first half of something that must not be told, and stays.
+        A line that ends otherwise may be half of something secret, and stays.
         """
         return self._take() if _PROMPT.search(self._line) else None
 
     def rest(self) -> tuple[bytes, bool] | None:
-        """The line that was cut off when the port went away, as one whose end is missing."""
+        """Return the line that was cut off when the port disappeared, marked as incomplete."""
         return (self._take()[0], True) if self._line else None
 
     def _add(self, part: bytes) -> None:
@@ -67,13 +67,13 @@ class LineSplitter:
 
 
 class Redactor:
-    """Takes out what must not be kept: long hex strings, and what the patterns match besides."""
+    """Remove what must not be kept: long hex strings, and text that matches the patterns."""
 
     def __init__(self, patterns: Iterable[str] = ()) -> None:
         self._patterns = [re.compile(pattern) for pattern in (LONG_HEX, *patterns)]
 
     def line(self, raw: bytes, too_long: bool = False) -> str:
-        """The line as text: readable, without control characters, redacted, and then cut.
+        """Return the line as text: readable, without control characters, redacted, and then cut.
 
         Of a line whose end was dropped, the last word goes too, and all of a hex dump: it may be half of something.
         """
@@ -88,7 +88,7 @@ class Redactor:
 
 
 def clean(raw: bytes) -> str:
-    """Text of one line: what is no UTF-8 as escapes, without colours and control characters."""
+    """Return the text of one line without colours and control characters; invalid UTF-8 as escapes."""
     text = _ESCAPES.sub("", raw.decode("utf-8", errors="backslashreplace"))
     return _CONTROLS.sub("", text.replace("\t", "    ")).rstrip()
 

@@ -1,4 +1,4 @@
-"""The file that the console's lines go to: for its owner alone, and never larger than it may be."""
+"""Write the console's lines to a file: readable only by its owner, and limited in size."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 
 
 class LogFile:
-    """``path``, and behind it ``path.1`` (the last one before), ``path.2`` ..., of ``most_bytes`` each at most."""
+    """Log file ``path``, with older ones in ``path.1``, ``path.2`` ..., each of at most ``most_bytes``."""
 
     def __init__(self, path: Path, most_bytes: int, files: int) -> None:
         self._path = path
@@ -17,7 +17,7 @@ class LogFile:
         self._size = 0
 
     def write(self, line: str) -> None:
-        """Add a line. Raises OSError; the next line is tried again."""
+        """Append a line. Raises OSError; the next line is tried again."""
         data = (line + "\n").encode(errors="backslashreplace")
         if self._file is not None and self._size + len(data) > self._most:
             self._rotate()

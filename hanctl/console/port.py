@@ -1,4 +1,4 @@
-"""The console's serial port, through serialx, which the radio libraries bring: it needs no other library."""
+"""Open the console's serial port through serialx, which the radio libraries need anyway."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""The hub as a data server: what it holds of a household, of which class each datum is, and how displays get it."""
+"""The hub as a data server: household data, the class of each item, and the servers that displays read."""

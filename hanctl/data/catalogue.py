@@ -1,4 +1,4 @@
-"""The class table applied to the declared clusters: each attribute and table with class, bits and neutral value."""
+"""List each declared attribute and table with its class, control bits and neutral value."""
 
 from __future__ import annotations
 
@@ -72,12 +72,12 @@ TABLES: dict[str, TableRule] = {rule.name: rule for rule in TABLE_RULES}
 
 
 def cleared_by(control: int) -> Selection:
-    """What a change with these control bits clears (bit 7 blocks, and clears nothing)."""
+    """Return what a change with these control bits clears (bit 7 blocks, and clears nothing)."""
     return _selected(control)
 
 
 def history() -> Selection:
-    """What bit 7 hides and bit 8 clears."""
+    """Return what bit 7 hides and bit 8 clears."""
     return _selected(HISTORY)
 
 

@@ -1,4 +1,4 @@
-"""Of which class each datum of the hub is, which control bits of a change of tenancy or supplier clear it, and why.
+"""Define the class of each item of data, the control bits of a change that clear it, and why.
 
 One table for attributes, one for stored records. Source of what is cleared: comms_hub.md §3.8, and §2.4 where that
 leaves it open; of what a datum is: §3.1–3.7. What §3.8 does not name stays. The same bits count for both changes.

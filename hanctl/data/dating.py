@@ -1,4 +1,4 @@
-"""Of which time each datum of the hub is, so that a change can hide what is of before its cut-off. Pure.
+"""Date each item of the hub's data, so that a change can hide what is dated before its cut-off. Pure.
 
 A datum is dated by its own time stamp; what is of a period, by the end of that. Amounts that run on (registers,
 balances, debts, the bill so far) and what is in force from a time on (tariffs, calendars) are of no time.
@@ -15,7 +15,7 @@ from hanctl.data.catalogue import ATTRIBUTES
 from hanctl.data.catalogue import TABLES as RULES
 from hanctl.data.classes import METERING, PREPAY, PRICE, TableRule
 from hanctl.data.tables import HALF_HOURS, INTERVALS
-from hanctl.data.values import NEVER, moment
+from hanctl.data.values import NEVER, from_utc_seconds
 from hanctl.model.change_records import ChangeKind
 from hanctl.model.cuts import AttributeKey, Cut, Cuts
 
@@ -42,7 +42,7 @@ _PERIOD = re.compile(r"(current|previous)_(?:alternative_)?(day|week|month|year)
 
 
 def cuts(cut_off: datetime) -> Cuts:
-    """Of all that has a date, what is of before: attributes, and the rows of every table there is."""
+    """Return the cut-offs for all dated data: attributes, and the rows of every table."""
     return Cuts(
         {key: cut for key in ATTRIBUTES if (cut := _cut(key, cut_off)) is not None},
         {name: _table_time(name, cut_off) for name in RULES},
@@ -57,15 +57,8 @@ def hidden(kind: ChangeKind, cut_off: datetime) -> Cuts:
     return Cuts(dated.attributes if kind == "tenancy" else {}, tables)
 
 
-def dated_by(table: str) -> str:
-    """For people: by what the rows of a table are hidden before the cut-off of a change of tenancy."""
-    if not _is_hidden(RULES[table], "tenancy"):
-        return "–"
-    return "its end" if table in PERIODS or table in INTERVALS else "its time"
-
-
 def ends(table: str, time: datetime, body: Mapping[str, Any]) -> datetime | None:
-    """When the period of a record ends that begins at ``time``; None of a table whose records are of a moment."""
+    """Return the end of a record's period that begins at ``time``; None for a table without periods."""
     if table not in PERIODS:
         return None
     count, unit = int(body["billing_period_duration"]), int(body["billing_period_duration_type"]["timebase"])
@@ -73,7 +66,7 @@ def ends(table: str, time: datetime, body: Mapping[str, Any]) -> datetime | None
     try:
         return _months_later(time, count) if length is None else time + count * length
     except (OverflowError, ValueError):
-        return moment(NEVER)
+        return from_utc_seconds(NEVER)
 
 
 def _is_hidden(rule: TableRule, kind: ChangeKind) -> bool:
@@ -83,7 +76,7 @@ def _is_hidden(rule: TableRule, kind: ChangeKind) -> bool:
 
 
 def _table_time(name: str, cut_off: datetime) -> datetime:
-    """A sample is held by when it begins, and is of before where it ended by the cut-off."""
+    """Return the cut-off for the start of a sample: it is hidden if it ended by the cut-off."""
     return cut_off - timedelta(seconds=INTERVALS[name]) + INSTANT if name in INTERVALS else cut_off
 
 

@@ -6,7 +6,7 @@ from hanctl.base.errors import ExitCode, HanctlError
 
 
 class BadData(HanctlError):
-    """Data that cannot be held: what is wrong, and where. Nothing was changed. The value itself is not told."""
+    """Data that cannot be stored: says what is wrong and where, never the value. Nothing was changed."""
 
     code = "bad-data"
     exit_code = ExitCode.USAGE
@@ -20,5 +20,5 @@ class BadValue(Exception):
         self.path = path
 
     def below(self, key: str | int) -> BadValue:
-        """The same, as seen from what holds the value under ``key``."""
+        """Return the same error with ``key`` before its path."""
         return BadValue(str(self), (key, *self.path))

@@ -1,6 +1,6 @@
-"""Reading files of household data: TOML or JSON for everything, CSV for consumption by interval. Pure.
+"""Read files of household data: TOML or JSON for everything, CSV for consumption by interval. Pure.
 
-A file is read as a whole or not at all; what is wrong is told with its line, and never with its value.
+A file is read completely or not at all. Errors name the line, never the value.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from hanctl.data.catalogue import ATTRIBUTES, AttributeEntry
 from hanctl.data.errors import BadData, BadValue
 from hanctl.data.places import line_of
 from hanctl.data.tables import INTERVALS, TABLES
-from hanctl.data.values import NEVER, NOW, moment, serialize, to_plain, utc_seconds
+from hanctl.data.values import NEVER, NOW, from_utc_seconds, serialize, to_plain, utc_seconds
 from hanctl.han.smart_energy.clusters import DATA_CLUSTERS
 from hanctl.ledger.household import Sample
 from hanctl.radio.endpoints import ESI_ENDPOINT, GAS_PROXY_ENDPOINT, METER_ENDPOINT
@@ -37,7 +37,7 @@ MOST_SAMPLE = 0xFFFFFE
 
 @dataclass(frozen=True, slots=True)
 class NewRecord:
-    """A record to be added; ``time`` None: as it is stored."""
+    """A record to be added; ``time`` None: the time it is stored."""
 
     table: str
     time: datetime | None
@@ -46,7 +46,7 @@ class NewRecord:
 
 @dataclass(frozen=True, slots=True)
 class EndpointData:
-    """What a file has for one endpoint."""
+    """Data of a file for one endpoint."""
 
     endpoint: int
     attributes: list[tuple[AttributeEntry, bytes]] = field(default_factory=list, repr=False)
@@ -55,7 +55,7 @@ class EndpointData:
 
 
 def read_household(text: str, name: str, endpoints: Iterable[int], now: datetime) -> list[EndpointData]:
-    """Read a TOML file, or a JSON file where ``name`` ends so. Raises BadData.
+    """Read a TOML file, or a JSON file if ``name`` ends in .json. Raises BadData.
 
     ``endpoints``: those that the hub has. ``now`` stands for a time that is written as 0.
     """
@@ -144,7 +144,7 @@ def _record(table: str, given: Any, now: datetime) -> NewRecord:
             body[shape.time] = utc_seconds(now)
         if body[shape.time] == NEVER:
             raise BadValue("dates the record, and cannot be without a time", (shape.time,))
-        time = moment(body[shape.time])
+        time = from_utc_seconds(body[shape.time])
     if "issuer_event_id" in body and "issuer_event_id" not in given:
         # As suppliers do: a later one supersedes an earlier.
         body["issuer_event_id"] = utc_seconds(time or now)
@@ -157,7 +157,7 @@ def _samples(table: str, content: Any) -> list[Sample]:
     for n, run in enumerate(content if isinstance(content, list) else [content]):
         if not isinstance(run, dict) or run.keys() != {"start", "values"} or not isinstance(run["values"], list):
             raise BadValue("is not of the form { start = TIME, values = [...] }", (n,) if content is not run else ())
-        start = moment(_below("start", lambda given: utc_seconds(_time(given)), run["start"]))
+        start = from_utc_seconds(_below("start", lambda given: utc_seconds(_time(given)), run["start"]))
         for place, value in enumerate(run["values"]):
             try:
                 found.append(_sample(table, start + place * timedelta(seconds=INTERVALS[table]), value))
@@ -191,10 +191,10 @@ def _sample(table: str, start: datetime, value: Any) -> Sample:
 
 
 def read_csv(text: str, name: str, table: str, zone: str | None = None) -> list[Sample]:
-    """Consumption by interval: lines ``time,value`` after an optional header; ``time`` is when the interval begins.
+    """Read consumption by interval: lines ``time,value`` after an optional header; ``time``: start of the interval.
 
-    Times with an offset are what they say; those without are local times of ``zone``, where one that comes twice in
-    autumn means the earlier first. Raises BadData.
+    Times without an offset are local to ``zone``; a time that exists twice in autumn means the earlier one
+    first. Raises BadData.
     """
     if table not in INTERVALS:
         raise BadData(f"{table} is not a table of intervals", "there are: " + ", ".join(INTERVALS))

@@ -1,4 +1,4 @@
-"""In which line of a TOML or JSON text a value stands. Pure.
+"""Find the line of a value in a TOML or JSON text. Pure.
 
 The parsers of the standard library tell the line of what they cannot read, and nothing of what they can.
 """
@@ -16,7 +16,7 @@ _TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"|[{}\[\],:]|[^\s{}\[\],:"]+')
 
 
 def line_of(text: str, path: Path, form: str) -> int | None:
-    """The line (from 1) of the value that ``path`` leads to, or of the nearest around it; None where there is none."""
+    """Return the line (from 1) of the value at ``path``, or of the nearest value around it; None if there is none."""
     lines = dict(_toml(text) if form == "toml" else _json(text))
     for length in range(len(path), 0, -1):
         if path[:length] in lines:

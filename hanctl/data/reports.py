@@ -1,4 +1,4 @@
-"""Attribute reports: which devices want which attributes, and sending them when they are due."""
+"""Keep the reporting configurations of devices, and send attribute reports when they are due."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ IDLE_S = 3600.0
 
 @dataclass(slots=True)
 class _Sent:
-    """What a device was last told of an attribute, and when (monotonic seconds)."""
+    """Last value of an attribute that a device was sent, and when (monotonic seconds)."""
 
     at: float
     value: bytes
@@ -78,7 +78,7 @@ class Reports:
         return Status.SUCCESS
 
     def configured(self, device: Eui64, endpoint: int, cluster: int, attribute: int) -> Reporting | None:
-        """How the attribute is reported to the device, where it is."""
+        """Return how the attribute is reported to the device, if it is."""
         row = self._ledger.reporting.get(device, endpoint, cluster, attribute)
         served = self._attributes(endpoint, cluster).get(attribute)
         if row is None or served is None:
@@ -86,11 +86,11 @@ class Reports:
         return _reporting(row, served)
 
     def wake(self) -> None:
-        """Look at once at what is due: a value changed."""
+        """Check at once which reports are due, after a value changed."""
         self._woken.set()
 
     async def run(self) -> None:
-        """Send reports for as long as the hub runs."""
+        """Send reports until cancelled."""
         while True:
             self._woken.clear()
             wait = await self._send_due()
@@ -101,7 +101,7 @@ class Reports:
                 pass
 
     async def _send_due(self) -> float:
-        """Send what is due; the seconds until something else is."""
+        """Send due reports. Returns the seconds until the next is due."""
         soonest = IDLE_S
         for row in self._ledger.reporting.all():
             served = self._attributes(row.endpoint, row.cluster).get(row.attribute)

@@ -1,4 +1,4 @@
-"""The hub's household data as the daemon has them: served to devices, loaded and shown for people."""
+"""Serve the hub's household data to devices; load and show it for people."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from hanctl.data.files import BY_NAME, CLUSTER_NAMES, ENDPOINTS, EndpointData, r
 from hanctl.data.reports import Reports
 from hanctl.data.servers.base import DataServer
 from hanctl.data.servers.calendar import CalendarServer
-from hanctl.data.servers.device_management import Changes, DeviceManagementServer
+from hanctl.data.servers.device_management import DeviceManagementServer, KnownChanges
 from hanctl.data.servers.events import EventsServer
 from hanctl.data.servers.messaging import MessagingServer
 from hanctl.data.servers.metering import MeteringServer
@@ -50,7 +50,7 @@ SERVERS: dict[int, type[DataServer]] = {
 
 @dataclass(frozen=True, slots=True)
 class Loaded:
-    """What was loaded into one endpoint: counts, never values."""
+    """Counts of what was loaded into one endpoint, never values."""
 
     endpoint: int
     attributes: int
@@ -59,7 +59,7 @@ class Loaded:
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """One attribute or table as held. ``value`` only where it was asked for; ``hidden``: behind a gate, so many."""
+    """One stored attribute or table. ``value``: only on request; ``hidden``: number of data that a change hid."""
 
     endpoint: int
     cluster: str
@@ -72,7 +72,7 @@ class Item:
 
 
 class DataService:
-    """Serves the data clusters of the hub's endpoints from ``ledger.household``."""
+    """Serve the data clusters of the hub's endpoints from ``ledger.household``."""
 
     def __init__(self, ledger: Ledger, han: Han, clock: Clock) -> None:
         self._ledger = ledger
@@ -98,7 +98,7 @@ class DataService:
                 if isinstance(server, MessagingServer):
                     self._messaging.append(server)
 
-    def answer_changes(self, changes: Changes, events: Callable[[Request], DefaultReply] | None = None) -> None:
+    def answer_changes(self, changes: KnownChanges, events: Callable[[Request], DefaultReply] | None = None) -> None:
         """Let queries for changes be answered by ``changes``, and devices' own events be taken by ``events``."""
         for server in self._management:
             server.changes = changes
@@ -111,12 +111,12 @@ class DataService:
             server.personal = personal
 
     def changed(self) -> None:
-        """Data were changed, other than by devices: no old answer is repeated, and reports that are due are sent."""
+        """Forget answers kept for repeats and send due reports, after data was changed other than by devices."""
         self._han.forget_answers()
         self.reports.wake()
 
     async def run(self) -> None:
-        """Send reports, for as long as the hub runs."""
+        """Send reports until cancelled."""
         await self.reports.run()
 
     # --- loading
@@ -157,7 +157,7 @@ class DataService:
         self.changed()
 
     def endpoint(self, name: str) -> int:
-        """An endpoint of the hub by its name or number. Raises NotFound."""
+        """Return an endpoint of the hub by its name or number. Raises NotFound."""
         number = ENDPOINTS.get(name, int(name) if name.isdigit() else 0)
         if number not in self.endpoints:
             names = ", ".join(f"{key} ({value})" for key, value in ENDPOINTS.items() if value in self.endpoints)
@@ -203,14 +203,14 @@ class DataService:
         return Loaded(data.endpoint, len(data.attributes), counts)
 
     def _provider(self, endpoint: int) -> int:
-        """The supplier at this endpoint: who a record is of that names none."""
+        """Return the supplier at this endpoint, used for records that name none."""
         held = self._ledger.household.read(endpoint, DEVICE_MANAGEMENT).get(0x0100)
         return int.from_bytes(held.value, "little") if held is not None and held.value is not None else 0
 
     # --- showing
 
     def show(self, endpoint: str | None = None, *, values: bool = False) -> list[Item]:
-        """What is held, with classes and counts. Values only where asked for, and none that a gate hides."""
+        """List the stored data, with classes and counts; values only on request, and never hidden ones."""
         numbers = [self.endpoint(endpoint)] if endpoint is not None else list(self.endpoints)
         return [item for number in numbers for item in self._items(number, values=values)]
 
@@ -245,7 +245,7 @@ class DataService:
             yield replace(item, value=self._rows(endpoint, table)) if values else item
 
     def _rows(self, endpoint: int, table: str) -> list[Any]:
-        """The records of a table as stored, or its samples as pairs of time and value."""
+        """Return the records of a table as stored, or its samples as pairs of time and value."""
         store = self._ledger.household
         if table not in INTERVALS:
             return [record.body for record in store.records(endpoint, table)]
@@ -253,7 +253,7 @@ class DataService:
 
 
 def _as_written(text: str, kind: Any) -> Any:
-    """A number where the text is one and the type is not of text."""
+    """Convert a text to a number, if it is one and the type is not text."""
     if issubclass(kind, str | bytes):
         return text
     try:

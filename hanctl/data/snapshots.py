@@ -1,4 +1,4 @@
-"""Snapshots: registers and balances kept as they are at a moment, and how they are published.
+"""Take snapshots of registers and balances, and publish them.
 
 Source: comms_hub.md §3.1 (causes, sizes of the payloads) and appendix G.
 """
@@ -42,9 +42,9 @@ _SIGNED = {"accumulated_debt", "emergency_credit_remaining", "credit_remaining"}
 
 
 def take_snapshot(household: Household, endpoint: int, cause: int, now: datetime) -> tuple[int, ...]:
-    """Keep the endpoint's registers and balances as they are; the new records' ids, none where nothing is held.
+    """Store the endpoint's present registers and balances. Returns ids of the new records; none without data.
 
-    Tables ``snapshots`` and ``prepay_snapshots``. Call it inside a transaction to have it with what else is changed.
+    Tables ``snapshots`` and ``prepay_snapshots``. Call it inside a transaction to join it with other changes.
     """
     stamp = {"snapshot_time": utc_seconds(now), "snapshot_cause": int(cause)}
     taken: list[int] = []
@@ -71,7 +71,7 @@ def _number(value: bytes | None, *, signed: bool = False) -> int:
 
 
 def metering_payload(body: Mapping[str, Any]) -> tuple[int, list[bytes]]:
-    """The payload type of a record of ``snapshots``, and its payload in parts that each fit a command."""
+    """Return the payload type of a record of ``snapshots``, and its payload in parts that each fit a command."""
     tiers = body["tier_summations"]
     structure: Any = SnapshotTouDelivered
     kind = SnapshotPayloadType.TouInformationSetDeliveredRegisters
@@ -84,14 +84,14 @@ def metering_payload(body: Mapping[str, Any]) -> tuple[int, list[bytes]]:
 
 
 def prepay_payload(body: Mapping[str, Any]) -> bytes:
-    """The payload (type 0) of a record of ``prepay_snapshots``."""
+    """Return the payload (type 0) of a record of ``prepay_snapshots``."""
     names = [field.name for field in PrepaySnapshotDebtCredit.fields]
     assert set(names) < {field.name for field in PrepaySnapshotRecord.fields}
     return bytes(PrepaySnapshotDebtCredit(**{name: body[name] for name in names}).serialize())
 
 
 def matching(records: Sequence[Record], fields: Any) -> list[Record]:
-    """Those that GetSnapshot or GetPrepaySnapshot asks for, oldest first: by time, and by any of the causes."""
+    """Return the records that GetSnapshot or GetPrepaySnapshot asks for, oldest first: by time and causes."""
     latest = NEVER if fields.latest_end_time == NOW else fields.latest_end_time
     return [
         record

@@ -1,4 +1,4 @@
-"""The stored tables: what a record of each consists of, which of its fields dates it, and which the hub fills in.
+"""Define the stored tables: fields of a record, which field dates it, and which fields the hub fills in.
 
 Most records are the fields of the command that publishes them, under the names of comms_hub.md appendices B–F.
 """
@@ -26,7 +26,7 @@ INTERVALS = {HALF_HOURS: 1800, DAYS: 86400}
 
 
 class StandingCharge(t.Struct):
-    """Of one tariff, from a time on."""
+    """Standing charge of one tariff, from a time on."""
 
     issuer_tariff_id: t.uint32_t
     start_time: t.UTCTime
@@ -72,11 +72,11 @@ class Table:
 
     @property
     def fields(self) -> tuple[str, ...]:
-        """The names of a record's fields."""
+        """Return the names of a record's fields."""
         return tuple(field.name for field in self.schema.fields if field.name not in self.filled)
 
     def plain(self, given: Any) -> dict[str, Any]:
-        """Check a record as given and make it plain. Raises BadValue."""
+        """Check a record and convert it to plain JSON. Raises BadValue."""
         return struct_to_plain(self.schema, given, without=self.filled)
 
 

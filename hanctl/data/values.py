@@ -1,4 +1,4 @@
-"""Values as people write them, as the store keeps them (plain JSON), and as zigpy's types serialize them. Pure.
+"""Convert values between the forms that people write, the store keeps (plain JSON) and zigpy serializes. Pure.
 
 Times are written with their offset from UTC and kept as seconds since 2000-01-01 UTC; octet strings are text in UTF-8.
 """
@@ -26,23 +26,23 @@ Plain = Any
 """An int, a str, a list of them or a dict by field name."""
 
 
-def utc_seconds(moment: datetime) -> int:
-    """Seconds since 2000-01-01 UTC. Raises BadValue for a time that 32 bits cannot tell (or only as "now", "never")."""
-    if moment.tzinfo is None:
+def utc_seconds(from_utc_seconds: datetime) -> int:
+    """Return seconds since 2000-01-01 UTC. Raises BadValue for a time outside 32 bits, or reserved ("now", "never")."""
+    if from_utc_seconds.tzinfo is None:
         raise BadValue("is a time without an offset: write it with Z, or as +01:00")
-    seconds = zigbee_time(moment)
+    seconds = zigbee_time(from_utc_seconds)
     if not NOW < seconds < NEVER:
         raise BadValue("is a time before 2000-01-01T00:00:01Z or after 2136-02-07T06:28:14Z")
     return seconds
 
 
-def moment(seconds: int) -> datetime:
-    """The time of ``seconds`` since 2000-01-01 UTC."""
+def from_utc_seconds(seconds: int) -> datetime:
+    """Return the time of ``seconds`` since 2000-01-01 UTC."""
     return datetime.fromtimestamp(EPOCH.timestamp() + seconds, UTC)
 
 
 def to_plain(kind: Any, given: Any) -> Plain:
-    """Check what was given for a value of a zigpy type and make it plain. Raises BadValue."""
+    """Check a value for a zigpy type and convert it to plain JSON. Raises BadValue."""
     if issubclass(kind, t.UTCTime):
         return _time(given)
     if issubclass(kind, t.Date):
@@ -70,7 +70,7 @@ def to_plain(kind: Any, given: Any) -> Plain:
 
 
 def struct_to_plain(kind: Any, given: Any, *, without: frozenset[str] = frozenset()) -> dict[str, Plain]:
-    """The fields of a structure, all but those ``without``. Raises BadValue.
+    """Convert the fields of a structure, except those in ``without``, to plain JSON. Raises BadValue.
 
     A field that is not given is 0 or empty, or where it is optional, left out with all that follow. How long a list is
     is not given, but counted.
@@ -92,7 +92,7 @@ def struct_to_plain(kind: Any, given: Any, *, without: frozenset[str] = frozense
 
 
 def _lengths(kind: Any) -> dict[str, str]:
-    """The fields that tell how long another is, and which."""
+    """Return the fields that hold the length of another field, and which."""
     names = [field.name for field in kind.fields]
     return {
         [name for name in names[: names.index(field.name)] if name.startswith("number_of")][-1]: field.name
@@ -102,7 +102,7 @@ def _lengths(kind: Any) -> dict[str, str]:
 
 
 def empty(kind: Any) -> Plain:
-    """The plain value of a field that is not given."""
+    """Return the plain value of a field that is not given."""
     if issubclass(kind, t.Date):
         return [ANY] * 4
     if issubclass(kind, t.Struct):
@@ -113,7 +113,7 @@ def empty(kind: Any) -> Plain:
 
 
 def build(kind: Any, plain: Plain) -> Any:
-    """A plain value as zigpy's."""
+    """Convert a plain value to zigpy's type."""
     if issubclass(kind, t.Date):
         return kind(*plain)
     if issubclass(kind, t.Struct):
@@ -128,15 +128,15 @@ def build(kind: Any, plain: Plain) -> Any:
 
 
 def serialize(kind: Any, plain: Plain) -> bytes:
-    """A plain value as it goes over the air."""
+    """Serialize a plain value as sent over the air."""
     return bytes(build(kind, plain).serialize())
 
 
 def shown(kind: Any, value: bytes) -> Any:
-    """A serialized value as it is shown to people: the reverse of to_plain, as far as there is one."""
+    """Convert a serialized value to the form shown to people: the reverse of to_plain, as far as there is one."""
     found, _ = kind.deserialize(value)
     if isinstance(found, t.UTCTime):
-        return None if found == NEVER else moment(int(found)).isoformat().replace("+00:00", "Z")
+        return None if found == NEVER else from_utc_seconds(int(found)).isoformat().replace("+00:00", "Z")
     if isinstance(found, bytes):
         return found.decode(errors="replace")
     return str(found) if isinstance(found, str) else int(found)
@@ -167,7 +167,7 @@ def _time(given: Any) -> int:
 
 
 def _date(given: Any) -> list[int]:
-    """Years since 1900, month, day, day of the week (1 is Monday). "*" in a text stands for every one."""
+    """Return years since 1900, month, day, day of the week (1 is Monday). "*" in a text means every."""
     if isinstance(given, date) and not isinstance(given, datetime):
         given = given.isoformat()
     parts = given.split("-") if isinstance(given, str) else []
@@ -201,7 +201,7 @@ def _number(kind: Any, given: Any) -> int:
 
 
 def _named(kind: Any, given: Any) -> int:
-    """Names of an enumeration's or a bitmap's values; of a bitmap several."""
+    """Return the value for names of an enumeration or a bitmap; of a bitmap several may be given."""
     members: dict[str, Any] = getattr(kind, "__members__", {})
     names = {_key(name): int(value) for name, value in members.items()}
     if not names:

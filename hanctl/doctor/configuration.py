@@ -1,4 +1,4 @@
-"""The configuration and the secrets it names: read as the hub would read them."""
+"""Check the configuration and the secrets it names, by reading them as the hub does."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from hanctl.webhook.webhook import read_secret
 
 
 def judge_webhook(config: Config) -> list[Finding]:
-    """Whether the webhook's secret can be used; nothing where there is no webhook."""
+    """Judge whether the webhook's secret can be used; nothing if there is no webhook."""
     if config.webhook is None:
         return []
     try:
@@ -24,7 +24,7 @@ def judge_webhook(config: Config) -> list[Finding]:
 
 
 def judge_certificate(config: Config, dongle: Eui64 | None) -> Finding:
-    """Whether the hub's certificate can be used, with this dongle; None: which one it is was not found out."""
+    """Judge whether the hub's certificate can be used with this dongle; None: the dongle is not known."""
     if config.trust is None:
         return ok("certificate", "none is configured: devices keep the keys of their install codes")
     try:
@@ -49,7 +49,7 @@ def judge_certificate(config: Config, dongle: Eui64 | None) -> Finding:
 
 
 def judge_socket(socket: Path, answers: bool) -> Finding:
-    """``answers``: a hub answers there."""
+    """Judge the control socket; ``answers``: a hub answers there."""
     if answers:
         return ok("socket", f"the hub answers on {socket}")
     if socket.exists():

@@ -1,4 +1,4 @@
-"""The dongle itself: asked on its port, or of the hub that has it open."""
+"""Check the dongle: ask it on its port, or ask the hub that has it open."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ Looker = Callable[[DongleSettings, float], Awaitable[Look]]
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
-    """What came of asking: a look, or an error; and with the error what the dongle does answer to, where found."""
+class DongleAnswer:
+    """Result of asking: a look, or an error with the settings that the dongle does answer to, if found."""
 
     asked: DongleSettings
     look: Look | None = None
@@ -31,24 +31,24 @@ class Answer:
     answers_to: DongleSettings | None = None
 
 
-async def ask(settings: DongleSettings, look: Looker = look_at) -> Answer:
-    """Ask a dongle as it is configured; and where something else is there, in the other ways that are usual."""
+async def ask(settings: DongleSettings, look: Looker = look_at) -> DongleAnswer:
+    """Ask a dongle with its configured settings, and if it does not answer as such, with the other usual ones."""
     try:
-        return Answer(settings, look=await look(settings, LOOK_S))
+        return DongleAnswer(settings, look=await look(settings, LOOK_S))
     except NotADongle as error:
         for other in other_ways(settings):
             try:
                 await look(other, TRY_S)
             except DongleError:
                 continue
-            return Answer(settings, error=error, answers_to=other)
-        return Answer(settings, error=error)
+            return DongleAnswer(settings, error=error, answers_to=other)
+        return DongleAnswer(settings, error=error)
     except DongleError as error:
-        return Answer(settings, error=error)
+        return DongleAnswer(settings, error=error)
 
 
 def other_ways(settings: DongleSettings) -> Iterator[DongleSettings]:
-    """The other radio, and on a serial port the other usual baud rates with both."""
+    """Return the settings with the other radio, and on a serial port with the other usual baud rates."""
     other = replace(settings, radio=_OTHER[settings.radio])
     yield other
     if "://" in settings.path:
@@ -59,8 +59,8 @@ def other_ways(settings: DongleSettings) -> Iterator[DongleSettings]:
             yield replace(other, baudrate=baudrate)
 
 
-def judge_answer(answer: Answer) -> Finding:
-    """Whether the dongle answers as configured."""
+def judge_answer(answer: DongleAnswer) -> Finding:
+    """Judge whether the dongle answers as configured."""
     asked, found = answer.asked, answer.answers_to
     if answer.look is not None:
         rate = "" if "://" in asked.path else f" at {asked.baudrate} baud"
@@ -79,7 +79,7 @@ def judge_answer(answer: Answer) -> Finding:
 
 
 def judge_network(look: Look, ledger: LedgerFacts | None, channel: int) -> Finding:
-    """The network in the dongle, beside the one that the hub's ledger tells of; ``channel``: as configured."""
+    """Judge the network in the dongle against that of the hub's ledger; ``channel``: as configured."""
     known = ledger is not None and ledger.dongle is not None
     if ledger is not None and ledger.dongle not in (None, look.eui64):
         return fail(

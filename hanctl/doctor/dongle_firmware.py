@@ -1,4 +1,4 @@
-"""Whether a dongle's firmware is one that the hub can use, and how old it is."""
+"""Check whether the hub can use a dongle's firmware, and how old it is."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ _NEWER = "see what its maker offers, and save the network before you flash it: h
 
 
 def judge_firmware(firmware: str, now: datetime) -> Finding:
-    """``firmware`` as the radio tells it, such as "EmberZNet 7.4.5.0 build 0, EZSP 13" or "Z-Stack 20220219"."""
+    """Judge ``firmware`` as the radio has it, such as "EmberZNet 7.4.5.0 build 0, EZSP 13" or "Z-Stack 20220219"."""
     zstack = _ZSTACK.search(firmware)
     if zstack is not None and zstack["old"]:
         return fail(
@@ -65,7 +65,7 @@ def judge_firmware(firmware: str, now: datetime) -> Finding:
 
 
 def release_date(firmware: str) -> date | None:
-    """When it was released; Z-Stack builds are numbered by their date."""
+    """Return the release date; Z-Stack builds are numbered by their date."""
     ember, zstack = _EMBERZNET.search(firmware), _ZSTACK.search(firmware)
     if ember is not None:
         return EMBERZNET_RELEASES.get((int(ember[1]), int(ember[2]), int(ember[3])))

@@ -1,4 +1,4 @@
-"""Everything in its order: what is quick and local first, the dongle last, as asking it takes seconds."""
+"""Run all checks in order: quick and local ones first, the dongle last, as asking it takes seconds."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ NEEDS_A_FREE_PORT = ("port", "permission", "in use")
 
 
 @dataclass(frozen=True, slots=True)
-class Hub:
-    """A hub that answers on the control socket, by its own status."""
+class RunningHub:
+    """Status of a hub that answers on the control socket."""
 
     pid: int
     dongle_path: str
@@ -36,8 +36,8 @@ class Hub:
     """None: its dongle is gone just now."""
 
     @classmethod
-    def from_status(cls, status: Mapping[str, Any]) -> Hub:
-        """From the answer to ``GET /status``."""
+    def from_status(cls, status: Mapping[str, Any]) -> RunningHub:
+        """Make it from the answer to ``GET /status``."""
         dongle, network = status["dongle"], status["network"]
         look = None
         if network is not None:
@@ -48,13 +48,13 @@ class Hub:
 
 @dataclass(frozen=True, slots=True)
 class Examination:
-    """``dongles``: those to look at; ``config``: the whole hub, where its configuration can be read."""
+    """What to check. ``dongles``: those to check; ``config``: of the hub, if it can be read."""
 
     clock: Clock
     dongles: tuple[DongleSettings, ...]
     config: Config | None = None
     service: str | None = None
-    hub: Hub | None = None
+    hub: RunningHub | None = None
     out_of_reach: bool = False
     """A hub may run that this user may not ask: its dongle, and so any, is left alone."""
     known: tuple[Finding, ...] = ()
@@ -63,7 +63,7 @@ class Examination:
     look: Looker = look_at
 
     async def findings(self) -> AsyncIterator[Finding]:
-        """One after the other, each as soon as it is found."""
+        """Yield the findings, each as soon as it is found."""
         for known in self.known:
             yield known
         yield host.judge_python(host.python_version())
@@ -128,12 +128,12 @@ class Examination:
             yield configuration.judge_certificate(self.config, None if look is None else look.eui64)
 
     def _held_by_another_hub(self) -> bool:
-        """Whether a hub that does not answer holds the state directory, and so most likely the dongle."""
+        """Tell whether a hub that does not answer holds the state directory, and so most likely the dongle."""
         if self.config is None or self.hub is not None:
             return False
         return self.machine.lock_holder(self.config.hub.state_dir / "lock") is not None
 
-    def _as_the_hub_says(self, hub: Hub) -> Finding:
+    def _as_the_hub_says(self, hub: RunningHub) -> Finding:
         if hub.look is None:
             return fail(
                 "dongle",
@@ -144,11 +144,11 @@ class Examination:
 
 
 def _same(one: str, other: str) -> bool:
-    """Whether two paths name one port, by whatever links."""
+    """Tell whether two paths name one port, by whatever links."""
     return one == other or ("://" not in one + other and Path(one).resolve() == Path(other).resolve())
 
 
 def default_config() -> Path | None:
-    """The system's configuration, where there is one."""
+    """Return the system's configuration file, if there is one."""
     path = Path("/etc/hanctl/hanctl.toml")
     return path if path.exists() else None

@@ -1,4 +1,4 @@
-"""What an examination says: one line each, and what to do where it is not well."""
+"""Findings of an examination: one line each, with what to do unless it is ok."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ Status = Literal["ok", "warn", "fail"]
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One line. ``hint`` is empty only where the status is ok."""
+    """One finding. ``hint`` is empty only if the status is ok."""
 
     check: str
     status: Status
@@ -33,5 +33,5 @@ def fail(check: str, message: str, hint: str) -> Finding:
 
 
 def failed(check: str, error: HanctlError) -> Finding:
-    """An error of the hub's own code, as it would tell it."""
+    """Make a failed finding of an error of the hub's own code."""
     return fail(check, str(error), error.hint or "see docs/cli.md")

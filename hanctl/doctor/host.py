@@ -1,15 +1,16 @@
-"""What hanctl runs on: Python, the radio libraries, the clock's state, and the service."""
+"""Check what hanctl runs on: Python, radio libraries, clock and service."""
 
 from __future__ import annotations
 
 import asyncio
 import ctypes
 import platform
-import re
 import sys
 from collections.abc import Mapping, Sequence
 from importlib import metadata
 from pathlib import Path
+
+from packaging.requirements import Requirement
 
 from hanctl.doctor.finding import Finding, fail, ok, warn
 
@@ -21,11 +22,10 @@ SYSTEMD = Path("/run/systemd/system")
 _TIMEX_BYTES = 256
 """More than struct timex has; its first field, modes, 0 asks and changes nothing."""
 _TIME_ERROR = 5
-_BOUND = re.compile(r"(>=|<)\s*([\d.]+)")
 
 
 def judge_python(version: tuple[int, int]) -> Finding:
-    """``version``: of the interpreter, such as (3, 11)."""
+    """Judge the Python version, such as (3, 11)."""
     told = f"{version[0]}.{version[1]} on {platform.machine()}"
     lowest, highest = PYTHONS
     if version < lowest:
@@ -36,15 +36,15 @@ def judge_python(version: tuple[int, int]) -> Finding:
 
 
 def judge_libraries(requirements: Sequence[str], installed: Mapping[str, str]) -> Finding:
-    """``requirements``: as hanctl declares them, "bellows>=1.2.1,<1.3"; ``installed``: version by name."""
+    """Judge the libraries. ``requirements``: as declared, "bellows>=1.2.1,<1.3"; ``installed``: version by name."""
     wrong = []
-    for requirement in requirements:
-        name = re.split(r"[^\w.-]", requirement, maxsplit=1)[0]
-        version = installed.get(name)
+    for text in requirements:
+        requirement = Requirement(text)
+        name, version = requirement.name, installed.get(requirement.name)
         if version is None:
             wrong.append(f"{name} is missing")
-        elif not all(_holds(version, sign, bound) for sign, bound in _BOUND.findall(requirement)):
-            wrong.append(f"{name} {version} is not {requirement.removeprefix(name)}")
+        elif not requirement.specifier.contains(version, prereleases=True):
+            wrong.append(f"{name} {version} is not {text.removeprefix(name)}")
     if wrong:
         return fail("libraries", "; ".join(wrong), "install hanctl anew, with -c requirements.lock")
     radio = ", ".join(f"{name} {installed[name]}" for name in ("zigpy", "bellows", "zigpy-znp") if name in installed)
@@ -52,14 +52,14 @@ def judge_libraries(requirements: Sequence[str], installed: Mapping[str, str]) -
 
 
 def requirements_and_installed() -> tuple[list[str], dict[str, str]]:
-    """What hanctl requires at run time, and what there is; nothing where it runs from a checkout, uninstalled."""
+    """Return required and installed versions; nothing if hanctl runs from a checkout without installation."""
     try:
         required = [each for each in metadata.requires("hanctl") or [] if ";" not in each]
     except metadata.PackageNotFoundError:
         return [], {}
     installed = {}
     for requirement in required:
-        name = re.split(r"[^\w.-]", requirement, maxsplit=1)[0]
+        name = Requirement(requirement).name
         try:
             installed[name] = metadata.version(name)
         except metadata.PackageNotFoundError:
@@ -81,7 +81,7 @@ def clock_synchronised() -> bool | None:
 
 
 def service_of(config: Path) -> str | None:
-    """The service that runs the hub of this configuration, where one would."""
+    """Return the service that runs the hub of this configuration, if any."""
     config = config.absolute()
     if config.parent != CONFIGURATIONS or config.suffix != ".toml":
         return None
@@ -89,7 +89,7 @@ def service_of(config: Path) -> str | None:
 
 
 def judge_service(service: str, unit: Mapping[str, str], hub: int | None) -> Finding:
-    """``unit``: the properties that systemd shows; ``hub``: the process of the hub that answers, where one does."""
+    """Judge the service. ``unit``: properties from systemd; ``hub``: process of the hub that answers, if any."""
     log = f"journalctl -u {service} -n 50 says why"
     runs = f"the hub runs (process {hub})" if hub is not None else "no hub runs"
     if unit.get("LoadState", "not-found") == "not-found":
@@ -113,7 +113,7 @@ def systemd_runs() -> bool:
 
 
 async def service_unit(service: str) -> dict[str, str] | None:
-    """What systemd says of the service; None where it does not answer."""
+    """Return what systemd says of the service; None if it does not answer."""
     process = None
     try:
         async with asyncio.timeout(SYSTEMCTL_S):
@@ -128,12 +128,3 @@ async def service_unit(service: str) -> dict[str, str] | None:
             await process.wait()
         return None
     return dict(line.split("=", 1) for line in out.decode(errors="replace").splitlines() if "=" in line)
-
-
-def _holds(version: str, sign: str, bound: str) -> bool:
-    given, limit = _numbers(version), _numbers(bound)
-    return given >= limit if sign == ">=" else given < limit
-
-
-def _numbers(version: str) -> tuple[int, ...]:
-    return tuple(int(part) for part in re.findall(r"\d+", version)[:3])

@@ -1,4 +1,4 @@
-"""What the kernel and udev tell of processes and devices, read from their files below ``root``."""
+"""Read what kernel and udev know of processes and devices from files below ``root``."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ class Process:
 
 @dataclass(frozen=True, slots=True)
 class Machine:
-    """Reads nothing but files, and opens no device."""
+    """Facts of the machine. Reads only files, and opens no device."""
 
     root: Path = Path("/")
 
     def processes(self) -> Iterator[Process]:
-        """Those that may be seen."""
+        """Return the processes that may be seen."""
         for directory in (self.root / "proc").glob("[0-9]*"):
             try:
                 yield Process(int(directory.name), (directory / "comm").read_text().strip())
@@ -36,12 +36,12 @@ class Machine:
         return next((process for process in self.processes() if process.name == name), None)
 
     def holders(self, device: Path) -> list[Process]:
-        """Who has this device open, of the processes whose descriptors may be read; without this process itself."""
+        """Return processes that have this device open, as far as may be read, without this one."""
         own = os.getpid()
         return [process for process in self.processes() if process.pid != own and self._has_open(process.pid, device)]
 
     def udev_properties(self, number: int) -> dict[str, str]:
-        """What udev knows of the character device with this number; nothing where there is no udev."""
+        """Return what udev knows of the character device with this number; nothing without udev."""
         path = self.root / "run" / "udev" / "data" / f"c{os.major(number)}:{os.minor(number)}"
         try:
             lines = path.read_text(errors="replace").splitlines()
@@ -50,7 +50,7 @@ class Machine:
         return dict(line[2:].split("=", 1) for line in lines if line.startswith("E:") and "=" in line)
 
     def links_to(self, device: Path) -> list[Path]:
-        """The stable names of a serial port: links that stay the same when it is plugged in elsewhere."""
+        """Return the stable names of a serial port: links that stay when it is plugged in elsewhere."""
         directory = self.root / "dev" / "serial" / "by-id"
         try:
             return sorted(link for link in directory.iterdir() if link.resolve() == device)
@@ -58,7 +58,7 @@ class Machine:
             return []
 
     def lock_holder(self, path: Path) -> int | None:
-        """The process that holds the advisory lock on this file and wrote its number into it, if any."""
+        """Return the process that holds the advisory lock on this file and wrote its number into it, if any."""
         try:
             written = int(path.read_text().strip() or "0")
             inode = path.stat().st_ino

@@ -1,4 +1,4 @@
-"""The known sticks that are plugged in, by what the kernel read of them: no port is opened."""
+"""Find the known sticks that are plugged in, by what the kernel read of them: no port is opened."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _ABOVE = 6
 
 
 def plugged_in(machine: Machine) -> list[DongleSettings]:
-    """Their settings, under their stable names; a stick that is sold with either radio counts as EZSP at first."""
+    """Return their settings, with stable names; a stick sold with either radio counts as EZSP at first."""
     found = []
     for port in sorted((machine.root / "sys" / "class" / "tty").glob("tty[UA][SC][BM]*")):
         stick = _stick((port / "device").resolve())
@@ -29,7 +29,7 @@ def plugged_in(machine: Machine) -> list[DongleSettings]:
 
 
 def _stick(port: Path) -> sticks.Stick | None:
-    """What the port with this directory in sysfs belongs to, where that is known."""
+    """Return the known stick of the port with this sysfs directory, if any."""
     interface = None
     for directory in [port, *port.parents][:_ABOVE]:
         interface = interface or _read(directory / "bInterfaceNumber")

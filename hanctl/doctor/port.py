@@ -1,4 +1,4 @@
-"""The serial port, looked at without opening it."""
+"""Check the serial port without opening it."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ Braille displays."""
 
 @dataclass(frozen=True, slots=True)
 class PortFacts:
-    """What is known of a port. ``exists`` False: the rest means nothing."""
+    """Facts about a port. ``exists`` False: the rest has no meaning."""
 
     path: str
     exists: bool = True
@@ -44,7 +44,7 @@ class PortFacts:
 
 
 def port_facts(path: str, machine: Machine) -> PortFacts:
-    """Look at a port. It is not opened."""
+    """Read the facts of a port without opening it."""
     real = Path(path).resolve()
     try:
         status = real.stat()
@@ -70,7 +70,7 @@ def port_facts(path: str, machine: Machine) -> PortFacts:
 
 
 def judge_port(facts: PortFacts, hub: int | None = None) -> list[Finding]:
-    """``hub``: the process of the hub that this port belongs to, where it runs."""
+    """Judge the port. ``hub``: process of the hub that this port belongs to, if it runs."""
     path = facts.path
     if not facts.exists:
         return [

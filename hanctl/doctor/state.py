@@ -1,4 +1,4 @@
-"""The state directory, its ledger, and the room on the disks."""
+"""Check the state directory, its ledger, the disks and the clock."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ CLOCK_SLACK = timedelta(minutes=1)
 
 @dataclass(frozen=True, slots=True)
 class DirectoryFacts:
-    """A directory that the hub writes to, or the one above it where it is still to be made."""
+    """A directory that the hub writes to, or its nearest parent if it does not exist yet."""
 
     path: str
     exists: bool
@@ -33,7 +33,7 @@ class DirectoryFacts:
 
 
 def directory_facts(path: Path) -> DirectoryFacts:
-    """Look at a directory, or at the nearest one above that exists and may be looked at."""
+    """Read a directory's facts, or those of its nearest parent that exists and may be read."""
     there = next(each for each in (path, *path.parents) if _is_there(each))
     status, system = there.stat(), os.statvfs(there)
     try:
@@ -60,7 +60,7 @@ def _is_there(path: Path) -> bool:
 
 
 def judge_state_directory(facts: DirectoryFacts, holder: int | None, hub: int | None) -> Finding:
-    """``holder``: the process that holds its lock; ``hub``: that of the hub which answers, where one does."""
+    """Judge the state directory. ``holder``: process that holds its lock; ``hub``: that of the hub that answers."""
     path = facts.path
     if not facts.writable and not facts.read_only and hub is None:
         return fail(
@@ -103,7 +103,7 @@ def judge_disk(check: str, facts: DirectoryFacts) -> Finding:
 
 
 def judge_ledger(facts: LedgerFacts | None) -> Finding:
-    """``facts`` None: there is no ledger yet."""
+    """Judge the ledger. ``facts`` None: there is no ledger yet."""
     if facts is None:
         return ok("ledger", "none yet: it is made when the hub starts")
     if facts.unreadable:
@@ -132,7 +132,7 @@ def judge_ledger(facts: LedgerFacts | None) -> Finding:
 
 
 def judge_clock(now: datetime, synchronised: bool | None, ledger: LedgerFacts | None) -> Finding:
-    """``synchronised`` None: the kernel did not say."""
+    """Judge the clock. ``synchronised`` None: the kernel did not say."""
     told = f"{now:%Y-%m-%d %H:%M:%S} UTC"
     last = None if ledger is None else ledger.last_event_at
     if last is not None and now + CLOCK_SLACK < last:

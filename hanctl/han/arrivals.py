@@ -1,4 +1,4 @@
-"""Who is on the network: known devices get their address on record, strangers are told to leave."""
+"""Handle devices that appear on the network: record addresses of known ones, tell strangers to leave."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ STRANGERS_KEPT = 64
 
 
 class Arrivals:
-    """Only devices in the ledger, and not removed from the network by a user, belong to the HAN."""
+    """Admit devices of the ledger that no user removed; all others are strangers."""
 
     def __init__(self, ledger: Ledger, clock: Clock, exchange: Exchange, tasks: Tasks, addresses: Addresses) -> None:
         self._ledger = ledger
@@ -45,9 +45,9 @@ class Arrivals:
         self._unidentified: dict[int, float] = {}
 
     def arrived(self, eui64: Eui64, nwk: int, life: Life, *, sleepy: bool | None = None) -> Device | None:
-        """Somebody says that the device is at this address; returns its record where it is.
+        """Handle a claim that the device is at this address. Returns its record if it is.
 
-        None: it is a stranger, who is told to leave; or the claim is looked into. ``sleepy``: what was announced.
+        None: it is a stranger, who is told to leave, or the claim is being checked. ``sleepy``: as announced.
         """
         device = self._ledger.devices.get(eui64)
         if device is None or device.state == "removed":
@@ -56,7 +56,7 @@ class Arrivals:
         return self._addresses.claim(device, nwk, life, sleepy=sleepy)
 
     def denied(self, eui64: Eui64, how: str, *, expected: bool) -> None:
-        """The dongle did not let a device in, which tried ``how``; ``expected``: its join window is open."""
+        """Record that the dongle denied a device, which tried ``how``; ``expected``: its join window is open."""
         if expected:
             # It comes again at once; where its key is the wrong one, the window's end tells.
             return
@@ -83,13 +83,22 @@ class Arrivals:
             self._tasks.start(self._identify(nwk, then))
 
     async def tell_to_leave(self, eui64: Eui64, nwk: int) -> None:
-        """Ask a device to leave; that it does not hear is logged."""
+        """Ask a device to leave; a failed delivery is logged."""
         try:
             await self._exchange.radio.remove(eui64, nwk)
         except HanctlError as error:
             log.warning("the device did not take the request to leave", device=eui64, reason=str(error))
 
     async def _identify(self, nwk: int, then: Callable[[Device, IncomingFrame], None]) -> None:
+        try:
+            device = await self._who_is_at(nwk)
+        finally:
+            frame = self._held.pop(nwk)
+        if device is not None:
+            then(device, frame)
+
+    async def _who_is_at(self, nwk: int) -> Device | None:
+        """The device at an address that was nobody's, once that is settled; None where it is none of the hub's."""
         try:
             response = await self._exchange.request_zdo(
                 nwk=nwk,
@@ -101,21 +110,18 @@ class Arrivals:
         except HanctlError as error:
             log.info("an unknown node did not say who it is", nwk=nwk, reason=str(error))
             self._quiet(self._unidentified, nwk)
-            del self._held[nwk]
-            return
+            return None
         if told != nwk:
             self._quiet(self._unidentified, nwk)
-            del self._held[nwk]
-            return
+            return None
         self.arrived(eui64, nwk, Life.FRAME)
         await self._addresses.settled(eui64)
-        frame = self._held.pop(nwk)
         device = self._ledger.devices.by_nwk(nwk)
         if device is not None and device.eui64 == eui64:
             self._unidentified.pop(nwk, None)
-            then(device, frame)
-        else:
-            self._quiet(self._unidentified, nwk)
+            return device
+        self._quiet(self._unidentified, nwk)
+        return None
 
     def _refuse(self, eui64: Eui64, nwk: int, reason: str) -> None:
         # Who is on record at the address did not say so, and is not told.
@@ -138,5 +144,5 @@ class Arrivals:
 
 
 def _why(device: Device | None) -> str:
-    """Why a device that may not be here may not."""
+    """Say why a device may not be on the network."""
     return "never seen before: nobody added it (hanctl join)" if device is None else "it was removed"

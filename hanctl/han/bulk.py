@@ -1,4 +1,4 @@
-"""Something large to a device, as many commands of one kind: they take turns with those to other devices."""
+"""Send something large to a device as many commands, which take turns with those to other devices."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from hanctl.radio.frames import SMART_ENERGY, Outcome, OutgoingFrame
 
 
 class Bulk:
-    """What a service that sends by the hundred needs of the HAN, beside ``Reply.bulk``."""
+    """Interface of the HAN for bulk senders, beside ``Reply.bulk``."""
 
     def __init__(self, ledger: Ledger, exchange: Exchange) -> None:
         self._ledger = ledger
@@ -58,10 +58,10 @@ class Bulk:
         )
 
     def backlog(self) -> float:
-        """How long one of many frames waits for its turn on the air just now, seconds."""
+        """Return how long a bulk frame waits for its turn on the air now, in seconds."""
         return self._exchange.backlog()
 
     def is_sleepy(self, eui64: Eui64) -> bool:
-        """Whether the device sleeps, as far as is known."""
+        """Tell whether the device sleeps, as far as known."""
         device = self._ledger.devices.get(eui64)
         return device is not None and device.sleepy

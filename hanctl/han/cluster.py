@@ -1,4 +1,4 @@
-"""What a service registers with the HAN: a cluster server, its attributes, and the shape of requests and replies."""
+"""Interfaces of cluster servers that services register with the HAN, with their requests and replies."""
 
 from __future__ import annotations
 
@@ -91,7 +91,7 @@ class LaterReply:
 
 @dataclass(frozen=True, slots=True)
 class Attribute:
-    """One attribute as served: ZCL data type id and its value in that type's serialized form."""
+    """One served attribute: ZCL data type id and serialized value."""
 
     data_type: int
     value: bytes
@@ -105,7 +105,7 @@ class ClusterServer(Protocol):
     endpoint: int
 
     def attributes(self) -> Mapping[int, Attribute]:
-        """The attributes served, as they are now."""
+        """Return the served attributes as they are now."""
 
     def handle(self, request: Request) -> Reply | DefaultReply | LaterReply:
         """Answer one command. Must not block; raises nothing for bad payloads (they get a DefaultReply)."""
@@ -113,18 +113,18 @@ class ClusterServer(Protocol):
 
 @runtime_checkable
 class Weighs(Protocol):
-    """What a cluster server has whose commands change what is on record of their device."""
+    """Interface of a cluster server whose commands change the record of the device."""
 
     def weight(self, request: Request) -> Weight:
-        """Tell what hangs on whose this request is. Called for every command, so it must take next to no time."""
+        """Tell how much depends on the sender of the request. Called for every command, so it must be fast."""
 
     async def corroborate(self, request: Request) -> bool | None:
-        """Ask the device itself: whether it says what the request says. None: it does not tell. Raises nothing."""
+        """Ask the device whether it agrees with the request. None: it does not tell. Raises nothing."""
 
 
 @dataclass(frozen=True, slots=True)
 class Reporting:
-    """How a device wants an attribute reported. ``max_s`` 0: on change alone; ``change``: of numbers alone."""
+    """Reporting of an attribute, configured by a device. ``max_s`` 0: on change only; ``change``: only for numbers."""
 
     attribute: int
     data_type: int
@@ -135,16 +135,16 @@ class Reporting:
 
 @runtime_checkable
 class AttributeStore(Protocol):
-    """What a cluster server has that lets devices write attributes and have them reported."""
+    """Interface of a cluster server that lets devices write attributes and configure reporting."""
 
     def write(self, device: Eui64, attribute: int, data_type: int, value: bytes, *, check_only: bool) -> Status:
-        """Write an attribute that is served, or only tell what would become of it."""
+        """Write a served attribute, or only tell what the status would be."""
 
     def configure(self, device: Eui64, device_endpoint: int, wanted: Reporting) -> Status:
-        """Report an attribute that is served to this endpoint of the device from now on, or (``max_s`` 0xFFFF) no more.
+        """Report a served attribute to this endpoint of the device from now on; ``max_s`` 0xFFFF: no longer.
 
-        Raises nothing: what cannot be done is told by the status.
+        Raises nothing; the status says if it is not possible.
         """
 
     def configured(self, device: Eui64, attribute: int) -> Reporting | None:
-        """How the attribute is reported to the device, where it is."""
+        """Return how the attribute is reported to the device, if it is."""

@@ -1,4 +1,4 @@
-"""Requests of devices to the clusters the hub serves: who answers, and with which frame."""
+"""Dispatch requests of devices to the hub's cluster servers, and build the answers."""
 
 from __future__ import annotations
 
@@ -50,9 +50,9 @@ _Key = tuple[Eui64, int, int, int, bool, bytes]
 
 
 class Dispatcher:
-    """Answers requests. A request repeated byte for byte is answered again with the same frame, and not run again.
+    """Answer requests. A request repeated byte for byte gets the same frame again, and is not run again.
 
-    ``on_refused`` is told of each request that was not served for want of encryption, or of an established key.
+    ``on_refused`` is called for each request refused for lack of encryption or of an established key.
     """
 
     def __init__(self, on_refused: Callable[[Eui64, int, Fault], None] = lambda *_: None) -> None:
@@ -65,7 +65,7 @@ class Dispatcher:
     def register(self, server: ClusterServer, *, both_sides: bool = False) -> None:
         """Route this cluster of this endpoint to ``server``; ``both_sides``: commands for the hub's client side too.
 
-        Raises ValueError where it is taken.
+        Raises ValueError if it is taken.
         """
         key = (server.endpoint, server.cluster)
         if key in self._servers:
@@ -77,18 +77,18 @@ class Dispatcher:
             self._weighing[key] = server
 
     def served(self) -> frozenset[tuple[int, int]]:
-        """(endpoint, cluster) of every registered server."""
+        """Return (endpoint, cluster) of every registered server."""
         return frozenset(self._servers)
 
     def forget(self, device: Eui64 | None = None) -> None:
-        """Forget what this device asked: it started again, and so did its sequence numbers. None: what any asked."""
+        """Forget the requests of a device that restarted, and so its sequence numbers; None: those of all devices."""
         for key in [key for key in self._answered if device is None or key[0] == device]:
             del self._answered[key]
 
     def weigh(
         self, frame: IncomingFrame, zcl_frame: ZclFrame, device: Eui64, now: float, *, keyed: bool, contested: bool
     ) -> Weighed | None:
-        """What has to be known of a request before it is handled; None: it may be handled at once.
+        """Return what must be known of a request before it is handled; None: handle it at once.
 
         ``contested``: somebody else speaks in the device's name, so even what only costs it its turn is weighed.
         """
@@ -125,7 +125,7 @@ class Dispatcher:
         keyed: bool = True,
         proof: Proof = "address",
     ) -> tuple[OutgoingFrame, ...]:
-        """The frames to send back, in order. ``zcl_frame`` is what ``frame`` carries and is not a response.
+        """Return the frames to send back, in order. ``zcl_frame`` is the content of ``frame``, not a response.
 
         ``keyed``: the device has the key that Smart Energy clusters need. ``proof``: what shows that it is its own.
 
@@ -143,7 +143,7 @@ class Dispatcher:
         return answer
 
     def _before(self, frame: IncomingFrame, device: Eui64, now: float) -> tuple[OutgoingFrame, ...] | None:
-        """What the same request was answered lately."""
+        """Return the recent answer to the same request."""
         before = self._answered.get(_key(frame, device))
         return before.answer if before is not None and now - before.at < REPEAT_WINDOW_S else None
 
@@ -169,7 +169,7 @@ class Dispatcher:
         return tuple(_outgoing(frame, request, endpoint, one) for one in answer)
 
     def _find(self, frame: IncomingFrame) -> tuple[int | None, ClusterServer | None]:
-        """The endpoint that answers (None: none of ours was meant) and its server, where it has one."""
+        """Find the endpoint that answers (None: none of the hub's) and its server, if any."""
         if frame.destination_endpoint != ALL_ENDPOINTS:
             endpoint = frame.destination_endpoint
             ours = any(served == endpoint for served, _ in self._servers)
@@ -239,7 +239,7 @@ def _request(frame: IncomingFrame, request: ZclFrame, device: Eui64, endpoint: i
 
 
 def _outgoing(frame: IncomingFrame, request: ZclFrame, endpoint: int, answer: ZclFrame | Reply) -> OutgoingFrame:
-    """The frame that carries an answer to ``frame``."""
+    """Return the frame that carries an answer to ``frame``."""
     bulk, outcome, taken = None, None, None
     if isinstance(answer, Reply):
         bulk, outcome, taken = answer.bulk, answer.outcome, answer.taken

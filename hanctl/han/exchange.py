@@ -1,4 +1,4 @@
-"""Requests of the hub and the responses to them, over whichever radio is attached."""
+"""Send requests over the attached radio, and match responses to them."""
 
 from __future__ import annotations
 
@@ -27,15 +27,16 @@ Accepts = Callable[[ZclFrame], bool]
 
 @dataclass(slots=True)
 class _Waiting:
-    """Who waits for a response. ``accepts``: what is no answer to the request is left aside; None: all are."""
+    """A waiter for a response. ``accepts``: takes a response as the answer; None: any is taken."""
 
     answered: asyncio.Future[Any]
     accepts: Accepts | None
+    encrypted: bool = False
     other: ZclFrame | None = None
 
 
 class Exchange:
-    """Sends frames, and matches responses by sender, cluster and sequence number.
+    """Send frames, and match responses by sender, cluster and sequence number.
 
     ZCL and ZDO count their own sequences; neither is the APS counter.
     """
@@ -50,7 +51,7 @@ class Exchange:
 
     @property
     def radio(self) -> Radio:
-        """The attached radio. Raises DongleGone where there is none."""
+        """Return the attached radio. Raises DongleGone if there is none."""
         if self._radio is None:
             raise DongleGone("the dongle is not open", "it is reopened as soon as it is back")
         return self._radio
@@ -60,7 +61,7 @@ class Exchange:
         self._radio = radio
 
     def detach(self) -> None:
-        """No radio: whoever waits for a response gets DongleGone."""
+        """Detach the radio: all waiters for a response get DongleGone."""
         self._radio = None
         for waiting in self._waiting.values():
             if not waiting.answered.done():
@@ -69,7 +70,7 @@ class Exchange:
                 )
 
     async def send(self, frame: OutgoingFrame) -> None:
-        """Raises DeliveryFailed, DongleGone."""
+        """Send a frame and wait for its acknowledgement. Raises DeliveryFailed, DongleGone."""
         radio = self.radio
         if not _is_acknowledged(frame):
             await radio.send(frame)
@@ -112,11 +113,11 @@ class Exchange:
             frame.outcome(outcome)
 
     def backlog(self) -> float:
-        """How long bulk frames wait for their turn, seconds."""
+        """Return how long bulk frames wait for their turn, in seconds."""
         return 0.0 if self._radio is None else self._radio.backlog()
 
     def next_zcl_tsn(self) -> int:
-        """A ZCL sequence number for a frame of the hub's own making."""
+        """Return a ZCL sequence number for a new frame of the hub."""
         self._zcl_tsn = (self._zcl_tsn + 1) & 0xFF
         return self._zcl_tsn
 
@@ -184,7 +185,7 @@ class Exchange:
         return response
 
     def post_zdo(self, *, nwk: int, cluster: int, build: Callable[[int], bytes]) -> None:
-        """Send a ZDO request whose response, if any, is taken for a claim like any other."""
+        """Send a ZDO request; its response, if any, is treated as a claim like any other."""
         self.post(
             OutgoingFrame(
                 destination_nwk=nwk,
@@ -198,7 +199,11 @@ class Exchange:
 
     def zcl_response(self, frame: IncomingFrame, zcl_frame: ZclFrame) -> bool:
         """Give a response to whoever waits for it; False where nobody does."""
-        return self._resolve(("zcl", frame.source_nwk, frame.source_endpoint, frame.cluster, zcl_frame.tsn), zcl_frame)
+        key = ("zcl", frame.source_nwk, frame.source_endpoint, frame.cluster, zcl_frame.tsn)
+        waiting = self._waiting.get(key)
+        if waiting is not None and waiting.encrypted and not frame.aps_encrypted:
+            return False
+        return self._resolve(key, zcl_frame)
 
     def zdo_response(self, frame: IncomingFrame) -> bool:
         """Give a response to whoever waits for it; False where nobody does."""
@@ -220,7 +225,7 @@ class Exchange:
     ) -> Any:
         # The response may overtake the confirmation of delivery, so it is awaited from before the sending.
         future = asyncio.get_running_loop().create_future()
-        waiting = self._waiting[key] = _Waiting(future, accepts)
+        waiting = self._waiting[key] = _Waiting(future, accepts, frame.aps_encrypted)
         try:
             await self.send(frame)
             async with asyncio.timeout(timeout_s):
@@ -254,5 +259,5 @@ class Exchange:
 
 
 def _is_acknowledged(frame: OutgoingFrame) -> bool:
-    """Whether its destination answers with an acknowledgement under its link key."""
+    """Tell whether the destination acknowledges the frame under its link key."""
     return frame.aps_encrypted and frame.aps_ack

@@ -1,4 +1,4 @@
-"""Answers to the foundation commands: read, write, discover and report attributes of a cluster server."""
+"""Answer the foundation commands: read, write, discover and report attributes of a cluster server."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ def _write(
     *,
     undivided: bool,
 ) -> list[tuple[int, Status]]:
-    """(attribute, status) of what was not written. ``undivided``: either all is written, or nothing."""
+    """Write attributes. Returns (attribute, status) of those not written; ``undivided``: all are written, or none."""
 
     def write(record: AttributeWrite, *, check_only: bool) -> Status:
         found = attributes.get(record.attribute)

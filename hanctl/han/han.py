@@ -1,4 +1,4 @@
-"""The HAN: devices come and go, their frames are answered, and services reach them."""
+"""The HAN: handle devices that come and go, answer their frames, and let services reach them."""
 
 from __future__ import annotations
 
@@ -70,6 +70,7 @@ class Han:
         self._joins = JoinWindows(ledger, self._exchange, self._tasks, self.addresses)
         self._joins.on_joined = self._joined
         self._interviews = Interviews(self, ledger, self._exchange, self._tasks)
+        self.addresses.under_way.append(self._interviews.under_way)
         self.keys = LinkKeys(ledger, self._exchange, self._asking.reachable)
         self._arrivals = Arrivals(ledger, clock, self._exchange, self._tasks, self.addresses)
         self._departures = Departures(ledger, self._exchange, self._tasks, self.addresses, self._interviews.cancel)
@@ -92,7 +93,7 @@ class Han:
             log.warning("a cluster is announced but not served, or the reverse", endpoint=endpoint, cluster=cluster)
 
     def detach(self) -> None:
-        """The radio is gone: whoever waits for a device gets DongleGone, and so does who sends from now on."""
+        """Detach the radio: all who wait for a device, or send from now on, get DongleGone."""
         self.network = None
         self._exchange.detach()
         self._joins.close_all("dongle lost")
@@ -106,16 +107,16 @@ class Han:
     def register(self, server: ClusterServer, *, both_sides: bool = False) -> None:
         """Route a cluster of one of the hub's endpoints to this server; ``both_sides``: its client side's too.
 
-        Raises ValueError where it is taken.
+        Raises ValueError if it is taken.
         """
         self._dispatcher.register(server, both_sides=both_sides)
 
     def on_ledger_error(self, failed: Callable[[LedgerError], None]) -> None:
-        """Tell ``failed`` of a ledger that fails in the HAN's own tasks; what a frame does at once raises it."""
+        """Call ``failed`` if the ledger fails in a task of the HAN; while a frame is handled the error is raised."""
         self._tasks.on_ledger_error = failed
 
     def may_serve(self, device: Device) -> bool:
-        """Whether Smart Energy clusters are open to the device."""
+        """Tell whether Smart Energy clusters are open to the device."""
         return device.keyed_at is not None or not self.keys_required
 
     # --- what services ask of devices
@@ -191,11 +192,11 @@ class Han:
         return await self._interviews.now(eui64)
 
     def forget_answers(self) -> None:
-        """Give no device the answer again that it already had: the data behind it is gone."""
+        """Forget the answers kept for repeated requests: the data behind them is gone."""
         self._dispatcher.forget()
 
     def missed(self, eui64: Eui64) -> None:
-        """The device did not take a frame: it is sought, as it may have moved unheard."""
+        """Search a device that did not acknowledge a frame, as it may have moved."""
         if self.network is not None:
             self._hearing.missed(eui64)
 
@@ -206,7 +207,7 @@ class Han:
     # --- keys
 
     def key_established(self, eui64: Eui64) -> None:
-        """The device is keyed now, on record and in the dongle: what waited for that begins."""
+        """Begin what waits for a device's key, which is now on record and in the dongle."""
         device = self._ledger.devices.get(eui64)
         if device is not None:
             self._hearing.keyed(device)
@@ -243,15 +244,11 @@ class Han:
             raise
 
     def join_windows(self) -> Mapping[Eui64, float]:
-        """The devices that may join now, and for how many seconds more."""
+        """Return the devices that may join now, and for how many seconds more."""
         return self._joins.remaining()
 
-    def cancel_join(self, eui64: Eui64) -> None:
-        """Close this device's join window, where it has one."""
-        self._joins.close(eui64, "cancelled")
-
     async def remove(self, eui64: Eui64, reason: str = "asked for") -> None:
-        """Ask the device to leave, and talk to it no more, also where it does not hear.
+        """Ask the device to leave, and stop talking to it even if it does not hear.
 
         Raises NotFound. A device that cannot be reached is removed from the ledger all the same; where the dongle is
         gone, ``keys.forget_removed`` has to be called when it is back.
@@ -279,9 +276,13 @@ class Han:
             if device is not None:
                 self._zcl_received(frame, device)
             elif not self._hearing.answers_a_secret(frame):
+                self._hearing.overheard(frame)
                 self._arrivals.identify(frame, lambda device, held: self._zcl_received(held, device))
+        else:
+            self._hearing.overheard(frame)
 
     def device_joined(self, eui64: Eui64, nwk: int) -> None:
+        self._joins.came(eui64)
         self._arrived(eui64, nwk, Life.JOINED)
 
     def address_conflict(self, nwk: int) -> None:
@@ -311,7 +312,7 @@ class Han:
                 asked = self._exchange.zdo_response(frame)
                 if frame.cluster == ZDOCmd.NWK_addr_rsp and not asked:
                     self._arrived(*zdo.parse_addr_rsp(frame.payload), Life.ANNOUNCED)
-                elif frame.cluster == ZDOCmd.IEEE_addr_rsp and not asked:
+                elif frame.cluster == ZDOCmd.IEEE_addr_rsp:
                     self.addresses.doubt(*zdo.parse_addr_rsp(frame.payload))
             elif frame.cluster == ZDOCmd.Device_annce:
                 told = zdo.parse_device_annce(frame.payload)
@@ -335,9 +336,10 @@ class Han:
             request = zcl.parse_frame(frame.payload)
         except MalformedZcl as error:
             log.warning("malformed ZCL frame", device=device.eui64, reason=str(error))
+            self._hearing.overheard(frame)
             return
         self._ledger.touch(device.eui64, self._clock.now())
-        self._joins.close(device.eui64, "joined")
+        self._joins.spoke(device.eui64)
         self._hearing.received(frame, request, device)
         self._lives(device, Life.FRAME)
 
@@ -355,32 +357,18 @@ class Han:
         return device is not None and device.eui64 == eui64
 
     def _moved(self, device: Device, life: Life) -> None:
-        """The device is where it was said to be."""
+        """Handle a device that proved itself at a new address."""
         self._ledger.touch(device.eui64, self._clock.now())
         if life is not Life.FRAME:
             self._hearing.came(device.eui64)
             self._lives(device, life)
         if life is not Life.JOINED:
             # The trust centre's word comes before the device has the network key: the window closes when it speaks.
-            self._joins.close(device.eui64, "joined")
+            self._joins.spoke(device.eui64)
 
     def _joined(self, eui64: Eui64, link_key: bytes) -> None:
         if not self.keys_required:
-            self._tasks.start(self._keep_key(eui64, link_key))
-
-    async def _keep_key(self, eui64: Eui64, link_key: bytes) -> None:
-        """Put the key that the device joined with where the dongle keeps established ones, as it is to have no other.
-
-        A joining key is forgotten by dongles (REARM_S), and has no counter that can be read.
-        """
-        try:
-            await self.keys.install(eui64, link_key)
-        except HanctlError as error:
-            log.info("the key that a device joined with is not kept by the dongle", device=eui64, reason=str(error))
-            return
-        device = self._ledger.devices.get(eui64)
-        if device is not None:
-            self._hearing.keyed(device)
+            self._tasks.start(self.keys.keep(eui64, link_key, self._hearing.keyed))
 
     def _lives(self, device: Device, life: Life) -> None:
         if self.may_serve(device):
@@ -388,7 +376,7 @@ class Han:
         self.tell_life(device.eui64, life)
 
     def tell_life(self, eui64: Eui64, life: Life) -> None:
-        """Tell the services of a sign of life."""
+        """Tell services of a sign of life."""
         device = self._ledger.devices.get(eui64)
         if life is Life.INTERVIEWED and device is not None:
             self._hearing.greet(device)

@@ -1,4 +1,4 @@
-"""The interview: what a device is, asked of itself, step by step."""
+"""Interview a device: read its descriptors and attributes, step by step."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from zigpy.zdo.types import ZDOCmd
 from hanctl.base.errors import NotFound
 from hanctl.han import zdo
 from hanctl.han.errors import MalformedZcl, MalformedZdo, TimedOut
+from hanctl.han.smart_energy.ota_upgrade import OtaUpgrade
 from hanctl.han.zcl import Value
 from hanctl.model.records import Device, DeviceType, EndpointRecord
 from hanctl.radio.endpoints import BASIC, OTA_UPGRADE
@@ -26,8 +27,11 @@ STEP_BACKOFF_S = (1.0, 2.0, 4.0)
 """Pauses between the tries of one step."""
 
 MANUFACTURER_NAME, MODEL, POWER_SOURCE = 0x0004, 0x0005, 0x0007
-CURRENT_FILE_VERSION, OTA_MANUFACTURER, OTA_IMAGE_TYPE = 0x0002, 0x0007, 0x0008
-ACTIVATION_POLICY, TIMEOUT_POLICY = 0x000B, 0x000C
+_OTA_CLIENT = OtaUpgrade.ClientAttributeDefs
+CURRENT_FILE_VERSION = int(_OTA_CLIENT.current_file_version.id)
+OTA_MANUFACTURER, OTA_IMAGE_TYPE = int(_OTA_CLIENT.manufacturer_id.id), int(_OTA_CLIENT.image_type_id.id)
+ACTIVATION_POLICY = int(_OTA_CLIENT.upgrade_activation_policy.id)
+TIMEOUT_POLICY = int(_OTA_CLIENT.upgrade_timeout_policy.id)
 POWER_CONFIGURATION, BATTERY_PERCENTAGE_REMAINING = 0x0001, 0x0021
 """Of the Zigbee Cluster Library; the project's own sources do not have that cluster."""
 PREPAYMENT = 0x0705
@@ -48,7 +52,7 @@ BACKUP_BATTERY = 0x80
 
 
 class Asker(Protocol):
-    """How the interview talks to its device. Both raise DeliveryFailed, DongleGone, TimedOut."""
+    """Interface that an interview uses to reach its device. Both methods raise DeliveryFailed, DongleGone, TimedOut."""
 
     async def zdo(self, cluster: int, build: Callable[[int], bytes], *, sleepy: bool) -> bytes: ...
 
@@ -59,9 +63,9 @@ class Asker(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Findings:
-    """What the interview found out so far; None is not asked yet, or not known to the device."""
+    """Results of the interview so far; None: not read yet, or the device does not have it."""
 
-    node: zdo.Node | None = None
+    node: zdo.NodeDescriptor | None = None
     endpoint_ids: tuple[int, ...] | None = None
     endpoints: tuple[EndpointRecord, ...] = ()
     basic: dict[int, Value] | None = None
@@ -69,7 +73,7 @@ class Findings:
     ota: dict[int, Value] | None = None
 
     def applied_to(self, device: Device) -> Device:
-        """The device's record with these findings."""
+        """Return the device's record with these findings."""
         basic, ota = self.basic or {}, self.ota or {}
         node = self.node
         device_type = device.device_type
@@ -95,13 +99,13 @@ class Findings:
         )
 
     def current_version(self, device: Device) -> int | None:
-        """The running version as told, else as on record."""
+        """Return the running version as read, else as on record."""
         told = _known((self.ota or {}).get(CURRENT_FILE_VERSION), 0xFFFFFFFF)
         return device.current_version if told is None else told
 
 
 def type_of(endpoints: Sequence[EndpointRecord], *, sleepy: bool) -> DeviceType:
-    """The device's type by its Smart Energy device ids. Source: comms_hub.md §4.1, where the mapping is assumed."""
+    """Return the device type for Smart Energy device ids. Source: comms_hub.md §4.1, where the mapping is assumed."""
     ours = [record for record in endpoints if record.profile == SMART_ENERGY]
     ids = {record.device_id for record in ours}
     if PREPAYMENT_TERMINAL in ids:
@@ -118,7 +122,7 @@ def type_of(endpoints: Sequence[EndpointRecord], *, sleepy: bool) -> DeviceType:
 
 
 def power_source(value: Value) -> str | None:
-    """Basic's PowerSource in words."""
+    """Word Basic's PowerSource."""
     if not isinstance(value, int):
         return None
     name = POWER_SOURCES.get(value & ~BACKUP_BATTERY, "unknown")
@@ -126,20 +130,20 @@ def power_source(value: Value) -> str | None:
 
 
 def battery_percent(value: Value) -> float | None:
-    """BatteryPercentageRemaining, which counts half percents, as percent; None where the device does not know it."""
+    """Convert BatteryPercentageRemaining (half percents) to percent; None if the device does not know it."""
     known = _known(value, 0xFF)
     return None if known is None else min(100.0, known / 2)
 
 
 class Interview:
-    """One device's interview. ``run`` may be called again after it failed: steps done stay done."""
+    """Interview of one device. ``run`` may be called again after it failed: steps done stay done."""
 
     def __init__(self, asker: Asker) -> None:
         self._asker = asker
         self.findings = Findings()
 
     async def run(self, nwk: int, *, sleepy: bool) -> Findings:
-        """Ask what is still to be asked. Raises DeliveryFailed, DongleGone, TimedOut, MalformedZdo, MalformedZcl."""
+        """Do the remaining steps. Raises DeliveryFailed, DongleGone, TimedOut, MalformedZdo, MalformedZcl."""
         asker = self._asker
         if self.findings.node is None:
             node = await _tried(lambda: self._node(nwk, sleepy))
@@ -169,7 +173,7 @@ class Interview:
             self.findings = replace(self.findings, ota=ota)
         return self.findings
 
-    async def _node(self, nwk: int, sleepy: bool) -> zdo.Node:
+    async def _node(self, nwk: int, sleepy: bool) -> zdo.NodeDescriptor:
         build = partial(zdo.node_desc_req, nwk=nwk)
         return zdo.parse_node_desc_rsp(await self._asker.zdo(ZDOCmd.Node_Desc_req, build, sleepy=sleepy))
 
@@ -183,7 +187,7 @@ class Interview:
 
 
 def endpoint_with(endpoints: Sequence[EndpointRecord], cluster: int, *, client_side: bool) -> int | None:
-    """The first Smart Energy endpoint that has the cluster on that side."""
+    """Return the first Smart Energy endpoint that has the cluster on that side."""
     for record in endpoints:
         clusters = record.output_clusters if client_side else record.input_clusters
         if record.profile == SMART_ENERGY and cluster in clusters:
@@ -217,7 +221,7 @@ def _text(value: Value) -> str | None:
 
 
 def endpoint_for(device: Device, cluster: int, given: int | None, *, client_side: bool) -> int:
-    """The endpoint given, or else the device's own one that has the cluster. Raises NotFound."""
+    """Return the endpoint given, or else the device's one that has the cluster. Raises NotFound."""
     found = given if given is not None else endpoint_with(device.endpoints, cluster, client_side=client_side)
     if found is None:
         side = "client" if client_side else "server"

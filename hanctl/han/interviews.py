@@ -1,4 +1,4 @@
-"""When devices are interviewed: after they came, and again at a sign of life where that failed."""
+"""Start interviews: after a device came, and again at a sign of life if that failed."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ LONGEST_PAUSE_S = 300.0
 """Between a failed interview and the next: doubling from the first to the longest."""
 
 
-class Reader(Protocol):
-    """The part of Han an interview needs."""
+class InterviewReader(Protocol):
+    """Part of Han that an interview uses."""
 
     async def read_attributes(
         self,
@@ -44,7 +44,7 @@ class Reader(Protocol):
 
 
 class _Asker:
-    def __init__(self, reader: Reader, ledger: Ledger, exchange: Exchange, eui64: Eui64) -> None:
+    def __init__(self, reader: InterviewReader, ledger: Ledger, exchange: Exchange, eui64: Eui64) -> None:
         self._reader = reader
         self._ledger = ledger
         self._exchange = exchange
@@ -73,7 +73,7 @@ class _Asker:
 class Interviews:
     """At most one interview of a device at a time."""
 
-    def __init__(self, reader: Reader, ledger: Ledger, exchange: Exchange, tasks: Tasks) -> None:
+    def __init__(self, reader: InterviewReader, ledger: Ledger, exchange: Exchange, tasks: Tasks) -> None:
         self._reader = reader
         self._ledger = ledger
         self._exchange = exchange
@@ -85,7 +85,7 @@ class Interviews:
         self._pausing: set[Eui64] = set()
 
     def alive(self, device: Device, life: Life) -> None:
-        """Start an interview where this device still needs one."""
+        """Start an interview if this device still needs one."""
         eui64 = device.eui64
         if device.state != "joined":
             return
@@ -98,6 +98,10 @@ class Interviews:
         ):
             return
         self._running[eui64] = self._tasks.start(self._in_background(eui64, after_join=life is Life.JOINED))
+
+    def under_way(self, eui64: Eui64) -> bool:
+        """Tell whether the device is being asked."""
+        return eui64 in self._running and eui64 not in self._pausing
 
     def cancel(self, eui64: Eui64) -> None:
         """Forget this device's interview."""

@@ -1,4 +1,4 @@
-"""Join windows: the network open to one device, for a while, with its own key."""
+"""Manage join windows: the network is open to one device, for a time, with its own key."""
 
 from __future__ import annotations
 
@@ -26,15 +26,18 @@ REARM_S = 240
 CloseReason = Literal["joined", "timed out", "cancelled", "dongle lost"]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _Window:
+    """``came``: the dongle told of the device's join."""
+
     until: float
     keeper: asyncio.Task[None]
     link_key: bytes = field(repr=False)
+    came: bool = False
 
 
 class JoinWindows:
-    """Which devices may join now. Each opening and closing is an event.
+    """The open join windows. Each opening and closing is an event.
 
     ``on_joined`` gets each device that joined in its window, and the key it joined with.
     """
@@ -50,7 +53,7 @@ class JoinWindows:
         self._dongle = asyncio.Lock()
 
     async def open(self, eui64: Eui64, link_key: bytes, seconds: int) -> None:
-        """Open, or open anew, for ``seconds``. Raises DeliveryFailed, DongleGone."""
+        """Open a window, or open it again, for ``seconds``. Raises DeliveryFailed, DongleGone."""
         until = asyncio.get_running_loop().time() + seconds
         await self._arm(eui64, link_key, until)
         running = self._open.pop(eui64, None)
@@ -60,12 +63,22 @@ class JoinWindows:
         self._open[eui64] = _Window(until, self._tasks.start(self._keep_open(eui64, link_key, until)), link_key)
 
     def remaining(self) -> Mapping[Eui64, float]:
-        """The devices whose window is open, with the seconds that are left."""
+        """Return the devices whose window is open, with the seconds left."""
         now = asyncio.get_running_loop().time()
         return {eui64: max(0.0, window.until - now) for eui64, window in self._open.items()}
 
+    def came(self, eui64: Eui64) -> None:
+        """The dongle says that the device joined."""
+        if eui64 in self._open:
+            self._open[eui64].came = True
+
+    def spoke(self, eui64: Eui64) -> None:
+        """Something was heard of the device: its window closes where it joined. Before that anybody may say it."""
+        if eui64 in self._open and self._open[eui64].came:
+            self.close(eui64, "joined")
+
     def close(self, eui64: Eui64, reason: CloseReason) -> None:
-        """Close this device's window, where it has one; the dongle closes with the last."""
+        """Close this device's window, if it has one; the dongle closes with the last window."""
         window = self._open.pop(eui64, None)
         if window is None:
             return

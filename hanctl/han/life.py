@@ -6,7 +6,7 @@ from enum import Enum
 
 
 class Life(Enum):
-    """How a device showed that it lives."""
+    """Kind of a sign of life."""
 
     FRAME = "frame"
     SECURED = "frame under its link key"

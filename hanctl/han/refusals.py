@@ -1,4 +1,4 @@
-"""Requests that were not served, as events: the first at once, then one in a while with their number."""
+"""Record refused requests as events: the first at once, later ones in one event with their number."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class _Told:
 
 
 class Refusals:
-    """Counts what was refused, and tells of it at a bearable rate."""
+    """Count refusals, and record them at a limited rate."""
 
     def __init__(self, ledger: Ledger, clock: Clock) -> None:
         self._ledger = ledger
@@ -33,7 +33,7 @@ class Refusals:
         self._told: OrderedDict[_Key, _Told] = OrderedDict()
 
     def note(self, device: Eui64, cluster: int, fault: Fault) -> None:
-        """A request of this device was not served."""
+        """Count a refused request of this device."""
         key, now = (device, cluster, fault), self._clock.monotonic()
         told = self._told.get(key)
         if told is not None and now - told.at < QUIET_S:

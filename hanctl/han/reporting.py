@@ -20,13 +20,13 @@ NEVER = 0xFFFF
 
 
 def is_analog(data_type: int) -> bool:
-    """Whether values of this type are numbers, whose change has a size: only then is one configured."""
+    """Tell whether values of this type are analog (numbers): only then is a reportable change configured."""
     known = DataType.from_type_id(DataTypeId(data_type))  # type: ignore[no-untyped-call]
     return bool(known.type_class.name == "Analog")
 
 
 def parse_configure(payload: bytes) -> list[Reporting]:
-    """What a device wants to have reported. Records that tell what it will report itself are passed by."""
+    """Parse what a device wants reported. Records about its own reports are skipped."""
     wanted: list[Reporting] = []
     while payload:
         if len(payload) < 3:
@@ -58,19 +58,19 @@ def _analog(data_type: int) -> bool:
 
 
 def configure_response(failures: Iterable[tuple[int, int]]) -> bytes:
-    """Payload for (attribute, status) pairs of what will not be reported; empty means that all will."""
+    """Build the payload for (attribute, status) pairs that will not be reported; empty: all will."""
     return b"".join(struct.pack("<BBH", status, SEND_REPORTS, attribute) for attribute, status in failures) or b"\x00"
 
 
 def parse_read_configuration(payload: bytes) -> list[int]:
-    """The attributes asked for."""
+    """Parse the attributes asked for."""
     if len(payload) % 3:
         raise MalformedZcl("Read Reporting Configuration is cut short")
     return [attribute for direction, attribute in struct.iter_unpack("<BH", payload) if direction == SEND_REPORTS]
 
 
 def configuration_record(reporting: Reporting) -> bytes:
-    """One record of Read Reporting Configuration Response."""
+    """Build one record of Read Reporting Configuration Response."""
     head = struct.pack(
         "<BBHBHH",
         Status.SUCCESS,
@@ -87,17 +87,17 @@ def configuration_record(reporting: Reporting) -> bytes:
 
 
 def no_configuration(attribute: int, status: Status) -> bytes:
-    """The record of an attribute that is not reported."""
+    """Build the record of an attribute that is not reported."""
     return struct.pack("<BBH", status, SEND_REPORTS, attribute)
 
 
 def report(attribute: int, data_type: int, value: bytes) -> bytes:
-    """One record of Report Attributes."""
+    """Build one record of Report Attributes."""
     return struct.pack("<HB", attribute, data_type) + value
 
 
 def changed_enough(reporting: Reporting, before: bytes | None, now: bytes) -> bool:
-    """Whether the (serialized) value differs from the one last reported by what the device wants to hear of."""
+    """Tell whether the serialized value differs from the last report by the configured reportable change."""
     if before is None:
         return True
     if before == now or reporting.change is None:
@@ -110,7 +110,7 @@ def changed_enough(reporting: Reporting, before: bytes | None, now: bytes) -> bo
 
 
 def due_in(reporting: Reporting, since_last: float | None, *, changed: bool) -> float | None:
-    """In how many seconds a report is due; None: not before something changes. ``since_last``: seconds, None: never."""
+    """Return seconds until a report is due; None: only after a change. ``since_last``: seconds; None: never."""
     if since_last is None:
         return 0.0
     if changed:

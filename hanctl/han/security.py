@@ -1,4 +1,4 @@
-"""Which clusters are spoken only under a link key, and what those get who speak otherwise. Source: comms_hub.md §6."""
+"""Define which clusters require a link key, and the answer to requests without one. Source: comms_hub.md §6."""
 
 from __future__ import annotations
 
@@ -47,23 +47,23 @@ exempt."""
 
 
 @dataclass(frozen=True, slots=True)
-class Refusal:
-    """A request is not run: the answer for its sender, and the reason for people."""
+class SecurityRefusal:
+    """A refused request: the answer for its sender, and the reason for people."""
 
     status: Status
     fault: Fault
 
 
 def needs_encryption(cluster: int) -> bool:
-    """Whether unicasts of this cluster are encrypted at the APS layer."""
+    """Tell whether unicasts of this cluster are encrypted at the APS layer."""
     return cluster in RULES
 
 
-def refusal(cluster: int, *, encrypted: bool, keyed: bool) -> Refusal | None:
-    """What a request gets that may not be served; ``keyed``: its sender has the key it needs. None: it is served."""
+def refusal(cluster: int, *, encrypted: bool, keyed: bool) -> SecurityRefusal | None:
+    """Return the refusal of a request, or None if it may be served; ``keyed``: its sender has the key it needs."""
     rule = RULES.get(cluster)
     if rule is None:
         return None
     if not encrypted:
-        return Refusal(rule.in_clear, "not encrypted")
-    return None if keyed else Refusal(rule.without_key, "no key established")
+        return SecurityRefusal(rule.in_clear, "not encrypted")
+    return None if keyed else SecurityRefusal(rule.without_key, "no key established")

@@ -25,7 +25,7 @@ _NOT_SCALAR = frozenset(
 )
 
 
-class Control(IntFlag):
+class FrameControl(IntFlag):
     """Bits of the frame control field."""
 
     CLUSTER_SPECIFIC = 0x01
@@ -80,17 +80,17 @@ class ZclFrame:
 
     def serialize(self) -> bytes:
         control = (
-            Control.CLUSTER_SPECIFIC * self.cluster_specific
-            | Control.MANUFACTURER_SPECIFIC * (self.manufacturer is not None)
-            | Control.FROM_SERVER * self.from_server
-            | Control.NO_DEFAULT_RESPONSE * self.no_default_response
+            FrameControl.CLUSTER_SPECIFIC * self.cluster_specific
+            | FrameControl.MANUFACTURER_SPECIFIC * (self.manufacturer is not None)
+            | FrameControl.FROM_SERVER * self.from_server
+            | FrameControl.NO_DEFAULT_RESPONSE * self.no_default_response
         )
         if self.manufacturer is None:
             return bytes((control, self.tsn, self.command)) + self.payload
         return struct.pack("<BHBB", control, self.manufacturer, self.tsn, self.command) + self.payload
 
     def answer(self, command: int, payload: bytes, *, cluster_specific: bool = False) -> ZclFrame:
-        """The frame that answers this one: same TSN and manufacturer, other direction, no answer wanted."""
+        """Return the frame that answers this one: same TSN and manufacturer, other direction, no answer wanted."""
         return ZclFrame(
             tsn=self.tsn,
             command=command,
@@ -103,7 +103,7 @@ class ZclFrame:
 
 
 def parse_frame(data: bytes) -> ZclFrame:
-    """Read one ZCL frame. Raises MalformedZcl where it is too short or its frame type is reserved."""
+    """Parse one ZCL frame. Raises MalformedZcl if it is too short or its frame type is reserved."""
     if not data:
         raise MalformedZcl("an empty frame has no ZCL header")
     control = data[0]
@@ -111,7 +111,7 @@ def parse_frame(data: bytes) -> ZclFrame:
         raise MalformedZcl(f"frame type {control & 0x03} is reserved")
     manufacturer: int | None = None
     start = 1
-    if control & Control.MANUFACTURER_SPECIFIC:
+    if control & FrameControl.MANUFACTURER_SPECIFIC:
         manufacturer = int.from_bytes(data[1:3], "little")
         start = 3
     if len(data) < start + 2:
@@ -120,15 +120,15 @@ def parse_frame(data: bytes) -> ZclFrame:
         tsn=data[start],
         command=data[start + 1],
         payload=data[start + 2 :],
-        cluster_specific=bool(control & Control.CLUSTER_SPECIFIC),
-        from_server=bool(control & Control.FROM_SERVER),
-        no_default_response=bool(control & Control.NO_DEFAULT_RESPONSE),
+        cluster_specific=bool(control & FrameControl.CLUSTER_SPECIFIC),
+        from_server=bool(control & FrameControl.FROM_SERVER),
+        no_default_response=bool(control & FrameControl.NO_DEFAULT_RESPONSE),
         manufacturer=manufacturer,
     )
 
 
 def take_value(data_type: int, data: bytes) -> tuple[Value, bytes]:
-    """One attribute value from the front of ``data``, and the rest.
+    """Split one attribute value off the front of ``data``. Returns the value and the rest.
 
     Integers of every kind are int, strings str, octet strings bytes, an invalid string None, everything else its
     serialized bytes. Raises MalformedZcl for unknown and collection types (of unknown length or none the hub reads)
@@ -154,12 +154,12 @@ def take_value(data_type: int, data: bytes) -> tuple[Value, bytes]:
 
 
 def read_attributes(attributes: Iterable[int]) -> bytes:
-    """Payload of Read Attributes, and of nothing else."""
+    """Build the payload of Read Attributes."""
     return b"".join(attribute.to_bytes(2, "little") for attribute in attributes)
 
 
 def parse_read_attributes(payload: bytes) -> tuple[int, ...]:
-    """The attribute ids asked for."""
+    """Parse the attribute ids asked for."""
     if len(payload) % 2:
         raise MalformedZcl("Read Attributes has an odd number of bytes")
     return struct.unpack(f"<{len(payload) // 2}H", payload)
@@ -180,7 +180,7 @@ class AttributeAnswer:
 
 
 def parse_read_attributes_response(payload: bytes) -> dict[int, Value]:
-    """Values by attribute id; None where the device gave a status instead."""
+    """Parse values by attribute id; None where the device gave a status instead."""
     values: dict[int, Value] = {}
     while payload:
         if len(payload) < 3:
@@ -209,7 +209,7 @@ class AttributeWrite:
 
 
 def parse_write_attributes(payload: bytes) -> list[AttributeWrite]:
-    """The records of any of the three Write Attributes commands."""
+    """Parse the records of any of the three Write Attributes commands."""
     records: list[AttributeWrite] = []
     while payload:
         if len(payload) < 3:
@@ -222,7 +222,7 @@ def parse_write_attributes(payload: bytes) -> list[AttributeWrite]:
 
 
 def write_attributes_response(failures: Sequence[tuple[int, int]]) -> bytes:
-    """Payload for (attribute, status) pairs of what was not written; empty means that all was."""
+    """Build the payload for (attribute, status) pairs that were not written; empty: all were."""
     return b"".join(struct.pack("<BH", status, attribute) for attribute, status in failures) or b"\x00"
 
 
@@ -230,7 +230,7 @@ def write_attributes_response(failures: Sequence[tuple[int, int]]) -> bytes:
 
 
 def parse_discover_attributes(payload: bytes) -> tuple[int, int]:
-    """First attribute id wanted, and how many at most."""
+    """Parse the first attribute id wanted, and the largest number of ids."""
     if len(payload) < 3:
         raise MalformedZcl("Discover Attributes is cut short")
     first, count = struct.unpack_from("<HB", payload)
@@ -238,7 +238,7 @@ def parse_discover_attributes(payload: bytes) -> tuple[int, int]:
 
 
 def discover_attributes_response(*, complete: bool, attributes: Iterable[tuple[int, int]]) -> bytes:
-    """Payload for (attribute, data type) pairs."""
+    """Build the payload for (attribute, data type) pairs."""
     return bytes((complete,)) + b"".join(struct.pack("<HB", attribute, kind) for attribute, kind in attributes)
 
 
@@ -246,12 +246,12 @@ def discover_attributes_response(*, complete: bool, attributes: Iterable[tuple[i
 
 
 def default_response(command: int, status: int) -> bytes:
-    """Payload of a Default Response to ``command``."""
+    """Build the payload of a Default Response to ``command``."""
     return bytes((command, status))
 
 
 def parse_default_response(payload: bytes) -> tuple[int, int]:
-    """The command answered, and the status."""
+    """Parse the command answered, and the status."""
     if len(payload) < 2:
         raise MalformedZcl("Default Response is cut short")
     return payload[0], payload[1]

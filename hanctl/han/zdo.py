@@ -78,19 +78,19 @@ def _successful(command: ZDOCmd, payload: bytes) -> list[Any]:
 
 
 @dataclass(frozen=True, slots=True)
-class Node:
-    """What the interview wants of a node descriptor."""
+class NodeDescriptor:
+    """Fields of a node descriptor that the interview uses."""
 
     manufacturer_code: int
     sleepy: bool
 
 
-def parse_node_desc_rsp(payload: bytes) -> Node:
+def parse_node_desc_rsp(payload: bytes) -> NodeDescriptor:
     """Raises MalformedZdo, also where the device refused."""
     _, descriptor = _successful(ZDOCmd.Node_Desc_rsp, payload)
     if descriptor is None:
         raise MalformedZdo("Node_Desc_rsp has no descriptor")
-    return Node(
+    return NodeDescriptor(
         manufacturer_code=int(descriptor.manufacturer_code),
         sleepy=not int(descriptor.mac_capability_flags) & RX_ON_WHEN_IDLE,
     )
@@ -117,7 +117,7 @@ def parse_simple_desc_rsp(payload: bytes) -> EndpointRecord:
 
 
 def parse_addr_rsp(payload: bytes) -> tuple[Eui64, int]:
-    """EUI64 and network address of IEEE_addr_rsp or NWK_addr_rsp, which are alike.
+    """Parse EUI64 and network address of IEEE_addr_rsp or NWK_addr_rsp, which are alike.
 
     Raises MalformedZdo, also where the device refused.
     """
@@ -135,13 +135,13 @@ class Announcement:
 
 
 def parse_device_annce(payload: bytes) -> Announcement:
-    """Raises MalformedZdo."""
+    """Parse a Device_annce. Raises MalformedZdo."""
     _, (nwk, ieee, capability) = _parse(ZDOCmd.Device_annce, payload)
     return Announcement(int(nwk), from_bytes(ieee.serialize()), sleepy=not int(capability) & RX_ON_WHEN_IDLE)
 
 
 def match_desc_rsp(request: bytes, endpoints: Sequence[EndpointRecord]) -> bytes | None:
-    """The answer to a Match_Desc_req that one of our endpoints satisfies, else None. Raises MalformedZdo.
+    """Answer a Match_Desc_req that one of the hub's endpoints satisfies, else None. Raises MalformedZdo.
 
     Only profile 0x0109 is ours. Where nothing matches the stack's own answer stands: it answers from the same
     endpoints, and so do we where something does, so that two answers agree. Source: zigpy.md §3.
@@ -167,7 +167,7 @@ def match_desc_rsp(request: bytes, endpoints: Sequence[EndpointRecord]) -> bytes
 
 
 def match_desc_answer(request: IncomingFrame, endpoints: Sequence[EndpointRecord]) -> OutgoingFrame | None:
-    """The frame that answers a Match_Desc_req, or None. Raises MalformedZdo."""
+    """Return the frame that answers a Match_Desc_req, or None. Raises MalformedZdo."""
     payload = match_desc_rsp(request.payload, endpoints)
     if payload is None:
         return None

@@ -27,7 +27,7 @@ from hanctl.hil.driver import Driver
 from hanctl.hil.under_test import DeviceUnderTest, ImageFile
 from hanctl.images.build import Fields, build
 from hanctl.simulator.device.devices_file import load_devices
-from hanctl.simulator.device.event import DeviceEvent
+from hanctl.simulator.device.event import SimulatedDeviceEvent
 from hanctl.simulator.device.spec import DeviceSpec, TrustSpec
 from hanctl.simulator.sniffer.capture import Capture
 from hanctl.simulator.world import DONGLE_EUI64
@@ -215,7 +215,7 @@ class SimDriver(Driver):
         finally:
             self._runner.close()
 
-    def _heard(self, event: DeviceEvent) -> None:
+    def _heard(self, event: SimulatedDeviceEvent) -> None:
         if event.kind != "block":
             at = self.bench.clock.now()
             self._lines.append(f"{at:%Y-%m-%d %H:%M:%S}  {event.device}: {event.text}")

@@ -1,4 +1,4 @@
-"""The daemon: builds the hub's parts, holds them together, and takes them down in order."""
+"""The daemon: build the hub's parts, connect them, and stop them in order."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ log = structlog.get_logger()
 def dongle_settings(
     config: Config, *, port: str | None = None, eui64: Eui64 | None = None, network: Eui64 | None = None
 ) -> DongleSettings:
-    """The dongle of ``[dongle]`` and ``[network]``.
+    """Return the dongle settings of ``[dongle]`` and ``[network]``.
 
     ``port``: where it is now, if not where it is configured; ``eui64`` and ``network``: what it must have, if any.
     """
@@ -128,7 +128,7 @@ class Daemon:
 
     @property
     def network(self) -> NetworkState | None:
-        """The network, or None while the dongle is gone."""
+        """Return the network, or None while the dongle is absent."""
         return self._supervisor.network if self._supervisor is not None else None
 
     async def run(self) -> None:
@@ -170,7 +170,7 @@ class Daemon:
         self._stopping.set()
 
     async def start(self) -> None:
-        """Bring the hub up. Raises HanctlError; then nothing is left of the attempt, and no network was formed."""
+        """Start the hub. Raises HanctlError; then everything is closed again, and no network was formed."""
         try:
             await self._start()
         except BaseException:
@@ -178,7 +178,7 @@ class Daemon:
             raise
 
     async def stop(self, reason: str) -> None:
-        """Take the hub down in good order. Safe to call twice."""
+        """Stop the hub cleanly. Safe to call twice."""
         self.request_stop(reason)
         if self.started_at is None:
             return
@@ -195,7 +195,7 @@ class Daemon:
     async def join(
         self, eui64: Eui64, install_code: str, *, seconds: int | None = None, device_type: DeviceType | None = None
     ) -> int:
-        """Let one device join with its install code (hex). The seconds the network stays open for it.
+        """Let one device join with its install code (hex). Returns how long the network stays open for it, in seconds.
 
         Raises InstallCodeError, DeviceRefused, DongleGone, DeliveryFailed.
         """
@@ -206,7 +206,7 @@ class Daemon:
         return window
 
     async def remove(self, eui64: Eui64) -> None:
-        """Ask a device to leave, and forget its place and its key. Raises NotFound, Refused."""
+        """Ask a device to leave, and forget its address and key. Raises NotFound, Refused."""
         update = self.ledger.updates.open_for(eui64)
         if update is not None:
             raise Refused(
@@ -328,7 +328,7 @@ class Daemon:
             self.updates.messages_cancelled(evidence.device)
 
     def _give_up(self, eui64: Eui64) -> None:
-        """A device is evicted: no update can be delivered to it."""
+        """Fail the open update of a device that was evicted."""
         self.updates.end(eui64, "the device was removed, as it established no key in time")
 
     def _bind(self) -> ApiServer:

@@ -1,6 +1,6 @@
-"""Reading the configuration again while the hub runs.
+"""Read the configuration again while the hub runs.
 
-What may change in a running hub is applied at once; the rest stays as it was and is named, for it waits for a restart.
+Keys that may change in a running hub are applied at once; others stay as they were and are listed: they need a restart.
 ``Section.live`` says which is which. A configuration that cannot be used changes nothing. The network, its devices and
 their transfers notice nothing of it.
 """
@@ -47,7 +47,7 @@ FILES = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class Reloaded:
-    """The keys that changed, as ``section.key``: those in force now, and those that wait for a restart."""
+    """The keys that changed, as ``section.key``: those in force now, and those that need a restart."""
 
     applied: list[str]
     restart: list[str]
@@ -64,11 +64,11 @@ class Reloads:
         self._asked = asyncio.Event()
 
     def ask(self) -> None:
-        """Reload soon; of a hub that is still starting, once it is up. May be called from a signal handler."""
+        """Request a reload, which waits until the hub has started. May be called from a signal handler."""
         self._asked.set()
 
     async def run(self) -> None:
-        """Reload whenever asked to, until cancelled. Raises LedgerError."""
+        """Reload at each request, until cancelled. Raises LedgerError."""
         while True:
             await self._asked.wait()
             self._asked.clear()
@@ -115,7 +115,7 @@ class Reloads:
         return outcome
 
     def _step(self, section: str, config: Config) -> Callable[[], None]:
-        """What puts a section in force. All that can fail is done here; the step itself cannot."""
+        """Prepare the step that puts a section in force. Whatever can fail is done here; the step itself cannot."""
         daemon = self._daemon
         match section:
             case "hub":
@@ -138,11 +138,11 @@ class Reloads:
 
 
 def _read_when_needed() -> None:
-    """For sections that are looked up in the daemon's configuration each time."""
+    """Do nothing: the section is read from the daemon's configuration each time it is used."""
 
 
 def _values(config: Config) -> dict[str, Any]:
-    """Each key's value, with what is in the files that it names; nothing of a section that is left out."""
+    """Return the value of each key with digests of the files it names; nothing for an absent section."""
     found: dict[str, Any] = {}
     for name in Config.model_fields:
         section = getattr(config, name)
@@ -154,7 +154,7 @@ def _values(config: Config) -> dict[str, Any]:
 
 
 def _digests(files: Iterable[Path]) -> list[bytes]:
-    """What is in files, to be compared only; one that cannot be read is like an empty one, until it is used."""
+    """Return digests of files, for comparison only; a file that cannot be read counts as empty until it is used."""
     found = []
     for file in files:
         content = b""
@@ -171,7 +171,7 @@ def _is_live(place: str, before: Config, after: Config) -> bool:
 
 
 def _merged(before: Config, after: Config) -> Config:
-    """The configuration in force from now on: what is live from ``after``, the rest from ``before``."""
+    """Return the configuration in force from now on: live keys from ``after``, the others from ``before``."""
     update: dict[str, Any] = {}
     for name in Config.model_fields:
         old, new = getattr(before, name), getattr(after, name)

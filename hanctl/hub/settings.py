@@ -1,4 +1,4 @@
-"""What sections of the configuration come to for the parts of the hub, at a start as at a reload."""
+"""Build the settings of the hub's parts from sections of the configuration, at a start and at a reload."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from hanctl.updates.serving.delivery import DeliverySettings
 
 
 def signature_checker(firmware: FirmwareSection) -> SignatureChecker:
-    """Reads the files of authorities and suppliers. Raises as ``SignatureChecker.load``."""
+    """Build the signature checker from the files of authorities and suppliers. Raises as ``SignatureChecker.load``."""
     return SignatureChecker.load(
         firmware.signatures, firmware.signature_roots, firmware.signers, firmware.supplier_certificates
     )
@@ -25,7 +25,7 @@ def rules(updates: UpdatesSection, watch: ClockWatch) -> Rules:
 
 
 def webhook_secret(webhook: WebhookSection | None) -> bytes:
-    """Reads the secret's file. Raises ConfigError."""
+    """Read the webhook's secret from its file. Raises ConfigError."""
     if webhook is None:
         return b""
     from hanctl.webhook.webhook import read_secret

@@ -1,4 +1,4 @@
-"""The dongle's keeper: opens it, and when it is lost opens it again, for as long as it takes."""
+"""Open the dongle and keep it open: when it is lost, open it again, for as long as that takes."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ TOLD_AGAIN_S = 600.0
 
 
 class Supervisor:
-    """Owns the radio object of the moment. Between two openings ``network`` is None and the HAN is detached."""
+    """Own the present radio object. Between two openings ``network`` is None and the HAN is detached."""
 
     def __init__(
         self, ledger: Ledger, han: Han, port: Port, new_radio: Callable[[str], Radio], opened: Callable[[], None]
@@ -55,7 +55,7 @@ class Supervisor:
         return self.network
 
     def announce(self, network: NetworkState) -> None:
-        """Record that the dongle is open, and set work going again."""
+        """Record that the dongle is open, and resume all work."""
         place = {"channel": network.channel, "pan_id": network.pan_id, "extended_pan_id": network.extended_pan_id}
         opened = DongleOpened(
             path=self._port.current(), radio=network.radio, dongle_eui64=network.dongle_eui64, firmware=network.firmware
@@ -67,7 +67,7 @@ class Supervisor:
         self._opened()
 
     async def run(self) -> None:
-        """Watch over the open dongle until cancelled. Raises LedgerError: a hub that cannot write must not go on.
+        """Watch the open dongle until cancelled. Raises LedgerError: a hub that cannot write must stop.
 
         A full disk is not the end: without an answer, devices that hold would activate (comms_hub.md §0, trap 4).
         """
@@ -79,7 +79,7 @@ class Supervisor:
             self.announce(await self._reopen())
 
     async def close(self) -> None:
-        """Detach the HAN and close the serial line; safe at any time."""
+        """Detach the HAN and close the serial line. Safe to call at any time."""
         self.network = None
         radio, self._radio = self._radio, None
         if radio is not None:
@@ -113,7 +113,7 @@ class Supervisor:
 
 
 class _Relay:
-    """The HAN as listener of one radio object, with the loss of its line told to the supervisor too.
+    """Pass on one radio object's callbacks to the HAN, and the loss of its line to the supervisor too.
 
     Above it is a radio library, which would log what is raised and go on: a ledger that fails is told here instead. One
     that is full for now is not: the ledger says so itself, and what came with the frame comes again.

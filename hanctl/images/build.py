@@ -1,4 +1,4 @@
-"""Making OTA files: the inverse of the parser, for display makers, tests and the demonstration."""
+"""Build OTA files, the inverse of the parser, for display makers, tests and the demo."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _HEADER_STRING_SIZE = 32
 
 @dataclass(frozen=True, slots=True)
 class Fields:
-    """The header fields of a file to be built; optional ones are left out of the header where None."""
+    """Header fields of a file to build; optional ones are left out of the header if None."""
 
     manufacturer_code: int
     image_type: int
@@ -36,7 +36,7 @@ class Fields:
 def build(
     payload: bytes, fields: Fields, *, form: image.Form = "zigbee", elements: Sequence[tuple[int, bytes]] = ()
 ) -> bytes:
-    """An OTA file that holds ``payload``: as tag 0x0000 in the zigbee form, directly after the header in the gb form.
+    """Build an OTA file with ``payload``: as tag 0x0000 in the zigbee form, directly after the header in the gb form.
 
     ``elements`` are further (tag, data) pairs after the payload, zigbee form only. Raises InvalidInput for a value
     that does not fit its field, and ImageError where the result would be refused by the parser.
@@ -79,7 +79,7 @@ def build_signed(
     elements: Sequence[tuple[int, bytes]] = (),
     below: Callable[[int], int] = secrets.randbelow,
 ) -> bytes:
-    """An OTA file of the zigbee form that ends in its signature by ``signer``, after the certificate of that.
+    """Build an OTA file of the zigbee form that ends in the certificate and the signature of ``signer``.
 
     ``below(n)`` gives a random number from 0 to n - 1. Source: comms_hub.md §1.3. Raises as ``build``.
     """

@@ -1,4 +1,4 @@
-"""The demonstration's image: made here byte for byte, so that it belongs to nobody and anybody can rebuild it."""
+"""Build the image of the demo byte for byte, so that it is free of rights and anybody can rebuild it."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ PAYLOAD_SIZE = 12_000
 
 
 def build() -> bytes:
-    """The demo image, about 12 kB: an OTA file whose payload is SHA-256 over a counter. Always the same bytes."""
+    """Build the demo image, about 12 kB: an OTA file whose payload is SHA-256 over a counter. Always the same."""
     blocks = (hashlib.sha256(b"hanctl demo display" + n.to_bytes(4)).digest() for n in range(PAYLOAD_SIZE // 32))
     return build_file(
         b"".join(blocks),

@@ -89,7 +89,7 @@ class Element:
 
 @dataclass(frozen=True, slots=True)
 class OtaImage:
-    """What an OTA file says of itself.
+    """A parsed OTA file.
 
     ``file_sha256``: over the whole file as given, trailing bytes included, so that ``sha256sum`` agrees.
     ``manufacturer_image_sha256``, another thing: in the gb form over the manufacturer image, that is the bytes after
@@ -110,12 +110,12 @@ class OtaImage:
 
     @property
     def tags(self) -> tuple[int, ...]:
-        """The tags of the elements, in file order; empty in the gb form."""
+        """Return the tags of the elements, in file order; empty in the gb form."""
         return tuple(element.tag for element in self.elements)
 
 
 def parse(data: bytes, form: FormChoice = "auto") -> OtaImage:
-    """Read an OTA file, refusing every defect with an ImageError of its own.
+    """Parse an OTA file, and refuse every defect with an ImageError of its own.
 
     ``form`` "zigbee" wants elements after the header; "gb" takes the body as opaque; "auto" takes gb only where the
     first tag cannot be one. Bytes after the total image size are no part of the image: they are counted only.
@@ -176,7 +176,7 @@ def _parse_header(data: bytes) -> OtaHeader:
 
 
 def header_length(field_control: int) -> int:
-    """The length in bytes of a header with the optional fields that ``field_control`` announces."""
+    """Return the length in bytes of a header with the optional fields of ``field_control``."""
     return (
         FIXED_HEADER.size
         + bool(field_control & CREDENTIAL_VERSION_PRESENT)
@@ -328,7 +328,7 @@ def _upgrade_image(data: bytes, elements: tuple[Element, ...]) -> bytes | None:
 
 
 def has_signature_trailer(body: bytes) -> bool:
-    """Whether a gb body ends in ``00 40`` and 64 bytes that can be a P-256 signature (r and s each in 1 … n-1)."""
+    """Tell whether a gb body ends in ``00 40`` and 64 bytes that can be a P-256 signature (r and s each in 1 … n-1)."""
     trailer = body[-SIGNATURE_TRAILER_SIZE:]
     if len(body) <= SIGNATURE_TRAILER_SIZE or not trailer.startswith(SIGNATURE_MARK):
         return False

@@ -1,4 +1,4 @@
-"""The policy for signatures of images: whether they are looked at, and whether an image without a good one is taken."""
+"""Apply the policy for image signatures: whether they are checked, and whether unverified images are accepted."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class SignatureRequired(Refused):
 
 
 class SignatureChecker:
-    """Judges images, each once: neither what a hash names nor whose signatures are believed ever changes in a run.
+    """Check images, each once: neither the file of a hash nor the trusted signers change in a run.
 
     ``policy``: "require": an image that is not verified is neither added nor served; "warn": it is, and told of; "off":
     nobody looks.
@@ -39,9 +39,9 @@ class SignatureChecker:
     def load(
         cls, policy: Policy, roots: Sequence[Path] = (), signers: Iterable[Eui64] = (), suppliers: Sequence[Path] = ()
     ) -> SignatureChecker:
-        """A checker that believes these files: authorities, and suppliers' certificates.
+        """Make a checker that trusts these files: authorities, and suppliers' certificates.
 
-        Raises NotFound, KeyFileError, CertificateError; ConfigError where nothing could ever be verified.
+        Raises NotFound, KeyFileError, CertificateError; ConfigError if nothing could ever be verified.
         """
         if policy == "require" and not (roots or suppliers):
             raise ConfigError(
@@ -56,22 +56,22 @@ class SignatureChecker:
 
     @property
     def verifies(self) -> bool:
-        """Whether there is something to verify signatures with."""
+        """Tell whether there is something to verify signatures with."""
         return bool(self._trust)
 
     def known(self, image: OtaImage) -> Verdict | None:
-        """The verdict, where it was found already or costs nothing."""
+        """Return the verdict, if it is known already or costs nothing."""
         return NOT_LOOKED_AT if self.policy == "off" else self._known.get((image.file_sha256, image.form))
 
     def verdict(self, data: bytes, image: OtaImage) -> Verdict:
-        """The verdict on a parsed file. ``data`` is the file."""
+        """Return the verdict on a parsed file. ``data`` is the file."""
         found = self.known(image)
         if found is None:
             found = self._known[image.file_sha256, image.form] = check(data, image, self._trust)
         return found
 
     def demand(self, verdict: Verdict) -> None:
-        """Raises SignatureRequired where the policy takes no image with this verdict."""
+        """Raise SignatureRequired if the policy accepts no image with this verdict."""
         if self.policy == "require" and verdict.status != "verified":
             raise SignatureRequired(
                 f"the image is not verified: {verdict}",
@@ -79,7 +79,7 @@ class SignatureChecker:
             )
 
     def doubts(self, verdict: Verdict) -> bool:
-        """Whether somebody should be told: the signature is wrong, or there is something to verify it with, in vain."""
+        """Tell whether to warn: the signature is invalid, or could not be verified with what is configured."""
         return self.policy != "off" and (
             verdict.status == "invalid" or (self.verifies and verdict.status != "verified")
         )

@@ -1,4 +1,4 @@
-"""What signature an image has, and whether it is right.
+"""Find the signature of an image, and verify it.
 
 gb form: gbcs.md §4.1. Zigbee form: comms_hub.md §1.2 (the elements) and §1.3 (what a device checks).
 
@@ -47,7 +47,7 @@ _SUITES = {tags.signature: suite for suite, tags in TAGS.items()}
 
 @dataclass(frozen=True, slots=True)
 class SignatureTrust:
-    """Whose signatures are believed. ``signers``: these alone, of all that a root certifies; empty: any of them."""
+    """Trusted signers. ``signers``: only these of all that a root certifies; empty: all of them."""
 
     roots: tuple[Root, ...] = ()
     signers: frozenset[Eui64] = frozenset()
@@ -59,7 +59,7 @@ class SignatureTrust:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What there is to say of an image's signature.
+    """Verdict on the signature of an image.
 
     ``status``: "verified"; "unsigned"; "unchecked": it may be right, but there is nothing to check it with, or nobody
     looked; "invalid": it breaks a rule, or is not by whom it should be. ``scheme``: "suite 1", "suite 2" or
@@ -81,7 +81,7 @@ class Verdict:
 
 
 class _Wrong(Exception):
-    """A rule that the signature breaks."""
+    """The signature breaks a rule."""
 
 
 def check(data: bytes, image: OtaImage, trust: SignatureTrust) -> Verdict:
@@ -127,7 +127,7 @@ def _certificate(data: bytes, image: OtaImage, suite: Suite) -> Certificate:
 def _signature(
     image: OtaImage, element: Element, certificate: Certificate, data: bytes, signer: Eui64, trust: SignatureTrust
 ) -> bytes:
-    """r and s, where no rule is broken that needs no authority."""
+    """Return r and s, if no rule is broken that can be checked without an authority."""
     if trust.signers and signer not in trust.signers:
         raise _Wrong("its signer is not among those allowed")
     if certificate.subject != signer:
@@ -141,7 +141,7 @@ def _signature(
 
 
 def _verify(signed: bytes, signature: bytes, certificate: Certificate, trust: SignatureTrust) -> None:
-    """Raises _Wrong unless the signer's key, which follows from certificate and authority, made the signature."""
+    """Raise _Wrong unless the signer's key, computed from certificate and authority, made the signature."""
     suite = certificate.suite
     roots = [root for root in trust.roots if root.suite is suite and root.issuer == certificate.issuer]
     if not roots:

@@ -34,7 +34,7 @@ _PREFIX = re.compile(r"[0-9a-f]{8,64}")
 
 
 class StoreError(HanctlError):
-    """The store cannot be written, or what it holds is not what was put in."""
+    """The store cannot be written, or a file in it was changed."""
 
     code = "firmware-store"
     exit_code = ExitCode.STATE
@@ -50,7 +50,7 @@ class StoredImage:
 
 
 def read_image_file(path: Path) -> bytes:
-    """The bytes of a file somebody wants to add. Raises NotFound, InvalidInput or ImageTooLarge."""
+    """Read a file that somebody wants to add. Raises NotFound, InvalidInput or ImageTooLarge."""
     try:
         with path.open("rb") as file:
             data = file.read(MAX_FILE_SIZE + 1)
@@ -81,12 +81,12 @@ class FirmwareStore:
         self._known: dict[str, StoredImage] = {}
 
     def believe(self, signatures: SignatureChecker) -> None:
-        """From now on, images are judged by this policy; what was read to be served already is not judged again."""
+        """Apply a new policy from now on; images already read to be served are not checked again."""
         self._signatures = signatures
         self._rejudge.set()
 
     def add(self, data: bytes, *, form: FormChoice = "auto", name: str, requires: tuple[int, ...] = ()) -> Image:
-        """Parse and keep an image; adding the same file again changes nothing and returns what is there.
+        """Parse and store an image; adding the same file again changes nothing and returns the stored one.
 
         ``requires``: the running versions it may be applied to, where not to any.
 
@@ -124,14 +124,14 @@ class FirmwareStore:
         return self.describe(parsed.file_sha256).record
 
     def get(self, file_sha256: str) -> Image:
-        """The image with this hash, or with an unambiguous beginning of it, at least 8 digits.
+        """Return the image with this hash, or a unique prefix of it of at least 8 digits.
 
         Raises NotFound, Refused (ambiguous) or InvalidInput.
         """
         return self.describe(file_sha256).record
 
     def describe(self, file_sha256: str) -> StoredImage:
-        """As ``get``, with all that the parser found."""
+        """Return the image as ``get`` does, with everything that the parser found."""
         wanted = file_sha256.strip().lower()
         if not _PREFIX.fullmatch(wanted):
             raise InvalidInput(
@@ -148,7 +148,7 @@ class FirmwareStore:
         return found
 
     def read(self, file_sha256: str) -> bytes:
-        """The image to serve: from the header to the total image size, never what follows.
+        """Read the image to serve: from the header to the total image size, never bytes after it.
 
         Raises NotFound, SignatureRequired, and StoreError where the file is not the one that was added.
         """
@@ -157,28 +157,28 @@ class FirmwareStore:
         return self._load(stored.record.file_sha256)[: stored.record.size]
 
     def verdict(self, file_sha256: str) -> Verdict:
-        """What there is to say of an image's signature, under the policy of now. Raises as ``get``, and StoreError."""
+        """Return the verdict on an image's signature under the present policy. Raises as ``get``, and StoreError."""
         stored = self.describe(file_sha256)
         known = self._signatures.known(stored.parsed)
         return known or self._signatures.verdict(self._load(stored.record.file_sha256), stored.parsed)
 
     def check_signature(self, image: Image) -> Verdict:
-        """The verdict on an image that is to be used now, as the policy may be another than when it was added.
+        """Check an image that is to be used now, as the policy may have changed since it was added.
 
-        Raises SignatureRequired where the policy does not take it, and as ``verdict``.
+        Raises SignatureRequired if the policy does not accept it, and as ``verdict``.
         """
         verdict = self.verdict(image.file_sha256)
         self._signatures.demand(verdict)
         return verdict
 
     async def judge(self, data: bytes, form: FormChoice = "auto") -> None:
-        """Find the verdict on a file on a thread, so that ``add`` has it at hand: a megabyte takes most of a second."""
+        """Find the verdict on a file in a thread, ready for ``add``: a megabyte takes most of a second."""
         parsed = parse(data, form)
         if self._signatures.known(parsed) is None:
             await asyncio.to_thread(self._signatures.verdict, data, parsed)
 
     async def run(self) -> None:
-        """Find the verdicts on all that is stored, one after another, and hold nothing up. Never ends."""
+        """Find the verdicts on all stored images in the background, one after another. Never ends."""
         while True:
             self._rejudge.clear()
             for sha256 in self._hashes() if self._signatures.verifies else ():
@@ -188,7 +188,7 @@ class FirmwareStore:
             await self._rejudge.wait()
 
     def added(self, image: Image) -> list[Event]:
-        """What is to be recorded of an image that was added."""
+        """Return the events to record for an image that was added."""
         verdict = self.verdict(image.file_sha256)
         events: list[Event] = [
             ImageAdded(
@@ -210,7 +210,7 @@ class FirmwareStore:
         return events
 
     def list(self) -> list[Image]:
-        """Every image, in the order they were added."""
+        """Return every image, in the order they were added."""
         found = (self._find(sha256) for sha256 in self._hashes())
         return sorted(
             (stored.record for stored in found if stored is not None),
@@ -218,7 +218,7 @@ class FirmwareStore:
         )
 
     def remove(self, file_sha256: str) -> None:
-        """Remove an image. Raises NotFound or Refused as ``get``, StoreError where it cannot be deleted."""
+        """Remove an image. Raises NotFound or Refused as ``get``, StoreError if it cannot be deleted."""
         sha256 = self.get(file_sha256).file_sha256
         try:
             self._json(sha256).unlink()

@@ -1,4 +1,4 @@
-"""The supplier's signature on a GB manufacturer image: ECDSA over P-256 and SHA-256, r and s of 32 bytes each.
+"""Verify the supplier's signature on a GB manufacturer image: ECDSA, P-256, SHA-256, r and s of 32 bytes each.
 
 Source: gbcs.md §4.1. A certificate is believed because it is configured: its own issuer, its dates and its revocation
 are not looked at, as nothing at hand says how a hub should (the published test certificates ran out in 2025).
@@ -35,7 +35,7 @@ class SupplierCertificate:
     public_key: ec.EllipticCurvePublicKey = field(repr=False)
 
     def signed(self, manufacturer_image: bytes, signature: bytes) -> bool:
-        """Whether ``signature`` (r and s, 64 bytes) is this supplier's over the manufacturer image."""
+        """Tell whether ``signature`` (r and s, 64 bytes) is this supplier's over the manufacturer image."""
         r, s = int.from_bytes(signature[:32], "big"), int.from_bytes(signature[32:], "big")
         try:
             self.public_key.verify(encode_dss_signature(r, s), manufacturer_image, ec.ECDSA(SHA256()))
@@ -45,7 +45,7 @@ class SupplierCertificate:
 
 
 def load_supplier_certificates(path: Path) -> list[SupplierCertificate]:
-    """The certificates of a file: PEM, one or several, or one as DER.
+    """Load the certificates of a file: PEM, one or several, or one as DER.
 
     Raises NotFound, KeyFileError, SupplierCertificateUnusable.
     """

@@ -1,1 +1,1 @@
-"""Installing the hub as a service of systemd, and taking it away again."""
+"""Install the hub as a systemd service, and uninstall it."""

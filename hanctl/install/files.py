@@ -1,4 +1,4 @@
-"""Files that are ours as long as nobody changes them: their first line says what the rest was when it was written."""
+"""Write files with a first line that tells whether somebody changed the rest later."""
 
 from __future__ import annotations
 
@@ -23,18 +23,18 @@ class NotInstalled(HanctlError):
 
 
 def template(name: str) -> Path:
-    """A file of ``systemd/``: in an installed package within it, in a checkout beside it."""
+    """Return a file of ``systemd/``: in an installed package within it, in a checkout beside it."""
     packaged = Path(str(files("hanctl"))) / "systemd" / name
     return packaged if packaged.exists() else Path(hanctl.__file__).parents[1] / "systemd" / name
 
 
 def marked(text: str) -> str:
-    """The text with the line before it."""
+    """Return the text with the mark as its first line."""
     return f"{MARK}{_digest(text)}\n{text}"
 
 
 def whose(path: Path) -> Literal["nobody", "ours", "theirs"]:
-    """Whose a file is: "theirs" is also one of ours that somebody changed. Raises NotInstalled."""
+    """Tell whose a file is; "theirs" is also one of hanctl's that somebody changed. Raises NotInstalled."""
     try:
         first, _, rest = path.read_text(encoding="utf-8").partition("\n")
     except FileNotFoundError:
@@ -47,12 +47,12 @@ def whose(path: Path) -> Literal["nobody", "ours", "theirs"]:
 
 
 def is_there(path: Path) -> bool:
-    """Whether there is a file, as far as one may see."""
+    """Tell whether a file exists, as far as may be seen."""
     return os.access(path, os.F_OK)
 
 
 def write(path: Path, text: str, mode: int) -> None:
-    """Replace the file at once or not at all, making its directory where there is none. Raises NotInstalled."""
+    """Replace the file atomically, and make its directory if needed. Raises NotInstalled."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         write_whole(path, text, mode)

@@ -1,13 +1,13 @@
-"""Where a hub's service has its files, for the system or for one person."""
+"""Locate the files of a hub's service, for the system or for one user."""
 
 from __future__ import annotations
 
-import os
 import re
 from dataclasses import dataclass
 from pathlib import Path
 
 from hanctl.base.errors import InvalidInput
+from hanctl.config.paths import own_config_dir, own_state_dir
 
 _INSTANCE = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,31}")
 SYSTEM = Path("/etc/systemd/system")
@@ -15,7 +15,7 @@ SYSTEM = Path("/etc/systemd/system")
 
 @dataclass(frozen=True, slots=True)
 class Places:
-    """One service. Paths are those of the system that it runs on; ``on_disk`` says where they are just now.
+    """Files of one service. Paths are those of the system it runs on; ``on_disk`` returns where they are now.
 
     ``unit``: what is started. ``template``: the name of its file in ``systemd/``. ``own``: its files, that of the unit
     first, by their names there; ``shared``: those of all hubs of the system. ``root``: the system's files, elsewhere
@@ -36,11 +36,11 @@ class Places:
 
     @property
     def staged(self) -> bool:
-        """The system is only prepared: none of its services can run."""
+        """Tell whether the system is only being prepared, so that none of its services can run."""
         return self.root != Path("/")
 
     def others(self) -> list[str]:
-        """The units of other hubs of this system."""
+        """Return the units of other hubs of this system."""
         found: list[str] = []
         if self.user:
             return found
@@ -51,7 +51,7 @@ class Places:
 
 
 def of_system(instance: str | None = None, root: Path = Path("/")) -> Places:
-    """The system's hub, or one of several. Raises InvalidInput."""
+    """Return the places of the system's hub, or of one of several. Raises InvalidInput."""
     if instance is not None and (not _INSTANCE.fullmatch(instance) or instance == "hanctl"):
         raise InvalidInput(
             f"'{instance}' cannot be the name of a hub",
@@ -74,15 +74,13 @@ def of_system(instance: str | None = None, root: Path = Path("/")) -> Places:
 
 
 def of_person() -> Places:
-    """The hub of whoever runs this, in XDG directories."""
-    config = Path(os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config")
-    state = Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state")
+    """Return the places of the present user's hub, in XDG directories."""
     return Places(
         unit="hanctl.service",
         template="hanctl-user.service",
-        own={"hanctl-user.service": config / "systemd" / "user" / "hanctl.service"},
+        own={"hanctl-user.service": own_config_dir("systemd") / "user" / "hanctl.service"},
         shared={},
-        config=config / "hanctl" / "hanctl.toml",
-        state=state / "hanctl",
+        config=own_config_dir() / "hanctl.toml",
+        state=own_state_dir(),
         user=True,
     )

@@ -12,7 +12,7 @@ from hanctl.model.change_records import Change, ChangePart, Evidence
 
 
 def _tuples(stored: Any) -> Any:
-    """Lists of lists, as they were stored from tuples of tuples."""
+    """Convert stored lists of lists back to tuples of tuples."""
     return tuple(map(_tuples, stored)) if isinstance(stored, list) else stored
 
 
@@ -32,13 +32,13 @@ class Changes:
         return self._rows.get(number)
 
     def all(self, state: str | None = None) -> list[Change]:
-        """Changes in the order they were made; of one state where asked."""
+        """Return changes in the order they were made, optionally of one state."""
         if state is None:
             return self._rows.select("ORDER BY id")
         return self._rows.select("WHERE state = ? ORDER BY id", (state,))
 
     def parts(self, number: int) -> list[ChangePart]:
-        """A change's parts, electricity first."""
+        """Return the parts of a change, electricity first."""
         return self._parts.select("WHERE change = ? ORDER BY fuel", (number,))
 
     def create(self, parts: Iterable[dict[str, Any]], **fields: Any) -> Change:
@@ -60,7 +60,7 @@ class Changes:
             self._parts.upsert(part)
 
     def last_issuer_event_id(self) -> int:
-        """The highest number under which anything was published; 0 where nothing was."""
+        """Return the highest issuer event id that was published; 0 if none was."""
         found = self._execute("SELECT coalesce(max(issuer_event_id), 0) FROM change_parts").fetchone()
         return int(found[0])
 
@@ -72,7 +72,7 @@ class Changes:
         return made
 
     def evidence(self, number: int, device: Eui64 | None = None) -> list[Evidence]:
-        """The evidence of a change, oldest first, of one device where asked."""
+        """Return the evidence of a change, oldest first, optionally of one device."""
         if device is None:
             return self._evidence.select("WHERE change = ? ORDER BY id", (number,))
         return self._evidence.select("WHERE change = ? AND device = ? ORDER BY id", (number, device))

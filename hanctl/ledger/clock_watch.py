@@ -1,4 +1,4 @@
-"""Watches the clock on the wall: a small computer without one of its own starts in the past, and is put right later."""
+"""Watch the wall clock: a small computer without a battery-backed clock starts in the past and is corrected later."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ BELIEVED_AFTER_S = 900.0
 
 
 class ClockWatch:
-    """Made when the ledger is opened, before this start has an event. ``on_set`` is called when the clock was set."""
+    """Watch of the wall clock, made before this start records an event. ``on_set`` is called after a setting."""
 
     def __init__(self, ledger: Ledger, clock: Clock) -> None:
         self._ledger = ledger
@@ -31,18 +31,18 @@ class ClockWatch:
         self.on_set: list[Callable[[], None]] = []
 
     def doubtful(self) -> bool:
-        """The clock is behind the last event of before the start: it says nothing about the time of the day."""
+        """Tell whether the clock is behind the last event before the start, and so cannot be trusted."""
         young = self._clock.monotonic() - self._since < BELIEVED_AFTER_S
         return young and self._last is not None and _behind(self._clock.now(), self._last)
 
     def tell(self) -> None:
-        """Record it where the clock is behind."""
+        """Record an event if the clock is behind."""
         now = self._clock.now()
         if self._last is not None and _behind(now, self._last):
             self._ledger.record(ClockBehind(now=time_text(now), last_event=time_text(self._last)))
 
     async def run(self) -> None:
-        """Notice when the clock is set, until cancelled. Raises LedgerError."""
+        """Notice settings of the clock, until cancelled. Raises LedgerError."""
         while True:
             await asyncio.sleep(LOOK_S)
             offset = self._read()
@@ -61,7 +61,7 @@ class ClockWatch:
                 continue
 
     def _read(self) -> datetime:
-        """What the clock would have shown at the monotonic time 0."""
+        """Return what the clock would have shown at the monotonic time 0."""
         return self._clock.now() - timedelta(seconds=self._clock.monotonic())
 
 

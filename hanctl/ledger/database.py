@@ -1,4 +1,4 @@
-"""Opening the ledger's SQLite file: created private, checked to be ours and sound, migrated, made durable."""
+"""Open the ledger's SQLite file: create it private, check it, migrate it, and make it durable."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ _DAMAGE = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
 
 
 def is_damage(error: sqlite3.Error) -> bool:
-    """Whether SQLite says that the file's content is wrong, and not that it cannot be reached or has no room."""
+    """Tell whether an SQLite error means damaged content, and not an unreachable file or a full disk."""
     return getattr(error, "sqlite_errorcode", 0) & 0xFF in _DAMAGE
 
 
 def open_database(path: Path, before_migrating: Callable[[], object] = lambda: None) -> sqlite3.Connection:
-    """A connection in autocommit mode to the migrated ledger.
+    """Return a connection in autocommit mode to the migrated ledger.
 
-    ``before_migrating`` is called where a ledger of an older version is about to be changed. Raises LedgerError,
+    ``before_migrating`` is called before a ledger of an older version is changed. Raises LedgerError,
     LedgerDamaged where the file's content is wrong; then the file is as it was.
     """
     wal = path.with_name(path.name + "-wal")
@@ -55,7 +55,7 @@ def open_database(path: Path, before_migrating: Callable[[], object] = lambda: N
 
 
 def open_to_read(path: Path) -> sqlite3.Connection:
-    """A connection that can only read a ledger, which must be there, and does not migrate it. Raises LedgerError."""
+    """Return a read-only connection to an existing ledger, without migration. Raises LedgerError."""
     try:
         connection = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, isolation_level=None)
     except sqlite3.Error as error:

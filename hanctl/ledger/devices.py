@@ -44,12 +44,12 @@ class Devices:
         self._at: dict[int, Eui64] = {}
 
     def get(self, eui64: Eui64) -> Device | None:
-        """The device, or None where it was never known."""
+        """Return the device, or None if it was never known."""
         device = self._all().get(eui64)
         return None if device is None else self._with_seen(device)
 
     def by_nwk(self, nwk: int) -> Device | None:
-        """The device that holds this network address now, or None."""
+        """Return the device that has this network address now, or None."""
         devices = self._all()
         return self._with_seen(devices[self._at[nwk]]) if nwk in self._at else None
 
@@ -59,7 +59,7 @@ class Devices:
         return self._at.get(nwk)
 
     def all(self) -> list[Device]:
-        """Every device ever known, in the order they were added."""
+        """Return every device ever known, in the order they were added."""
         devices = sorted(self._all().values(), key=lambda device: (device.added_at, device.eui64))
         return [self._with_seen(device) for device in devices]
 
@@ -73,7 +73,7 @@ class Devices:
             self._keep(device)
 
     def undone(self) -> None:
-        """A transaction failed, perhaps with devices in it: read them again."""
+        """Read the devices again after a transaction failed, perhaps with devices in it."""
         self._kept = None
 
     def touch(self, eui64: Eui64, now: datetime) -> None:

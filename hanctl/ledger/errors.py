@@ -15,7 +15,7 @@ class LedgerError(HanctlError):
 
 
 class LedgerFull(LedgerError):
-    """There is no room for what was to be written, and nothing of it was. It may be tried again."""
+    """The disk has no room for the write; nothing of it was written. It may be tried again."""
 
     code = "ledger-full"
 
@@ -27,13 +27,13 @@ class LedgerTooNew(LedgerError):
 
 
 class LedgerDamaged(LedgerError):
-    """What is in the ledger's file is no sound database any more. A start puts the last good copy in its place."""
+    """The ledger's file is damaged. A start replaces it by the last good copy."""
 
     code = "ledger-damaged"
 
     @classmethod
     def found(cls, path: Path, reason: str) -> LedgerDamaged:
-        """The damage of the ledger at ``path``, in SQLite's words."""
+        """Make the error for the ledger at ``path``, in SQLite's words."""
         return cls(
             f"the ledger {path} cannot be used: {' '.join(reason.split())}",
             "start hanctl again: the last good backup takes its place",
@@ -41,6 +41,6 @@ class LedgerDamaged(LedgerError):
 
 
 class CopyError(LedgerError):
-    """A copy of the ledger cannot be written, or not be used."""
+    """A copy of the ledger cannot be written or used."""
 
     code = "ledger-copy"

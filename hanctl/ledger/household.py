@@ -1,4 +1,4 @@
-"""What the hub holds of the household: attributes, dated records and samples, typed, in the ledger's own file.
+"""Store household data in the ledger's file: attributes, dated records and samples, typed.
 
 They share the ledger's transactions. Nothing here knows what a datum means: which exist, of which class they are and
 what clears them is ``hanctl.data``'s. Values never leave in a ``repr``. Times are aware; whole seconds are kept.
@@ -24,7 +24,7 @@ log = structlog.get_logger()
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """Which data of an endpoint are meant: attributes with what they read once cleared (serialized), and tables."""
+    """Selected data of an endpoint: attributes with their cleared value (serialized), and tables."""
 
     attributes: Mapping[AttributeKey, bytes]
     tables: frozenset[str]
@@ -32,7 +32,7 @@ class Selection:
 
 @dataclass(frozen=True, slots=True)
 class StoredAttribute:
-    """An attribute as held. ``value`` is serialized as ``data_type`` says; None while a gate hides it."""
+    """A stored attribute. ``value`` is serialized as ``data_type`` says; None while a gate hides it."""
 
     data_type: int
     value: bytes | None = field(repr=False)
@@ -51,7 +51,7 @@ class Record:
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """What was consumed in the interval that begins at ``time``."""
+    """Consumption in the interval that begins at ``time``."""
 
     time: datetime
     value: int = field(repr=False)
@@ -59,7 +59,7 @@ class Sample:
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """What was cleared, is hidden or is held: names and counts, never values."""
+    """Data that was cleared, is hidden or is stored: names and counts, never values."""
 
     attributes: tuple[AttributeKey, ...]
     tables: Mapping[str, int]
@@ -98,7 +98,7 @@ class Household:
     # --- attributes
 
     def read(self, endpoint: int, cluster: int) -> dict[int, StoredAttribute]:
-        """All attributes held of one cluster of one endpoint, in order of their ids."""
+        """Return all stored attributes of one cluster of one endpoint, in order of their ids."""
         rows = self._execute(
             """
             SELECT row.attribute, row.data_type, row.value, row.time, row.written <= ifnull(gate.written, -1),
@@ -118,7 +118,7 @@ class Household:
         }
 
     def of_before(self, endpoint: int, cuts: Mapping[AttributeKey, Cut]) -> frozenset[AttributeKey]:
-        """Those of these attributes that are held, and are of before."""
+        """Return those of the attributes that are stored and dated before their cut-off."""
         found = set()
         for wanted in {cluster for cluster, _ in cuts}:
             rows = self._execute(
@@ -134,7 +134,7 @@ class Household:
         return frozenset(found)
 
     def write(self, endpoint: int, key: AttributeKey, data_type: int, value: bytes) -> None:
-        """Hold this value from now on, in place of any before."""
+        """Store this value in place of any earlier one."""
         with self._transaction():
             self._execute(
                 "INSERT OR REPLACE INTO data_attributes VALUES (?, ?, ?, ?, ?, ?, ?)",
@@ -146,7 +146,7 @@ class Household:
     def add(
         self, endpoint: int, name: str, time: datetime, body: Mapping[str, Any], *, ends: datetime | None = None
     ) -> int:
-        """Append a record to a table; its id, which only grows. ``ends``: where it is of a period from ``time`` on."""
+        """Append a record to a table. Returns its id, which only grows. ``ends``: end of a period from ``time`` on."""
         with self._transaction():
             cursor = self._execute(
                 "INSERT INTO data_records (endpoint, name, time, written, body, ends) VALUES (?, ?, ?, ?, ?, ?)",
@@ -170,16 +170,16 @@ class Household:
         since: datetime | None = None,
         before: datetime | None = None,
     ) -> list[Record]:
-        """The records of a table from ``since`` on and earlier than ``before``, oldest first."""
+        """Return the records of a table from ``since`` on and earlier than ``before``, oldest first."""
         rows = self._execute(
             f"SELECT id, time, body FROM data_records AS row WHERE endpoint = ? AND name = ?"  # noqa: S608
             f" AND time >= ? AND time < ? AND {_OPEN_RECORDS} ORDER BY time, id",
             (endpoint, name, *_range(since, before)),
         )
-        return [Record(id, endpoint, name, _moment(time), json.loads(body)) for id, time, body in rows]  # noqa: A001
+        return [Record(id, endpoint, name, _datetime(time), json.loads(body)) for id, time, body in rows]  # noqa: A001
 
     def remove(self, record: int) -> None:
-        """Delete one record, for good."""
+        """Delete one record."""
         with self._transaction():
             self._execute("DELETE FROM data_records WHERE id = ?", (record,))
             self._deleted()
@@ -187,7 +187,7 @@ class Household:
     # --- samples
 
     def add_samples(self, endpoint: int, name: str, samples: Iterable[Sample]) -> int:
-        """Hold these samples, in place of any of the same time; how many they are."""
+        """Store these samples in place of any of the same time. Returns their number."""
         count = 0
         with self._transaction():
             for sample in samples:
@@ -208,14 +208,14 @@ class Household:
         limit: int | None = None,
         newest_first: bool = False,
     ) -> list[Sample]:
-        """The samples that begin from ``since`` on and earlier than ``before``."""
+        """Return the samples that begin from ``since`` on and earlier than ``before``."""
         order = "DESC" if newest_first else "ASC"
         rows = self._execute(
             f"SELECT time, value FROM data_samples AS row WHERE endpoint = ? AND name = ?"  # noqa: S608
             f" AND time >= ? AND time < ? AND {_OPEN_SAMPLES} ORDER BY time {order} LIMIT ?",
             (endpoint, name, *_range(since, before), -1 if limit is None else limit),
         )
-        return [Sample(_moment(time), value) for time, value in rows]
+        return [Sample(_datetime(time), value) for time, value in rows]
 
     # --- clearing and hiding
 
@@ -298,7 +298,7 @@ class Household:
             )
 
     def hidden(self, endpoint: int) -> Found:
-        """What is held of this endpoint and no read shows."""
+        """Return the stored data of this endpoint that no read shows."""
         everything, shown = self.held(endpoint), self._shown(endpoint)
         tables = {name: count - shown.tables.get(name, 0) for name, count in everything.tables.items()}
         return Found(
@@ -307,7 +307,7 @@ class Household:
         )
 
     def held(self, endpoint: int) -> Found:
-        """What is held of this endpoint, hidden or not."""
+        """Return the stored data of this endpoint, hidden or not."""
         attributes = self._execute("SELECT cluster, attribute FROM data_attributes WHERE endpoint = ?", (endpoint,))
         return Found(tuple(sorted(attributes.fetchall())), self._counts(endpoint, "1", "1"))
 
@@ -333,11 +333,11 @@ class Household:
 
     @property
     def wiped(self) -> bool:
-        """Whether what was deleted is gone from the database's files too. Not so while wiping fails: a full disk."""
+        """Tell whether deleted data is gone from the database's files too; not while wiping fails (full disk)."""
         return not self._execute("SELECT unwiped FROM data_writes").fetchone()[0]
 
     def wipe(self) -> None:
-        """Outside of transactions: where something was deleted, write the database anew and empty its log.
+        """Rewrite the database and empty its log, if something was deleted. Call it outside of transactions.
 
         SQLite's ``secure_delete`` alone leaves copies of deleted rows in pages that were once rearranged.
         """
@@ -354,7 +354,7 @@ class Household:
             log.error("deleted data may still be in the ledger's files", reason=str(error), hint=error.hint)
 
     def _empty_log(self) -> bool:
-        """Move all of the log into the database, unless somebody reads it: a backup may take its time."""
+        """Move all of the log into the database, unless somebody reads it (a backup may take long)."""
         (patience_ms,) = self._execute("PRAGMA busy_timeout").fetchone()
         self._execute("PRAGMA busy_timeout = 0")
         try:
@@ -363,12 +363,12 @@ class Household:
             self._execute(f"PRAGMA busy_timeout = {patience_ms}")
 
     def committed(self) -> None:
-        """A transaction is durable."""
+        """Note that a transaction is durable."""
         if self._to_wipe:
             self.wipe()
 
     def undone(self) -> None:
-        """A transaction failed as a whole."""
+        """Note that a transaction was undone as a whole."""
         self._to_wipe = False
 
     def _deleted(self) -> None:
@@ -376,7 +376,7 @@ class Household:
         self._to_wipe = True
 
     def _count(self) -> int:
-        """The number of this write. Order of writing does not depend on any clock."""
+        """Return the number of this write, so that the order of writes does not depend on any clock."""
         row = self._execute("UPDATE data_writes SET number = number + 1 RETURNING number").fetchone()
         return int(row[0])
 
@@ -388,7 +388,7 @@ def _seconds(moment: datetime) -> int:
     return int(moment.timestamp() // 1)
 
 
-def _moment(seconds: int) -> datetime:
+def _datetime(seconds: int) -> datetime:
     return datetime.fromtimestamp(seconds, UTC)
 
 

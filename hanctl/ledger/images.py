@@ -20,7 +20,7 @@ class Images:
         return self._rows.get(file_sha256)
 
     def all(self) -> list[Image]:
-        """Every image, in the order they were added."""
+        """Return every image, in the order they were added."""
         return self._rows.select("ORDER BY added_at, file_sha256")
 
     def put(self, image: Image) -> None:

@@ -1,4 +1,4 @@
-"""The ledger: what happened and what is so, in one SQLite file that survives a kill at any moment."""
+"""The ledger: events and present state in one SQLite file that survives a kill at any moment."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ class Recorded:
     event: Event
 
     def as_dict(self) -> dict[str, Any]:
-        """The event as told to others: id, time (ISO 8601, Z), type, level, then its own fields."""
+        """Return the event as JSON: id, time (ISO 8601, Z), type, level, then its own fields."""
         kind = type(self.event)
         return {
             "id": self.id,
@@ -87,7 +87,7 @@ class Ledger:
 
     @classmethod
     def open(cls, path: Path, clock: Clock) -> Ledger:
-        """Open the ledger, making (mode 0600) or migrating it where needed; a copy is made before it is migrated.
+        """Open the ledger; create it (mode 0600) or migrate it if needed, after a copy was made.
 
         Raises LedgerError, LedgerDamaged.
         """
@@ -97,11 +97,11 @@ class Ledger:
 
     @classmethod
     def open_to_read(cls, path: Path) -> Ledger:
-        """Open the ledger of a hub that need not run, as it is; whatever would write fails. Raises LedgerError."""
+        """Open the ledger of a hub, running or not, to read only. Raises LedgerError."""
         return cls(open_to_read(path), SystemClock(), path)
 
     def close(self) -> None:
-        """Write what is only in memory, and close the file. Safe to call twice."""
+        """Write pending data, and close the file. Safe to call twice."""
         if self._closed:
             return
         self._closed = True
@@ -117,9 +117,9 @@ class Ledger:
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
-        """All that is written within becomes durable together, or not at all where the block raises.
+        """Make all writes within the block durable together, or none if the block raises.
 
-        A nested transaction joins the outer one; it is undone alone where it raises and the outer one goes on.
+        A nested transaction joins the outer one; it is undone alone if it raises and the outer one continues.
         The block must not await: another task's writes would join it. Raises LedgerError where the commit fails.
         """
         savepoint = f"level_{self._depth}"
@@ -146,7 +146,7 @@ class Ledger:
             self._tell()
 
     def record(self, event: Event) -> Recorded:
-        """Append an event, and tell the subscribers once it is durable."""
+        """Append an event, and pass it to the subscribers once it is durable."""
         kind = type(event)
         body = event.model_dump()
         now = self._clock.now()
@@ -178,7 +178,7 @@ class Ledger:
         since: datetime | None = None,
         until: datetime | None = None,
     ) -> list[Recorded]:
-        """Events with an id above ``after``, oldest first, of one device, update or type where given.
+        """Return events with an id above ``after``, oldest first, of one device, update or type if given.
 
         ``since`` and ``until``: recorded then or later, and before.
         """
@@ -200,7 +200,7 @@ class Ledger:
         return [_recorded(row) for row in cursor if row[2] in EVENT_TYPES]
 
     def last_event(self, *types: str) -> Recorded | None:
-        """The newest event of these types."""
+        """Return the newest event of these types."""
         row = self._execute(
             f"SELECT id, time, type, body FROM events WHERE type IN ({', '.join('?' * len(types))})"  # noqa: S608
             " ORDER BY id DESC LIMIT 1",
@@ -209,11 +209,11 @@ class Ledger:
         return None if row is None else _recorded(row)
 
     def last_event_id(self) -> int:
-        """The id of the newest event; 0 where there is none."""
+        """Return the id of the newest event; 0 if there is none."""
         return int(self._execute("SELECT coalesce(max(id), 0) FROM events").fetchone()[0])
 
     def last_event_time(self) -> datetime | None:
-        """The time of the newest event; None where there is none."""
+        """Return the time of the newest event; None if there is none."""
         row = self._execute("SELECT time FROM events ORDER BY id DESC LIMIT 1").fetchone()
         return None if row is None else parse_time(row[0])
 
@@ -228,24 +228,24 @@ class Ledger:
         return unsubscribe
 
     def tell(self, recorded: Recorded) -> None:
-        """Tell the subscribers of an event that was recorded when there were none."""
+        """Pass the subscribers an event that was recorded before they subscribed."""
         self._untold.append(recorded)
         self._tell()
 
     def touch(self, eui64: Eui64, now: datetime) -> None:
-        """Note that a device was heard; see ``Devices.touch``. Where there is no room for that now, it is kept."""
+        """Note that a device was heard; see ``Devices.touch``. If the disk is full it is kept in memory."""
         with suppress(LedgerFull):
             self.devices.touch(eui64, now)
 
     @property
     def full_since(self) -> datetime | None:
-        """Since when there is no room for what is to be written; None where there is."""
+        """Return since when the disk is full for the ledger; None if it is not."""
         return self._full_since
 
     def note_presence(self, now: datetime) -> None:
-        """Write, outside a transaction, that the hub is there: a later start knows by it how long it was not.
+        """Write, outside a transaction, that the hub is present: a later start sees how long it was not.
 
-        It survives a kill. Without power it may be lost: the hub then thinks that it was away for longer.
+        It survives a kill. A power cut may lose it: the hub then assumes that it was away for longer.
         """
         # Often written, on cards that wear: it is not worth a sync of its own.
         self._execute("PRAGMA synchronous = NORMAL")
@@ -255,7 +255,7 @@ class Ledger:
             self._execute("PRAGMA synchronous = FULL")
 
     def last_presence(self) -> datetime | None:
-        """When the hub was there last, by its own note."""
+        """Return when the hub was last present, by its own note."""
         row = self._execute("SELECT present_at FROM attendance").fetchone()
         return None if row is None else parse_time(row[0])
 

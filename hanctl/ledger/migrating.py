@@ -1,4 +1,4 @@
-"""Bringing a ledger to this version's schema, with alembic: all of it, or nothing."""
+"""Migrate a ledger to this version's schema with alembic, completely or not at all."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ MIGRATIONS = Path(__file__).parent / "migrations"
 def migrate(path: Path, revision: str | None, application_id: int, before: Callable[[], object]) -> None:
     """Migrate the ledger at ``path`` from ``revision`` (None: it is empty) to the last, and mark it as ours.
 
-    ``before`` is called where there is something to lose. Raises LedgerTooNew, sqlite3.Error, and what ``before``
+    ``before`` is called first if the ledger holds data. Raises LedgerTooNew, sqlite3.Error, and what ``before``
     raises; then the file is as it was.
     """
     config = Config()

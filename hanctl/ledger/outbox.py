@@ -1,4 +1,4 @@
-"""Notices on their way to the webhook. A notice enters together with its event, in one transaction."""
+"""Outbox of notices for the webhook. A notice is stored in one transaction with its event."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from hanctl.ledger.rows import Execute, Rows
 
 @dataclass(frozen=True, slots=True)
 class Notice:
-    """One notice: the event it tells of, the id its receiver may know it by again, and its history so far."""
+    """One notice: its event, the id by which the receiver recognises a repeat, and its attempts so far."""
 
     event: int
     message_id: str
@@ -33,11 +33,11 @@ class Outbox:
         """The event types that become notices as they are recorded; empty where no webhook is configured."""
 
     def get(self, event: int) -> Notice | None:
-        """The notice of this event; None where it was not to be told to a webhook."""
+        """Return the notice of this event; None if there is none."""
         return self._rows.get(event)
 
     def pending(self) -> list[Notice]:
-        """The notices that no receiver has accepted, oldest first."""
+        """Return the notices that no receiver has accepted, oldest first."""
         return self._rows.select("WHERE delivered_at IS NULL ORDER BY event")
 
     def add(self, **fields: Any) -> None:

@@ -1,4 +1,4 @@
-"""Which events may go, and removing them.
+"""Select the events that may be removed, and remove them.
 
 What stays however old it is, as it is evidence: the first event, which says since when there is a hub; activation
 notices; what happened in changes of tenancy and supplier; notices that no webhook has accepted yet; and the last that
@@ -34,28 +34,28 @@ _REMOVABLE = f"""
 
 
 class Pruning:
-    """The ledger's events as the retention sees them."""
+    """Selection and removal of events for the retention."""
 
     def __init__(self, execute: Execute, transaction: Callable[[], AbstractContextManager[None]]) -> None:
         self._execute = execute
         self._transaction = transaction
 
     def first_since(self, moment: datetime) -> int | None:
-        """The id of the first event that is not older; None where all are."""
+        """Return the id of the first event that is not older; None if all are."""
         found = self._execute(
             "SELECT id FROM events WHERE time >= ? ORDER BY id LIMIT 1", (time_text(moment),)
         ).fetchone()
         return None if found is None else int(found[0])
 
     def first_of_last(self, number: int) -> int:
-        """The id of the first of so many newest events; 0 where there are not so many. Numbers have gaps."""
+        """Return the id of the first of the newest ``number`` events; 0 if there are fewer. Ids have gaps."""
         found = self._execute("SELECT id FROM events ORDER BY id DESC LIMIT 1 OFFSET ?", (number - 1,)).fetchone()
         return 0 if found is None else int(found[0])
 
     def remove(self, after: int, below: int, ended_since: datetime, most: int) -> list[int]:
-        """Remove the first ``most`` events between these ids that may go, with their notices; their ids.
+        """Remove the first ``most`` removable events between these ids, with their notices. Returns their ids.
 
-        ``ended_since``: the stories of updates that ended before then may go.
+        ``ended_since``: events of updates that ended before then may be removed.
         """
         with self._transaction():
             ids = [

@@ -1,4 +1,4 @@
-"""The reports that devices have asked for."""
+"""The reporting table: reports that devices configured."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class ReportRow:
 
     @property
     def key(self) -> tuple[Eui64, int, int, int]:
-        """What there is one of: device, and the hub's endpoint, cluster and attribute."""
+        """Return the key of the row: device, and the hub's endpoint, cluster and attribute."""
         return self.device, self.endpoint, self.cluster, self.attribute
 
 
@@ -40,7 +40,7 @@ class ReportingTable:
         self._transaction = transaction
 
     def all(self, device: Eui64 | None = None) -> list[ReportRow]:
-        """Every report, or every one of a device."""
+        """Return every report, or every one of a device."""
         rows = self._execute(
             f"SELECT {_COLUMNS} FROM data_reporting WHERE ?1 IS NULL OR device = ?1",  # noqa: S608
             (device,),

@@ -1,4 +1,4 @@
-"""How long the ledger keeps events. It is pruned once a day: its file does not shrink by that, and does not grow."""
+"""Prune old events once a day, so that the ledger's file stops growing (it does not shrink)."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ PAUSE_S = 0.2
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """Events that are older than ``days`` go, and the oldest of those above the number ``events``."""
+    """Limits: events older than ``days`` are removed, and the oldest beyond the number ``events``."""
 
     days: int = 365
     events: int = 250_000
 
 
 class Retention:
-    """Keeps the ledger within its limits. ``run`` does the work."""
+    """Keep the ledger within its limits. ``run`` does the work."""
 
     def __init__(self, ledger: Ledger, clock: Clock, limits: Limits) -> None:
         self._ledger = ledger
@@ -43,7 +43,7 @@ class Retention:
             await asyncio.sleep(PERIOD_S)
 
     async def prune(self) -> None:
-        """Remove what may go, some at a time; what evidence is among it stays (``Pruning``)."""
+        """Remove old events, some at a time, except those that are evidence (``Pruning``)."""
         oldest_wanted = self._clock.now() - timedelta(days=self._limits.days)
         by_age = self._ledger.pruning.first_since(oldest_wanted)
         below = max(

@@ -1,4 +1,4 @@
-"""Work that a full disk interrupts and does not end."""
+"""Repeat work that a full disk interrupts."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ AGAIN_S = 15.0
 
 
 async def as_there_is_room(work: Callable[[], Coroutine[Any, Any, None]]) -> None:
-    """Run ``work``, and again whenever it ended with LedgerFull: what it could not write must still be due."""
+    """Run ``work``, and again whenever it raises LedgerFull; what it could not write must then still be due."""
     while True:
         try:
             await work()

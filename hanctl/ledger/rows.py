@@ -1,4 +1,4 @@
-"""Records to rows and back: one table per frozen dataclass, a column per field, of the field's own name."""
+"""Convert records to rows and back: one table per frozen dataclass, one column per field."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ Execute = Callable[..., sqlite3.Cursor]
 
 
 def time_text(moment: datetime) -> str:
-    """UTC as ISO 8601 of a fixed width, so that text order is time order."""
+    """Format UTC as ISO 8601 of fixed width, so that text order is time order."""
     return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
 
 
@@ -71,7 +71,7 @@ class Rows(Generic[T]):
         )
 
     def insert(self, values: Mapping[str, Any]) -> int:
-        """Insert the given columns, the others taking their defaults; the new row's id."""
+        """Insert the given columns, with defaults for the others. Returns the new row's id."""
         places = ", ".join("?" * len(values))
         cursor = self._execute(
             f"INSERT INTO {self._table} ({', '.join(values)}) VALUES ({places})",  # noqa: S608

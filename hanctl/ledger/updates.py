@@ -29,7 +29,7 @@ class Updates:
         return self._rows.get(id)
 
     def all(self, device: Eui64 | None = None, open_only: bool = False) -> list[Update]:
-        """Updates in the order they were made, of one device and open ones only where asked."""
+        """Return updates in the order they were made, optionally of one device or only open ones."""
         conditions = ["1"]
         parameters: tuple[Any, ...] = ()
         if device is not None:
@@ -40,18 +40,18 @@ class Updates:
         return self._rows.select(f"WHERE {' AND '.join(conditions)} ORDER BY id", parameters)
 
     def counts(self) -> dict[str, int]:
-        """How many updates are in each state that any is in."""
+        """Return the number of updates in each state."""
         return dict(self._execute("SELECT state, count(*) FROM updates GROUP BY state").fetchall())
 
     def open_for(self, eui64: Eui64) -> Update | None:
-        """The device's open update, or None."""
+        """Return the device's open update, or None."""
         found = self.all(device=eui64, open_only=True)
         return found[0] if found else None
 
     def create(self, **fields: Any) -> Update:
         """Store a new update: the fields of Update but ``id``.
 
-        Raises Refused where the device has an open update already.
+        Raises Refused if the device has an open update already.
         """
         with self._transaction():
             try:
@@ -69,9 +69,9 @@ class Updates:
         return made
 
     def put(self, update: Update, *happened: Event) -> None:
-        """Store the update as it is from now on, and note in what was told of it, ``happened``, the way it came.
+        """Store the new update, and check that the events ``happened`` lead to its state.
 
-        Raises IllegalTransition where its state is not reached from the last by steps of the table, each an event.
+        Raises IllegalTransition if the table has no steps to it from the last state, each with an event.
         """
         with self._transaction():
             before = self.get(update.id)
@@ -80,17 +80,17 @@ class Updates:
             self._rows.upsert(update)
 
     def next_id(self) -> int:
-        """The number that the next update gets; inside a transaction, nobody else makes one."""
+        """Return the number of the next update; inside a transaction nobody else makes one."""
         # SQLite's own counter: a number is never given twice.
         row = self._execute("SELECT seq FROM sqlite_sequence WHERE name = 'updates'").fetchone()
         return 1 if row is None else int(row[0]) + 1
 
     def following(self, update: Update) -> Update | None:
-        """The next update of the chain, once it is made."""
+        """Return the next update of the chain, once it is made."""
         return self._rows.one("WHERE follows = ?", (update.id,))
 
     def chain(self, update: Update) -> list[Update]:
-        """The update with those before and after it in its chain of steps, in their order."""
+        """Return the updates of the chain of steps that this update belongs to, in order."""
         found = [update]
         while (before := found[0].follows) is not None and (first := self.get(before)) is not None:
             found.insert(0, first)
@@ -99,5 +99,5 @@ class Updates:
         return found
 
     def with_message(self) -> list[Update]:
-        """Updates, over or not, whose message is still on a display."""
+        """Return updates, open or over, whose message is still on a display."""
         return self._rows.select("WHERE message IS NOT NULL ORDER BY id")

@@ -1,4 +1,4 @@
-"""The log as entries of systemd's journal, each event with its fields: ``journalctl HANCTL_EVENT=update.failed``."""
+"""Write the log to systemd's journal, each event with its fields: ``journalctl HANCTL_EVENT=update.failed``."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _NOT_IN_A_NAME = re.compile(r"[^A-Z0-9_]")
 
 
 def leads_to_journal(stream: TextIO) -> bool:
-    """Whether systemd connected this stream to the journal: JOURNAL_STREAM has its device and inode (systemd.exec)."""
+    """Tell whether this stream leads to the journal: JOURNAL_STREAM has its device and inode (systemd.exec)."""
     try:
         status = os.fstat(stream.fileno())
     except (OSError, ValueError):
@@ -29,7 +29,7 @@ def leads_to_journal(stream: TextIO) -> bool:
 
 
 class JournalHandler(logging.Handler):
-    """Sends each line, which its formatter makes a JSON object, to the journal; or to ``fallback``, where it cannot.
+    """Send each line, formatted as a JSON object, to the journal, or to ``fallback`` if that fails.
 
     MESSAGE is for people. Of an event, HANCTL_EVENT is the type, and HANCTL_TIME when it was recorded; each further
     field of a line is HANCTL_ and its name.

@@ -78,7 +78,7 @@ def log_event(recorded: Recorded) -> None:
 
 
 def _leave_out_bytes(logger: Any, method: str, line: EventDict) -> EventDict:
-    """The radio libraries log frames that they cannot parse, and one of these may hold a key."""
+    """Remove bytes: radio libraries log frames that they cannot parse, which may hold a key."""
     return {key: _LONG_BYTES.sub("(bytes)", value) if isinstance(value, str) else value for key, value in line.items()}
 
 

@@ -1,1 +1,1 @@
-"""What Prometheus is told (docs/metrics.md)."""
+"""Metrics for Prometheus (docs/metrics.md)."""

@@ -1,4 +1,4 @@
-"""Counters and histograms: of events, from the one stream of them, and of blocks, which are too many to be events."""
+"""Count events from the event stream, and blocks, which are too many to be events."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _JOINS = ("joined", "timed out", "cancelled", "dongle lost")
 
 
 class EventCounters:
-    """Subscribes to the ledger as ``count``. Every series is there from the start, at 0: a first failure is a rise."""
+    """Counters of events; ``count`` is subscribed to the ledger. Every series starts at 0, so a first one is a rise."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
         def counter(name: str, text: str, *labels: str) -> Counter:

@@ -1,4 +1,4 @@
-"""How things are at the moment that Prometheus asks."""
+"""Gauges of the state at the time of a scrape."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 class StateGauges(Collector):
-    """Of the hub. No series is of a single device, and none holds what a device was told."""
+    """Gauges of the hub. No series is about a single device, and none holds household data."""
 
     def __init__(self, daemon: Daemon) -> None:
         self._daemon = daemon
@@ -59,7 +59,7 @@ class StateGauges(Collector):
 
 
 class ProcessGauges(Collector):
-    """Of the process, under the names that are usual; the library's own want /proc/stat, which the unit hides."""
+    """Gauges of the process, with the usual names; the library's own need /proc/stat, which the unit hides."""
 
     def __init__(self, started_at: float) -> None:
         self._started_at = started_at

@@ -18,7 +18,7 @@ disable_created_metrics()  # type: ignore[no-untyped-call]
 
 
 class Metrics:
-    """Counts from here on, and reads the rest of ``daemon`` when it is asked. As usual, counters begin at 0."""
+    """Metrics of one daemon: counters begin at 0 here; gauges are read from ``daemon`` on request."""
 
     def __init__(self, daemon: Daemon) -> None:
         self.registry = CollectorRegistry()
@@ -28,6 +28,6 @@ class Metrics:
         self.registry.register(ProcessGauges(daemon.clock.now().timestamp()))
 
     def exposition(self, accept: str) -> tuple[bytes, str]:
-        """All metrics, in Prometheus' text format or in OpenMetrics as the Accept header has it; and its type."""
+        """Return all metrics as the Accept header asks (Prometheus text or OpenMetrics), and the content type."""
         encode, content_type = choose_encoder(accept)
         return encode(self.registry), content_type

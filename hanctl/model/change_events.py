@@ -1,4 +1,4 @@
-"""The events of changes of tenancy and supplier. They name what was cleared or shown, and hold no value of it."""
+"""Events of changes of tenancy and supplier. They name the data that was cleared or shown, never its values."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ class ChangeDeviceEvent(DeviceEvent):
 
 @event
 class ChangeOrdered(ChangeEvent):
-    """A change was ordered for ``at``; ``source``: "command", or the GBCS use case that it came by.
+    """A service user ordered a change for ``at``; ``source``: "command", or the GBCS use case of its payload.
 
-    ``cut_off``: what is dated earlier is to be hidden; null of a change of tenancy: what is dated before ``at``.
+    ``cut_off``: data dated earlier is to be hidden; null in a change of tenancy: the cut-off is ``at``.
     """
 
     type = "change.ordered"
@@ -38,7 +38,7 @@ class ChangeOrdered(ChangeEvent):
 
 @event
 class ChangeRedated(ChangeEvent):
-    """A change that was to come was put to another moment."""
+    """A service user moved a future change to another time."""
 
     type = "change.redated"
     old_at: str
@@ -47,17 +47,17 @@ class ChangeRedated(ChangeEvent):
 
 @event
 class ChangeCancelled(ChangeEvent):
-    """A change that was to come was cancelled: no device had been told of it."""
+    """A service user cancelled a future change, before any device was told of it."""
 
     type = "change.cancelled"
 
 
 @event
 class ChangeDone(ChangeEvent):
-    """The hub's own data was hidden and cleared, in one transaction with this event; from now on devices are told.
+    """The hub hid and cleared its own data, in one transaction with this event, and begins to tell devices.
 
-    ``hidden``: how many data are hidden now as they are dated before ``cut_off``; ``cleared`` and ``blocked``: how many
-    went, and how many are hidden, as control bits ask; ``held``: how many no device can get any more, all in all.
+    Numbers of data: ``hidden``, dated before ``cut_off``; ``cleared`` and ``blocked`` (hidden too), by control bits;
+    ``held``, all that devices can no longer read, by whichever change.
     """
 
     type = "change.done"
@@ -71,7 +71,7 @@ class ChangeDone(ChangeEvent):
 
 @event
 class ChangeTold(ChangeDeviceEvent):
-    """The device took the publication of the change; that says nothing of what it did with it."""
+    """The device received the publication of the change; whether it acted on it is not known."""
 
     type = "change.told"
     fuel: str
@@ -80,7 +80,7 @@ class ChangeTold(ChangeDeviceEvent):
 
 @event
 class ChangeAcknowledged(ChangeDeviceEvent):
-    """The device answered the publication with SUCCESS; that is no evidence that it cleared anything."""
+    """The device answered the publication with SUCCESS, which does not prove that it cleared anything."""
 
     type = "change.acknowledged"
     fuel: str
@@ -89,7 +89,7 @@ class ChangeAcknowledged(ChangeDeviceEvent):
 
 @event
 class ChangeRefused(ChangeDeviceEvent):
-    """The device answered the publication with this status, or reported by an event that it rejected the change."""
+    """The device rejected the change, by the status of its answer to the publication or by an event of its own."""
 
     type = "change.refused"
     level = "warning"
@@ -100,7 +100,7 @@ class ChangeRefused(ChangeDeviceEvent):
 
 @event
 class ChangeQueried(ChangeDeviceEvent):
-    """The device asked for the change by itself, and was answered."""
+    """The device asked for the change by itself, and the hub answered."""
 
     type = "change.queried"
     fuel: str
@@ -109,7 +109,7 @@ class ChangeQueried(ChangeDeviceEvent):
 
 @event
 class ChangeReported(ChangeDeviceEvent):
-    """The device sent an event of its own about the change: that it received it, actioned it or cancelled it."""
+    """The device sent an event of its own: it received the change, actioned it or cancelled it."""
 
     type = "change.reported"
     fuel: str
@@ -118,7 +118,7 @@ class ChangeReported(ChangeDeviceEvent):
 
 @event
 class ChangeSeenCleared(ChangeDeviceEvent):
-    """These attributes of the device were read back, and hold nothing now; before it was told, some of them did."""
+    """The hub read these attributes of the device back: they are empty now, and some were not before."""
 
     type = "change.seen_cleared"
     attributes: str
@@ -126,7 +126,7 @@ class ChangeSeenCleared(ChangeDeviceEvent):
 
 @event
 class ChangeStillShows(ChangeDeviceEvent):
-    """The device still shows what it was told to clear: by these attributes that were read back, or as a person saw."""
+    """The device still shows data that it was told to clear; ``basis``: attributes that were read back, or a person."""
 
     type = "change.still_shows"
     level = "warning"
@@ -135,7 +135,7 @@ class ChangeStillShows(ChangeDeviceEvent):
 
 @event
 class ChangeConfirmed(ChangeDeviceEvent):
-    """A person looked at the device, and it shows nothing any more."""
+    """A person looked at the device and saw no data from before the change."""
 
     type = "change.confirmed"
     by: str
@@ -143,7 +143,7 @@ class ChangeConfirmed(ChangeDeviceEvent):
 
 @event
 class ChangeOverdue(ChangeDeviceEvent):
-    """Long after the change it is not known whether the device cleared anything; told once a day until it is."""
+    """``days`` after the change nothing shows that the device cleared its data; sent daily until something does."""
 
     type = "change.overdue"
     level = "warning"

@@ -1,4 +1,4 @@
-"""Changes of tenancy and supplier, and the evidence of them, as records. No record holds a value of a consumer."""
+"""Records of changes of tenancy and supplier, and of the evidence for them. None holds a value of a consumer."""
 
 from __future__ import annotations
 
@@ -32,13 +32,13 @@ EvidenceKind = Literal[
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """One change. ``at``: the moment it is ordered for; ``done_at``: when the hub hid and cleared its own data.
+    """One change. ``at``: the time it is ordered for; ``done_at``: when the hub hid and cleared its own data.
 
-    ``cut_off``: what is dated earlier is hidden from the HAN. None of a change of tenancy that is to come: its moment;
-    of one that is done: nothing was hidden by a date, as no earlier version did.
-    ``source``: "command", or the GBCS use case it came by. ``issuer_event_id``: of a GBCS message, as it came.
-    Of the hub's data, (name, how many): ``hidden`` by the cut-off, ``cleared`` and ``blocked`` (hidden too) by control
-    bits; ``held``: all that is hidden afterwards, by whichever change. ``notes``: what a person should know.
+    ``cut_off``: data dated earlier is hidden from the HAN. None in a future change of tenancy: the cut-off is ``at``;
+    None in a change that is done: earlier versions hid nothing by date.
+    ``source``: "command", or the GBCS use case of its payload. ``issuer_event_id``: of a GBCS message, as received.
+    Pairs (name, count) of the hub's data: ``hidden`` by the cut-off, ``cleared`` and ``blocked`` (hidden too) by
+    control bits, ``held``: all that is hidden afterwards, by any change. ``notes``: remarks for a person.
     """
 
     id: int
@@ -61,16 +61,16 @@ class Change:
 
     @property
     def takes_effect(self) -> datetime:
-        """From when on the home is the new tenant's or supplier's: what devices are told, whenever it is done."""
+        """Return when the new tenant or supplier begins. Devices are told this, whenever the change is done."""
         return self.cut_off or self.at
 
 
 @dataclass(frozen=True, slots=True)
 class ChangePart:
-    """What a change is for one fuel. ``provider_id``: the provider from then on; ``former_provider_id``: until then.
+    """One fuel of a change. ``provider_id``: the provider from then on; ``former_provider_id``: until then.
 
-    ``issuer_event_id``: what the hub publishes it under, from when it is done; no two are the same, and they only grow.
-    ``withdrawn``: what devices are told to forget one by one, as (what, numbers of each).
+    ``issuer_event_id``: the id it is published under once it is done; unique and growing.
+    ``withdrawn``: items that devices are told to delete one by one, as pairs (kind, numbers).
     """
 
     id: int
@@ -93,9 +93,9 @@ recorded when nobody asked."""
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """One thing that is known of a device and a change. ``what``: a command, attributes by name, or who says so.
+    """One piece of evidence of what a device did about a change. ``what``: a command, attribute names or a person.
 
-    ``proof``: what shows that it is the device's own word.
+    ``proof``: how the hub knows that the device itself said it.
     """
 
     id: int

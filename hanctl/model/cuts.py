@@ -1,4 +1,4 @@
-"""Where in time the household's data are divided by a change: what is of before, and what is not."""
+"""Decide which household data is dated before a change."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ _EPOCH = 946_684_800
 
 @dataclass(frozen=True, slots=True)
 class Cut:
-    """An attribute is of before where its date is earlier than ``before``.
+    """A cut-off for one attribute: it is hidden if its date is earlier than ``before``.
 
-    Its date is the value of the attribute ``stamp`` (a UTCTime) of its cluster, where that is held and is a time; else
-    when it was written.
+    Its date is the value of the attribute ``stamp`` (a UTCTime) of its cluster, if that is held and is a time; else
+    the time it was written.
     """
 
     before: datetime
@@ -27,22 +27,24 @@ class Cut:
 
 @dataclass(frozen=True, slots=True)
 class Cuts:
-    """What is of before in an endpoint's data: dated attributes; and of tables the rows that are dated earlier than a
-    time: records that have an end by it (they ended by that time), all others by when they begin."""
+    """Cut-offs for the data of an endpoint: attributes, and rows of tables.
+
+    A row is hidden if it is dated before a time: by its end if it has one, else by its start.
+    """
 
     attributes: Mapping[AttributeKey, Cut]
     tables: Mapping[str, datetime]
 
 
 def item(key: AttributeKey) -> str:
-    """An attribute as gates name it."""
+    """Return the name of an attribute that gates use."""
     return f"{key[0]:04x}:{key[1]:04x}"
 
 
 def is_before(before: int | None, time: int | None, stamp: bytes | None) -> bool:
-    """Whether an attribute that was written at ``time`` (None: it was cleared) is of before, in seconds of Unix time.
+    """Tell whether an attribute written at ``time`` (Unix seconds; None: it was cleared) is dated before the cut-off.
 
-    ``stamp``: the serialized UTCTime that dates it, where there is one.
+    ``stamp``: the serialized UTCTime that dates it, if there is one.
     """
     if before is None or time is None:
         return False

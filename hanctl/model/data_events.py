@@ -1,4 +1,4 @@
-"""Events of household data: who did what, and how many; never a value."""
+"""Events of household data: actors, names and counts, never values."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from hanctl.model.event import DeviceEvent, Event, event
 
 @event
 class DataLoaded(Event):
-    """Household data were given to the hub: how many attributes and records, and into which tables. Never values."""
+    """Household data was loaded into the hub: numbers of attributes and records, and names of tables; never values."""
 
     type = "data.loaded"
     endpoint: int
@@ -18,7 +18,7 @@ class DataLoaded(Event):
 
 @event
 class AttributeWritten(DeviceEvent):
-    """The device wrote an attribute that it may write."""
+    """The device wrote an attribute of the hub that devices may write."""
 
     type = "attribute.written"
     endpoint: int
@@ -28,7 +28,7 @@ class AttributeWritten(DeviceEvent):
 
 @event
 class ReportingConfigured(DeviceEvent):
-    """The device wants an attribute reported; ``max_s`` 65535: no more."""
+    """The device configured reporting of an attribute; ``max_s`` 65535: it wants no more reports."""
 
     type = "reporting.configured"
     endpoint: int
@@ -40,7 +40,7 @@ class ReportingConfigured(DeviceEvent):
 
 @event
 class MessageConfirmed(DeviceEvent):
-    """The device says that a message was read; what was answered is not kept."""
+    """The device confirmed that a message was read; the hub does not keep the answer."""
 
     type = "message.confirmed"
     endpoint: int

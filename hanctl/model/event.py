@@ -1,4 +1,4 @@
-"""What an event is: typed, frozen, registered under its name."""
+"""Base classes of events: typed, frozen, and registered under their type."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from hanctl.model.update_states import UpdateState
 
 
 class Event(BaseModel):
-    """One thing that happened. Subclasses set ``type`` and ``level``."""
+    """One event. Subclasses set ``type`` and ``level``."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -42,7 +42,7 @@ class UpdateEvent(DeviceEvent):
 
 
 class UpdateTransition(UpdateEvent):
-    """An event by which an update came from the state ``was`` to another; ``cause`` says why, in words."""
+    """An event that moves an update from the state ``was`` to another; ``cause`` says why, in words."""
 
     was: UpdateState
     cause: str

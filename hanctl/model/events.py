@@ -1,6 +1,6 @@
-"""Every event of the hub but those of images and updates, typed. Names are an interface: docs/events.md.
+"""Events of hub, dongle, HAN, devices, backups and ledger. Their names are an interface: docs/events.md.
 
-An event holds only what may be shown to anybody who may read the log: no key, no install code, no consumer value.
+Anybody who may read the log may see every field of an event: it holds no key, install code or consumer value.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ class HubStarted(Event):
 
 @event
 class HubStopped(Event):
-    """The daemon is stopping in good order."""
+    """The daemon is stopping cleanly, for ``reason``."""
 
     type = "hub.stopped"
     reason: str
@@ -28,7 +28,7 @@ class HubStopped(Event):
 
 @event
 class ConfigReloaded(Event):
-    """The configuration was read again: the keys that changed and are in force, and those that wait for a restart."""
+    """The hub read its configuration again: ``applied`` keys are in force, ``restart`` keys wait for a restart."""
 
     type = "config.reloaded"
     applied: list[str]
@@ -37,7 +37,7 @@ class ConfigReloaded(Event):
 
 @event
 class ConfigRefused(Event):
-    """The configuration was read again and cannot be used, for this reason: the one before stays in force."""
+    """The hub read its configuration again and found it not valid: the one before stays in force."""
 
     type = "config.refused"
     level = "warning"
@@ -97,7 +97,7 @@ class NetworkResumed(Event):
 
 @event
 class JoinOpened(DeviceEvent):
-    """The network is open to this device alone."""
+    """The network opened to this device alone, for ``seconds``."""
 
     type = "join.opened"
     seconds: int
@@ -105,7 +105,7 @@ class JoinOpened(DeviceEvent):
 
 @event
 class JoinClosed(DeviceEvent):
-    """The network is closed again."""
+    """The network closed again to this device, for ``reason``."""
 
     type = "join.closed"
     reason: Literal["joined", "timed out", "cancelled", "dongle lost"]
@@ -113,14 +113,14 @@ class JoinClosed(DeviceEvent):
 
 @event
 class PartnerKeyGiven(DeviceEvent):
-    """The device asked for a link key with another, and the dongle's firmware gave both one. Z-Stack does not tell."""
+    """The device asked for a link key with another device, and the dongle gave both one. Never sent on Z-Stack."""
 
     type = "partner_key.given"
 
 
 @event
 class PartnerKeyRefused(DeviceEvent):
-    """The device asked for a link key with another, and the dongle's firmware gave none, for this reason."""
+    """The device asked for a link key with another device, and the dongle gave none, for ``reason``."""
 
     type = "partner_key.refused"
     level = "warning"
@@ -129,7 +129,7 @@ class PartnerKeyRefused(DeviceEvent):
 
 @event
 class JoinRefused(DeviceEvent):
-    """A device was not let in, or was told to leave the network that it had got into, for this reason."""
+    """A device was not admitted, or was told to leave after it had joined, for ``reason``."""
 
     type = "join.refused"
     level = "warning"
@@ -138,7 +138,7 @@ class JoinRefused(DeviceEvent):
 
 @event
 class DeviceJoined(DeviceEvent):
-    """A device joined, or came back with a new network address."""
+    """A device joined, or rejoined (``rejoin``); ``nwk``: its network address."""
 
     type = "device.joined"
     nwk: int
@@ -147,9 +147,9 @@ class DeviceJoined(DeviceEvent):
 
 @event
 class DeviceClaimed(DeviceEvent):
-    """Somebody claims to be the device, and is not: nothing was changed by it. Told at most once an hour.
+    """Another radio claimed to be this device; the hub ignored the claim. Sent at most once an hour.
 
-    ``how``: what was claimed, and what speaks against it.
+    ``how``: what was claimed, and what contradicts it.
     """
 
     type = "device.claimed"
@@ -159,7 +159,7 @@ class DeviceClaimed(DeviceEvent):
 
 @event
 class DeviceInterviewed(DeviceEvent):
-    """The device's descriptors and Basic attributes were read."""
+    """The hub read the device's descriptors and Basic attributes."""
 
     type = "device.interviewed"
     device_type: str
@@ -172,7 +172,7 @@ class DeviceInterviewed(DeviceEvent):
 
 @event
 class DeviceInterviewFailed(DeviceEvent):
-    """The device did not answer the interview; it is tried again at its next sign of life."""
+    """The device did not answer the interview; the hub tries again when it next hears the device."""
 
     type = "device.interview_failed"
     level = "warning"
@@ -189,7 +189,7 @@ class DeviceLeft(DeviceEvent):
 
 @event
 class DeviceEvicted(DeviceEvent):
-    """The device did not establish a key in the configured time and was removed; ``reason`` says how far it came."""
+    """The device was removed, as it established no key in the configured time; ``reason`` says how far it came."""
 
     type = "device.evicted"
     level = "warning"
@@ -198,9 +198,9 @@ class DeviceEvicted(DeviceEvent):
 
 @event
 class KeyEstablished(DeviceEvent):
-    """A link key was established with the device, and the dongle has it: Smart Energy clusters are open to it.
+    """The hub and the device established a link key (CBKE); the hub now serves Smart Energy clusters to the device.
 
-    ``seconds``: from the first message until both sides had proved that they have the key.
+    ``seconds``: from the first message until both sides had proved that they hold the key.
     """
 
     type = "key.established"
@@ -210,7 +210,7 @@ class KeyEstablished(DeviceEvent):
 
 @event
 class KeyFailed(DeviceEvent):
-    """Key establishment with the device failed; ``stage`` says how far it had come, ``status`` how it was ended."""
+    """Key establishment with the device failed at ``stage``; ``status``: of the Terminate message, if there was one."""
 
     type = "key.failed"
     level = "warning"
@@ -221,7 +221,7 @@ class KeyFailed(DeviceEvent):
 
 @event
 class RequestRefused(DeviceEvent):
-    """The device's requests to a Smart Energy cluster were not served; ``count``: so many since the last such event."""
+    """The hub refused the device's requests to a Smart Energy cluster: ``count`` since the last such event."""
 
     type = "request.refused"
     level = "warning"
@@ -232,7 +232,7 @@ class RequestRefused(DeviceEvent):
 
 @event
 class CertificateLoaded(Event):
-    """The hub has this certificate to establish keys with; it names the dongle's own address."""
+    """The hub loaded a certificate to establish keys with; ``subject`` is the dongle's EUI64."""
 
     type = "certificate.loaded"
     suite: int
@@ -245,8 +245,8 @@ BackupKind = Literal["network", "ledger"]
 
 @event
 class BackupWritten(Event):
-    """A backup was written: of the network with its keys, to be restored to another dongle (the file is secret), or of
-    the ledger without the household."""
+    """The hub wrote a backup: of the network with its keys, to restore to another dongle (a secret file), or of the
+    ledger without household data."""
 
     type = "backup.written"
     kind: BackupKind = "network"
@@ -256,8 +256,8 @@ class BackupWritten(Event):
 
 @event
 class BackupFailed(Event):
-    """No backup could be written. The network's is tried again after the next change of a key, or when the dongle is
-    back; the ledger's within an hour."""
+    """The hub could not write a backup. It tries again: the network after the next change of a key, or when the dongle
+    is back; the ledger within an hour."""
 
     type = "backup.failed"
     level = "warning"
@@ -267,9 +267,9 @@ class BackupFailed(Event):
 
 @event
 class LedgerRestored(Event):
-    """A backup took the ledger's place, which is kept as ``kept``. What happened after ``until`` is not known any more:
-    household data has to be loaded again, and updates and changes of tenancy that were ordered since then have to be
-    ordered again, even if they were done."""
+    """The hub restored the ledger from a backup and kept the old file as ``kept``. Everything after ``until`` is lost:
+    load household data again, and order again the updates and changes of tenancy ordered since then, even those
+    that were done."""
 
     type = "ledger.restored"
     level = "warning"
@@ -281,7 +281,7 @@ class LedgerRestored(Event):
 
 @event
 class DeviceVersionRead(DeviceEvent):
-    """The running firmware version was learnt and differs from the one on record."""
+    """The hub learnt that the device runs ``new_version``, other than the version on record (null: none)."""
 
     type = "device.version_changed"
     old_version: int | None
@@ -290,7 +290,7 @@ class DeviceVersionRead(DeviceEvent):
 
 @event
 class DevicePowerRead(DeviceEvent):
-    """The device tells another power source than the one on record, or its battery another level."""
+    """The device reported another power source or battery level than the one on record."""
 
     type = "device.power_changed"
     power_source: str | None
@@ -299,7 +299,7 @@ class DevicePowerRead(DeviceEvent):
 
 @event
 class OtaRequestRefused(DeviceEvent):
-    """A device asked for an image, or part of one, that is not ordered for it. ``update`` is its open update."""
+    """The device asked for an image or block that no order covers; it was refused. ``update``: its open update."""
 
     type = "ota.request_refused"
     level = "warning"
@@ -310,7 +310,7 @@ class OtaRequestRefused(DeviceEvent):
 
 @event
 class NoticeDelivered(Event):
-    """The webhook accepted a notice."""
+    """The webhook accepted a notice, after ``attempts``."""
 
     type = "notice.delivered"
     notice: int
@@ -319,7 +319,7 @@ class NoticeDelivered(Event):
 
 @event
 class NoticeDelayed(Event):
-    """The webhook did not accept a notice; it will be tried again after ``delay_s``."""
+    """The webhook did not accept a notice; the hub tries again after ``delay_s``."""
 
     type = "notice.delayed"
     level = "warning"
@@ -331,7 +331,7 @@ class NoticeDelayed(Event):
 
 @event
 class ConsoleOpened(Event):
-    """The console of a display is being recorded; its lines are no events."""
+    """The hub opened a display's debug console and records it; its lines are not events."""
 
     type = "console.opened"
     console: str
@@ -340,7 +340,7 @@ class ConsoleOpened(Event):
 
 @event
 class ConsoleLost(Event):
-    """The console's port went away, or cannot be opened; it is tried again until it is back."""
+    """The console's port disappeared or cannot be opened; the hub keeps trying."""
 
     type = "console.lost"
     level = "warning"
@@ -351,7 +351,7 @@ class ConsoleLost(Event):
 
 @event
 class LedgerStalled(Event):
-    """The ledger could not be written for so many seconds, as its disk was full. Nothing was written by halves."""
+    """The hub could not write the ledger for ``seconds``, as the disk was full. No record is incomplete."""
 
     type = "ledger.stalled"
     level = "error"
@@ -360,7 +360,7 @@ class LedgerStalled(Event):
 
 @event
 class ClockBehind(Event):
-    """The hub started at ``now`` by its clock, before its last event: the clock is not set yet, or was ahead then."""
+    """The clock read ``now`` at start, earlier than the last event: it is not set yet, or was ahead before."""
 
     type = "clock.behind"
     level = "warning"
@@ -370,7 +370,7 @@ class ClockBehind(Event):
 
 @event
 class ClockSet(Event):
-    """The clock was put forward, or back (below 0), by so many seconds while the hub ran."""
+    """The clock of the machine was set while the hub ran: ``seconds`` forward, or back if negative."""
 
     type = "clock.set"
     seconds: float
@@ -378,7 +378,7 @@ class ClockSet(Event):
 
 @event
 class LedgerPruned(Event):
-    """So many events that need not be kept any longer ([retention]) were removed, all before the event ``below``."""
+    """The hub removed ``events`` old events ([retention]), all with ids below ``below``."""
 
     type = "ledger.pruned"
     events: int

@@ -1,4 +1,4 @@
-"""The events of images in the firmware store. As in ``events``, names are an interface."""
+"""Events of images in the firmware store. As in ``events``, names are an interface."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ Signature = Literal["verified", "unsigned", "unchecked", "invalid"]
 
 @event
 class ImageAdded(Event):
-    """An image was added to the firmware store; ``signer``: who says to have signed it, true only where verified."""
+    """An image was added to the firmware store; ``signer``: its claimed signer, proven if ``signature`` is verified."""
 
     type = "image.added"
     file_sha256: str
@@ -27,7 +27,7 @@ class ImageAdded(Event):
 
 @event
 class ImageUnverified(Event):
-    """An image was added although its signature is wrong, or not one that the hub was configured to expect."""
+    """An image was added (policy warn) although its signature is not verified, for ``reason``."""
 
     type = "image.unverified"
     level = "warning"

@@ -1,4 +1,4 @@
-"""The hub's state as records: devices, images and updates, immutable; change is ``dataclasses.replace`` and store."""
+"""Records of devices, images and updates. They are immutable: to change one, ``dataclasses.replace`` and store it."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Priority = Literal["low", "normal", "high"]
 
 @dataclass(frozen=True, slots=True)
 class EndpointRecord:
-    """One simple descriptor."""
+    """Simple descriptor of one endpoint."""
 
     endpoint: int
     profile: int
@@ -61,7 +61,7 @@ class Device:
 
     @property
     def present(self) -> bool:
-        """It belongs to the HAN, whether it can be heard now or not."""
+        """Tell whether the device belongs to the HAN, reachable at present or not."""
         return self.state in ("joined", "interviewed", "left")
 
 
@@ -69,7 +69,7 @@ class Device:
 class Image:
     """One image of the firmware store. Hashes are lower-case hex SHA-256.
 
-    ``requires``: the running versions it may be applied to, one of which the device must have; empty: any.
+    ``requires``: running versions that the image may be applied to; empty: any.
     """
 
     file_sha256: str

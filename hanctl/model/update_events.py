@@ -1,4 +1,4 @@
-"""The events of updates, and the stage notices to the service user. As in ``events``, names are an interface."""
+"""Events of updates, and the stage notices to the service user. As in ``events``, names are an interface."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from typing import Literal
 from hanctl.model.event import UpdateEvent, UpdateTransition, event
 
 RECORDED_EARLIER = "recorded by an earlier version"
-"""What evidence rests on that was recorded when that was not asked."""
+"""Value of ``rests_on`` for events recorded before that field existed."""
 
 
 @event
 class UpdateOrdered(UpdateEvent):
-    """A service user ordered an update, or the update before it in a chain was confirmed (``follows``)."""
+    """A service user ordered an update, or the hub began the next one of a chain after the update ``follows``."""
 
     type = "update.ordered"
     file_sha256: str
@@ -25,21 +25,21 @@ class UpdateOrdered(UpdateEvent):
 
 @event
 class UpdatePostponed(UpdateTransition):
-    """The device gave up or lost the image before it was notified: the update begins anew."""
+    """The device gave up or lost the image before it was notified: the update starts from the beginning."""
 
     type = "update.postponed"
 
 
 @event
 class UpdateNotified(UpdateTransition):
-    """Image Notify was delivered to the device; or it gave up, and is asked again."""
+    """The device was sent Image Notify, or gave up the transfer and is to ask again."""
 
     type = "update.notified"
 
 
 @event
 class UpdateTransferring(UpdateTransition):
-    """The device asked for its first block; ``offset`` is not 0 where it resumes."""
+    """The device asked for its first block; ``offset`` is above 0 if it resumes a transfer."""
 
     type = "update.transferring"
     offset: int
@@ -48,7 +48,7 @@ class UpdateTransferring(UpdateTransition):
 
 @event
 class UpdateResumed(UpdateEvent):
-    """The device goes on with its download at ``offset``, after it started anew or the hub did."""
+    """The device continues its download at ``offset``, after it or the hub restarted."""
 
     type = "update.resumed"
     offset: int
@@ -56,14 +56,14 @@ class UpdateResumed(UpdateEvent):
 
 @event
 class UpdateVerifying(UpdateTransition):
-    """The device has every byte; what it finds is not known yet."""
+    """The device has every byte and verifies the image."""
 
     type = "update.verifying"
 
 
 @event
 class UpdateInterrupted(UpdateEvent):
-    """The device gave the transfer up, with this ZCL status; it asks again by itself, or when it is notified again."""
+    """The device ended the transfer early, with ZCL ``status``; it asks again by itself or after an Image Notify."""
 
     type = "update.interrupted"
     level = "warning"
@@ -73,7 +73,7 @@ class UpdateInterrupted(UpdateEvent):
 
 @event
 class UpdateTransferred(UpdateEvent):
-    """The device has the whole image and found it good."""
+    """The device has the whole image and reported it valid."""
 
     type = "update.transferred"
     bytes: int
@@ -81,14 +81,14 @@ class UpdateTransferred(UpdateEvent):
 
 @event
 class UpdateHolding(UpdateTransition):
-    """The device has a good image, and was told to wait."""
+    """The device has a valid image, and the hub told it to wait with the activation."""
 
     type = "update.holding"
 
 
 @event
 class UpdateReleased(UpdateEvent):
-    """The device is to be told to activate: by command, or because its time has come."""
+    """The hub will tell the device to activate, by command or because the time was reached."""
 
     type = "update.released"
     cause: str
@@ -96,7 +96,7 @@ class UpdateReleased(UpdateEvent):
 
 @event
 class UpdateDated(UpdateEvent):
-    """A service user set the time at which a holding update is activated."""
+    """A service user set the time at which a holding update is to be activated."""
 
     type = "update.dated"
     activate_at: str
@@ -104,7 +104,7 @@ class UpdateDated(UpdateEvent):
 
 @event
 class UpdateActivationRefused(UpdateEvent):
-    """An activation command was not carried out: its manufacturer image hash is not that of the image."""
+    """The hub refused an activation command: its manufacturer image hash is not that of the image."""
 
     type = "update.activation_refused"
     level = "warning"
@@ -114,7 +114,7 @@ class UpdateActivationRefused(UpdateEvent):
 
 @event
 class UpdateActivationChanged(UpdateEvent):
-    """The device is activated in another way than was ordered, as it told that it decides itself."""
+    """The activation differs from the order, as the device reported that it decides by itself."""
 
     type = "update.activation_changed"
     level = "warning"
@@ -124,7 +124,7 @@ class UpdateActivationChanged(UpdateEvent):
 
 @event
 class UpdateReleaseAnswered(UpdateEvent):
-    """The device answered the activation command with this ZCL status."""
+    """The device answered the activation command with ZCL ``status``, which ``meaning`` names."""
 
     type = "update.release_answered"
     level = "warning"
@@ -134,14 +134,14 @@ class UpdateReleaseAnswered(UpdateEvent):
 
 @event
 class UpdateActivating(UpdateTransition):
-    """The device was told to activate the image."""
+    """The hub told the device to activate the image."""
 
     type = "update.activating"
 
 
 @event
 class UpdateInDoubt(UpdateTransition):
-    """What the device runs is not known: its version is read at every sign of life."""
+    """It is not known which version the device runs; the hub reads it whenever it hears the device."""
 
     type = "update.in_doubt"
     level = "warning"
@@ -149,7 +149,7 @@ class UpdateInDoubt(UpdateTransition):
 
 @event
 class UpdateConfirmed(UpdateTransition):
-    """The device was read back and runs the new version; ``rests_on``: which frame shows it, and under which key."""
+    """The hub read back that the device runs the new version; ``rests_on``: the frame that shows it, and its key."""
 
     type = "update.confirmed"
     old_version: int | None
@@ -167,7 +167,7 @@ class UpdateFailed(UpdateTransition):
 
 @event
 class UpdateRefused(UpdateTransition):
-    """The device will not have this image; ``cause`` says why."""
+    """The device refused the image; ``cause`` says why."""
 
     type = "update.refused"
     level = "error"
@@ -175,7 +175,7 @@ class UpdateRefused(UpdateTransition):
 
 @event
 class UpdateCancelAsked(UpdateEvent):
-    """A service user cancelled the update after the activation command was sent, and before that was acknowledged."""
+    """A service user cancelled the update after the activation command was sent and before its acknowledgement."""
 
     type = "update.cancel_asked"
     level = "warning"
@@ -183,14 +183,14 @@ class UpdateCancelAsked(UpdateEvent):
 
 @event
 class UpdateCancelled(UpdateTransition):
-    """A service user cancelled the update, or gave it up."""
+    """A service user cancelled the update, or gave up one in doubt."""
 
     type = "update.cancelled"
 
 
 @event
 class UpdateSuperseded(UpdateTransition):
-    """Another update of the same device took its place."""
+    """Another update of the same device, ``by``, replaced this one."""
 
     type = "update.superseded"
     by: int
@@ -198,7 +198,7 @@ class UpdateSuperseded(UpdateTransition):
 
 @event
 class UpdatePowerLow(UpdateEvent):
-    """The device is not on mains and its battery is too low: the update waits. ``wanted_percent`` is configured."""
+    """The device is not on mains and its battery is below the configured ``wanted_percent``: the update waits."""
 
     type = "update.power_low"
     level = "warning"
@@ -209,7 +209,7 @@ class UpdatePowerLow(UpdateEvent):
 
 @event
 class UpdatePowerUnknown(UpdateEvent):
-    """The device does not tell its power source, or not how full its battery is; it is treated as on mains."""
+    """The device did not report its power source or battery level; the hub treats it as on mains."""
 
     type = "update.power_unknown"
     level = "warning"
@@ -218,7 +218,7 @@ class UpdatePowerUnknown(UpdateEvent):
 
 @event
 class UpdatePowerGood(UpdateEvent):
-    """The device has power enough now: the update goes on."""
+    """The device has enough power again: the update continues."""
 
     type = "update.power_good"
     power_source: str | None
@@ -227,7 +227,7 @@ class UpdatePowerGood(UpdateEvent):
 
 @event
 class UpdateImageMissing(UpdateEvent):
-    """The image is not in the firmware store, or may not be used: the update waits until that is put right."""
+    """The image is not in the firmware store or may not be used, for ``reason``; the update waits for it."""
 
     type = "update.image_missing"
     level = "error"
@@ -237,7 +237,7 @@ class UpdateImageMissing(UpdateEvent):
 
 @event
 class MessageShown(UpdateEvent):
-    """The device took a message for its display (Messaging cluster)."""
+    """The device accepted a message for its display (Messaging cluster)."""
 
     type = "message.shown"
     message: int
@@ -246,7 +246,7 @@ class MessageShown(UpdateEvent):
 
 @event
 class MessageWithdrawn(UpdateEvent):
-    """The message was taken from the device's display."""
+    """The hub withdrew the message from the device's display."""
 
     type = "message.withdrawn"
     message: int

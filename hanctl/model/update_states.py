@@ -1,6 +1,6 @@
-"""The life of an update: its states, and the only ways from one to the next. docs/updates.md has it as a table.
+"""States of an update, and the only transitions between them; docs/updates.md has the same table.
 
-``Updates.put`` checks every change of state against this table, and that it is told: no other way exists.
+``Updates.put`` checks every change of state against this table, and that an event tells of it.
 """
 
 from __future__ import annotations
@@ -47,17 +47,17 @@ OPEN_STATES: frozenset[UpdateState] = frozenset(state for state, ways in TRANSIT
 
 
 class IllegalTransition(RuntimeError):
-    """A fault of hanctl: an update was to go a way that is not in the table."""
+    """An update was about to make a transition that is not in the table: a fault of hanctl."""
 
 
 def check(before: UpdateState, after: UpdateState) -> None:
-    """Raise IllegalTransition unless this is a step of the table."""
+    """Raise IllegalTransition unless the table has this transition."""
     if after not in TRANSITIONS[before]:
         raise IllegalTransition(f"an update does not go from {before} to {after}")
 
 
 def check_way(before: UpdateState, left: Sequence[UpdateState], after: UpdateState) -> None:
-    """Raise IllegalTransition unless ``left``, the states it was told to have left one after the other, lead there."""
+    """Raise IllegalTransition unless the events, which left the states ``left`` in this order, lead there."""
     way = [*left, after]
     if way[0] != before:
         raise IllegalTransition(f"an update went from {before} to {after}, and that was not told as such")

@@ -13,15 +13,15 @@ __all__ = ["DongleSettings", "make_application", "open_radio"]
 
 
 def open_radio(settings: DongleSettings, tap: FrameTap | None = None) -> Radio:
-    """The radio for these settings, not started; ``tap``: where its frames can be listened to.
+    """Return the radio for these settings, not started; ``tap``: lets listeners follow its frames.
 
-    Only the library in use is imported.
+    Imports only the library in use.
     """
     return ZigpyRadio(settings, make_application, tap)
 
 
 def make_application(settings: DongleSettings, sink: Sink) -> HubApplication:
-    """The radio library's application for these settings, not connected."""
+    """Return the radio library's application for these settings, not connected."""
     keep_keys_out()
     if settings.radio == "ezsp":
         from hanctl.radio.ezsp.application import application

@@ -1,4 +1,4 @@
-"""What the hub changes in zigpy's applications, the same for bellows and zigpy-znp.
+"""Changes that the hub makes to zigpy's applications, the same for bellows and zigpy-znp.
 
 zigpy keeps what it is good at (the serial protocols, forming and resuming a network) and loses what it would get wrong
 for Smart Energy: no device objects, no interviews, no answers to other nodes, no joining with a well-known key, no
@@ -35,7 +35,7 @@ GIVE_NETWORK = "give it their network: hanctl backup restore"
 
 
 class Sink(Protocol):
-    """Where the application hands over what it hears."""
+    """Interface to which the application passes what it receives."""
 
     def frame_received(self, frame: IncomingFrame) -> None: ...
 
@@ -56,14 +56,14 @@ class Sink(Protocol):
 
 
 class Deaf:
-    """A sink for nobody: what is heard of a dongle that is only looked at, or written to, is nobody's."""
+    """Sink that ignores everything, for a dongle that is only read or written."""
 
     def __getattr__(self, name: str) -> Any:
         return lambda *_, **__: None
 
 
 def base_config(settings: DongleSettings) -> dict[str, Any]:
-    """The configuration common to both radio libraries: no database, no internet, no background work."""
+    """Return the configuration common to both radio libraries: no database, no internet, no background work."""
     return {
         "device": {
             "path": settings.path,
@@ -111,9 +111,9 @@ class HubApplication(zigpy.application.ControllerApplication):
     async def form_network(self, *, fast: bool = False) -> None:
         """Form a network on the configured channel with a random identity and key.
 
-        Raises ForeignNetwork, and BlankDongle where the hub's devices belong to a network already.
+        Raises ForeignNetwork, and BlankDongle if the hub's devices belong to a network already.
 
-        zigpy calls this where loading the network failed; that alone does not prove that there is none.
+        zigpy calls this if loading the network failed, which alone does not prove that there is none.
         """
         await self.ensure_blank()
         self._check_address(await self.own_address())
@@ -147,7 +147,7 @@ class HubApplication(zigpy.application.ControllerApplication):
         self.formed = True
 
     async def start_network(self) -> None:
-        """Start the network, unless the dongle is a router or end device of somebody else's."""
+        """Start the network, unless the dongle is a router or end device of another network."""
         if self.state.node_info.logical_type != zdo_t.LogicalType.Coordinator:
             raise foreign_network(f"as a {self.state.node_info.logical_type.name}")
         self._check_address(self.state.node_info.ieee)
@@ -172,13 +172,13 @@ class HubApplication(zigpy.application.ControllerApplication):
             )
 
     async def permit(self, time_s: int = 60, node: t.EUI64 | str | None = None) -> None:
-        """zigpy calls this once at start, to close the network; it is never used to open it."""
+        """Close the network: zigpy calls this once at start; it is never used to open it."""
         await self.close_network()
 
     # --- what other nodes send
 
     def packet_received(self, packet: t.ZigbeePacket) -> None:
-        """Hand frames of other nodes to the hub; zigpy sees only the coordinator's talk with itself."""
+        """Pass frames of other nodes to the hub; zigpy sees only the coordinator's own."""
         assert packet.src is not None
         assert packet.dst is not None
         source = int(cast(int, packet.src.address))
@@ -202,36 +202,36 @@ class HubApplication(zigpy.application.ControllerApplication):
         )
 
     def profile_of(self, packet: t.ZigbeePacket) -> int:
-        """The profile of a received packet."""
+        """Return the profile of a received packet."""
         return int(packet.profile_id)
 
     def handle_join(self, nwk: t.NWK, ieee: t.EUI64, parent_nwk: t.NWK | None, *, handle_rejoin: bool = True) -> None:
-        """A node joined, by the word of the trust centre."""
+        """Take a join reported by the trust centre."""
         self._sink.node_joined(t.EUI64(ieee), int(nwk))
 
     def handle_leave(self, nwk: t.NWK, ieee: t.EUI64) -> None:
-        """A node left, by the word of the trust centre."""
+        """Take a leave reported by the trust centre."""
         self._sink.node_left(t.EUI64(ieee), int(nwk))
 
     def handle_relays(self, nwk: t.NWK, relays: list[t.NWK]) -> None:
-        """Source routes are the stack's affair."""
+        """Ignore source routes, which the stack handles."""
 
     def gp_packet_received(self, packet: t.ZigbeeGpPacket) -> None:
-        """Green Power has no place in a Smart Energy HAN."""
+        """Ignore Green Power, which a Smart Energy HAN does not use."""
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """The serial line closed, or the dongle reset itself."""
+        """Take the loss of the serial line, or a reset of the dongle."""
         self.line_is_gone = True
         self._sink.line_lost("the serial line was closed" if exc is None else f"{type(exc).__name__}: {exc}")
 
     # --- what each radio does in its own way
 
     async def alive(self) -> None:
-        """Have the dongle answer something that costs it nothing. Raises what the library does where it is silent."""
+        """Make the dongle answer a cheap request. Raises what the library raises if it is silent."""
         raise NotImplementedError
 
     async def ensure_blank(self) -> None:
-        """Raise ForeignNetwork where the dongle holds a network after all."""
+        """Raise ForeignNetwork if the dongle holds a network after all."""
         raise NotImplementedError
 
     async def open_network(self, ieee: t.EUI64, link_key: bytes, seconds: int) -> None:
@@ -239,19 +239,19 @@ class HubApplication(zigpy.application.ControllerApplication):
         raise NotImplementedError
 
     async def close_network(self) -> None:
-        """Let nobody join. Must be harmless where nobody may."""
+        """Let nobody join. Harmless if nobody may already."""
         raise NotImplementedError
 
     async def own_address(self) -> t.EUI64:
-        """The dongle's EUI64, also where it runs no network."""
+        """Return the dongle's EUI64, even if it runs no network."""
         raise NotImplementedError
 
     async def address_is_rewritable(self) -> bool:
-        """Whether its EUI64 can be written again and again; else only once, or never."""
+        """Tell whether its EUI64 can be written repeatedly; else only once, or never."""
         raise NotImplementedError
 
     async def key_capacity(self) -> int:
-        """How many link keys its table holds."""
+        """Return how many link keys its table holds."""
         raise NotImplementedError
 
     async def install_link_key(self, ieee: t.EUI64, nwk: int, key: bytes) -> None:
@@ -259,26 +259,26 @@ class HubApplication(zigpy.application.ControllerApplication):
         raise NotImplementedError
 
     async def remove_link_key(self, ieee: t.EUI64) -> None:
-        """Take the device's link key out of the table; nothing where there is none."""
+        """Remove the device's link key from the table, if there is one."""
         raise NotImplementedError
 
     async def address_of(self, ieee: t.EUI64) -> int | None:
-        """Where the dongle has the device; None where it knows no address of it."""
+        """Return the dongle's address of the device; None if it has none."""
         raise NotImplementedError
 
     async def repair_address(self, ieee: t.EUI64, nwk: int) -> None:
-        """Have the dongle know the device at this address again."""
+        """Set the dongle's address of the device again."""
         raise NotImplementedError
 
     async def key_counter(self, ieee: t.EUI64) -> int | None:
-        """The counter of the last frame under the device's link key; None where the dongle does not tell."""
+        """Return the counter of the last frame under the device's link key; None if the dongle does not tell."""
         raise NotImplementedError
 
     MOST_ON_THE_WAY = 16
     """As many unicasts are in the dongle at most, however many it takes."""
 
     def takes(self, frame: OutgoingFrame) -> bool:
-        """Whether this unicast can go by ``transmit``; what cannot goes by ``send_packet``."""
+        """Tell whether this unicast can go by ``transmit``; others go by ``send_packet``."""
         raise NotImplementedError
 
     async def transmit(self, frame: OutgoingFrame, number: int, confirmed: Confirmed) -> str | None:
@@ -286,28 +286,28 @@ class HubApplication(zigpy.application.ControllerApplication):
         raise NotImplementedError
 
     async def prepare_sleepy(self, nwk: int) -> None:
-        """Tell the stack that this destination sleeps, where it wants to know."""
+        """Tell the stack that this destination sleeps, if it needs that."""
 
     async def recover(self, nwk: int, status: str) -> bool:
-        """After a failed delivery, repair the route; True where sending again makes sense."""
+        """Repair the route after a failed delivery. Returns True if sending again makes sense."""
         return False
 
     def firmware(self) -> str:
-        """The dongle's firmware, for people."""
+        """Return the dongle's firmware in words."""
         raise NotImplementedError
 
     async def ask_firmware(self) -> str:
-        """The same, asked of a dongle that is connected and whose network was not loaded."""
+        """Ask a connected dongle, whose network was not loaded, for its firmware in words."""
         raise NotImplementedError
 
 
 def key_table_full() -> KeyTableFull:
-    """The error for a link key that has no room."""
+    """Make the error for a link key that has no room."""
     return KeyTableFull("the dongle's table of link keys is full", "remove a device that is no longer needed")
 
 
 def foreign_network(how: str) -> ForeignNetwork:
-    """The error for a dongle in use elsewhere."""
+    """Make the error for a dongle in use elsewhere."""
     return ForeignNetwork(
         f"the dongle belongs to another network ({how}), and was left as it is",
         "use another dongle, or erase this one's network with its own tool first",

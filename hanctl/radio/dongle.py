@@ -1,4 +1,4 @@
-"""One dongle as the hub uses it: the Radio contract over a zigpy application."""
+"""Implement the Radio interface for one dongle over a zigpy application."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from hanctl.radio.frames import (
     RadioListener,
 )
 from hanctl.radio.heartbeat import heartbeat
-from hanctl.radio.sending.numbers import Numbers
+from hanctl.radio.sending.numbers import FrameTags
 from hanctl.radio.sending.sender import BUSY, Sender
 from hanctl.radio.settings import DongleSettings
 from hanctl.radio.tap import FrameTap
@@ -68,7 +68,7 @@ class ZigpyRadio:
         self._lost: str | None = None
         self._stopped = False
         self._scopes: set[asyncio.Timeout] = set()
-        self._numbers = Numbers()
+        self._numbers = FrameTags()
         self._sender = Sender(self._application, self._numbers, self._application.MOST_ON_THE_WAY)
         self._long_ways: set[asyncio.Task[None]] = set()
         self._heartbeat: asyncio.Task[None] | None = None
@@ -278,7 +278,7 @@ class ZigpyRadio:
             frame.outcome(outcome)
 
     async def _send(self, frame: OutgoingFrame) -> None:
-        """Send what is no short unicast, as the library does: broadcasts, long messages, ZDO on Z-Stack."""
+        """Send by the library what cannot take the fast path: broadcasts, long messages, ZDO on Z-Stack."""
         unicast = frame.destination_nwk < FIRST_BROADCAST
         if frame.sleepy and unicast:
             await self._application.prepare_sleepy(frame.destination_nwk)
@@ -326,7 +326,7 @@ class ZigpyRadio:
             self._numbers.give_back(tsn)
 
     async def _guarded(self, action: Callable[[], Awaitable[T]]) -> T:
-        """Run an action that ends at once where the dongle is lost, and raises only this layer's errors."""
+        """Run an action, end it at once if the dongle is lost, and raise only errors of this layer."""
         self._check_open()
         try:
             async with asyncio.timeout(None) as scope, self._ended_by_loss(scope):
@@ -361,7 +361,7 @@ def _ieee(eui64: Eui64) -> t.EUI64:
 
 
 def _cannot_be_encrypted(frame: OutgoingFrame) -> bool:
-    """Whether a frame is to be encrypted and goes where nobody has a key: a dongle would send it in clear."""
+    """Tell whether a frame should be encrypted but nobody there has a key: a dongle would send it in clear."""
     return frame.aps_encrypted and not 0 < frame.destination_nwk < FIRST_BROADCAST
 
 

@@ -63,7 +63,7 @@ _METER_STAND_IN = EndpointRecord(
 
 
 def hub_endpoints(*, meter_stand_in: bool = False) -> tuple[EndpointRecord, ...]:
-    """The ESI, the gas proxy, and where the bench has no electricity meter, one that stands in for it."""
+    """Return the hub's endpoints: ESI, gas proxy and, if configured, the stand-in for an electricity meter."""
     return (_ESI, _GAS_PROXY, _METER_STAND_IN) if meter_stand_in else (_ESI, _GAS_PROXY)
 
 

@@ -1,4 +1,4 @@
-"""What passes between the radio and the HAN: plain frames, and the two sides' contracts."""
+"""Frames between the radio and the HAN, and the interfaces of both sides."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ class OutgoingFrame:
 
 @dataclass(frozen=True, slots=True)
 class NetworkState:
-    """The network the dongle runs. No keys."""
+    """The network that the dongle runs, without keys."""
 
     dongle_eui64: Eui64
     radio: str
@@ -74,7 +74,7 @@ class NetworkState:
 
 
 class RadioListener(Protocol):
-    """The HAN, as the radio sees it. All calls come on the event loop's thread and must not block."""
+    """Interface of the HAN that the radio calls, on the event loop's thread. No call may block."""
 
     def frame_received(self, frame: IncomingFrame) -> None: ...
 
@@ -86,10 +86,10 @@ class RadioListener(Protocol):
         """The dongle heard two nodes with this network address."""
 
     def partner_key_asked(self, eui64: Eui64, given: bool, detail: str) -> None:
-        """A device asked for a link key with another: the dongle gave both one, or did not, and ``detail`` says why."""
+        """A device asked for a link key with another: the dongle gave both one, or ``detail`` says why not."""
 
     def join_denied(self, eui64: Eui64, how: str) -> None:
-        """The dongle let this device not in; ``how`` it tried: "join", or "rejoin" without the network key."""
+        """The dongle denied this device; ``how`` it tried: "join", or "rejoin" without the network key."""
 
     def dongle_lost(self, reason: str) -> None:
         """The dongle is gone; called once. The radio object is not used again after ``stop``."""
@@ -112,10 +112,10 @@ class Radio(Protocol):
     async def send(self, frame: OutgoingFrame) -> None: ...
 
     def post(self, frame: OutgoingFrame) -> None:
-        """Send without waiting; ``frame.outcome`` is told, "dropped" once the dongle is gone."""
+        """Send without waiting; ``frame.outcome`` is called, with "dropped" once the dongle is gone."""
 
     def backlog(self) -> float:
-        """How long bulk frames wait for their turn just now, seconds."""
+        """Return how long bulk frames wait for their turn now, in seconds."""
 
     async def open_join(self, eui64: Eui64, link_key: bytes, seconds: int) -> None:
         """Let this one device join with this 16-byte key, for up to ``seconds`` (at most 254)."""
@@ -135,25 +135,25 @@ class Radio(Protocol):
         """Forget the link key that was installed for the device, if any. Raises DeliveryFailed, DongleGone."""
 
     async def address_of(self, eui64: Eui64) -> int | None:
-        """The network address under which the dongle itself has the device; None where it has none.
+        """Return the network address that the dongle has for the device; None if it has none.
 
-        It is a claim as well: announcements in clear move it. Raises DeliveryFailed, DongleGone.
+        It is only a claim: announcements in clear change it. Raises DeliveryFailed, DongleGone.
         """
 
     async def repair_address(self, eui64: Eui64, nwk: int) -> None:
-        """Make the dongle have the device at this address again, as far as it can.
+        """Set the dongle's address of the device again, as far as it can be.
 
         Raises DeliveryFailed, DongleGone.
         """
 
     async def key_counter(self, eui64: Eui64) -> int | None:
-        """The counter of the last frame that the dongle took under the device's link key; None: it cannot tell.
+        """Return the counter of the last frame accepted under the device's link key; None: the dongle cannot tell.
 
         Raises DeliveryFailed, DongleGone.
         """
 
     async def backup(self) -> dict[str, Any]:
-        """The network with all its keys, in the Open Coordinator Backup format: secret. Takes seconds on some dongles.
+        """Return the network with all keys as Open Coordinator Backup (secret). Takes seconds on some dongles.
 
         Raises DeliveryFailed, DongleGone.
         """

@@ -1,4 +1,4 @@
-"""Whether a dongle still answers: asked every few seconds, so that one that hangs is noticed in seconds.
+"""Check every few seconds that the dongle still answers, so that one that hangs is noticed in seconds.
 
 The libraries' own watchdogs ask every 10 s (bellows, which lets five failures pass) and every 30 s (zigpy-znp, which
 waits 15 s for an answer). Source: zigpy.md §10.
@@ -21,7 +21,7 @@ MISSES = 2
 
 
 async def heartbeat(ask: Callable[[], Awaitable[None]], lost: Callable[[str], None]) -> None:
-    """Ask until cancelled, or until the dongle has not answered ``MISSES`` times in a row: then ``lost`` is told."""
+    """Ask until cancelled, or until the dongle missed ``MISSES`` answers in a row; then call ``lost``."""
     misses = 0
     while misses < MISSES:
         if misses == 0:

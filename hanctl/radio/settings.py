@@ -1,4 +1,4 @@
-"""What the radio layer needs to know of the configuration."""
+"""Settings of the radio layer from the configuration."""
 
 from __future__ import annotations
 

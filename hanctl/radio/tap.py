@@ -1,4 +1,4 @@
-"""Where the frames of a dongle can be listened to. While nobody listens, they pass by it."""
+"""Let listeners follow the frames of a dongle. Without listeners it costs nothing."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ from hanctl.radio.frames import IncomingFrame, Outcome, OutgoingFrame
 
 
 class FrameListener(Protocol):
-    """Told of each frame as it comes and goes; must not block or raise."""
+    """Listener that is called for each frame received and sent; must not block or raise."""
 
     def received(self, frame: IncomingFrame) -> None: ...
 
     def sent(self, number: int, frame: OutgoingFrame) -> None:
-        """The hub gave a frame to be sent; it may wait its turn."""
+        """Note a frame that the hub queued for sending."""
 
     def ended(self, number: int, outcome: Outcome) -> None:
-        """What became of the frame with this number."""
+        """Note the outcome of the frame with this number."""
 
 
 class FrameTap:
-    """Outlives the radio objects of one hub."""
+    """Tap of one hub, which outlives its radio objects."""
 
     def __init__(self) -> None:
         self.listeners: list[FrameListener] = []
@@ -31,7 +31,7 @@ class FrameTap:
         self._numbers = itertools.count(1)
 
     def listen(self, listener: FrameListener) -> Callable[[], None]:
-        """Tell this listener from now on; what is returned ends that."""
+        """Add a listener. Returns the function that removes it."""
         self.listeners.append(listener)
         return lambda: self.listeners.remove(listener)
 
@@ -40,14 +40,14 @@ class FrameTap:
             listener.received(frame)
 
     def sent(self, frame: OutgoingFrame) -> Callable[[Outcome], None]:
-        """Tell of a frame that is about to be sent; what is returned is told what became of it."""
+        """Report a frame about to be sent. Returns the function to call with its outcome."""
         number = next(self._numbers)
         for listener in self.listeners:
             listener.sent(number, frame)
         return lambda outcome: self._ended(number, outcome)
 
     def posted(self, frame: OutgoingFrame) -> OutgoingFrame:
-        """The same for a frame that nobody waits for: the frame to be sent in its place."""
+        """Report a frame that nobody waits for. Returns the frame to send in its place."""
         ended, outcome = self.sent(frame), frame.outcome
 
         def both(what: Outcome) -> None:

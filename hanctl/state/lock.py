@@ -1,4 +1,4 @@
-"""One daemon on one state directory."""
+"""Lock the state directory, so that only one daemon uses it."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from hanctl.base.errors import ConfigError, Refused
 
 
 class StateLock:
-    """An advisory lock on ``<state_dir>/lock``. The kernel drops it with the process, however that ends."""
+    """Advisory lock on ``<state_dir>/lock``. The kernel drops it when the process ends, however that happens."""
 
     def __init__(self, state_dir: Path) -> None:
         self._state_dir = state_dir

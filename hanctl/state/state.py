@@ -1,6 +1,6 @@
-"""The state directory: made, locked, and its ledger opened, from its last good copy where it is damaged.
+"""Open the state directory: make it, lock it, and open its ledger, restored from a copy if damaged.
 
-What a failing first start made is removed again.
+A first start that fails removes what it made.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ LEDGER = "ledger.sqlite"
 
 
 def ledger_backups(directory: Path) -> list[Copy]:
-    """The backups of the ledger of a state directory, oldest first, each checked; whether a hub runs or not.
+    """List the ledger backups of a state directory, oldest first, each checked, hub running or not.
 
     Raises LedgerError.
     """
@@ -28,9 +28,9 @@ def ledger_backups(directory: Path) -> list[Copy]:
 
 
 def restore_ledger(directory: Path, name: str, clock: Clock) -> Copy:
-    """Put the ledger's backup of this file name in place, while no hub runs. The ledger that is there is put aside.
+    """Restore the ledger backup with this file name, while no hub runs. The present ledger is moved aside.
 
-    It says so itself, with the event ``ledger.restored``. Raises Refused (a hub runs), ConfigError (no such
+    Records the event ``ledger.restored``. Raises Refused (a hub runs), ConfigError (no such
     directory), NotFound, LedgerError (the backup is damaged, or the disk full).
     """
     lock = StateLock(directory)
@@ -51,7 +51,7 @@ def restore_ledger(directory: Path, name: str, clock: Clock) -> Copy:
 
 
 class StateDirectory:
-    """One hub's state. ``open`` and then, once the hub is up, ``keep``; ``close`` undoes what there is to undo."""
+    """State directory of one hub. Call ``open``, then ``keep`` once the hub is up; ``close`` undoes a failed start."""
 
     ledger: Ledger
 
@@ -62,7 +62,7 @@ class StateDirectory:
         self.lock = StateLock(directory)
 
     def open(self, clock: Clock) -> Ledger:
-        """Make the directory where needed, lock it and open its ledger. Raises ConfigError, Refused, LedgerError."""
+        """Make the directory if needed, lock it and open its ledger. Raises ConfigError, Refused, LedgerError."""
         directory = self._directory
         try:
             if not directory.exists():
@@ -83,11 +83,11 @@ class StateDirectory:
         return self.ledger
 
     def keep(self) -> None:
-        """From now on, nothing that was made is removed."""
+        """Keep what was made from now on, as the start succeeded."""
         self._fresh.clear()
 
     def close(self) -> None:
-        """Close the ledger, remove what is not to be kept, and give up the lock. Safe to call twice."""
+        """Close the ledger, remove what is not kept, and release the lock. Safe to call twice."""
         try:
             if self._ledger_open:
                 self._ledger_open = False

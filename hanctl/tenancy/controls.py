@@ -68,12 +68,12 @@ TOLD_NOTE = (
 
 
 def default(kind: ChangeKind, *, dated: bool) -> int:
-    """The control of a change that says nothing of it. ``dated``: a cut-off was given."""
+    """Return the control of a change that names none. ``dated``: a cut-off was given."""
     return NOTHING if dated and kind == "tenancy" else DEFAULTS[kind]
 
 
 def told(kind: ChangeKind, control: int) -> int:
-    """The control as devices are told it. An assumption: what the hub hides by the date is for a display to clear."""
+    """Return the control sent to devices. Assumption: a display should clear what the hub hides by date."""
     asks = control & ~CONTACTOR_MASK
     return control if asks or kind == "supplier" else control | Control.CLEAR_IHD_DATA_CONSUMER
 
@@ -100,7 +100,7 @@ def publishable(control: int) -> Wanted:
 
 
 def parse_control(words: Iterable[str]) -> Wanted:
-    """A control from names of bits, of masks and of contactor states, and numbers (0x…), put together.
+    """Combine names of bits, masks and contactor states, and numbers (0x…), into one control.
 
     Names say nothing of the contactor unless one of its states is among them: then it stays as it is, and nothing is
     corrected. A number alone means what it says. Raises InvalidInput.
@@ -136,7 +136,7 @@ def _number(word: str) -> int:
 
 
 def names(control: int) -> tuple[str, ...]:
-    """The bits of a control by name, in order, with the contactor's state."""
+    """Return the names of a control's bits, in order, with the contactor's state."""
     found = [(value, name) for name, value in BITS.items() if control & value]
     state = control & CONTACTOR_MASK
     found.append((0x0800, next((name for name, value in CONTACTORS.items() if value == state), "supply-off")))

@@ -1,4 +1,4 @@
-"""The hub's data as a change sees it: where each fuel's is, its provider, and what attributes say of a change."""
+"""Access the hub's data for a change: endpoints and provider of each fuel, and attributes about changes."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from hanctl.ledger.household import Household
 from hanctl.model.change_records import Change, ChangePart, Fuel
 from hanctl.radio.endpoints import DEVICE_MANAGEMENT, ESI_ENDPOINT, GAS_PROXY_ENDPOINT, METER_ENDPOINT
 from hanctl.tenancy.controls import Control, told
-from hanctl.tenancy.moments import to_utc2000
 from hanctl.tenancy.telling.steps import CALENDARS, TARIFFS
+from hanctl.tenancy.utc2000 import to_utc2000
 
 ENDPOINTS: dict[Fuel, tuple[int, ...]] = {
     "electricity": (ESI_ENDPOINT, METER_ENDPOINT),
@@ -23,24 +23,24 @@ TENANCY_TIME, TENANCY_CONTROL = 0x0200, 0x0201
 
 
 def fuel_of(endpoint: int) -> Fuel | None:
-    """Whose endpoint of the hub it is."""
+    """Return the fuel of an endpoint of the hub."""
     return next((fuel for fuel, endpoints in ENDPOINTS.items() if endpoint in endpoints), None)
 
 
 class HubData:
-    """Reads and writes attributes of Device Management."""
+    """Read and write attributes of Device Management."""
 
     def __init__(self, household: Household) -> None:
         self._household = household
 
     def provider_id(self, fuel: Fuel) -> int:
-        """The fuel's provider on record; 0 where there is none."""
+        """Return the fuel's provider on record, or 0 if there is none."""
         stored = self._household.read(ENDPOINTS[fuel][0], DEVICE_MANAGEMENT).get(PROVIDER_ID)
         value = int.from_bytes(stored.value or b"", "little") if stored is not None else 0
         return 0 if value == 0xFFFFFFFF else value
 
     def propose(self, change: Change, part: ChangePart) -> None:
-        """A change is scheduled: who reads the attributes may know."""
+        """Set the attributes that announce a scheduled change to devices that read them."""
         if change.kind == "tenancy":
             self._write_tenancy(change, part.fuel)
             return
@@ -51,7 +51,7 @@ class HubData:
         self._write(part.fuel, PROPOSED_CONTROL, change.control)
 
     def settle(self, change: Change, part: ChangePart) -> None:
-        """A change is done: the provider is the new one, and nothing is proposed any more."""
+        """Set the new provider of a change that is done, and clear the announcement."""
         if change.kind == "tenancy":
             self._write_tenancy(change, part.fuel)
             return
@@ -61,7 +61,7 @@ class HubData:
         self._withdraw_supplier(part.fuel)
 
     def cancel(self, change: Change, part: ChangePart) -> None:
-        """A change is done: devices that ask what was cancelled are told, by number."""
+        """Note the numbers that devices are told are cancelled, when they ask, after a change is done."""
         endpoint, withdrawn = ENDPOINTS[part.fuel][0], dict(part.withdrawn)
         if change.control & Control.CLEAR_IHD_DATA_CONSUMER:
             body = {"implementation_date_time": to_utc2000(change.takes_effect)}
@@ -75,7 +75,7 @@ class HubData:
                 self._household.add(endpoint, table, change.at, body)
 
     def withdraw(self, change: Change, part: ChangePart, former: Change | None) -> None:
-        """A scheduled change was cancelled; ``former``: the last of its kind that was done."""
+        """Clear the announcement of a cancelled change; ``former``: the last of its kind that was done."""
         if change.kind == "supplier":
             self._withdraw_supplier(part.fuel)
         elif former is not None:

@@ -1,4 +1,4 @@
-"""Changes of tenancy and supplier as a service user sees them: order, preview, cancel, re-date, confirm.
+"""Order, preview, cancel and re-date changes of tenancy and supplier for a service user.
 
 States: scheduled → done, or cancelled. A scheduled change is the hub's alone: no device is told before the moment,
 because common clients cannot be told to forget it (comms_hub.md §2.5). Everything is in the ledger before it is acted
@@ -13,8 +13,6 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-import structlog
-
 from hanctl.base.clock import Clock
 from hanctl.base.errors import InvalidInput, NotFound, Refused
 from hanctl.ledger.ledger import Ledger
@@ -22,13 +20,11 @@ from hanctl.ledger.rows import time_text
 from hanctl.model.change_events import ChangeCancelled, ChangeOrdered, ChangeRedated
 from hanctl.model.change_records import Change, ChangeKind, ChangePart, Fuel
 from hanctl.tenancy.controls import CONTACTOR_NOTE, TOLD_NOTE, Wanted, default, publishable, told
+from hanctl.tenancy.execution import ChangeExecutor, Preview
 from hanctl.tenancy.hub_data import HubData
-from hanctl.tenancy.moment import Moment, Preview
-from hanctl.tenancy.moments import HIGHEST_GIVEN, to_utc2000
 from hanctl.tenancy.payloads import GbcsOrder
 from hanctl.tenancy.telling.steps import CONTACT_SIZE, NAME_SIZE
-
-log = structlog.get_logger()
+from hanctl.tenancy.utc2000 import HIGHEST_GIVEN, to_utc2000
 
 FUELS: tuple[Fuel, ...] = ("electricity", "gas")
 LOOK_S = 10.0
@@ -42,7 +38,7 @@ RENUMBERED_NOTE = (
 
 @dataclass(frozen=True, slots=True)
 class Provider:
-    """A provider of one fuel. ``id`` None: the one on record."""
+    """Provider of one fuel. ``id`` None: the one on record."""
 
     id: int | None = None
     name: str = ""
@@ -50,11 +46,11 @@ class Provider:
 
 
 class TenancyService:
-    """Orders of changes, and their carrying out. ``on_done`` is called with each change that was carried out."""
+    """Take orders of changes and carry them out. ``on_done`` is called with each change that is done."""
 
-    def __init__(self, ledger: Ledger, moment: Moment, data: HubData, clock: Clock) -> None:
+    def __init__(self, ledger: Ledger, executor: ChangeExecutor, data: HubData, clock: Clock) -> None:
         self._ledger = ledger
-        self._moment = moment
+        self._executor = executor
         self._data = data
         self._clock = clock
         self._wake = asyncio.Event()
@@ -72,7 +68,7 @@ class TenancyService:
         control: Wanted | None = None,
         providers: Mapping[Fuel, Provider] | None = None,
     ) -> Change:
-        """Order a change, for now (``at`` None) or for a moment to come. It is done when this returns, or scheduled.
+        """Order a change for now (``at`` None) or for a later time. On return it is done, or scheduled.
 
         ``cut_off``: what is dated earlier is hidden, whenever the change is carried out; None: it is of its moment.
         Raises InvalidInput, Refused (another of this kind and fuel is scheduled).
@@ -83,7 +79,7 @@ class TenancyService:
         return self._order(kind, tuple(fuels), at or now, cut_off, control, dict(providers or {}), ())
 
     def order_gbcs(self, given: GbcsOrder) -> Change:
-        """Order, or cancel, what a GBCS message says: it is carried out on receipt, and its date is the cut-off.
+        """Order or cancel the change in a GBCS message: it is carried out on receipt, and its date is the cut-off.
 
         Raises InvalidInput, Refused, NotFound (a change to be cancelled is to come: an earlier version scheduled them).
         """
@@ -110,12 +106,12 @@ class TenancyService:
         control: Wanted | None,
         cut_off: datetime | None = None,
     ) -> tuple[Wanted, Preview]:
-        """What such a change would hide and clear, if it were made now. Nothing is done."""
+        """Return what the change would hide and clear if it were made now, without doing it."""
         wanted = control or Wanted(default(kind, dated=cut_off is not None))
-        return wanted, self._moment.preview(kind, wanted.control, tuple(fuels), self._clock.now(), cut_off)
+        return wanted, self._executor.preview(kind, wanted.control, tuple(fuels), self._clock.now(), cut_off)
 
     def cancel(self, number: int) -> Change:
-        """Cancel a change that is to come. Raises NotFound, Refused."""
+        """Cancel a scheduled change. Raises NotFound, Refused."""
         change = self._scheduled(number)
         cancelled = replace(change, state="cancelled", cancelled_at=self._clock.now())
         with self._ledger.transaction():
@@ -127,7 +123,7 @@ class TenancyService:
         return cancelled
 
     def redate(self, number: int, at: datetime) -> Change:
-        """Put a change that is to come to another moment to come. Raises NotFound, Refused, InvalidInput."""
+        """Move a scheduled change to another future time. Raises NotFound, Refused, InvalidInput."""
         change = self._scheduled(number)
         if at <= self._clock.now():
             raise InvalidInput(f"{time_text(at)} has passed", "cancel it, and order a change for now")
@@ -144,7 +140,7 @@ class TenancyService:
         return moved
 
     def get(self, number: int) -> Change:
-        """Raises NotFound."""
+        """Return the change with this number. Raises NotFound."""
         change = self._ledger.changes.get(number)
         if change is None:
             raise NotFound(f"there is no change {number}", "see: hanctl tenancy list")
@@ -156,20 +152,20 @@ class TenancyService:
     # --- at the moment
 
     def catch_up(self) -> None:
-        """Carry out what is due, oldest first. Called before the hub answers anybody, and at every moment."""
+        """Carry out due changes, oldest first. Called before the hub answers anybody, and when one is due."""
         now = self._clock.now()
         due = [change for change in self._ledger.changes.all("scheduled") if change.at <= now]
         for change in sorted(due, key=lambda change: (change.at, change.id)):
-            done = self._moment.carry_out(change)
+            done = self._executor.carry_out(change)
             for callback in tuple(self.on_done):
                 callback(done)
 
     def wake(self) -> None:
-        """Look at the clock again."""
+        """Look for due changes again, after the clock was set."""
         self._wake.set()
 
     async def run(self) -> None:
-        """Carry out changes at their moments, until cancelled. Raises LedgerError."""
+        """Carry out changes when they are due, until cancelled. Raises LedgerError."""
         while True:
             self._wake.clear()
             self.catch_up()
@@ -275,7 +271,7 @@ class TenancyService:
                 )
 
     def _updates_under_way(self) -> list[str]:
-        """A change does not wait for updates: privacy first, and neither disturbs the other."""
+        """Return the open updates, for a note. A change does not wait for them, and neither disturbs the other."""
         return [
             f"update {update.id} of {update.device} is {update.state}: the change does not wait for it,"
             " and the device is told again when it is back, should it restart meanwhile"

@@ -1,4 +1,4 @@
-"""Changes of tenancy and supplier, put together for the daemon."""
+"""Join the parts of changes of tenancy and supplier together for the daemon."""
 
 from __future__ import annotations
 
@@ -17,23 +17,23 @@ from hanctl.ledger.room import as_there_is_room
 from hanctl.model.change_records import Change
 from hanctl.tenancy.evidence.records import Records
 from hanctl.tenancy.evidence.report import Report, Reporter
+from hanctl.tenancy.execution import ChangeExecutor, Snapshots
 from hanctl.tenancy.hub_data import ENDPOINTS, HubData
-from hanctl.tenancy.moment import Moment, Snapshots
 from hanctl.tenancy.service import TenancyService
-from hanctl.tenancy.telling.looks import Looks, Reader
-from hanctl.tenancy.telling.messenger import HanLink, Messenger
+from hanctl.tenancy.telling.looks import LookReader, Looks
+from hanctl.tenancy.telling.messenger import Messenger, MessengerLink
 from hanctl.tenancy.telling.overdue import Overdue
 from hanctl.tenancy.telling.queries import answer_query, take_event
 
 MOST_NAME = 64
 
 
-class Link(HanLink, Reader, Protocol):
-    """What changes need of the HAN."""
+class TenancyLink(MessengerLink, LookReader, Protocol):
+    """Interface of the HAN that changes use."""
 
 
 class Tenancy:
-    """``orders`` takes orders; the rest is what daemon and HAN call.
+    """Changes of tenancy and supplier. ``orders`` takes orders; daemon and HAN call the other methods.
 
     ``overdue_after``: when a device that is outstanding is flagged. ``places``: where captures and logs may lie.
     """
@@ -41,7 +41,7 @@ class Tenancy:
     def __init__(
         self,
         ledger: Ledger,
-        han: Link,
+        han: TenancyLink,
         clock: Clock,
         *,
         snapshots: Snapshots,
@@ -56,45 +56,45 @@ class Tenancy:
         )
         self._overdue = Overdue(ledger, self.records, self.messenger, clock, overdue_after)
         self._reporter = Reporter(ledger, self.records, clock, places)
-        self.orders = TenancyService(ledger, Moment(ledger, data, snapshots, clock), data, clock)
+        self.orders = TenancyService(ledger, ChangeExecutor(ledger, data, snapshots, clock), data, clock)
         self.orders.on_done.append(self._done)
         self.alive = self.messenger.alive
         self.default_response = self.messenger.default_response
 
     def keep_to(self, overdue_after: timedelta, places: Iterable[Path]) -> None:
-        """From now on; arguments as for the constructor."""
+        """Apply new settings from now on; arguments as for the constructor."""
         self._overdue.after = overdue_after
         self._overdue.wake()
         self._reporter.places = tuple(places)
 
     def catch_up(self) -> None:
-        """Carry out what fell due while the hub was not there; before anybody is answered."""
+        """Carry out changes that fell due while the hub was stopped, before anybody is answered."""
         self.orders.catch_up()
 
     def clock_set(self) -> None:
-        """The clock was put to another time; what is due by it is seen to."""
+        """Look for due changes again, after the clock was set."""
         self.orders.wake()
         self._overdue.wake()
 
     def resume(self) -> None:
-        """The dongle was opened."""
+        """Resume telling devices, after the dongle (re)opens."""
         self.messenger.resume()
         self.looks.resume()
 
     def tenancy_asked(self, request: Request) -> Reply | DefaultReply:
-        """The answer to Get Change of Tenancy: the last one that was done; NOT_FOUND where there was none."""
+        """Answer Get Change of Tenancy with the last change that was done, or NOT_FOUND."""
         return answer_query(request, "tenancy", self.messenger)
 
     def supplier_asked(self, request: Request) -> Reply | DefaultReply:
-        """The answer to Get Change of Supplier, alike."""
+        """Answer Get Change of Supplier with the last change that was done, or NOT_FOUND."""
         return answer_query(request, "supplier", self.messenger)
 
     def take_event(self, request: Request) -> DefaultReply:
-        """A command of a device's Events server."""
+        """Take an event that a device's Events server published."""
         return take_event(request, self.messenger)
 
     def confirm(self, eui64: Eui64, by: str, *, still_shows: bool = False) -> list[Change]:
-        """A person looked at a device's screen: it shows nothing of before any more, or it still does.
+        """Record that a person looked at a device, and whether it still shows data from before the change.
 
         Counts for every change of which it is outstanding, or, where there is none, for the last that concerns it.
         Raises InvalidInput, NotFound.
@@ -115,7 +115,7 @@ class Tenancy:
         return chosen
 
     def report(self, number: int) -> Report:
-        """The evidence of a change. Raises NotFound."""
+        """Return the evidence of a change. Raises NotFound."""
         return self._reporter.report(self.orders.get(number))
 
     async def run(self) -> None:

@@ -1,4 +1,4 @@
-"""A bench's own certificate authority, suite 2: it makes the hub's certificate and those of development devices.
+"""Certificate authority for a bench, suite 2: issues certificates for the hub and for development devices.
 
 Retail devices know another authority, and refuse what this one issues.
 """
@@ -43,13 +43,13 @@ class BenchAuthority:
 
     @classmethod
     def create(cls, issuer: Eui64 | None = None, *, below: Below = secrets.randbelow) -> BenchAuthority:
-        """A new authority; without ``issuer`` its name is random, so that two benches do not share one."""
+        """Create an authority; without ``issuer`` its name is random, so that two benches do not share one."""
         name = issuer or from_bytes(below(1 << 64).to_bytes(8, "little"))
         return cls(name, _CURVE.random_scalar(below))
 
     @classmethod
     def init(cls, path: Path, issuer: Eui64 | None = None, *, below: Below = secrets.randbelow) -> BenchAuthority:
-        """Create one and save it. Raises Refused where the file exists, KeyFileError."""
+        """Create an authority and save it. Raises Refused if the file exists, KeyFileError."""
         if path.exists():
             raise Refused(
                 f"there is an authority already: {path}",
@@ -61,7 +61,7 @@ class BenchAuthority:
 
     @classmethod
     def load(cls, path: Path) -> BenchAuthority:
-        """Raises NotFound, KeyFileError."""
+        """Load an authority from its file. Raises NotFound, KeyFileError."""
         fields = read_key_file(path, KIND)
         try:
             issuer, private_key = parse_eui64(fields["issuer"]), int(fields["private_key"], 16)
@@ -72,7 +72,7 @@ class BenchAuthority:
         return cls(issuer, private_key)
 
     def save(self, path: Path) -> None:
-        """Write it with mode 0600. Raises KeyFileError."""
+        """Write the authority to a file with mode 0600. Raises KeyFileError."""
         private_key = self.private_key.to_bytes(SUITE_2.private_key_size, "big").hex()
         write_key_file(path, KIND, {"issuer": self.issuer, "private_key": private_key})
 
@@ -89,7 +89,7 @@ class BenchAuthority:
         usage: int = KEY_AGREEMENT,
         below: Below = secrets.randbelow,
     ) -> Credentials:
-        """Certificate and key for one device, or for one who signs images (``usage`` DIGITAL_SIGNATURE).
+        """Issue certificate and key for one device, or for a signer of images (``usage`` DIGITAL_SIGNATURE).
 
         ``valid_from`` in Unix seconds, ``lifetime`` in seconds.
         """
@@ -113,5 +113,5 @@ class BenchAuthority:
         )
 
     def show(self) -> dict[str, str]:
-        """What there is to know of it, and to load into a development device; nothing secret."""
+        """Return name and public key, which a development device needs; nothing secret."""
         return {"suite": str(SUITE_2), "issuer": self.issuer, "public key": _CURVE.compress(self.public_key).hex()}

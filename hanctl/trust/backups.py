@@ -1,4 +1,4 @@
-"""Backups of the dongle's network with its keys, so that a replaced dongle keeps its devices: checked, and rotated.
+"""Back up the dongle's network with its keys, so that a replaced dongle keeps its devices.
 
 The files have the Open Coordinator Backup format, which zigpy's tools and zigbee2mqtt restore. They hold the network's
 keys: directory 0700, files 0600, and nothing of their content is ever told.
@@ -39,7 +39,7 @@ class BackupError(HanctlError):
 
 
 class Backups:
-    """Writes a backup after every change of a key, of which ``request`` says that there was one, and once a day.
+    """Write a backup once a day and after every change of a key, which ``request`` reports.
 
     ``on_read`` is called with the devices whose keys were found in the dongle.
     """
@@ -55,11 +55,11 @@ class Backups:
         """What came of the last one, where the ledger had no room for it."""
 
     def request(self) -> None:
-        """A key was installed or removed, or the dongle was opened."""
+        """Request a backup: a key was installed or removed, or the dongle was opened."""
         self._requested.set()
 
     async def run(self) -> None:
-        """Write what is requested, and one a day, until cancelled. Raises LedgerError; to go on after LedgerFull."""
+        """Write requested and daily backups until cancelled. Raises LedgerError; after LedgerFull, run it again."""
         pause = DAILY_S
         while True:
             if self._untold is None:
@@ -77,7 +77,7 @@ class Backups:
             self._untold = None
 
     async def make(self) -> Path:
-        """Write a backup now, and say so. Raises BackupError, DeliveryFailed, DongleGone, LedgerError."""
+        """Write a backup now, with its event. Raises BackupError, DeliveryFailed, DongleGone, LedgerError."""
         written = await self._save()
         self._ledger.record(written)
         return Path(written.path)
@@ -104,7 +104,7 @@ class Backups:
 
 
 def write_backup(directory: Path, content: dict[str, Any], now: datetime) -> Path:
-    """Write the content of a backup to a file of its own, and remove the oldest of too many. Raises OSError."""
+    """Write a backup to a new file, and remove the oldest beyond the limit. Raises OSError."""
     # The radio library writes the machine's time.
     content.setdefault("metadata", {}).setdefault("internal", {})["creation_time"] = now.isoformat()
     path = directory / f"network-{now.strftime('%Y%m%dT%H%M%S.%fZ')}.json"

@@ -1,4 +1,4 @@
-"""Implicit certificates of both suites: their fields, and what must be right in them.
+"""Parse and check implicit certificates of both suites.
 
 Source: comms_hub.md §5.2 (suite 1, 48 bytes) and §5.3 (suite 2, 74 bytes). All fields are big-endian.
 """
@@ -42,7 +42,7 @@ class CertificateMalformed(CertificateError):
 
 
 class CertificateUnusable(CertificateError):
-    """The certificate is for something else than ``usage``: ``field`` names the first field that says so."""
+    """The certificate is not for ``usage``; ``field`` names the first field that says so."""
 
     code = "certificate-unusable"
 
@@ -54,14 +54,14 @@ class CertificateUnusable(CertificateError):
 
 @dataclass(frozen=True, slots=True)
 class Suite1Fields:
-    """What a suite 1 certificate says besides names and point: ten bytes for the profile's own use."""
+    """Further fields of a suite 1 certificate: 10 bytes for the profile's own use."""
 
     attributes: bytes
 
 
 @dataclass(frozen=True, slots=True)
 class Suite2Fields:
-    """What a suite 2 certificate says besides names and point.
+    """Further fields of a suite 2 certificate.
 
     ``valid_from`` is in Unix seconds, ``lifetime`` in seconds (FOR_EVER: it does not expire). Devices have no clock
     they trust when they join, so that neither is checked.
@@ -89,11 +89,11 @@ class Certificate:
 
     @property
     def subject_octets(self) -> bytes:
-        """The subject as it stands in the certificate: most significant byte first."""
+        """Return the subject as in the certificate: most significant byte first."""
         return to_bytes(self.subject)[::-1]
 
     def check_fields(self, usage: int = KEY_AGREEMENT) -> None:
-        """Raises CertificateUnusable for a suite 2 certificate that is not for this: ``usage`` is a bit of its own."""
+        """Raise CertificateUnusable if a suite 2 certificate is not for ``usage``, a bit of its key usage."""
         if not isinstance(self.fields, Suite2Fields):
             return
         own = self.fields.key_usage
@@ -111,12 +111,12 @@ class Certificate:
                 )
 
     def public_key(self, issuer_key: Point) -> Point:
-        """The subject's public key. Raises PointError where the certificate holds no proper point."""
+        """Compute the subject's public key. Raises PointError if the certificate holds no valid point."""
         curve = self.suite.curve
         return public_key(curve, self.raw, curve.decompress(self.reconstruction), issuer_key)
 
     def describe(self) -> dict[str, str]:
-        """What the certificate says, for people."""
+        """Return the content of the certificate for people."""
         said = {"suite": str(self.suite), "subject": str(self.subject), "issuer": str(self.issuer)}
         if isinstance(self.fields, Suite1Fields):
             return said | {"attributes": self.fields.attributes.hex()}
@@ -135,9 +135,9 @@ class Certificate:
 
 
 def parse_certificate(data: bytes, suite: Suite | None = None) -> Certificate:
-    """Read a certificate; without ``suite``, its length tells which it is of. Raises CertificateMalformed.
+    """Parse a certificate; without ``suite`` its length tells the suite. Raises CertificateMalformed.
 
-    Nothing is checked but the length: Certificate.check_fields and the point's own checks are separate steps.
+    Only the length is checked: Certificate.check_fields and the checks of the point are separate steps.
     """
     if suite is None:
         suite = next((each for each in SUITES if each.certificate_size == len(data)), None)
@@ -178,7 +178,7 @@ def _parse_suite_2(data: bytes) -> Certificate:
 
 
 def assemble_suite_2(subject: Eui64, issuer: Eui64, fields: Suite2Fields, reconstruction: bytes) -> bytes:
-    """The 74 bytes of a suite 2 certificate."""
+    """Build the 74 bytes of a suite 2 certificate."""
     return b"".join(
         (
             bytes((fields.type,)),
@@ -199,7 +199,7 @@ def _eui64(big_endian: bytes) -> Eui64:
 
 
 def _as_date(unix: int, later: int = 0) -> str:
-    """ISO 8601, or the number itself where five bytes name a year past 9999."""
+    """Format as ISO 8601, or as the number if its year is past 9999."""
     try:
         return (datetime.fromtimestamp(unix, UTC) + timedelta(seconds=later)).strftime("%Y-%m-%dT%H:%M:%SZ")
     except (ValueError, OverflowError, OSError):

@@ -1,4 +1,4 @@
-"""A certificate with its private key and its issuer's public key: what one side of key establishment needs.
+"""Credentials of one side of key establishment: certificate, private key and the issuer's public key.
 
 Credentials are made by ``credentials_of`` alone, which checks that the three belong together. Implicit certificates
 carry no signature: unchecked, a wrong key would show only as a device's refusal to confirm a key.
@@ -71,7 +71,7 @@ class AuthorityKeyMismatch(KeyMismatch):
 
 
 class PublicKeyMismatch(KeyMismatch):
-    """Everything fits but the public key that was given with it."""
+    """Everything fits except the public key that was given too."""
 
     code = "public-key-mismatch"
 
@@ -93,7 +93,7 @@ class Credentials:
         return self.certificate.subject
 
     def describe(self) -> dict[str, str]:
-        """What these are, for people; nothing secret."""
+        """Describe the credentials for people; nothing secret."""
         compressed = self.suite.curve.compress(self.authority_key)
         who = "Certicom's test authority" if compressed in TEST_AUTHORITIES else "another authority"
         return self.certificate.describe() | {"authority": f"{who} ({compressed.hex()})"}
@@ -107,7 +107,7 @@ def credentials_of(
     *,
     usage: int = KEY_AGREEMENT,
 ) -> Credentials:
-    """Credentials from raw octets, points compressed; ``usage``: what the certificate must be for.
+    """Make credentials from raw octets, points compressed; ``usage``: what the certificate must be for.
 
     ``public_key`` is the subject's, where it was given: with it the error can name which of the others is wrong.
     Raises CertificateMalformed, CertificateUnusable, KeyMismatch or one of its kinds, and CertificateError.
@@ -134,7 +134,7 @@ def credentials_of(
 
 
 def _check_keys(certificate: Certificate, own: Point, reconstructed: Point, given: bytes | None) -> None:
-    """Raises a kind of KeyMismatch unless private key and certificate give the same public key, and that given."""
+    """Raise a kind of KeyMismatch unless private key and certificate give the same public key, the one given."""
     curve, subject = certificate.suite.curve, certificate.subject
     own_octets, reconstructed_octets = curve.compress(own), curve.compress(reconstructed)
     if own_octets == reconstructed_octets:
@@ -200,7 +200,7 @@ def _octets(name: str, digits: str) -> bytes:
 
 
 def read_raw(path: Path, sizes: tuple[int, ...]) -> bytes:
-    """A file of raw octets, or of the same in hex: the one whose length is among ``sizes``, in bytes, is meant.
+    """Read a file of raw octets, or of hex, whichever has a length in ``sizes`` (bytes).
 
     Raises NotFound, KeyFileError, CertificateMalformed.
     """
@@ -216,7 +216,7 @@ def read_raw(path: Path, sizes: tuple[int, ...]) -> bytes:
 
 
 def load_raw_files(certificate: Path, private_key: Path, authority_key: Path) -> Credentials:
-    """Credentials from three raw files. Raises what read_raw and credentials_of raise."""
+    """Load credentials from three raw files. Raises what read_raw and credentials_of raise."""
     raw = read_raw(certificate, tuple(suite.certificate_size for suite in SUITES))
     suite = parse_certificate(raw).suite
     return credentials_of(
@@ -227,7 +227,7 @@ def load_raw_files(certificate: Path, private_key: Path, authority_key: Path) ->
 
 
 def save_credentials(path: Path, credentials: Credentials) -> None:
-    """Write them with mode 0600. Raises KeyFileError."""
+    """Write credentials to a file with mode 0600. Raises KeyFileError."""
     suite = credentials.suite
     write_key_file(
         path,
@@ -241,7 +241,7 @@ def save_credentials(path: Path, credentials: Credentials) -> None:
 
 
 def load_credentials(path: Path, *, usage: int = KEY_AGREEMENT) -> Credentials:
-    """Read what save_credentials wrote, checking it all again. Raises NotFound, KeyFileError, CertificateError."""
+    """Read a file of save_credentials, and check it again. Raises NotFound, KeyFileError, CertificateError."""
     fields = read_key_file(path, KIND)
     octets = {
         name: _octets(name, str(fields.get(name, ""))) for name in ("certificate", "private_key", "authority_key")

@@ -1,4 +1,4 @@
-"""The device log: who belongs to the HAN, who may join it now, and who was removed last.
+"""The device log: devices of the HAN, devices that may join now, and those removed last.
 
 Source: gbcs.md §1.9 for the fifteen entries of history.
 """
@@ -20,7 +20,7 @@ HISTORY = 15
 
 @dataclass(frozen=True, slots=True)
 class LogEntry:
-    """One device of the log. ``join_seconds``: its join window stays open for so long; None: it is closed."""
+    """One device of the log. ``join_seconds``: seconds its join window stays open; None: closed."""
 
     eui64: Eui64
     device_type: DeviceType
@@ -39,12 +39,12 @@ class DeviceRefused(Refused):
 
 
 def entries(devices: Sequence[Device], windows: Mapping[Eui64, float]) -> list[LogEntry]:
-    """The devices that belong to the HAN or are expected on it, in the order they were added."""
+    """Return the devices that belong to the HAN or are expected on it, in the order they were added."""
     return [_entry(device, windows) for device in devices if device.state != "removed"]
 
 
 def history(devices: Sequence[Device]) -> list[LogEntry]:
-    """The last devices that were removed, the latest first."""
+    """Return the last devices that were removed, latest first."""
     removed = [device for device in devices if device.state == "removed" and device.removed_at is not None]
     removed.sort(key=lambda device: device.removed_at or device.added_at, reverse=True)
     return [_entry(device, {}) for device in removed[:HISTORY]]
@@ -53,7 +53,7 @@ def history(devices: Sequence[Device]) -> list[LogEntry]:
 def objection(
     eui64: Eui64, devices: Sequence[Device], windows: Mapping[Eui64, float], capacity: int | None
 ) -> DeviceRefused | None:
-    """Why a device cannot be added now, if so. ``capacity``: of the dongle's key table; None: it takes no entries.
+    """Say why a device cannot be added now; None: it can. ``capacity``: of the key table; None: no matter.
 
     A device that is expected already may be added again, as may one that left or was removed: it joins as if for the
     first time, with the code given last.
@@ -77,13 +77,13 @@ def objection(
 
 
 class DeviceLog:
-    """The log as the ledger holds it."""
+    """The device log of the ledger."""
 
     def __init__(self, ledger: Ledger) -> None:
         self._ledger = ledger
 
     def check(self, eui64: Eui64, windows: Mapping[Eui64, float], capacity: int | None) -> None:
-        """Raises DeviceRefused where the device cannot be added now; that is an event too."""
+        """Raise DeviceRefused if the device cannot be added now, and record an event."""
         found = objection(eui64, self._ledger.devices.all(), windows, capacity)
         if found is not None:
             self._ledger.record(JoinRefused(device=eui64, reason=str(found)))

@@ -1,4 +1,4 @@
-"""Devices that joined and have no key in time are removed, with an event that says how far they came."""
+"""Evict devices that joined and established no key in time, with an event that says how far they came."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ class Evictions:
         self._changed = asyncio.Event()
 
     def alive(self, eui64: Eui64, life: Life) -> None:
-        """A device showed a sign of life."""
+        """Note a sign of life of a device."""
         device = self._ledger.devices.get(eui64)
         if device is None:
             self._settle(eui64)
@@ -60,11 +60,11 @@ class Evictions:
             self._changed.set()
 
     def forget(self, eui64: Eui64) -> None:
-        """The device was removed, or is to join anew: its time begins when it does."""
+        """Forget a device that was removed or is to join again; its time begins when it does."""
         self._settle(eui64)
 
     def doubt(self, eui64: Eui64) -> None:
-        """Whether a keyed device can be talked to is to be shown anew, from now on."""
+        """Require a keyed device to show again, from now on, that it has its key."""
         if eui64 not in self._unproven:
             self._settle(eui64)
             self._unproven.add(eui64)
@@ -72,13 +72,13 @@ class Evictions:
             self._changed.set()
 
     def lost(self, eui64: Eui64, reason: str) -> None:
-        """There is no talking to this device any more: it is removed at once."""
+        """Evict a device at once that shares no key with the dongle any more."""
         self._lost[eui64] = reason
         self._due[eui64] = self._clock.monotonic()
         self._changed.set()
 
     def restart(self) -> None:
-        """The dongle was opened: every device on the network without a key has its whole time again."""
+        """Restart the time of every device without a key, after the dongle (re)opens."""
         now = self._clock.monotonic()
         devices = self._ledger.devices.all()
         # An interview is under the new key: who passed it has the key.
@@ -88,16 +88,16 @@ class Evictions:
         self._changed.set()
 
     def pause(self) -> None:
-        """The dongle is gone: nobody's time runs out meanwhile."""
+        """Stop the time of all devices while the dongle is gone."""
         self._due.clear()
 
     def remaining(self, eui64: Eui64) -> float | None:
-        """Seconds until the device is removed; None where it is not to be."""
+        """Return seconds until the device is evicted; None if it will not be."""
         due = self._due.get(eui64)
         return None if due is None else max(0.0, due - self._clock.monotonic())
 
     async def run(self) -> None:
-        """Remove devices whose time is over, until cancelled."""
+        """Evict devices whose time is over, until cancelled."""
         while True:
             self._changed.clear()
             next_due = min(self._due.values(), default=None)
@@ -132,7 +132,7 @@ class Evictions:
         return time + "it was never heard after it had joined; is its install code right?"
 
     def _keyed(self, eui64: Eui64, life: Life) -> None:
-        """A sign of life of a device with a key: of having just got it, or of having it."""
+        """Handle a sign of life of a device with a key."""
         if life is Life.KEYED:
             self._settle(eui64)
             self.doubt(eui64)
@@ -147,5 +147,5 @@ class Evictions:
 
 
 def _waits(device: Device) -> bool:
-    """It is on the network and has no key."""
+    """Tell whether the device is on the network without a key."""
     return device.state in ("joined", "interviewed") and device.keyed_at is None

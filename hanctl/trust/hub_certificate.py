@@ -1,4 +1,4 @@
-"""The hub's own certificates: loaded from the files of the configuration, and fit for one dongle alone."""
+"""Load the hub's own certificates from the configured files; each fits one dongle only."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class CertificateNotForDongle(Refused):
 
 
 def load_hub_credentials(files: Sequence[Path]) -> list[Credentials]:
-    """The credentials in these files: at most one for each suite, all of one subject.
+    """Load the credentials in these files: at most one per suite, all of one subject.
 
     Raises NotFound, KeyFileError, CertificateError, ConfigError.
     """
@@ -37,7 +37,7 @@ def load_hub_credentials(files: Sequence[Path]) -> list[Credentials]:
 
 
 def check_subject(credentials: Credentials, dongle: Eui64) -> None:
-    """Raises CertificateNotForDongle."""
+    """Raise CertificateNotForDongle unless the certificate names the dongle's EUI64."""
     if credentials.subject != dongle:
         raise CertificateNotForDongle(
             f"the certificate is for {credentials.subject}, but the hub's dongle is {dongle}: devices compare the two, "

@@ -1,6 +1,6 @@
 """The heavy arithmetic of key establishment, as callables that may run on another thread.
 
-A job holds all it needs, touches nothing else, and answers what it found; a partner's bad point is an answer too.
+A job holds all its inputs, touches nothing else and returns its result; a bad point of a partner is a result too.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ Below = Callable[[int], int]
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """What is wrong with what a partner sent, as a status for it and in words for people."""
+    """Fault in what a partner sent: Terminate status for it, and words for people."""
 
     status: TerminateStatus
     detail: str
@@ -46,7 +46,7 @@ class EphemeralPair:
 
 @dataclass(frozen=True, slots=True)
 class Identified:
-    """The partner's static public key, and the own ephemeral pair where the job was asked for one."""
+    """Result: the partner's static public key, and an ephemeral pair if the job was asked for one."""
 
     partner_key: Point
     ephemeral: EphemeralPair | None
@@ -54,7 +54,7 @@ class Identified:
 
 @dataclass(frozen=True, slots=True)
 class Agreed:
-    """The own ephemeral public key, the new link key, and both sides' authentication codes."""
+    """Result: the hub's ephemeral public key, the new link key, and both sides' authentication codes."""
 
     ephemeral: bytes
     key: bytes = field(repr=False)

@@ -1,4 +1,4 @@
-"""Files that hold private keys: readable by their owner alone, and never half written."""
+"""Read and write files with private keys: readable only by their owner, and never half written."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def write_key_file(path: Path, kind: str, fields: dict[str, str | int]) -> None:
 
 
 def check_private(path: Path) -> None:
-    """Raises KeyFileError where others than the file's owner may read it. A file that is not there passes."""
+    """Raise KeyFileError if others than its owner may read the file. A file that does not exist passes."""
     try:
         mode = path.stat().st_mode
     except OSError:
@@ -38,7 +38,7 @@ def check_private(path: Path) -> None:
 
 
 def read_key_file(path: Path, kind: str) -> dict[str, Any]:
-    """The fields of a file that write_key_file wrote. Raises NotFound, KeyFileError (which never quotes the file)."""
+    """Return the fields of a file that write_key_file wrote. Raises NotFound, KeyFileError (which never quotes it)."""
     text = read_text(path)
     try:
         fields = json.loads(text)
@@ -50,12 +50,12 @@ def read_key_file(path: Path, kind: str) -> dict[str, Any]:
 
 
 def read_text(path: Path) -> str:
-    """The file as text. Raises NotFound, KeyFileError."""
+    """Return the file as text. Raises NotFound, KeyFileError."""
     return read_bytes(path).decode("utf-8", errors="replace")
 
 
 def read_bytes(path: Path) -> bytes:
-    """The file. Raises NotFound, KeyFileError."""
+    """Return the file as bytes. Raises NotFound, KeyFileError."""
     try:
         return path.read_bytes()
     except FileNotFoundError:

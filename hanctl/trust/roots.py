@@ -1,4 +1,4 @@
-"""Authorities whose certificates are believed: their names and public keys, read from files, secret or not.
+"""Read trusted authorities (names and public keys) from root files.
 
 A root file is what ``hanctl ca show`` prints, with or without ``--json``; for another authority the same is written by
 hand. Taken too are the file of a bench authority itself, and a stored certificate, whose issuer is meant.
@@ -30,7 +30,7 @@ class RootMalformed(CertificateError):
 
 @dataclass(frozen=True, slots=True)
 class Root:
-    """An authority: ``issuer`` is its name as it stands in the certificates that it issued."""
+    """An authority: ``issuer`` is its name in the certificates that it issued."""
 
     suite: Suite
     issuer: Eui64
@@ -38,7 +38,7 @@ class Root:
 
 
 def load_root(path: Path) -> Root:
-    """The authority that a file is of. Raises NotFound, KeyFileError, CertificateError."""
+    """Load the authority of a file. Raises NotFound, KeyFileError, CertificateError."""
     fields = _fields(read_text(path))
     try:
         if fields.get("kind") == authority.KIND:

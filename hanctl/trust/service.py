@@ -1,4 +1,4 @@
-"""Trust as the daemon has it: who may join, the keys of those who did, and what becomes of those who get none."""
+"""Join the parts of trust together for the daemon: who may join, their keys, and eviction without a key."""
 
 from __future__ import annotations
 
@@ -23,15 +23,15 @@ from hanctl.radio.errors import DeliveryFailed, DongleGone
 from hanctl.trust.backups import Backups
 from hanctl.trust.credentials import Credentials
 from hanctl.trust.device_log import DeviceLog
-from hanctl.trust.establishment.key_establishment import KeyEstablishmentServer
 from hanctl.trust.establishment.messages import SUITE_ATTRIBUTE
+from hanctl.trust.establishment.server import KeyEstablishmentServer
 from hanctl.trust.evictions import Evictions
 
 log = structlog.get_logger()
 
 
 class TrustService:
-    """Puts the parts of trust together. Without credentials there are only install codes.
+    """Manage joins, key establishment and evictions. Without credentials there are only install codes.
 
     ``required``: only devices that have established a key are served, and those that do not in ``timeout_s`` seconds
     are removed. ``backups`` is the directory of the network's backups. ``give_up`` is called with each device that is
@@ -77,21 +77,22 @@ class TrustService:
             self.server.on_lost.append(self.evictions.lost)
             self.backups.on_read.append(self._compare)
             han.on_life.append(self._ask_anew_at)
+        han.addresses.under_way.append(self.server.under_way)
         self.server.on_keyed.append(lambda _: self.backups.request())
 
     @property
     def key_capacity(self) -> int | None:
-        """How many devices the dongle has room for; None where devices take none, or the dongle is gone."""
+        """Return the number of devices the dongle has room for; None if they take none or the dongle is gone."""
         network = self._han.network
         return network.key_capacity if network is not None and self.credentials else None
 
     def check_join(self, eui64: Eui64) -> None:
-        """Raises DeviceRefused where the device cannot be added; else nothing of its former stay counts any more."""
+        """Raise DeviceRefused if the device cannot be added; else forget everything of its former stay."""
         self.log.check(eui64, self._han.join_windows(), self.key_capacity)
         self._forget(eui64)
 
     async def rekey(self, eui64: Eui64) -> None:
-        """Ask a device for a new key, as the initiator. What comes of it is an event: key.established or key.failed.
+        """Ask a device for a new key, as the initiator. The outcome is an event: key.established or key.failed.
 
         Raises NotFound (no such device, or no suite in common), Refused (one is being established, or just failed),
         DeliveryFailed, TimedOut, DongleGone.
@@ -105,14 +106,14 @@ class TrustService:
         self.server.start(eui64, suites if isinstance(suites, int) else 0)
 
     async def remove(self, eui64: Eui64, reason: str) -> None:
-        """Ask a device to leave, and forget its place and its key. Raises NotFound."""
+        """Ask a device to leave, and forget its address and key. Raises NotFound."""
         await self._han.remove(eui64, reason)
         self._forget(eui64)
         if self.credentials:
             self.backups.request()
 
     def resume(self) -> None:
-        """The dongle was opened."""
+        """Resume key establishments, evictions and backups, after the dongle (re)opens."""
         if not self._resumed:
             self._resumed = True
             for each in self.credentials:
@@ -137,14 +138,14 @@ class TrustService:
             raise group.exceptions[0] from None
 
     async def stop(self) -> None:
-        """End everything that runs; before the HAN is stopped."""
+        """Stop all work. Call it before the HAN is stopped."""
         await self.server.stop()
         await self._tasks.cancel()
 
     def _compare(self, held: frozenset[Eui64]) -> None:
-        """See once at each opening whether the dongle has the key of each keyed device.
+        """Check, once per opening, whether the dongle has the key of each keyed device.
 
-        It has not where its network is from a backup that is older than the key.
+        It does not if its network was restored from a backup older than the key.
         """
         if self._compared:
             return
@@ -167,7 +168,7 @@ class TrustService:
             self._tasks.start(self._ask_anew(eui64))
 
     async def _ask_anew(self, eui64: Eui64) -> None:
-        """Ask a device for a new key; where it is there and establishes none, it is removed in time."""
+        """Ask a device for a new key; if it is present and establishes none, it is evicted later."""
         try:
             await self.rekey(eui64)
         except (DongleGone, DeliveryFailed, TimedOut):

@@ -1,4 +1,4 @@
-"""Credentials in Certicom's text form, which development tools of device makers read. It holds the private key."""
+"""Write credentials in Certicom's text form, which device makers' tools read. It holds the private key."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from hanctl.trust.credentials import Credentials
 
 
 def text_form(credentials: Credentials) -> str:
-    """The text: labels, and hex in upper case, as ``parse_credentials`` reads it."""
+    """Return the text: labels, and hex in upper case, as ``parse_credentials`` reads it."""
     suite = credentials.suite
     curve = suite.curve
     fields = {

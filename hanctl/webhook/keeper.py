@@ -1,4 +1,4 @@
-"""The webhook of the moment: a reload may give another, none, or the first."""
+"""Run the configured webhook, which a reload may add, change or remove."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 class WebhookKeeper:
-    """Runs the webhook that is in use. What is undelivered goes to whichever is next."""
+    """Run the webhook in use. Undelivered notices go to the next one."""
 
     def __init__(self, ledger: Ledger, clock: Clock) -> None:
         self._ledger = ledger
@@ -23,7 +23,7 @@ class WebhookKeeper:
         self._changed = asyncio.Event()
 
     def use(self, section: WebhookSection | None, secret: bytes) -> None:
-        """From now on, notices go there; None: nobody is told, and nothing is kept to be told."""
+        """Send notices there from now on; None: send and keep none."""
         if section is None:
             self._webhook = None
             self._ledger.outbox.types = frozenset()

@@ -1,4 +1,4 @@
-"""The webhook: notices are told to a service user until accepted, signed, and over restarts.
+"""Deliver signed notices to the webhook of a service user until it accepts them, also over restarts.
 
 Each notice is one POST of the event as JSON, in the form of the Standard Webhooks specification: ``webhook-id`` (the
 same in every attempt: a receiver may see a notice twice), ``webhook-timestamp`` (Unix seconds) and
@@ -16,7 +16,6 @@ from dataclasses import replace
 from pathlib import Path
 
 import httpx
-from tenacity import AsyncRetrying, RetryCallState, wait_exponential
 
 import hanctl
 from hanctl.base.clock import Clock
@@ -31,12 +30,12 @@ NOTICE_TYPES = frozenset({"delivery.notice", "transfer.notice", "activation.noti
 TIMEOUT_S = 15
 FULL_S = 60
 SHORTEST_SECRET = 16
-_BACK_OFF = wait_exponential(multiplier=1, min=1, max=600)
+LONGEST_BACK_OFF_S = 600
 _ENCODED_SECRET = "whsec_"  # noqa: S105
 
 
 def read_secret(path: Path) -> bytes:
-    """The signing secret: the file's text, or the bytes behind ``whsec_`` in Base64. Raises ConfigError."""
+    """Read the signing secret: the file's text, or the Base64 after ``whsec_``. Raises ConfigError."""
     text = read_secret_file(path, "the webhook's secret", "[webhook] secret_file")
     try:
         encoded = text.startswith(_ENCODED_SECRET)
@@ -54,20 +53,18 @@ def read_secret(path: Path) -> bytes:
 
 
 def sign(secret: bytes, message_id: str, timestamp: int, body: bytes) -> str:
-    """The value of the ``webhook-signature`` header."""
+    """Return the value of the ``webhook-signature`` header."""
     content = f"{message_id}.{timestamp}.".encode() + body
     return "v1," + base64.b64encode(hmac.new(secret, content, hashlib.sha256).digest()).decode()
 
 
 def back_off(attempts: int) -> float:
-    """Seconds to wait after so many failed attempts: 1, 2, 4 … 600."""
-    state = RetryCallState(AsyncRetrying(), None, (), {})
-    state.attempt_number = attempts
-    return _BACK_OFF(state)
+    """Return the seconds to wait after this number of failed attempts: 1, 2, 4 … 600."""
+    return float(min(1 << (attempts - 1), LONGEST_BACK_OFF_S))
 
 
 class Webhook:
-    """Delivers the ledger's pending notices. ``run`` does the work."""
+    """Deliver the ledger's pending notices. ``run`` does the work."""
 
     def __init__(
         self, ledger: Ledger, clock: Clock, url: str, secret: bytes, transport: httpx.AsyncBaseTransport | None = None
@@ -135,7 +132,7 @@ class Webhook:
                 )
 
     async def _post(self, client: httpx.AsyncClient, notice: Notice) -> str | None:
-        """Try once. None, or why it was not accepted."""
+        """Try once. Returns None, or why the notice was not accepted."""
         body = notice.body.encode()
         timestamp = int(self._clock.now().timestamp())
         headers = {

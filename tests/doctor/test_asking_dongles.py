@@ -14,7 +14,7 @@ import pytest
 
 from hanctl.base.errors import DongleError
 from hanctl.base.eui64 import Eui64
-from hanctl.doctor.dongle import TRY_S, Answer, ask, judge_answer, judge_network, other_ways
+from hanctl.doctor.dongle import TRY_S, DongleAnswer, ask, judge_answer, judge_network, other_ways
 from hanctl.doctor.dongle_firmware import judge_firmware, release_date
 from hanctl.ledger.files.inspection import LedgerFacts
 from hanctl.radio import DongleSettings, open_radio
@@ -162,7 +162,7 @@ async def test_who_gives_up_waiting_leaves_the_port_closed_and_no_task(radio: Ra
 
 
 def test_a_dongle_that_answers_is_named() -> None:
-    found = judge_answer(Answer(SETTINGS, look=HELD))
+    found = judge_answer(DongleAnswer(SETTINGS, look=HELD))
     assert found.status == "ok" and DONGLE in found.message and "115200" in found.message
 
 

@@ -10,10 +10,10 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
+from full_disk import fill, make_room
 from update_rig import DISPLAY, IMAGE, NEW, OLD, SLEEPER, Play, Rig, make_spec
 
 from hanctl.base.errors import Refused
-from hanctl.hil.full_disk import fill, make_room
 from hanctl.images.build import Fields, build
 from hanctl.simulator.device.device import SimulatedDevice
 from hanctl.simulator.device.ota.types import OtaState, Output

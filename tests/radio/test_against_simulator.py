@@ -199,7 +199,7 @@ async def test_nobody_joins_unasked(bench: Bench) -> None:
     await bench.han.expect(STRANGER, parse_install_code(CODE).link_key, 60)
     await asyncio.sleep(0.5)
     assert bench.world.device("display").nwk is None
-    bench.han.cancel_join(STRANGER)
+    bench.han._joins.close(STRANGER, "cancelled")
     await until(lambda: not bench.world.stack.permitting)
 
 

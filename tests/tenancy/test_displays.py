@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 from display_bench import DAY, SHOWN, Radio, Rig, display, play, serving
+from full_disk import fill, make_room
 
-from hanctl.hil.full_disk import fill, make_room
 from hanctl.images.build import Fields, build
 from hanctl.radio import heartbeat
 from hanctl.tenancy.controls import Wanted

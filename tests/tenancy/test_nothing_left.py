@@ -29,8 +29,8 @@ from hanctl.hub.daemon import Daemon
 from hanctl.ledger.household import Sample
 from hanctl.radio.frames import IncomingFrame, OutgoingFrame
 from hanctl.tenancy.controls import Wanted
-from hanctl.tenancy.moments import to_utc2000
 from hanctl.tenancy.payloads import parse_gbcs_payload
+from hanctl.tenancy.utc2000 import to_utc2000
 
 FULL_CONSUMER = [2, 3, 4, 7, 8, 9, 13, 14]
 DAY = 86400

@@ -1,4 +1,4 @@
-"""The gate of the listener: each request needs a bearer token (RFC 6750)."""
+"""Check the bearer token (RFC 6750) of each request on the listener."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from starlette.datastructures import Headers
 from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from hanctl.api.doors.listener import Tokens
+from hanctl.api.doors.listener import AccessTokens
 from hanctl.api.errors import answer
 from hanctl.api.metrics import PATH as METRICS
 from hanctl.base.errors import ExitCode
@@ -18,9 +18,9 @@ _SCHEME = "bearer"
 
 
 class BearerGate:
-    """Lets requests with a token through to the application, and tells everybody else nothing."""
+    """Pass requests with a valid token to the application; answer all others with 401 and nothing else."""
 
-    def __init__(self, app: ASGIApp, tokens: Tokens) -> None:
+    def __init__(self, app: ASGIApp, tokens: AccessTokens) -> None:
         self._app = app
         self._tokens = tokens
 

@@ -1,4 +1,4 @@
-"""The control socket: mode 0660 from its first moment, never taken from a living daemon."""
+"""Bind the control socket with mode 0660 from the start, never in place of a running daemon's."""
 
 from __future__ import annotations
 
@@ -11,10 +11,9 @@ from hanctl.base.errors import ConfigError, Refused
 
 
 def bind(path: Path) -> socket.socket:
-    """A listening socket: who connects before it is served waits. A dead daemon's socket file is replaced.
+    """Return a listening socket; clients wait until it is served. The socket file of a dead daemon is replaced.
 
-    Raises Refused where a living process has it, or where the path is something else; ConfigError where it cannot be
-    made.
+    Raises Refused if a running process has it or the path is not a socket; ConfigError if it cannot be created.
     """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)

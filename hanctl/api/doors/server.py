@@ -1,4 +1,4 @@
-"""The API's sockets: the control socket, and the listener where one is configured."""
+"""Sockets of the API: the control socket, and the listener if one is configured."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import asyncio
 from typing import TYPE_CHECKING
 
 from hanctl.api.doors import control_socket
-from hanctl.api.doors.listener import Tokens, listen
+from hanctl.api.doors.listener import AccessTokens, listen
 
 if TYPE_CHECKING:
     from fastapi import FastAPI
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 class ApiServer:
-    """The API's sockets: bound as it is made, so that who connects waits, and served by ``serve`` after ``load``.
+    """Sockets of the API. The constructor binds them, so that clients can wait; ``load`` and ``serve`` serve them.
 
     Raises Refused and ConfigError; then nothing is left bound.
     """
@@ -25,7 +25,7 @@ class ApiServer:
         self._path = daemon.config.hub.socket
         settings = daemon.config.listener
         # The two have an application each: no mistake about where a request came from can open the gate.
-        self._tokens = Tokens.read(settings) if settings is not None else None
+        self._tokens = AccessTokens.read(settings) if settings is not None else None
         self._control = control_socket.bind(self._path)
         try:
             self._listener = listen(settings.address) if settings is not None else None
@@ -34,13 +34,13 @@ class ApiServer:
             raise
 
     def load(self) -> None:
-        """Import and build what answers: a good part of a start. May run on a thread."""
+        """Import and build the application, a large part of the start. May run in a thread."""
         from hanctl.api import web
 
         self._app: FastAPI = web.make_app(self._daemon)
 
     async def serve(self) -> None:
-        """Serve until ``daemon.closing``; then answers on their way get a moment, and the sockets are closed."""
+        """Serve until ``daemon.closing``; then give running requests a short time to finish, and close the sockets."""
         from hanctl.api import web
 
         closing = self._daemon.closing

@@ -1,4 +1,4 @@
-"""``hanctl ca``: a bench's own certificate authority."""
+"""``hanctl ca``: make and use a certificate authority for the bench."""
 
 from __future__ import annotations
 
@@ -13,9 +13,12 @@ from hanctl.cli.options import Json, eui64, examples
 from hanctl.cli.output import print_facts, print_json
 from hanctl.config.paths import default_state_dir
 
-app = typer.Typer(help="A certificate authority for the bench: hubs and development displays.", no_args_is_help=True)
+app = typer.Typer(
+    help="A certificate authority for the bench, for hubs, development displays and image signers.",
+    no_args_is_help=True,
+)
 Authority = Annotated[
-    Path | None, typer.Option("--ca", help="The authority's file. Default: ca.json in the state directory.")
+    Path | None, typer.Option("--ca", help="File of the authority. Default: ca.json in the state directory.")
 ]
 
 
@@ -23,10 +26,10 @@ Authority = Annotated[
 def init(
     ca: Authority = None,
     issuer: Annotated[
-        str | None, typer.Option("--issuer", help="Its name, as an EUI64. Default: random.", metavar="EUI64")
+        str | None, typer.Option("--issuer", help="Name of the authority, an EUI64. Default: random.", metavar="EUI64")
     ] = None,
 ) -> None:
-    """Make a certificate authority for suite 2. Its file is the root of the bench's trust: keep it."""
+    """Make a certificate authority (suite 2). Keep its file safe: it holds the key that signs every certificate."""
     from hanctl.trust.authority import BenchAuthority
 
     path = _path(ca)
@@ -47,13 +50,22 @@ def init(
     )
 )
 def issue(
-    eui: Annotated[str, typer.Option("--eui", help="Whom it is for.", metavar="EUI64")],
-    out: Annotated[Path, typer.Option("--out", help="Where it goes; the file holds the private key.", metavar="FILE")],
+    eui: Annotated[
+        str,
+        typer.Option(
+            "--eui", help="EUI64 that the certificate names: a dongle, a device or a signer.", metavar="EUI64"
+        ),
+    ],
+    out: Annotated[
+        Path, typer.Option("--out", help="Write the certificate and its private key to this file.", metavar="FILE")
+    ],
     ca: Authority = None,
-    text: Annotated[bool, typer.Option("--text", help="In Certicom's text form, for a device.")] = False,
-    signer: Annotated[bool, typer.Option("--signer", help="For one who signs images: firmware build --sign.")] = False,
+    text: Annotated[bool, typer.Option("--text", help="Write Certicom's text form, for a device.")] = False,
+    signer: Annotated[
+        bool, typer.Option("--signer", help="Issue it for signing images (hanctl firmware build --sign).")
+    ] = False,
 ) -> None:
-    """Issue a certificate with its private key. Retail devices do not know this authority, and refuse it."""
+    """Issue a certificate with its private key. Retail devices refuse it: they do not know this authority."""
     from hanctl.base.clock import SystemClock
     from hanctl.trust.authority import BenchAuthority
     from hanctl.trust.certificate import DIGITAL_SIGNATURE, KEY_AGREEMENT
@@ -76,7 +88,7 @@ def issue(
 
 @app.command(epilog=examples("hanctl ca show", "hanctl ca show --ca bench-ca.json --json"))
 def show(ca: Authority = None, json: Json = False) -> None:
-    """Show an authority's name and public key: what a development display has to be told, and a root of signatures."""
+    """Show the name and public key of an authority, for development displays and for firmware.signature_roots."""
     from hanctl.trust.authority import BenchAuthority
 
     facts = BenchAuthority.load(_path(ca)).show()
@@ -87,7 +99,7 @@ def show(ca: Authority = None, json: Json = False) -> None:
 
 
 def refuse_existing(path: Path) -> None:
-    """Raises Refused where there is such a file: it may hold the only copy of a private key."""
+    """Raise Refused if the file exists: it may hold the only copy of a private key."""
     if path.exists():
         raise Refused(f"{path} exists", "move it away first, or give another name with --out")
 

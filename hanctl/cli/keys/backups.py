@@ -1,4 +1,4 @@
-"""``hanctl backup``: what is saved, saving it now, and giving a dongle its network back."""
+"""``hanctl backup``: list, create and restore backups of the network and of the ledger."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ import typer
 
 from hanctl.base.errors import ConfigError, Refused
 from hanctl.cli.options import ConfigFile, Json, Socket, connect, examples
-from hanctl.cli.output import as_json, hexadecimal, moment, print_facts, print_json, print_table, size
+from hanctl.cli.output import as_json, hexadecimal, local_time, print_facts, print_json, print_table, size
 
 if TYPE_CHECKING:
     from hanctl.config.sections import Config
     from hanctl.ledger.files.copies import Copy
     from hanctl.radio.finding.network_backup import NetworkSummary
 
-app = typer.Typer(help="Backups: of the dongle's network, and of the ledger.", no_args_is_help=True)
+app = typer.Typer(help="Backups of the dongle's network and of the ledger.", no_args_is_help=True)
 
 RestoreConfig = Annotated[
     Path, typer.Option("--config", "-c", help="The hub's configuration file.", metavar="FILE", readable=False)
@@ -33,13 +33,14 @@ RestoreConfig = Annotated[
 )
 def create(
     output: Annotated[
-        Path | None, typer.Option("--output", "-o", help="Copy the network's backup to this file (0600).")
+        Path | None,
+        typer.Option("--output", "-o", help="Also copy the network's backup to this file (mode 0600; it holds keys)."),
     ] = None,
     socket: Socket = None,
     config: ConfigFile = None,
     as_json_: Json = False,
 ) -> None:
-    """Save the dongle's network and the ledger now, beside the backups that are made by themselves."""
+    """Back up the dongle's network and the ledger now, in addition to the automatic backups."""
     made = connect(socket, config).post("/backups")
     if output is not None:
         _copy(Path(made["network"]), output)
@@ -52,7 +53,7 @@ def create(
 
 @app.command("list", epilog=examples("hanctl backup list", "sudo hanctl backup list -c /etc/hanctl/hanctl.toml"))
 def list_(config: ConfigFile = None, as_json_: Json = False) -> None:
-    """The backups of a hub, whether it runs or not, oldest first. Keys are not shown."""
+    """List the backups of a hub, running or not, oldest first. Keys are not shown."""
     state_dir = _state_dir(config)
     rows = [_network(path) for path in _files(state_dir / "backups", "network-*.json")]
     if _files(state_dir / "backups", "ledger-*.sqlite"):
@@ -64,7 +65,7 @@ def list_(config: ConfigFile = None, as_json_: Json = False) -> None:
         return
     print_table(
         ("file", "of", "size", "content", "state"),
-        [(row["path"], moment(row.get("made_at")), size(row["size"]), _content(row), row["state"]) for row in rows],
+        [(row["path"], local_time(row.get("made_at")), size(row["size"]), _content(row), row["state"]) for row in rows],
         "no backups yet: they are made when a device has joined, after each new key, and once a day",
     )
 
@@ -81,26 +82,27 @@ def restore(
     file: Annotated[
         Path,
         typer.Argument(
-            help="A backup of a network (.json) or of the ledger (.sqlite).", metavar="FILE", show_default=False
+            help="Backup of a network (.json) or of the ledger (.sqlite).", metavar="FILE", show_default=False
         ),
     ],
     config: RestoreConfig,
-    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask for confirmation.")] = False,
     overwrite: Annotated[
-        bool, typer.Option("--overwrite", help="Also in place of another network that the dongle holds.")
+        bool, typer.Option("--overwrite", help="Replace a different network that the dongle holds.")
     ] = False,
     burn_address: Annotated[
         bool,
         typer.Option(
             "--burn-address",
-            help="Also where its firmware takes another EUI64 only once (older EZSP).",
+            help="Write the EUI64 even if the firmware allows that only once (older EZSP).",
         ),
     ] = False,
 ) -> None:
-    """Restore a backup, while the hub does not run. What was there before is saved first, or put aside.
+    """Restore a backup while the hub is stopped. The present network or ledger is saved first.
 
-    Of a network: the configured dongle gets its keys, its address, and counters above the old ones. Of the ledger: it
-    takes the ledger's place.
+    A network backup gives the configured dongle the keys and EUI64 of the old
+    one, and frame counters above the old ones. A ledger backup replaces the
+    ledger.
     """
     from hanctl.config.reading import load_config
 
@@ -119,7 +121,7 @@ def _restore_ledger(loaded: Config, file: Path, yes: bool) -> None:
     if not yes and not _agreed():
         raise Refused("it was not restored, and nothing was changed", "agree, or say --yes")
     copy = restore_ledger(loaded.hub.state_dir, file.name, SystemClock())
-    until = "-" if copy.until is None else moment(copy.until.isoformat())
+    until = "-" if copy.until is None else local_time(copy.until.isoformat())
     print(f"restored, as of {until}; the ledger that was there is kept beside it")
 
 

@@ -1,4 +1,4 @@
-"""``hanctl certificate``: the certificates that the hub presents to its devices."""
+"""``hanctl certificate``: import and show the certificates that the hub presents to its devices."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from hanctl.config.sections import Config
     from hanctl.trust.credentials import Credentials
 
-app = typer.Typer(help="The hub's certificate.", no_args_is_help=True)
+app = typer.Typer(help="Certificates of the hub for key establishment (CBKE).", no_args_is_help=True)
 
 
 @app.command(
@@ -30,23 +30,22 @@ app = typer.Typer(help="The hub's certificate.", no_args_is_help=True)
 )
 def import_(
     text: Annotated[
-        str | None, typer.Argument(help="A file in Certicom's text form; - is standard input.", metavar="FILE")
+        str | None, typer.Argument(help="File in Certicom's text form; - is standard input.", metavar="FILE")
     ] = None,
-    certificate: Annotated[Path | None, typer.Option(help="Raw or hex: the implicit certificate.")] = None,
-    private_key: Annotated[Path | None, typer.Option(help="Raw or hex: its private key.")] = None,
-    ca_key: Annotated[Path | None, typer.Option(help="Raw or hex: its authority's public key.")] = None,
-    out: Annotated[
-        Path | None, typer.Option("--out", help="Where it goes. Default: where the configuration wants it.")
-    ] = None,
+    certificate: Annotated[Path | None, typer.Option(help="File with the implicit certificate, raw or hex.")] = None,
+    private_key: Annotated[Path | None, typer.Option(help="File with its private key, raw or hex.")] = None,
+    ca_key: Annotated[Path | None, typer.Option(help="File with the authority's public key, raw or hex.")] = None,
+    out: Annotated[Path | None, typer.Option("--out", help="File to store it in. Default: trust.certificate.")] = None,
     eui: Annotated[
-        str | None, typer.Option("--eui", help="The dongle's address. Default: as the hub knows it.", metavar="EUI64")
+        str | None, typer.Option("--eui", help="EUI64 of the dongle. Default: as the hub knows it.", metavar="EUI64")
     ] = None,
     socket: Socket = None,
     config: ConfigFile = None,
 ) -> None:
-    """Check a certificate and its keys, say what it is, and store it for the hub.
+    """Check a certificate and its keys, show what it says, and store it for the hub.
 
-    Refused are keys that do not belong together, and a certificate for another address than the dongle's.
+    Keys that do not belong together are refused, and a certificate for another
+    EUI64 than the dongle's.
     """
     from hanctl.trust.credentials import load_raw_files, parse_credentials, save_credentials
     from hanctl.trust.hub_certificate import check_subject
@@ -77,11 +76,11 @@ def import_(
 
 @app.command(epilog=examples("hanctl certificate show hub.json", "hanctl certificate show -c /etc/hanctl/hanctl.toml"))
 def show(
-    file: Annotated[Path | None, typer.Argument(help="A stored certificate.", metavar="FILE")] = None,
+    file: Annotated[Path | None, typer.Argument(help="File of a stored certificate.", metavar="FILE")] = None,
     config: ConfigFile = None,
     json: Json = False,
 ) -> None:
-    """Show what a stored certificate says, or those of a configuration. Keys stay where they are."""
+    """Show a stored certificate, or those of a configuration. Private keys are not shown."""
     from hanctl.trust.hub_certificate import load_hub_credentials
 
     loaded_config = _load(config)
@@ -111,7 +110,7 @@ def _configured(config: Config | None) -> tuple[Path, ...]:
 
 
 def _wanted_by(config: Config | None, credentials: Credentials) -> Path:
-    """The first file of the configuration that is not there yet."""
+    """Return the first certificate file of the configuration that does not exist yet."""
     missing = [path for path in _configured(config) if not path.exists()]
     if missing:
         return missing[0]
@@ -124,7 +123,7 @@ def _wanted_by(config: Config | None, credentials: Credentials) -> Path:
 
 
 def _dongle(socket: Path | None, config: Path | None, loaded: Config | None) -> Eui64 | None:
-    """The address of the hub's dongle: as it runs, or as it ran last."""
+    """Return the EUI64 of the hub's dongle, from the running hub or else from its ledger."""
     from hanctl.ledger.files.last_dongle import last_dongle
 
     try:

@@ -1,4 +1,4 @@
-"""``hanctl data``: what the hub holds of the household and serves to displays."""
+"""``hanctl data``: load, set and show the household data that the hub serves to displays."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from hanctl.cli.output import print_json, print_table
 app = typer.Typer(help="Household data that displays read: tariffs, messages, consumption.", no_args_is_help=True)
 Endpoint = Annotated[
     str | None,
-    typer.Option("--endpoint", help="One endpoint of the hub: esi, gas, or meter (the stand-in).", metavar="NAME"),
+    typer.Option("--endpoint", help="Endpoint of the hub: esi, gas or meter (the stand-in).", metavar="NAME"),
 ]
 
 
@@ -26,23 +26,24 @@ Endpoint = Annotated[
 )
 def load(
     file: Annotated[
-        Path, typer.Argument(metavar="FILE", help="A household (.toml, .json), or consumption (.csv).", readable=False)
+        Path, typer.Argument(metavar="FILE", help="Household (.toml, .json) or consumption (.csv).", readable=False)
     ],
     endpoint: Endpoint = None,
     table: Annotated[
-        Literal["half_hours", "days"], typer.Option("--table", help="Of a CSV file: what its intervals are.")
+        Literal["half_hours", "days"], typer.Option("--table", help="Length of the intervals in a CSV file.")
     ] = "half_hours",
     zone: Annotated[
         str | None,
-        typer.Option("--zone", help="Of a CSV file: the zone of times without an offset.", metavar="ZONE"),
+        typer.Option("--zone", help="Time zone of times without an offset in a CSV file.", metavar="ZONE"),
     ] = None,
     socket: Socket = None,
     config: ConfigFile = None,
     json: Json = False,
 ) -> None:
-    """Load a file, all of it or nothing.
+    """Load household data from a file, all of it or nothing.
 
-    A household's tables replace what was in them, and its attributes their old values; consumption is added.
+    A household file replaces the attributes and tables that it names. A
+    consumption file adds records.
     """
     data, client = _read(file), connect(socket, config)
     loaded: list[dict[str, Any]]
@@ -73,13 +74,15 @@ def load(
     ),
 )
 def set_(
-    endpoint: Annotated[str, typer.Argument(metavar="ENDPOINT", help="esi, gas, or meter (the stand-in).")],
-    attribute: Annotated[str, typer.Argument(metavar="CLUSTER.NAME", help="The attribute.")],
-    value: Annotated[str, typer.Argument(metavar="VALUE", help="A number, a text, or a time with its offset.")],
+    endpoint: Annotated[str, typer.Argument(metavar="ENDPOINT", help="Endpoint: esi, gas or meter.")],
+    attribute: Annotated[
+        str, typer.Argument(metavar="CLUSTER.NAME", help="Attribute; 'hanctl data attributes' lists them.")
+    ],
+    value: Annotated[str, typer.Argument(metavar="VALUE", help="Number, text, or time with its offset.")],
     socket: Socket = None,
     config: ConfigFile = None,
 ) -> None:
-    """Set one attribute."""
+    """Set one attribute that displays read."""
     cluster, _, name = attribute.partition(".")
     if not name or "/" in attribute + endpoint:
         raise InvalidInput(f"'{attribute}' does not name an attribute", "write it as price.standing_charge")
@@ -91,13 +94,13 @@ def set_(
 def show(
     endpoint: Endpoint = None,
     values: Annotated[
-        bool, typer.Option("--values", help="With the values: they are of a person, where it is not a bench.")
+        bool, typer.Option("--values", help="Show values too. Outside a bench they are personal data.")
     ] = False,
     socket: Socket = None,
     config: ConfigFile = None,
     json: Json = False,
 ) -> None:
-    """Show what is held, of which class it is, and how much of it a change has hidden from displays."""
+    """List the data that the hub holds: names, classes, numbers of records, and how many a change of tenancy hid."""
     items = connect(socket, config).get("/data", endpoint=endpoint, values=values or None)
     if json:
         print_json(items)
@@ -121,7 +124,7 @@ def show(
 @app.command(epilog=examples("hanctl data attributes", "hanctl data attributes metering"))
 def attributes(
     cluster: Annotated[
-        str | None, typer.Argument(metavar="CLUSTER", help="One cluster by its name, such as metering.")
+        str | None, typer.Argument(metavar="CLUSTER", help="Only attributes of this cluster, e.g. metering.")
     ] = None,
     json: Json = False,
 ) -> None:
@@ -153,7 +156,7 @@ def attributes(
 
 
 def _value(value: Any) -> str:
-    """As one cell: a table's rows are for --json."""
+    """Format a value as one cell; only --json shows the rows of a table."""
     return "" if value is None else f"({len(value)} rows: --json)" if isinstance(value, list) else str(value)
 
 

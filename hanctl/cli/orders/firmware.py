@@ -1,4 +1,4 @@
-"""``hanctl firmware``: the store, through the daemon or directly with --store."""
+"""``hanctl firmware``: work on the firmware store, through the daemon or directly with --store."""
 
 from __future__ import annotations
 
@@ -9,43 +9,46 @@ import typer
 
 from hanctl.base.errors import InvalidInput, Refused
 from hanctl.cli.options import ConfigFile, Json, Socket, connect, eui64, examples, number
-from hanctl.cli.output import as_json, hexadecimal, moment, print_facts, print_json, print_table, size, version
+from hanctl.cli.output import as_json, hexadecimal, local_time, print_facts, print_json, print_table, size, version
 
 if TYPE_CHECKING:
     from hanctl.images.store import FirmwareStore
 
-app = typer.Typer(help="Firmware images.", no_args_is_help=True)
+app = typer.Typer(help="Firmware images: build, check, add, list and remove them.", no_args_is_help=True)
 Store = Annotated[
     Path | None,
-    typer.Option("--store", help="Work on this store's directory, without a daemon.", metavar="DIR", readable=False),
+    typer.Option("--store", help="Work on the store in this directory, without a hub.", metavar="DIR", readable=False),
 ]
 SignaturePolicy = Annotated[
     Literal["require", "warn", "off"] | None,
-    typer.Option("--signatures", help="With --store: require them, warn (the default), or do not look."),
+    typer.Option(
+        "--signatures",
+        help="With --store: images with no verified signature are refused, warned of (the default) or let in.",
+    ),
 ]
 Roots = Annotated[
     list[Path] | None,
     typer.Option(
         "--root",
-        help="With --store: an authority that certifies who signs, as hanctl ca show --json writes it. Repeatable.",
+        help="With --store: file of an authority that certifies signers (hanctl ca show --json). Repeatable.",
         metavar="FILE",
         readable=False,
     ),
 ]
 Signers = Annotated[
     list[str] | None,
-    typer.Option("--signer", help="With --store: only these may sign. Repeatable.", metavar="EUI64"),
+    typer.Option("--signer", help="With --store: accept only this signer. Repeatable.", metavar="EUI64"),
 ]
 Suppliers = Annotated[
     list[Path] | None,
     typer.Option(
         "--supplier-certificate",
-        help="With --store: a supplier's certificate (PEM or DER). Repeatable.",
+        help="With --store: file of a supplier's certificate (PEM or DER). Repeatable.",
         metavar="FILE",
         readable=False,
     ),
 ]
-Sha = Annotated[str, typer.Argument(metavar="SHA256", help="The image's file_sha256, 8 digits or more.")]
+Sha = Annotated[str, typer.Argument(metavar="SHA256", help="file_sha256 of the image, or its first 8 or more digits.")]
 
 
 @app.command(
@@ -57,15 +60,17 @@ Sha = Annotated[str, typer.Argument(metavar="SHA256", help="The image's file_sha
     )
 )
 def add(
-    file: Annotated[Path, typer.Argument(metavar="FILE", help="An OTA file.", readable=False)],
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="OTA file.", readable=False)],
     form: Annotated[
         Literal["auto", "zigbee", "gb"],
-        typer.Option("--form", help="How to read the body: sub-elements (zigbee), or none (gb)."),
+        typer.Option("--form", help="Layout after the header: tagged sub-elements (zigbee) or none (gb)."),
     ] = "auto",
-    name: Annotated[str | None, typer.Option("--name", help="A name for people. Default: the file's.")] = None,
+    name: Annotated[
+        str | None, typer.Option("--name", help="Name to show for the image. Default: name of the file.")
+    ] = None,
     requires: Annotated[
         list[str] | None,
-        typer.Option("--requires", help="A running version it may be applied to, if not to any; may be given again."),
+        typer.Option("--requires", help="Running version that the image may be applied to. Repeatable. Default: any."),
     ] = None,
     store: Store = None,
     signatures: SignaturePolicy = None,
@@ -76,7 +81,7 @@ def add(
     config: ConfigFile = None,
     json: Json = False,
 ) -> None:
-    """Check an image strictly, its signature by the policy, and add it to the store."""
+    """Check an image and its signature, and add it to the store. Every defect is named with its byte offset."""
     from hanctl.images.store import read_image_file
 
     opened = _store(store, signatures, root, signer, supplier_certificate)
@@ -101,7 +106,7 @@ def list_(
     config: ConfigFile = None,
     json: Json = False,
 ) -> None:
-    """List the images."""
+    """List the images in the store."""
     opened = _store(store, signatures, root, signer, supplier_certificate)
     if opened is not None:
         images = [_described(opened, image.file_sha256) for image in opened.list()]
@@ -143,7 +148,7 @@ def show(
     config: ConfigFile = None,
     json: Json = False,
 ) -> None:
-    """Show one image: its header, its hashes, how it was read, and its signature."""
+    """Show one image: header, hashes, layout and signature."""
     opened = _store(store, signatures, root, signer, supplier_certificate)
     found = _described(opened, image) if opened is not None else connect(socket, config).get(f"/images/{image}")
     _show(found, json)
@@ -151,7 +156,7 @@ def show(
 
 @app.command(epilog=examples("hanctl firmware remove 5f1c9a02"))
 def remove(image: Sha, store: Store = None, socket: Socket = None, config: ConfigFile = None) -> None:
-    """Remove an image."""
+    """Remove an image from the store."""
     opened = _store(store)
     if opened is not None:
         sha256 = opened.get(image).file_sha256
@@ -169,34 +174,41 @@ def remove(image: Sha, store: Store = None, socket: Socket = None, config: Confi
     )
 )
 def build(
-    payload: Annotated[Path, typer.Argument(metavar="PAYLOAD", help="The device's own image.", readable=False)],
-    manufacturer: Annotated[str, typer.Option("--manufacturer", help="Manufacturer code.")],
-    type_: Annotated[str, typer.Option("--type", help="Image type.")],
-    version_: Annotated[str, typer.Option("--version", help="File version.")],
-    output: Annotated[Path, typer.Option("--output", "-o", help="The file to write.", readable=False)],
+    payload: Annotated[
+        Path, typer.Argument(metavar="PAYLOAD", help="File with the firmware for the device.", readable=False)
+    ],
+    manufacturer: Annotated[str, typer.Option("--manufacturer", help="Manufacturer code, e.g. 0x1234.")],
+    type_: Annotated[str, typer.Option("--type", help="Image type, e.g. 0x0001.")],
+    version_: Annotated[str, typer.Option("--version", help="File version, e.g. 0x00000002.")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="OTA file to write.", readable=False)],
     form: Annotated[
-        Literal["zigbee", "gb"], typer.Option("--form", help="Payload in tag 0x0000, or directly after the header.")
+        Literal["zigbee", "gb"],
+        typer.Option(
+            "--form", help="Put the payload into sub-element 0x0000 (zigbee), or directly after the header (gb)."
+        ),
     ] = "zigbee",
     stack_version: Annotated[str, typer.Option("--stack-version", help="Zigbee stack version.")] = "0x0002",
-    header_string: Annotated[str, typer.Option("--header-string", help="Text of at most 32 bytes.")] = "",
+    header_string: Annotated[str, typer.Option("--header-string", help="Header string, at most 32 bytes.")] = "",
     credential_version: Annotated[
         str | None, typer.Option("--credential-version", help="Security credential version.")
     ] = None,
-    destination: Annotated[str | None, typer.Option("--destination", help="For this EUI64 alone.")] = None,
+    destination: Annotated[
+        str | None, typer.Option("--destination", help="Make the image for this device only.")
+    ] = None,
     hardware_min: Annotated[str | None, typer.Option("--hardware-min", help="Lowest hardware version.")] = None,
     hardware_max: Annotated[str | None, typer.Option("--hardware-max", help="Highest hardware version.")] = None,
     sign: Annotated[
         Path | None,
         typer.Option(
             "--sign",
-            help="Sign it with this certificate and its key: hanctl ca issue --signer.",
+            help="Sign with the certificate and key in this file (hanctl ca issue --signer).",
             metavar="FILE",
             readable=False,
         ),
     ] = None,
-    force: Annotated[bool, typer.Option("--force", help="Write over an existing file.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Overwrite an existing file.")] = False,
 ) -> None:
-    """Make an OTA file from a payload, signed where asked for."""
+    """Make an OTA file from a payload; --sign also signs it."""
     from hanctl.images.build import Fields, build_signed
     from hanctl.images.build import build as build_image
     from hanctl.images.store import read_image_file
@@ -246,7 +258,7 @@ def _store(
     signers: list[str] | None = None,
     suppliers: list[Path] | None = None,
 ) -> FirmwareStore | None:
-    """The store to work on without a hub, if one was named; only then the options for signatures have a meaning."""
+    """Open the store named by --store, if any; raise InvalidInput if a signature option is given without it."""
     if store is None:
         if signatures or roots or signers or suppliers:
             raise InvalidInput(
@@ -290,7 +302,7 @@ def _show(image: dict[str, Any], json: bool) -> None:
         ("stack version", hexadecimal(image["stack_version"])),
         ("header string", image["header_string"]),
         ("size", size(image["size"])),
-        ("added", moment(image["added_at"])),
+        ("added", local_time(image["added_at"])),
         ("signature", str(Verdict(**image["signature"]))),
     ]
     if image["hardware_min"] is not None:

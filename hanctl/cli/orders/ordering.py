@@ -1,4 +1,4 @@
-"""``hanctl update start``: one device, several, or all that match; now, later, or only to see what would happen."""
+"""``hanctl update start``: order updates of one device, several, or all that match."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 import typer
 
 from hanctl.base.errors import ExitCode, InvalidInput
-from hanctl.cli.options import ConfigFile, Json, Socket, connect, eui64, examples, moment, number, version_range
+from hanctl.cli.options import ConfigFile, Json, Socket, connect, eui64, examples, iso_time, number, version_range
 from hanctl.cli.orders import watching
 from hanctl.cli.output import print_json, print_table, version
 
@@ -20,72 +20,74 @@ EPILOG = examples(
 
 
 def start(
-    image: Annotated[str, typer.Option("--image", help="The image's file_sha256, 8 digits or more.", metavar="SHA256")],
+    image: Annotated[
+        str, typer.Option("--image", help="file_sha256 of the image, or its first 8 or more digits.", metavar="SHA256")
+    ],
     device: Annotated[
-        list[str] | None, typer.Option("--device", help="The device; may be given again.", metavar="EUI64")
+        list[str] | None, typer.Option("--device", help="Device to update. Repeatable.", metavar="EUI64")
     ] = None,
     type_: Annotated[
         Literal["ppmid", "ihd", "hcalcs", "esme", "gsme"] | None,
-        typer.Option("--type", help="Every device of this type."),
+        typer.Option("--type", help="Update devices of this type."),
     ] = None,
     manufacturer: Annotated[
-        str | None, typer.Option("--manufacturer", help="Every device of this manufacturer code.", metavar="CODE")
+        str | None, typer.Option("--manufacturer", help="Update devices with this manufacturer code.", metavar="CODE")
     ] = None,
     running: Annotated[
         str | None,
-        typer.Option("--running", help="Every device that runs a version from this range.", metavar="LOW-HIGH"),
+        typer.Option("--running", help="Update devices that run a version in this range.", metavar="LOW-HIGH"),
     ] = None,
     activate: Annotated[
         Literal["now", "hold", "at", "by-device"] | None,
         typer.Option(
             "--activate",
-            help="When transferred (now, the default), on command, at a time (--at), or as the device decides.",
+            help="now: once transferred (default); hold: on command; at: at time --at; by-device: the device decides.",
         ),
     ] = None,
     at: Annotated[
-        str | None, typer.Option("--at", help="Activate not before this time, kept by the hub.", metavar="TIME")
+        str | None,
+        typer.Option("--at", help="Earliest activation; the hub holds the device until then.", metavar="TIME"),
     ] = None,
     window: Annotated[
         str | None,
-        typer.Option("--window", help="Activate only at this time of the day, British time.", metavar="HH:MM-HH:MM"),
+        typer.Option("--window", help="Activate only at these hours, British time.", metavar="HH:MM-HH:MM"),
     ] = None,
     transfer_window: Annotated[
         str | None,
-        typer.Option("--transfer-window", help="Transfer only at this time of the day.", metavar="HH:MM-HH:MM"),
+        typer.Option("--transfer-window", help="Transfer only at these hours, British time.", metavar="HH:MM-HH:MM"),
     ] = None,
     priority: Annotated[
-        Literal["low", "normal", "high"], typer.Option("--priority", help="Which devices are told first.")
+        Literal["low", "normal", "high"],
+        typer.Option("--priority", help="Order in which waiting devices are notified."),
     ] = "normal",
     allow_downgrade: Annotated[
-        bool, typer.Option("--allow-downgrade", help="Also where the device runs a newer version.")
+        bool, typer.Option("--allow-downgrade", help="Update also a device that runs a newer version.")
     ] = False,
     allow_reinstall: Annotated[
-        bool, typer.Option("--allow-reinstall", help="Also where the device runs this very version.")
+        bool, typer.Option("--allow-reinstall", help="Update also a device that already runs this version.")
     ] = False,
     requires: Annotated[
         list[str] | None,
-        typer.Option("--requires-version", help="Only for devices that run this version; may be given again."),
+        typer.Option("--requires-version", help="Refuse devices that do not run this version. Repeatable."),
     ] = None,
     ignore_power: Annotated[
-        bool, typer.Option("--ignore-power", help="Also where the device's battery is low.")
+        bool, typer.Option("--ignore-power", help="Update also a device whose battery is low.")
     ] = False,
-    supersede: Annotated[
-        bool, typer.Option("--supersede", help="Take the place of an update that the device has already.")
-    ] = False,
+    supersede: Annotated[bool, typer.Option("--supersede", help="Replace the open update of a device.")] = False,
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Say what would happen to each device, and change nothing.")
+        bool, typer.Option("--dry-run", help="Show what would happen to each device; change nothing.")
     ] = False,
-    watch: Annotated[bool, typer.Option("--watch", help="Show progress until it is over (or is holding).")] = False,
+    watch: Annotated[bool, typer.Option("--watch", help="Show progress until the update is over or holding.")] = False,
     socket: Socket = None,
     config: ConfigFile = None,
     json: Json = False,
 ) -> None:
-    """Order updates: of the devices named, or of all that match every condition given."""
+    """Order updates for the devices given with --device, or for all that match --type, --manufacturer and --running."""
     activation = activate or ("now" if at is None else "at")
     order: dict[str, Any] = {
         "image": image,
         "activation": activation,
-        "activate_at": None if at is None else moment(at),
+        "activate_at": None if at is None else iso_time(at),
         "window": window,
         "transfer_window": transfer_window,
         "priority": priority,

@@ -1,18 +1,18 @@
-"""One update for a person: its facts, and the whole story."""
+"""Print one update for people: its facts, or its whole report."""
 
 from __future__ import annotations
 
 from datetime import datetime
 from typing import Any
 
-from hanctl.cli.output import ago, field, hexadecimal, moment, print_facts, print_table, size, version
+from hanctl.cli.output import ago, field, hexadecimal, local_time, print_facts, print_table, size, version
 
 _TOLD_APART = {"id", "time", "type", "level", "device", "update", "was", "cause"}
 _STAGES = ("ordered", "notified", "transfer_started", "transferred", "released", "activated", "ended")
 
 
 def facts(update: dict[str, Any]) -> list[tuple[str, str]]:
-    """What ``update show`` says."""
+    """Return the lines of ``update show``."""
     found = [
         ("update", str(update["id"])),
         ("device", update["device"]),
@@ -26,7 +26,7 @@ def facts(update: dict[str, Any]) -> list[tuple[str, str]]:
     ]
     if update["ended_at"] is None:
         found += [("asked last", ago(update["last_heard"])), ("waits for", update["waits_for"] or "-")]
-    found += [(name.replace("_", " "), moment(update[f"{name}_at"])) for name in _STAGES]
+    found += [(name.replace("_", " "), local_time(update[f"{name}_at"])) for name in _STAGES]
     if update["reason"]:
         found.append(("reason", update["reason"]))
     if update["followed_by"] is not None:
@@ -35,7 +35,7 @@ def facts(update: dict[str, Any]) -> list[tuple[str, str]]:
 
 
 def print_report(report: dict[str, Any]) -> None:
-    """Order, image, device, events with causes, notices and evidence."""
+    """Print order, image, device, events with causes, notices and evidence."""
     update, device, image = report["update"], report["device"], report["image"]
     print_facts(facts(update))
     if len(report["chain"]) > 1 or update["steps"]:
@@ -76,12 +76,12 @@ def print_report(report: dict[str, Any]) -> None:
 
 def _activation(update: dict[str, Any]) -> str:
     if update["activation"] == "at":
-        return f"at {moment(update['activate_at'])}"
+        return f"at {local_time(update['activate_at'])}"
     return str(update["activation"])
 
 
 def _order(update: dict[str, Any]) -> list[tuple[str, str]]:
-    """What was ordered beyond the usual."""
+    """Return the options of the order that differ from the defaults."""
     found = [
         ("window", update["window"]),
         ("transfer window", update["transfer_window"]),
@@ -112,7 +112,7 @@ def _pace(update: dict[str, Any]) -> str:
 
 
 def clock(seconds: float) -> str:
-    """A length of time as h:mm:ss or m:ss."""
+    """Format a length of time as h:mm:ss or m:ss."""
     left = int(seconds)
     return f"{left // 3600}:{left // 60 % 60:02}:{left % 60:02}" if left >= 3600 else f"{left // 60}:{left % 60:02}"
 
@@ -131,7 +131,9 @@ def _print_events(events: list[dict[str, Any]]) -> None:
         told = [event["cause"]] if event.get("cause") else []
         if not event["type"].endswith(".notice"):
             told += [", ".join(rest)] if rest else []
-        rows.append((moment(event["time"]), f"+{since:.1f} s", event.get("was", ""), event["type"], "; ".join(told)))
+        rows.append(
+            (local_time(event["time"]), f"+{since:.1f} s", event.get("was", ""), event["type"], "; ".join(told))
+        )
     print_table(("time", "after", "was", "event", "cause and facts"), rows, "  nothing")
 
 
@@ -142,7 +144,7 @@ def _print_notices(notices: list[dict[str, Any]]) -> None:
         outcome = event.get("outcome", "success")
         codes = [f"{event['alert_code']}, reason {event['reason_code']}"] if "alert_code" in event else []
         codes += [f"result {event['result_code']}"] if "result_code" in event else []
-        taken = "-" if notice["delivered_at"] is None else moment(notice["delivered_at"])
+        taken = "-" if notice["delivered_at"] is None else local_time(notice["delivered_at"])
         reason = "" if outcome in ("success", "activated") else event.get("reason") or ""
         rows.append((event["type"], outcome, ", ".join(codes) or "-", reason, taken))
     print_table(("notice", "outcome", "codes", "reason", "webhook took it"), rows, "  none yet")
@@ -153,7 +155,7 @@ def _evidence(report: dict[str, Any]) -> str:
     for notice in report["notices"]:
         event = notice["event"]
         if event["type"] == "activation.notice" and event["outcome"] == "activated":
-            return f"{version(event['new_version'])}, {event['confirmed_by']}, {moment(event['confirmed_at'])}"
+            return f"{version(event['new_version'])}, {event['confirmed_by']}, {local_time(event['confirmed_at'])}"
     if update["state"] == "confirmed":
         return "it was confirmed before hanctl told how"
     return "none: the new version was not seen to run"

@@ -10,48 +10,63 @@ import typer
 from hanctl.base.errors import InvalidInput
 from hanctl.cli.options import ConfigFile, Json, Socket, connect, eui64, examples, number
 from hanctl.cli.orders.tenancy_output import cut_off, print_change, print_devices, print_preview, print_report
-from hanctl.cli.output import moment, print_json, print_table
+from hanctl.cli.output import local_time, print_json, print_table
 
-app = typer.Typer(help="Changes of tenancy and supplier, and the evidence of them.", no_args_is_help=True)
-supplier_app = typer.Typer(help="Changes of supplier; 'hanctl tenancy' has what follows them.", no_args_is_help=True)
+app = typer.Typer(
+    help="Changes of tenancy: order them; list and prove these and changes of supplier.", no_args_is_help=True
+)
+supplier_app = typer.Typer(
+    help="Changes of supplier: order them; 'hanctl tenancy' lists and proves them.", no_args_is_help=True
+)
 
 Kind = Literal["tenancy", "supplier"]
 FuelChoice = Literal["both", "electricity", "gas"]
-Number = Annotated[int, typer.Argument(metavar="ID", help="The change's number.")]
-Fuel = Annotated[FuelChoice, typer.Option("--fuel", help="What it is of.")]
+Number = Annotated[int, typer.Argument(metavar="ID", help="Number of the change (hanctl tenancy list).")]
+Fuel = Annotated[FuelChoice, typer.Option("--fuel", help="Fuel that the change applies to.")]
 At = Annotated[
     str | None,
-    typer.Option("--at", help="When, in ISO 8601: UTC with Z, else local time; left out: now.", metavar="TIME"),
+    typer.Option(
+        "--at", help="Time of the change, in ISO 8601: UTC with Z, else in --zone. Default: now.", metavar="TIME"
+    ),
 ]
 Since = Annotated[
     str | None,
     typer.Option(
         "--since",
-        help="The cut-off, written like --at, past or to come: what is dated before it is hidden.",
+        help="Cut-off: hide data dated before it. Past or future, written like --at.",
         metavar="DATE",
     ),
 ]
-Zone = Annotated[str, typer.Option("--zone", help="The zone of a local time.", metavar="ZONE")]
+Zone = Annotated[str, typer.Option("--zone", help="Time zone of times without an offset.", metavar="ZONE")]
 ControlWords = Annotated[
     list[str] | None,
-    typer.Option("--control", help="A control bit or mask, by name or 0x…; again for more.", metavar="BITS"),
+    typer.Option(
+        "--control", help="Control bit or mask, by name (hanctl tenancy bits) or 0x… Repeatable.", metavar="BITS"
+    ),
 ]
-Pre = Annotated[bool, typer.Option("--pre-snapshot", help="Take snapshots before.")]
-Post = Annotated[bool, typer.Option("--post-snapshot", help="Take snapshots afterwards.")]
+Pre = Annotated[bool, typer.Option("--pre-snapshot", help="Take snapshots of consumption before the change.")]
+Post = Annotated[bool, typer.Option("--post-snapshot", help="Take snapshots of consumption after the change.")]
 Providers = Annotated[
     list[str] | None,
-    typer.Option("--provider", help="The provider's id, of all fuels or as FUEL=ID; again.", metavar="ID"),
+    typer.Option(
+        "--provider", help="Id of the provider, for every fuel, or FUEL=ID for one. Repeatable.", metavar="ID"
+    ),
 ]
 Names = Annotated[
     list[str] | None,
-    typer.Option("--name", help="The provider's name (16 bytes), alike.", metavar="NAME"),
+    typer.Option("--name", help="Name of the provider (at most 16 bytes), or FUEL=NAME. Repeatable.", metavar="NAME"),
 ]
 Contacts = Annotated[
     list[str] | None,
-    typer.Option("--contact", help="How to reach the provider (18 bytes), alike.", metavar="TEXT"),
+    typer.Option(
+        "--contact",
+        help="Contact details of the provider (at most 18 bytes), or FUEL=TEXT. Repeatable.",
+        metavar="TEXT",
+    ),
 ]
 DryRun = Annotated[
-    bool, typer.Option("--dry-run", help="Say what would be hidden and cleared, and what stays and why.")
+    bool,
+    typer.Option("--dry-run", help="Show what would be hidden and cleared, and what stays and why; change nothing."),
 ]
 FUELS = ("electricity", "gas")
 LOCAL_ZONE = "Europe/London"
@@ -80,16 +95,20 @@ def tenancy_change(
     post: Post = False,
     payload: Annotated[
         str | None,
-        typer.Option("--gbcs-payload", help="All of it from the payload of GCS09 or ECS12.", metavar="HEX"),
+        typer.Option(
+            "--gbcs-payload", help="Take the whole change from this payload of GCS09 or ECS12.", metavar="HEX"
+        ),
     ] = None,
     dry_run: DryRun = False,
     socket: Socket = None,
     config: ConfigFile = None,
     json: Json = False,
 ) -> None:
-    """Change the tenant, now or at a moment: hide and clear what the hub holds of the last one, and tell every device.
+    """Change the tenant, now or at a time: hide and clear the former tenant's data, and tell every device.
 
-    What is dated before --since, or the moment, is hidden; --since alone clears nothing and leaves balances and debts.
+    Data dated before --since (default: the time of the change) is hidden.
+    Control bits say what is cleared; with --since but no --control nothing is
+    cleared, and balances and debts stay.
     """
     if payload is not None:
         given = [fuel != "both", at, since, control, provider, name, contact, pre, post]
@@ -125,14 +144,14 @@ def supplier_change(
     config: ConfigFile = None,
     json: Json = False,
 ) -> None:
-    """Change the supplier of electricity, gas or both, now or at a moment, and tell every device."""
+    """Change the supplier of electricity, gas or both, now or at a time, and tell every device."""
     body = _order("supplier", fuel, at, since, zone, control, provider, name, contact, pre, post)
     _send(body, dry_run, socket, config, json)
 
 
 @app.command("list", epilog=examples("hanctl tenancy list", "hanctl tenancy list --kind supplier --json"))
 def list_(
-    kind: Annotated[Kind | None, typer.Option("--kind", help="Only these.")] = None,
+    kind: Annotated[Kind | None, typer.Option("--kind", help="List only changes of this kind.")] = None,
     socket: Socket = None,
     config: ConfigFile = None,
     json: Json = False,
@@ -148,7 +167,7 @@ def list_(
             each["change"]["kind"],
             ", ".join(part["fuel"] for part in each["parts"]),
             each["change"]["state"],
-            moment(each["change"]["at"]),
+            local_time(each["change"]["at"]),
             cut_off(each["change"]),
             f"0x{each['change']['control']:08x}",
         )
@@ -163,7 +182,7 @@ def list_(
 
 @app.command(epilog=examples("hanctl tenancy show 3"))
 def show(change: Number, socket: Socket = None, config: ConfigFile = None, json: Json = False) -> None:
-    """Show one change, with the verdict on each device."""
+    """Show one change, with a verdict for each device."""
     report = connect(socket, config).get(f"/changes/{change}/report")
     if json:
         print_json(report)
@@ -180,13 +199,13 @@ def show(change: Number, socket: Socket = None, config: ConfigFile = None, json:
 def report(
     change: Number,
     html: Annotated[
-        Path | None, typer.Option("--html", help="Write a page for printing here.", metavar="FILE", dir_okay=False)
+        Path | None, typer.Option("--html", help="Write a page to print to this file.", metavar="FILE", dir_okay=False)
     ] = None,
     socket: Socket = None,
     config: ConfigFile = None,
     json: Json = False,
 ) -> None:
-    """The evidence: what was hidden, cleared and stays, who was told, what each device did, and files to deal with."""
+    """Show the evidence of a change: data hidden, cleared and kept, what each device was told and did, files left."""
     client = connect(socket, config)
     if html is not None:
         text = client.get_text(f"/changes/{change}/report.html")
@@ -205,7 +224,7 @@ def report(
 
 @app.command(epilog=examples("hanctl tenancy cancel 3"))
 def cancel(change: Number, socket: Socket = None, config: ConfigFile = None, json: Json = False) -> None:
-    """Cancel a change that is to come; no device has been told of it."""
+    """Cancel a change that has not taken place yet. No device has been told of it."""
     found = connect(socket, config).post(f"/changes/{change}/cancel")
     if json:
         print_json(found)
@@ -216,18 +235,18 @@ def cancel(change: Number, socket: Socket = None, config: ConfigFile = None, jso
 @app.command(epilog=examples("hanctl tenancy redate 3 --at 2026-04-01T12:00"))
 def redate(
     change: Number,
-    at: Annotated[str, typer.Option("--at", help="When, as for 'change'.", metavar="TIME")],
+    at: Annotated[str, typer.Option("--at", help="New time of the change, written as for 'change'.", metavar="TIME")],
     zone: Zone = LOCAL_ZONE,
     socket: Socket = None,
     config: ConfigFile = None,
     json: Json = False,
 ) -> None:
-    """Put a change that is to come to another moment."""
+    """Move a change that has not taken place yet to another time."""
     found = connect(socket, config).post(f"/changes/{change}/redate", {"at": at, "zone": zone})
     if json:
         print_json(found)
     else:
-        print(f"change {change} comes at {moment(found['change']['at'])}")
+        print(f"change {change} comes at {local_time(found['change']['at'])}")
 
 
 @app.command(
@@ -237,14 +256,16 @@ def redate(
     )
 )
 def confirm(
-    device: Annotated[str, typer.Argument(metavar="EUI64", help="The device that was looked at.")],
-    by: Annotated[str, typer.Option("--by", help="Who looked.", metavar="NAME")],
-    still_shows: Annotated[bool, typer.Option("--still-shows", help="It still shows what was to go.")] = False,
+    device: Annotated[str, typer.Argument(metavar="EUI64", help="Device that you looked at.")],
+    by: Annotated[str, typer.Option("--by", help="Name of the person who looked.", metavar="NAME")],
+    still_shows: Annotated[
+        bool, typer.Option("--still-shows", help="Record instead that it still shows such data.")
+    ] = False,
     socket: Socket = None,
     config: ConfigFile = None,
     json: Json = False,
 ) -> None:
-    """Say that you looked at a device, and that it shows nothing of before any more."""
+    """Record that you looked at a device and that it no longer shows data from before the change."""
     body = {"device": eui64(device), "by": by, "still_shows": still_shows}
     found = connect(socket, config).post("/changes/confirm", body)
     if json:
@@ -256,7 +277,7 @@ def confirm(
 
 @app.command(epilog=examples("hanctl tenancy bits"))
 def bits(json: Json = False) -> None:
-    """The control bits and masks by name."""
+    """List the control bits and masks that --control takes."""
     from hanctl.tenancy import controls
 
     rows = {**controls.BITS, **controls.CONTACTORS, **controls.MASKS}
@@ -317,7 +338,7 @@ def _order(
 
 
 def _by_fuel(option: str, values: list[str] | None, fuels: tuple[str, ...]) -> dict[str, str]:
-    """What was said of each fuel: FUEL=VALUE of one, VALUE of all."""
+    """Return the value for each fuel: FUEL=VALUE sets one, VALUE sets all."""
     found: dict[str, str] = {}
     for value in values or []:
         fuel, separator, rest = value.partition("=")
@@ -344,7 +365,7 @@ def _send(body: dict[str, Any], dry_run: bool, socket: Path | None, config: Path
         print_preview(found)
     else:
         change = found["change"]
-        print(f"change {change['id']} of {change['kind']} is {change['state']}, for {moment(change['at'])}")
+        print(f"change {change['id']} of {change['kind']} is {change['state']}, for {local_time(change['at'])}")
         print(f"cut-off: {cut_off(change)}")
         print(f"control 0x{change['control']:08x}: {', '.join(found['control_names'])}")
         for note in change["notes"]:

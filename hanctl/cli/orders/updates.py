@@ -1,4 +1,4 @@
-"""``hanctl update``; ``ordering`` has ``update start``."""
+"""``hanctl update``: list, follow and steer updates; ``update start`` is in ``ordering``."""
 
 from __future__ import annotations
 
@@ -10,25 +10,26 @@ import typer
 
 from hanctl.base.errors import ExitCode, InvalidInput
 from hanctl.cli.client import RemoteError
-from hanctl.cli.options import ConfigFile, Json, Socket, connect, duration, eui64, examples
-from hanctl.cli.options import moment as parse_moment
+from hanctl.cli.options import ConfigFile, Json, Socket, connect, duration, eui64, examples, iso_time
 from hanctl.cli.orders import ordering, report, watch_table, watching
-from hanctl.cli.output import moment, print_facts, print_json, print_table, version
+from hanctl.cli.output import local_time, print_facts, print_json, print_table, version
 
-app = typer.Typer(help="Firmware updates of devices.", no_args_is_help=True)
+app = typer.Typer(help="Firmware updates: order, follow, activate and report them.", no_args_is_help=True)
 app.command(epilog=ordering.EPILOG)(ordering.start)
-Number = Annotated[int, typer.Argument(metavar="ID", help="The update's number.")]
+Number = Annotated[int, typer.Argument(metavar="ID", help="Number of the update (hanctl update list).")]
 
 
 @app.command("list", epilog=examples("hanctl update list --open", "hanctl update list --device 000d6f000a9069e7"))
 def list_(
-    device: Annotated[str | None, typer.Option("--device", help="Only this device's.", metavar="EUI64")] = None,
-    open_: Annotated[bool, typer.Option("--open", help="Only those that are not over.")] = False,
+    device: Annotated[
+        str | None, typer.Option("--device", help="Only updates of this device.", metavar="EUI64")
+    ] = None,
+    open_: Annotated[bool, typer.Option("--open", help="Only updates that are not over.")] = False,
     socket: Socket = None,
     config: ConfigFile = None,
     json: Json = False,
 ) -> None:
-    """List updates, with live progress."""
+    """List updates with their progress."""
     address = None if device is None else eui64(device)
     updates = connect(socket, config).get("/updates", device=address, open_only=open_)
     if json:
@@ -41,7 +42,7 @@ def list_(
             version(update["file_version"]),
             update["state"],
             f"{100 * update['offset'] // update['size']} %",
-            moment(update["ordered_at"]),
+            local_time(update["ordered_at"]),
             watching.outlook(update),
         )
         for update in updates
@@ -53,7 +54,7 @@ def list_(
 
 @app.command(epilog=examples("hanctl update show 3"))
 def show(number: Number, socket: Socket = None, config: ConfigFile = None, json: Json = False) -> None:
-    """Show one update, with live progress."""
+    """Show one update with its progress."""
     update = connect(socket, config).get(f"/updates/{number}")
     if json:
         print_json(update)
@@ -69,27 +70,29 @@ def show(number: Number, socket: Socket = None, config: ConfigFile = None, json:
     )
 )
 def activate(
-    numbers: Annotated[list[int] | None, typer.Argument(metavar="[ID]...", help="The updates' numbers.")] = None,
+    numbers: Annotated[list[int] | None, typer.Argument(metavar="[ID]...", help="Numbers of the updates.")] = None,
     device: Annotated[str | None, typer.Option("--device", help="The open update of this device.", metavar="EUI64")] = (
         None
     ),
-    all_holding: Annotated[bool, typer.Option("--all-holding", help="Every update that waits for a command.")] = False,
+    all_holding: Annotated[
+        bool, typer.Option("--all-holding", help="Every update that waits for this command.")
+    ] = False,
     image_hash: Annotated[
         str | None,
         typer.Option(
             "--manufacturer-image-sha256",
-            help="Activate only the image with this hash; a load control switch is activated only with it.",
+            help="Activate only if the image has this hash. Required for a load control switch.",
             metavar="HASH",
         ),
     ] = None,
-    at: Annotated[str | None, typer.Option("--at", help="Not now: at this time.", metavar="TIME")] = None,
+    at: Annotated[str | None, typer.Option("--at", help="Activate at this time, not now.", metavar="TIME")] = None,
     socket: Socket = None,
     config: ConfigFile = None,
     json: Json = False,
 ) -> None:
-    """Release updates that are holding: now, or at a time."""
+    """Activate updates that are holding, now or at a time."""
     client = connect(socket, config)
-    order = {"manufacturer_image_sha256": image_hash, "at": None if at is None else parse_moment(at)}
+    order = {"manufacturer_image_sha256": image_hash, "at": None if at is None else iso_time(at)}
     chosen = _chosen(client, numbers or [], device, all_holding)
     if len(chosen) == 1:
         update = client.post(f"/updates/{chosen[0]}/activate", order)
@@ -133,7 +136,7 @@ def _chosen(client: Any, numbers: list[int], device: str | None, all_holding: bo
 def _released(update: dict[str, Any]) -> str:
     number = update["id"]
     if update["state"] == "holding" and update["activation"] == "at":
-        return f"update {number} is activated at {moment(update['activate_at'])}"
+        return f"update {number} is activated at {local_time(update['activate_at'])}"
     if update["state"] == "holding":
         return f"update {number} is released; it waits for {update['waits_for']}"
     return f"update {number} is {update['state']}"
@@ -141,7 +144,7 @@ def _released(update: dict[str, Any]) -> str:
 
 @app.command(epilog=examples("hanctl update cancel 3"))
 def cancel(number: Number, socket: Socket = None, config: ConfigFile = None, json: Json = False) -> None:
-    """Cancel an update that the device was not yet told to activate, or give up one that is in doubt."""
+    """Cancel an update before its activation, or give up one that is in doubt."""
     update = connect(socket, config).post(f"/updates/{number}/cancel")
     if json:
         print_json(update)
@@ -153,7 +156,7 @@ def cancel(number: Number, socket: Socket = None, config: ConfigFile = None, jso
 
 @app.command("report", epilog=examples("hanctl update report 3", "hanctl update report 3 --json | jq .notices"))
 def report_(number: Number, socket: Socket = None, config: ConfigFile = None, json: Json = False) -> None:
-    """Tell the whole story of one update: order, image, every event with its cause, notices, evidence."""
+    """Report on one update: order, image, every event with its cause, notices and evidence."""
     found = connect(socket, config).get(f"/updates/{number}/report")
     if json:
         print_json(found)
@@ -163,11 +166,13 @@ def report_(number: Number, socket: Socket = None, config: ConfigFile = None, js
 
 @app.command(epilog=examples("hanctl update watch", "hanctl update watch 3 4"))
 def watch(
-    numbers: Annotated[list[int] | None, typer.Argument(metavar="[ID]...", help="Only these; else all open.")] = None,
+    numbers: Annotated[
+        list[int] | None, typer.Argument(metavar="[ID]...", help="Numbers of updates to watch. Default: all open ones.")
+    ] = None,
     socket: Socket = None,
     config: ConfigFile = None,
 ) -> None:
-    """Show a live table of updates until all are over; a line for each change where the output is no terminal."""
+    """Show a live table of updates until all are over; without a terminal, one line per change."""
     watch_table.watch(connect(socket, config), numbers or None)
 
 
@@ -180,17 +185,18 @@ def watch(
 )
 def wait(
     number: Number,
-    until: Annotated[watching.Target, typer.Option("--until", help="The state to wait for, or one past it.")] = (
+    until: Annotated[watching.Target, typer.Option("--until", help="State to wait for; a later state counts too.")] = (
         "confirmed"
     ),
-    timeout: Annotated[str | None, typer.Option("--timeout", help="At most so long, e.g. 30m.")] = None,
+    timeout: Annotated[str | None, typer.Option("--timeout", help="Longest time to wait, e.g. 30m.")] = None,
     socket: Socket = None,
     config: ConfigFile = None,
     json: Json = False,
 ) -> None:
-    """Wait for an update, and those that follow it in its chain.
+    """Wait until an update, and those that follow it in its chain, have reached a state.
 
-    Exit code 0 when it is there, 9 when it failed, was refused, cancelled or superseded, 10 when time is up.
+    Exit code 0: reached. 9: failed, refused, cancelled or superseded. 10: not
+    in time.
     """
     limit = None if timeout is None else time.monotonic() + duration(timeout)
     client = connect(socket, config)

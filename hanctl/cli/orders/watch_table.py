@@ -1,4 +1,4 @@
-"""``hanctl update watch``: a live table of updates, or a line for each change where there is no terminal."""
+"""``hanctl update watch``: show a live table of updates, or one line per change without a terminal."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _COLOURS = {
 
 
 def watch(client: Client, numbers: Sequence[int] | None) -> None:
-    """Follow these updates and what follows them in their chains, or those open now and from now on, until all end."""
+    """Follow these updates and their chains, or all open and new ones, until all have ended."""
     from rich.console import Console
     from rich.live import Live
 
@@ -49,7 +49,7 @@ def watch(client: Client, numbers: Sequence[int] | None) -> None:
 
 
 class _Followed:
-    """The updates that are shown, as they were when last asked for."""
+    """The updates to show, as last read from the hub."""
 
     def __init__(self, client: Client, numbers: Sequence[int] | None) -> None:
         self._client = client
@@ -66,7 +66,7 @@ class _Followed:
         return all(update["state"] in OVER for update in self.updates)
 
     def refresh(self) -> None:
-        """Ask for what is not over, and take in what follows it."""
+        """Read the updates that are not over again, and add the ones that follow them."""
         if self._everything:
             for update in when_back(lambda: self._client.get("/updates", open_only=True)):
                 self._follow(update["id"])

@@ -1,4 +1,4 @@
-"""Following one update: until it has come far enough, has failed, or time is up."""
+"""Follow one update until it reaches a state, fails, or time is up."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class UpdateNotDone(HanctlError):
 
 
 class UpdateTooSlow(HanctlError):
-    """The update did not come so far in time."""
+    """The update did not reach the state in time."""
 
     code = "timed-out"
     exit_code = ExitCode.TIMED_OUT
@@ -75,14 +75,14 @@ def watch(
 
 
 def outlook(update: dict[str, Any]) -> str:
-    """What an update waits for, or why it ended."""
+    """Say what an update waits for, or why it ended."""
     if update["followed_by"] is not None:
         return f"update {update['followed_by']} goes on"
     return str(update["waits_for"] or update["reason"] or "")
 
 
 def when_back(ask: Callable[[], T], meanwhile: Callable[[], None] = lambda: None) -> T:
-    """Ask a daemon that may just be restarting. Raises DaemonUnreachable."""
+    """Repeat a request while the daemon may be restarting. Raises DaemonUnreachable."""
     patience = time.monotonic() + UNREACHABLE_S
     while True:
         try:
@@ -163,7 +163,7 @@ def _title(update: dict[str, Any]) -> str:
 
 
 def _note(update: dict[str, Any]) -> str:
-    """Beside the bar: how fast it goes, or what it waits for."""
+    """Format the text beside the progress bar: speed, or what the update waits for."""
     from hanctl.cli.orders.report import clock
 
     if update["state"] == "transferring" and update["rate"]:

@@ -1,4 +1,4 @@
-"""What the servers of household data have in common: attributes of the store, commands by id, answers in pages."""
+"""Base of the household data servers: attributes of the store, commands by id, answers in pages."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ class DataServer:
     # --- attributes
 
     def attributes(self) -> Mapping[int, Attribute]:
-        """What is held. An attribute that a gate hides reads as if it were cleared."""
+        """Return the stored attributes. One that a change hides reads as if it were cleared."""
         found = {}
         for number, stored in self._ledger.household.read(self.endpoint, self.cluster).items():
             entry = ATTRIBUTES[self.cluster, number]
@@ -87,11 +87,11 @@ class DataServer:
     # --- commands
 
     def weight(self, request: Request) -> Weight:
-        """What hangs on whose the request is; see ``Weighs``."""
+        """Return how much depends on the sender of the request; see ``Weighs``."""
         return "end" if not request.from_server and request.command in self.weighed else "none"
 
     async def corroborate(self, request: Request) -> bool | None:
-        """No device can be asked once more what it said: None."""
+        """Return None: a device cannot be asked whether it said something."""
         return None
 
     def handle(self, request: Request) -> Reply | DefaultReply | LaterReply:
@@ -105,32 +105,32 @@ class DataServer:
         return handler(request, fields)
 
     def records(self, table: str, *, since: datetime | None = None, before: datetime | None = None) -> list[Record]:
-        """Records of this endpoint, oldest first."""
+        """Return the records of this endpoint, oldest first."""
         return self._ledger.household.records(self.endpoint, table, since=since, before=before)
 
     def now(self) -> int:
-        """Seconds since 2000."""
+        """Return the time now, in seconds since 2000."""
         return zigbee_time(self._clock.now())
 
     def at(self, seconds: int) -> int:
-        """A time of a request, where 0 stands for now."""
+        """Return the time of a request, in which 0 means now."""
         return self.now() if seconds == NOW else seconds
 
 
 def publish(command: ZCLCommandDef, record: Record, **filled: Any) -> Reply:
-    """The command that publishes a record; ``filled``: plain values of the fields that are not in it."""
+    """Build the command that publishes a record; ``filled``: plain values of fields that are not in it."""
     return Reply(int(command.id), bytes(build(command.schema, record.body | filled).serialize()))
 
 
 def replies(found: Sequence[Reply]) -> Answer:
-    """All of these as the answer to one request; NOT_FOUND where there are none."""
+    """Return all these commands as the answer to one request; NOT_FOUND if there are none."""
     if not found:
         return NOT_FOUND
     return Reply(found[0].command, found[0].payload, tuple(found[1:]))
 
 
 def in_force(records: Iterable[Record], time: str, at: int) -> list[Record]:
-    """The record that holds at a time, by its field ``time``, and all that come to hold later; in that order."""
+    """Return the record in force at a time, by its field ``time``, and then all later ones."""
     ordered = sorted(records, key=lambda record: record.body[time])
     later = [record for record in ordered if record.body[time] > at]
     holding = [record for record in ordered if record.body[time] <= at]
@@ -138,12 +138,12 @@ def in_force(records: Iterable[Record], time: str, at: int) -> list[Record]:
 
 
 def most(records: Sequence[Record], count: int) -> Sequence[Record]:
-    """The first ``count`` of them, where 0 stands for all; never more than MOST_COMMANDS."""
+    """Return the first ``count`` records (0: all), never more than MOST_COMMANDS."""
     return records[: min(count or MOST_COMMANDS, MOST_COMMANDS)]
 
 
 def of_event(records: Iterable[Record], min_issuer_event_id: int) -> list[Record]:
-    """Records with this issuer event id or a higher one; 0xFFFFFFFF stands for any."""
+    """Return records with this issuer event id or a higher one; 0xFFFFFFFF: any."""
     if min_issuer_event_id == NEVER:
         return list(records)
     return [record for record in records if record.body.get("issuer_event_id", 0) >= min_issuer_event_id]

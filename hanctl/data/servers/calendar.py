@@ -114,12 +114,12 @@ class CalendarServer(DataServer):
         ]
 
     def _parts(self, table: str, fields: Any, number: str, first: int, count: int) -> list[Record]:
-        """The latest record of each day or week from ``first`` on; ``count`` of them, 0 for all."""
+        """Return the latest record of each day or week from ``first`` on; ``count`` of them, 0: all."""
         latest = {record.body[number]: record for record in self._of_calendar(table, fields)}
         wanted = [latest[n] for n in sorted(latest) if n >= first]
         return wanted[: count or len(wanted)]
 
 
 def _of(record: Record, provider_id: int) -> bool:
-    """Whether it is this provider's; 0xFFFFFFFF stands for any."""
+    """Tell whether the record is this provider's; 0xFFFFFFFF: any."""
     return provider_id in (record.body["provider_id"], NEVER)

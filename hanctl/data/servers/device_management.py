@@ -25,22 +25,22 @@ PASSWORDS = {
 }
 
 
-class Changes(Protocol):
-    """Who knows of changes of tenancy and supplier. Both answer one device's query at one endpoint of the hub."""
+class KnownChanges(Protocol):
+    """Source of answers about changes of tenancy and supplier. Both methods answer a query of one device."""
 
     def tenancy_asked(self, request: Request) -> Answer:
-        """The answer to Get Change of Tenancy: Publish Change of Tenancy, or NOT_FOUND where none is pending."""
+        """Answer Get Change of Tenancy: Publish Change of Tenancy, or NOT_FOUND if none is pending."""
 
     def supplier_asked(self, request: Request) -> Answer:
-        """The answer to Get Change of Supplier: Publish Change of Supplier, or NOT_FOUND where none is pending."""
+        """Answer Get Change of Supplier: Publish Change of Supplier, or NOT_FOUND if none is pending."""
 
 
 class DeviceManagementServer(DataServer):
-    """``changes`` is None until somebody knows of any: then none is pending."""
+    """Device Management server. ``changes`` None: no change is pending."""
 
     cluster = DeviceManagement.cluster_id
     weighed = frozenset({int(GET.get_change_of_tenancy.id), int(GET.get_change_of_supplier.id)})
-    changes: Changes | None = None
+    changes: KnownChanges | None = None
 
     def commands(self) -> Iterable[tuple[ZCLCommandDef, Handler]]:
         return (
@@ -79,6 +79,6 @@ class DeviceManagementServer(DataServer):
 
 
 def _holds(password: Record, now: int) -> bool:
-    """It has not run out; a duration of 0 minutes is until it is changed."""
+    """Tell whether the value is still valid; a duration of 0 minutes means until it is changed."""
     minutes = password.body["duration_in_minutes"]
     return not minutes or now <= password.body["implementation_date_time"] + 60 * minutes

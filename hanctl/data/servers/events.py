@@ -25,9 +25,9 @@ MOST_EVENTS = 100
 
 
 class EventsServer(DataServer):
-    """The logs of one endpoint. A display may not clear them.
+    """Serve the event logs of one endpoint. A display may not clear them.
 
-    ``published`` takes what devices publish of their own events; None until somebody wants to know.
+    ``published`` takes events that devices publish; None: they are ignored.
     """
 
     cluster = Events.cluster_id
@@ -48,7 +48,7 @@ class EventsServer(DataServer):
         )
 
     def _log(self, request: Request, fields: Any) -> Answer:
-        """Events of a log, of one kind or of all, between two times; the latest first."""
+        """Return the events of a log between two times, of one kind or of all, latest first."""
         wanted = fields.event_control_log_id
         end = NEVER if fields.end_time == NOW else fields.end_time
         found = [

@@ -20,7 +20,7 @@ UNTIL_CHANGED = 0xFFFF
 
 
 class MessagingServer(DataServer):
-    """The last message, of the supplier or of whoever else, until it has expired."""
+    """Serve the last message, until it has expired."""
 
     cluster = Messaging.cluster_id
     weighed = frozenset({int(GET.message_confirmation.id)})

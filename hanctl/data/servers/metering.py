@@ -11,7 +11,7 @@ from zigpy.zcl.foundation import ZCLCommandDef
 from hanctl.data.servers.base import NOT_FOUND, PAGE, Answer, DataServer, Handler, replies
 from hanctl.data.snapshots import matching, metering_payload
 from hanctl.data.tables import DAYS, HALF_HOURS, INTERVALS
-from hanctl.data.values import NEVER, NOW, moment
+from hanctl.data.values import NEVER, NOW, from_utc_seconds
 from hanctl.han.cluster import DefaultReply, Reply, Request, Status
 from hanctl.han.clusters.time import zigbee_time
 from hanctl.han.smart_energy.clusters import pack
@@ -35,7 +35,7 @@ FAST_POLL_MIN = 15
 
 
 class MeteringServer(DataServer):
-    """A meter's history as the store has it. Only energy delivered is recorded by interval."""
+    """Serve a meter's history from the store. Only energy delivered is recorded by interval."""
 
     cluster = Metering.cluster_id
 
@@ -48,7 +48,7 @@ class MeteringServer(DataServer):
         )
 
     def _profile(self, request: Request, fields: Any) -> Answer:
-        """Half-hours that end by a time, the latest first."""
+        """Answer with half-hours that end by a time, latest first."""
 
         def answer(status: GetProfileStatus, end: int = 0, intervals: tuple[int, ...] = ()) -> Reply:
             return Reply(
@@ -71,7 +71,7 @@ class MeteringServer(DataServer):
         before = None
         if fields.end_time not in (NOW, NEVER):
             # An interval is told only when it has ended by then.
-            before = moment(fields.end_time) - length + timedelta(seconds=1)
+            before = from_utc_seconds(fields.end_time) - length + timedelta(seconds=1)
         newest = self._ledger.household.samples(self.endpoint, HALF_HOURS, before=before, limit=1, newest_first=True)
         if not newest:
             return answer(GetProfileStatus.NoIntervalsAvailableForTheRequestedTime)
@@ -86,11 +86,11 @@ class MeteringServer(DataServer):
         return answer(status, zigbee_time(newest[0].time + length), tuple(reversed(intervals)))
 
     def _sampled_data(self, request: Request, fields: Any) -> Answer:
-        """Samples from a time on, the earliest first; what is missing between two is NO_VALUE."""
+        """Answer with samples from a time on, earliest first; gaps are NO_VALUE."""
         table = SAMPLES.get(fields.sample_id)
         if table is None or fields.sample_type != SampleType.ConsumptionDelivered:
             return NOT_FOUND
-        since = None if fields.earliest_sample_time == NOW else moment(fields.earliest_sample_time)
+        since = None if fields.earliest_sample_time == NOW else from_utc_seconds(fields.earliest_sample_time)
         count = min(fields.number_of_samples or MOST_INTERVALS, MOST_INTERVALS)
         found = self._ledger.household.samples(self.endpoint, table, since=since, limit=count)
         if not found:
@@ -112,7 +112,7 @@ class MeteringServer(DataServer):
         )
 
     def _filled(self, table: str, first: Any, count: int) -> list[int]:
-        """``count`` intervals from ``first`` on, the earliest first."""
+        """Return ``count`` intervals from ``first`` on, earliest first."""
         length = timedelta(seconds=INTERVALS[table])
         held = self._ledger.household.samples(self.endpoint, table, since=first, before=first + count * length)
         values = {_place(sample, first, length): sample.value for sample in held}

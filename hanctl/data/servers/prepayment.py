@@ -1,4 +1,4 @@
-"""Prepayment (0x0705): logs and snapshots. What moves money is for a meter, and not for the hub to do.
+"""Prepayment (0x0705): logs and snapshots. Commands that move money are for meters, not for the hub.
 
 Source: comms_hub.md appendix D and §3.2.
 """
@@ -27,7 +27,7 @@ HEAD = 2
 
 
 class PrepaymentServer(DataServer):
-    """Top-ups and debt payments, the latest first; snapshots of the balance."""
+    """Serve top-ups and debt payments, latest first, and snapshots of the balance."""
 
     cluster = Prepayment.cluster_id
 
@@ -70,7 +70,7 @@ class PrepaymentServer(DataServer):
         return self._log(PUBLISH.publish_debt_log, "debt_payload", DebtPayload, found)
 
     def _latest(self, table: str, time: str, latest_end_time: int, count: int) -> list[Record]:
-        """Records up to a time (0: now), the latest first."""
+        """Return records up to a time (0: now), latest first."""
         latest = self.now() if latest_end_time == NOW else latest_end_time
         found = [record for record in self.records(table) if record.body[time] <= latest]
         return found[::-1][: count or MOST_RECORDS]

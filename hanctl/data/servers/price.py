@@ -31,7 +31,7 @@ BOTH_DIRECTIONS = 2
 
 
 class PriceServer(DataServer):
-    """Prices, tariffs and bills."""
+    """Serve prices, tariffs and bills."""
 
     cluster = Price.cluster_id
 
@@ -90,7 +90,7 @@ class PriceServer(DataServer):
         )
 
     def _standing_charge(self, tariff: Record) -> int:
-        """That of the tariff as it begins, or as it is now where that is later; 0 where none is held."""
+        """Return the standing charge of the tariff at its start, or now if that is later; 0 if none is stored."""
         at = max(self.now(), tariff.body["start_time"])
         of_tariff = [
             record
@@ -170,7 +170,7 @@ def _runs(price: Record, at: int) -> bool:
 
 
 def _of_type(records: list[Record], tariff_type: int | None) -> list[Record]:
-    """Those for energy delivered, or received, as asked; one for both is either."""
+    """Select records for energy delivered or received; a record for both matches either."""
     if tariff_type is None:
         return records
 

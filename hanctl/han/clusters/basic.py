@@ -15,13 +15,13 @@ POWER_SOURCE_MAINS = 0x01
 
 
 def character_string(text: str) -> Attribute:
-    """A string attribute; at most 254 bytes of UTF-8."""
+    """Build a string attribute; at most 254 bytes of UTF-8."""
     encoded = text.encode()[:254]
     return Attribute(DataTypeId.string, bytes((len(encoded),)) + encoded)
 
 
 class BasicServer:
-    """Who the hub is."""
+    """Basic cluster server: identity of the hub."""
 
     cluster = BASIC
 

@@ -1,4 +1,4 @@
-"""Keep-Alive (0x0025): how often a device is to make sure that the hub is there. Source: comms_hub.md §6."""
+"""Keep-Alive (0x0025): how often a device checks that the hub is present. Source: comms_hub.md §6."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Messaging (0x0703): one message of the hub's own for a device's display.
+"""Messaging (0x0703): a message from the hub for a device's display.
 
 Source: comms_hub.md §3.4 and appendix F. A client's buffer may be as short as 16 bytes (SDK default), so texts are.
 """
@@ -27,10 +27,10 @@ class Message:
         return MEDIUM_IMPORTANCE | CONFIRMATION_REQUIRED
 
     def display(self) -> bytes:
-        """The payload of Display Message."""
+        """Return the payload of Display Message."""
         text = self.text.encode()
         return struct.pack("<IBIHB", self.id, self.control, NOW, UNTIL_CHANGED, len(text)) + text
 
     def cancel(self) -> bytes:
-        """The payload of Cancel Message."""
+        """Return the payload of Cancel Message."""
         return struct.pack("<IB", self.id, self.control)

@@ -18,13 +18,13 @@ LOCAL_ZONE = "Europe/London"
 
 
 def zigbee_time(moment: datetime) -> int:
-    """Whole seconds since 2000-01-01 00:00 UTC."""
+    """Return whole seconds since 2000-01-01 00:00 UTC."""
     return int((moment - EPOCH).total_seconds())
 
 
 @lru_cache(maxsize=8)
 def summer_time(zone: tzinfo, year: int) -> tuple[datetime, datetime]:
-    """When daylight saving starts and ends in ``year``, UTC; twice the year's start where there is none."""
+    """Return start and end of daylight saving in ``year``, UTC; both the year's start if there is none."""
     start = datetime(year, 1, 1, tzinfo=UTC)
     hours = [start + timedelta(hours=hour) for hour in range(366 * 24)]
     saving = [bool(hour.astimezone(zone).dst()) for hour in hours]

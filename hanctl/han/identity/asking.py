@@ -1,4 +1,4 @@
-"""What services ask of devices: commands, reads, and the proof that it is the device that answers."""
+"""Send commands and reads to devices for services, and prove that the device itself answers."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ CHALLENGE_S = 10.0
 
 @dataclass(frozen=True, slots=True)
 class _Place:
-    """Where a device can be asked for an attribute that it has."""
+    """Endpoint, cluster and attribute that a device surely has."""
 
     endpoint: int
     cluster: int
@@ -39,7 +39,7 @@ class _Place:
 
 
 class Asking:
-    """Sends to devices and reads from them.
+    """Send to devices and read from them.
 
     ``may_serve``: whether Smart Energy clusters are open to a device. ``proved`` is told of each device that answered
     a secret, ``missed`` of each that did not take a frame.
@@ -60,7 +60,7 @@ class Asking:
         self._missed = missed
 
     def reachable(self, eui64: Eui64, cluster: int | None = None) -> tuple[Device, int]:
-        """A device that is on the network, and its address. Raises NotFound, DeliveryFailed, NoKey."""
+        """Return a device that is on the network, and its address. Raises NotFound, DeliveryFailed, NoKey."""
         device = self._ledger.devices.get(eui64)
         if device is None or device.state in ("removed", "expected"):
             raise NotFound(f"{eui64} is not a device of this hub", "'hanctl device list' names the devices")
@@ -146,7 +146,7 @@ class Asking:
         return {attribute: told.get(attribute) for attribute in attributes}
 
     async def challenge(self, device: Device, nwk: int, *, aps_ack: bool = False) -> bool:
-        """Ask for a secret at an address: whether the device itself answered from there.
+        """Ask for a secret at an address. Returns True if the device itself answered from there.
 
         Without retries of the APS layer (``aps_ack`` False) where the address is in question: they would be encrypted
         to whoever the dongle has there by then. Raises DeliveryFailed, DongleGone.
@@ -183,7 +183,7 @@ def _read(attributes: Sequence[int], *, from_server: bool) -> ZclFrame:
 
 
 def _place(device: Device) -> _Place:
-    """An attribute that the device surely has, of a cluster that is spoken under its key where there is one."""
+    """Choose an attribute that the device surely has, if possible of a cluster under its link key."""
     ours = [each for each in device.endpoints if each.profile == SMART_ENERGY]
     for each in ours:
         if OTA_UPGRADE in each.output_clusters:

@@ -1,4 +1,4 @@
-"""Who is said to have left the network. Anybody who has the network's key can say so, in any device's name."""
+"""Check claims that a device left: anybody with the network key can say so in any device's name."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ PAUSE_S = 2.0
 
 
 class Departures:
-    """A device is taken to have left where it is said so and it does not answer; its key and its trust stay.
+    """Treat a device as gone if somebody says so and it does not answer; its key and its trust stay.
 
     That somebody else may answer in its name does no harm: it stays where it was. ``gone`` is called with each device
     that has left, before that is recorded.
@@ -41,7 +41,7 @@ class Departures:
         self._looking: set[Eui64] = set()
 
     def said(self, eui64: Eui64, nwk: int) -> None:
-        """Somebody says that the device at this address left."""
+        """Check a claim that the device at this address left."""
         if eui64 not in self._looking and self._at(eui64, nwk) is not None:
             self._looking.add(eui64)
             self._tasks.start(self._look(eui64, nwk))

@@ -1,4 +1,4 @@
-"""Requests that change what is on record wait here until it is known whose they are.
+"""Hold requests that would change a device's record until it is known whether the device sent them.
 
 A frame under some link key that came from B's address may be anybody's who has a key. One that only asks is answered:
 the answer goes to B, under B's key. One that would change B's record is weighed first: by the counters of the dongle's
@@ -28,7 +28,7 @@ WAITING = 8
 
 @dataclass(frozen=True, slots=True)
 class Weighed:
-    """One frame to be weighed. ``server`` and ``request``: who may ask the device itself, and about what.
+    """One frame to check. ``server`` can ask the device itself about ``request``.
 
     ``number``: which of the frames from the device's address it is, as the witness counts them.
     """
@@ -42,9 +42,9 @@ class Weighed:
 
 
 class Gate:
-    """One queue for each device. ``passed`` gets each frame that may count, and what it rests on.
+    """One queue per device. ``passed`` gets each accepted frame with its proof.
 
-    ``forged`` is told of a device in whose name somebody else spoke.
+    ``forged`` is called with a device in whose name somebody else spoke.
     """
 
     def __init__(
@@ -61,13 +61,30 @@ class Gate:
         self._queues: dict[Eui64, deque[Weighed]] = {}
 
     def put(self, eui64: Eui64, weighed: Weighed) -> None:
-        """Weigh a frame in its turn; one that waits already, or one too many, is dropped."""
+        """Queue a frame to be checked; drop it if the same one waits already or the queue is full."""
         queue = self._queues.get(eui64)
         if queue is None:
             queue = self._queues[eui64] = deque()
             self._tasks.start(self._work(eui64, queue))
         if len(queue) < WAITING and all(weighed.frame.payload != other.frame.payload for other in queue):
             queue.append(weighed)
+
+    def look(self, eui64: Eui64, number: int) -> None:
+        """Judge a frame that nothing hangs on, where none of the device's waits: what comes next is judged apart from
+        it."""
+        if eui64 not in self._queues:
+            queue = self._queues[eui64] = deque()
+            self._tasks.start(self._look(eui64, number, queue))
+
+    async def _look(self, eui64: Eui64, number: int, queue: deque[Weighed]) -> None:
+        try:
+            if await self._witness.judge(eui64, number, strict=False) == "not its own":
+                self._forged(eui64)
+        finally:
+            del self._queues[eui64]
+            if queue:
+                self._queues[eui64] = queue
+                self._tasks.start(self._work(eui64, queue))
 
     async def _work(self, eui64: Eui64, queue: deque[Weighed]) -> None:
         try:

@@ -1,4 +1,4 @@
-"""What devices say: requests are answered, responses given to who waits for them, and what counts is weighed first."""
+"""Take frames of devices: answer requests, pass responses to their waiters, and check frames that matter first."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from hanctl.han.tasks import Tasks
 from hanctl.han.zcl import Foundation, ZclFrame
 from hanctl.ledger.ledger import Ledger
 from hanctl.model.records import Device
-from hanctl.radio.endpoints import TIME
+from hanctl.radio.endpoints import OTA_UPGRADE, TIME
 from hanctl.radio.frames import IncomingFrame
 
 log = structlog.get_logger()
@@ -44,7 +44,7 @@ ALL_AWAKE = 0xFFFD
 
 
 class Hearing:
-    """Takes the ZCL frames of devices on record.
+    """Take the ZCL frames of devices on record.
 
     ``may_serve``: whether Smart Energy clusters are open to a device. ``lives`` is told of signs of life.
     ``on_default_response``: see ``Han``.
@@ -79,7 +79,7 @@ class Hearing:
         self._have_time: set[Eui64] = set()
 
     def begin(self) -> None:
-        """The dongle was opened: its counters and its memory of devices begin anew."""
+        """Start anew after the dongle (re)opens: its counters and its memory of devices are new."""
         self._witness.forget()
         self._greeted.clear()
         for device in self._ledger.devices.all():
@@ -87,7 +87,7 @@ class Hearing:
                 self.greet(device)
 
     def keyed(self, device: Device) -> None:
-        """The device has a new key: what was known under its last one counts no more."""
+        """Forget what was known under the last key of a device that has a new one."""
         self._dispatcher.forget(device.eui64)
         self._witness.forget(device.eui64)
         self._greeted.pop(device.eui64, None)
@@ -95,7 +95,7 @@ class Hearing:
         self.greet(device)
 
     def came(self, eui64: Eui64) -> None:
-        """The device may have started anew: its sequence numbers and its clock with it."""
+        """Note that the device may have restarted, and its sequence numbers and clock with it."""
         self._dispatcher.forget(eui64)
         self._have_time.discard(eui64)
 
@@ -104,24 +104,39 @@ class Hearing:
         return eui64 in self._have_time
 
     def received(self, frame: IncomingFrame, zcl_frame: ZclFrame, device: Device) -> None:
-        """A frame that came from a device's address."""
+        """Take a frame that came from a device's address."""
         eui64, keyed = device.eui64, self._may_serve(device)
         number = self._witness.heard(eui64) if frame.aps_encrypted else 0
         if not zcl_frame.cluster_specific and zcl_frame.command in zcl.RESPONSES:
-            self._response(frame, zcl_frame, eui64, number)
+            if not self._response(frame, zcl_frame, eui64, number) and frame.aps_encrypted:
+                self._gate.look(eui64, number)
         else:
             now = self._clock.monotonic()
             contested = self._contested.get(eui64, 0.0) > now
             weighed = self._dispatcher.weigh(frame, zcl_frame, eui64, now, keyed=keyed, contested=contested)
+            if keyed and eui64 not in self._have_time and _reads_time(frame, zcl_frame):
+                weighed = Weighed(frame, zcl_frame, "step")
             if weighed is None:
                 self._serve(frame, zcl_frame, device, "address")
+                # What a transfer brings is too much to look at each.
+                if frame.aps_encrypted and frame.cluster != OTA_UPGRADE:
+                    self._gate.look(eui64, number)
             else:
                 self._gate.put(eui64, replace(weighed, number=number))
         if frame.aps_encrypted and keyed and not self._witness.is_ready(eui64):
             self.greet(device)
 
+    def overheard(self, frame: IncomingFrame) -> None:
+        """A frame that is not for the clusters: it is counted under its key all the same."""
+        if frame.aps_encrypted:
+            device = self._ledger.devices.by_nwk(frame.source_nwk)
+            if device is None:
+                self._witness.stray()
+            else:
+                self._gate.look(device.eui64, self._witness.heard(device.eui64))
+
     def answers_a_secret(self, frame: IncomingFrame) -> bool:
-        """Tell whether a frame from an address that nobody has is the answer that is waited for from there."""
+        """Tell whether a frame from an unknown address is the answer expected from there."""
         try:
             response = zcl.parse_frame(frame.payload)
         except MalformedZcl:
@@ -130,7 +145,7 @@ class Hearing:
         return is_read and frame.aps_encrypted and self._exchange.zcl_response(frame, response)
 
     def missed(self, eui64: Eui64) -> None:
-        """The device did not take a frame: where it is, is asked of all; it may have moved unheard."""
+        """Search a device that did not acknowledge a frame: broadcast for its address, as it may have moved."""
         now = self._clock.monotonic()
         if now - self._sought.get(eui64, -SEEK_GAP_S) >= SEEK_GAP_S:
             self._sought[eui64] = now
@@ -141,7 +156,7 @@ class Hearing:
     # --- requests
 
     def _serve(self, frame: IncomingFrame, request: ZclFrame, device: Device, proof: Proof) -> None:
-        if frame.cluster == TIME and frame.aps_encrypted and request.command == Foundation.READ_ATTRIBUTES:
+        if _reads_time(frame, request) and proof != "address":
             self._have_time.add(device.eui64)
         answers = self._dispatcher.handle(
             frame, request, device.eui64, self._clock.monotonic(), keyed=self._may_serve(device), proof=proof
@@ -151,7 +166,7 @@ class Hearing:
         self._exchange.answer(answers, self._tasks)
 
     def _weighed(self, eui64: Eui64, weighed: Weighed, proof: Proof) -> None:
-        """A frame is known to be its device's, as far as can be known."""
+        """Handle a frame that passed the gate."""
         device = self._ledger.devices.get(eui64)
         if device is None or device.nwk != weighed.frame.source_nwk:
             return
@@ -172,21 +187,21 @@ class Hearing:
         return bool(device.endpoints) and self._may_serve(device)
 
     def _proved(self, eui64: Eui64) -> None:
-        """The device answered a secret."""
+        """Note that the device answered a secret."""
         self._witness.proved(eui64)
         device = self._ledger.devices.get(eui64)
         if device is not None and device.nwk is not None:
             self._lives(device, Life.SECURED)
 
     def greet(self, device: Device) -> None:
-        """Have a device prove itself, so that nothing of its past can be replayed, and its counter be known."""
+        """Make a device prove itself, so that its old frames cannot be replayed and its counter is known."""
         now = self._clock.monotonic()
         if device.endpoints and now - self._greeted.get(device.eui64, -GREETING_GAP_S) >= GREETING_GAP_S:
             self._greeted[device.eui64] = now
             self._meeting[device.eui64] = self._tasks.start(self._meet(device.eui64))
 
     async def meet(self, device: Device) -> None:
-        """Greet a device that was not met since the dongle was opened, and wait for it: its answer is to count."""
+        """Greet a device not met since the dongle opened, and wait for it, so that its answer counts."""
         if self._may_serve(device) and not self._witness.is_ready(device.eui64):
             self.greet(device)
             meeting = self._meeting.get(device.eui64)
@@ -205,22 +220,27 @@ class Hearing:
         except HanctlError as error:
             log.debug("a device did not prove itself", device=eui64, reason=str(error))
         finally:
-            del self._meeting[eui64]
+            if self._meeting.get(eui64) is asyncio.current_task():
+                del self._meeting[eui64]
 
     # --- responses
 
-    def _response(self, frame: IncomingFrame, response: ZclFrame, eui64: Eui64, number: int) -> None:
+    def _response(self, frame: IncomingFrame, response: ZclFrame, eui64: Eui64, number: int) -> bool:
+        """Give a response to whoever wants it; False where nobody does."""
         if needs_encryption(frame.cluster) and not frame.aps_encrypted:
             # A Default Response with FAILURE says that somebody there wants to be spoken to in cipher, as it is: it is
             # nobody's word about what was asked (comms_hub.md §6).
             log.warning("a response in clear was not believed", device=eui64, cluster=frame.cluster)
-            return
-        if self._exchange.zcl_response(frame, response) or response.command != Foundation.DEFAULT_RESPONSE:
-            return
+            return False
+        if self._exchange.zcl_response(frame, response):
+            return True
+        if response.command != Foundation.DEFAULT_RESPONSE:
+            return False
         if frame.aps_encrypted:
             self._gate.put(eui64, Weighed(frame, response, "end", number=number))
         else:
             self._default_response(frame, response, eui64, "address")
+        return True
 
     def _default_response(self, frame: IncomingFrame, response: ZclFrame, eui64: Eui64, proof: Proof) -> None:
         try:
@@ -230,3 +250,9 @@ class Hearing:
             return
         for callback in tuple(self.on_default_response):
             callback(eui64, frame.cluster, command, status, proof)
+
+
+def _reads_time(frame: IncomingFrame, request: ZclFrame) -> bool:
+    """Tell whether a device asks for the hub's clock, under some key."""
+    reads = not request.cluster_specific and request.command == Foundation.READ_ATTRIBUTES
+    return reads and frame.cluster == TIME and frame.aps_encrypted

@@ -1,4 +1,4 @@
-"""A read that only the device itself can answer: five attribute ids drawn at random go with those that are wanted.
+"""Make reads that only the device itself can answer: add 5 random attribute ids to those that are wanted.
 
 The request is encrypted to the device, so nobody else can know the ids; a device answers a read id by id, also for
 attributes that it does not have (Zigbee Cluster Library, Read Attributes Response). Source: identity.md, "What is
@@ -24,7 +24,7 @@ _random = secrets.SystemRandom()
 
 @dataclass(frozen=True, slots=True)
 class Secret:
-    """Attribute ids that were drawn for one request, and are never used again."""
+    """Random attribute ids for one request, never used again."""
 
     ids: tuple[int, ...]
 

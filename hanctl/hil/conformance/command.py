@@ -1,4 +1,4 @@
-"""``hanctl conformance``: the example suite, pointed at a product, and its report."""
+"""``hanctl conformance``: run the example suite against a product, and report."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from hanctl.cli.options import Json, examples
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from hanctl.hil.conformance.outcome import Report, Scenario
+    from hanctl.hil.conformance.outcome import ConformanceReport, Scenario
     from hanctl.hil.conformance.run import Audience
 
 EPILOG = examples(
@@ -42,37 +42,48 @@ def conformance(
     ] = None,
     sim_device: Annotated[
         Path | None,
-        typer.Option(help="The simulated display: a devices file with one device.", metavar="FILE", show_default=False),
+        typer.Option(
+            help="With --sim: devices file that describes the display, with one device.",
+            metavar="FILE",
+            show_default=False,
+        ),
     ] = None,
     config: Annotated[
         Path | None,
         typer.Option(
             "--config",
             "-c",
-            help="Test the device of this rig: the hub's configuration, with a section \\[hil].",
+            help="Test a real device: the rig's hub configuration, with a section \\[hil].",
             metavar="FILE",
             readable=False,
             show_default=False,
         ),
     ] = None,
-    only: Annotated[str, typer.Option(help="Only these requirements.", metavar="F6,T2", show_default=False)] = "",
-    junit: Annotated[Path | None, typer.Option(help="Write JUnit XML.", metavar="FILE", show_default=False)] = None,
+    only: Annotated[
+        str,
+        typer.Option(help="Test only these requirements, separated by commas.", metavar="F6,T2", show_default=False),
+    ] = "",
+    junit: Annotated[
+        Path | None, typer.Option(help="Write a JUnit XML report to this file.", metavar="FILE", show_default=False)
+    ] = None,
     html: Annotated[
-        Path | None, typer.Option(help="Write the report as a page to print.", metavar="FILE", show_default=False)
+        Path | None,
+        typer.Option(help="Write the report as a page to print to this file.", metavar="FILE", show_default=False),
     ] = None,
     artifacts: Annotated[
         Path | None,
         typer.Option(
-            help="Keep events, console and a capture of the air of scenarios that failed.",
+            help="Keep events, console and a capture of the air of failed scenarios in this directory.",
             metavar="DIR",
             show_default=False,
         ),
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Try a product against each requirement: joining, updates (F1 to F8), changes of tenancy and supplier (T1 to T4).
+    """Test a product against each requirement: joining, updates (F1 to F8), changes of tenancy and supplier (T1 to T4).
 
-    Exit code 0: no requirement failed; 9: at least one did. Ctrl-C ends it with a partial report.
+    Exit code 0: no requirement failed; 9: at least one did. Ctrl-C stops the
+    run and gives a partial report.
     """
     if (sim is None) == (config is None):
         raise InvalidInput("it is not said what is to be tested", "give --sim ezsp, --sim znp, or -c FILE of a rig")
@@ -86,7 +97,7 @@ def conformance(
         console.width = 160
     rows = tuple(each.strip().upper() for each in only.split(",") if each.strip())
     wish = run.Wish(sim, sim_device, config, rows, junit, artifacts)
-    report: Report = run.run(wish, _audience(console))
+    report: ConformanceReport = run.run(wish, _audience(console))
     if html is not None:
         _write(html, report)
     if as_json:
@@ -121,7 +132,7 @@ def _audience(console: Console) -> Audience:
     from hanctl.hil.conformance.run import Audience
 
     class Lines(Audience):
-        """One line for each scenario; on a terminal also while it runs."""
+        """Print one line per scenario; on a terminal also while it runs."""
 
         def begins(self, scenario: Scenario) -> None:
             if console.is_terminal:
@@ -142,7 +153,7 @@ def _rows_of(scenario: Scenario) -> str:
     return ",".join(dict.fromkeys(trying.row for trying in scenario.tries))
 
 
-def _print(console: Console, report: Report) -> None:
+def _print(console: Console, report: ConformanceReport) -> None:
     from rich import box
     from rich.table import Table
     from rich.text import Text
@@ -166,7 +177,7 @@ def _print(console: Console, report: Report) -> None:
     console.print(table)
 
 
-def _write(path: Path, report: Report) -> None:
+def _write(path: Path, report: ConformanceReport) -> None:
     from hanctl.hil.conformance.html import page
 
     try:

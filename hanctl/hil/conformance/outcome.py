@@ -50,7 +50,7 @@ class Row:
 
 
 @dataclass(frozen=True, slots=True)
-class Report:
+class ConformanceReport:
     """A whole run. ``facts``: what was tested. ``complete`` False: interrupted, or only some rows were asked for."""
 
     made_at: datetime

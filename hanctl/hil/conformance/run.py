@@ -13,7 +13,7 @@ import pytest
 from hanctl.base.clock import SystemClock
 from hanctl.base.errors import ExitCode, HanctlError, InvalidInput
 from hanctl.hil import plugin
-from hanctl.hil.conformance.outcome import Report, Scenario, Trying, judge
+from hanctl.hil.conformance.outcome import ConformanceReport, Scenario, Trying, judge
 from hanctl.hil.conformance.requirements import ROWS
 
 SUITE = Path(__file__).parent
@@ -49,7 +49,7 @@ class Audience:
         """It is over."""
 
 
-def run(wish: Wish, audience: Audience) -> Report:
+def run(wish: Wish, audience: Audience) -> ConformanceReport:
     """Run the suite; what was interrupted with Ctrl-C is a report all the same.
 
     Raises InvalidInput, what kept the bench from starting, and SuiteBroken.
@@ -64,7 +64,7 @@ def run(wish: Wish, audience: Audience) -> Report:
         raise SuiteBroken(f"the suite could not be run: {collector.trouble or code}", "please report it")
     scenarios = tuple(collector.scenarios.values())
     rows = tuple(row for row in judge(scenarios) if not wish.only or row.row in wish.only)
-    return Report(
+    return ConformanceReport(
         made_at=SystemClock().now(),
         facts=collector.facts,
         complete=not (wish.only or collector.interrupted),

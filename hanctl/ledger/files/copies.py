@@ -31,7 +31,7 @@ _NAME = re.compile(r"ledger-\d{8}T\d{6}\.\d{6}Z\.sqlite")
 
 @dataclass(frozen=True, slots=True)
 class Copy:
-    """One copy. ``until``: the time of the last event in it; ``damage``: why it cannot be used, None where it can."""
+    """One copy. ``until``: time of its last event; ``damage``: why it cannot be used, or None."""
 
     path: Path
     size: int
@@ -41,29 +41,29 @@ class Copy:
 
 
 def copies_of(ledger: Path) -> Path:
-    """Where the copies of this ledger are."""
+    """Return the directory with the copies of this ledger."""
     return ledger.parent / "backups"
 
 
 def list_copies(directory: Path) -> list[Copy]:
-    """The copies of a directory in the order they were written, each opened and checked. Raises CopyError."""
+    """List the copies of a directory in the order they were written, each opened and checked. Raises CopyError."""
     return [check_copy(path) for path in _paths(directory)]
 
 
 def newest_copy(directory: Path) -> Copy | None:
-    """The newest copy that can be used, if any. Raises CopyError."""
+    """Return the newest copy that can be used, if any. Raises CopyError."""
     found = (check_copy(path) for path in reversed(_paths(directory)))
     return next((copy for copy in found if copy.damage is None), None)
 
 
 def last_written(directory: Path) -> datetime | None:
-    """When the newest copy was written, by its name and the clock of then. Raises CopyError."""
+    """Return when the newest copy was written, by its name and the clock at that time. Raises CopyError."""
     paths = _paths(directory)
-    return _moment(paths[-1]) if paths else None
+    return _written_at(paths[-1]) if paths else None
 
 
 def check_copy(path: Path) -> Copy:
-    """Open a copy, without writing anything, and see whether it is a sound ledger that this version can read."""
+    """Check, without writing, that a copy is a sound ledger that this version can read."""
     try:
         size = path.stat().st_size
         # Nobody writes to a copy; without that promise SQLite would want to make files beside it.
@@ -122,7 +122,7 @@ def write_copy(ledger: Path, now: datetime) -> Copy:
 
 
 def sync_directory(directory: Path) -> None:
-    """Make what was renamed in it survive a power cut."""
+    """Sync a directory, so that renames in it survive a power cut."""
     descriptor = os.open(directory, os.O_RDONLY)
     try:
         os.fsync(descriptor)
@@ -184,7 +184,7 @@ def _stamp(directory: Path, now: datetime) -> str:
     return following.astimezone(UTC).strftime(_STAMP)
 
 
-def _moment(path: Path) -> datetime:
+def _written_at(path: Path) -> datetime:
     return datetime.strptime(path.stem.removeprefix("ledger-"), _STAMP).replace(tzinfo=UTC)
 
 

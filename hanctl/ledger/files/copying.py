@@ -1,4 +1,4 @@
-"""When the ledger is copied: soon after the start, once a day, and within an hour of a device that joined."""
+"""Copy the ledger soon after the start, once a day, and within an hour after a device joined."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ MEMBERS = (DeviceInterviewed, DeviceLeft, KeyEstablished)
 
 
 class LedgerCopies:
-    """Writes copies of the ledger, each with its event. ``run`` does so by itself, ``create`` at once."""
+    """Write copies of the ledger, each with its event: ``run`` on schedule, ``create`` at once."""
 
     def __init__(self, ledger: Ledger, clock: Clock) -> None:
         self._ledger = ledger
@@ -35,7 +35,7 @@ class LedgerCopies:
     async def create(self) -> Copy:
         """Write a copy now. Raises CopyError; LedgerDamaged, which is to end the hub; LedgerFull, with the copy there.
 
-        The work is done on a thread, and the hub goes on meanwhile.
+        The work is done in a thread, while the hub continues.
         """
         async with self._writing:
             started = self._clock.monotonic()
@@ -52,7 +52,7 @@ class LedgerCopies:
         return copy
 
     async def run(self) -> None:
-        """Write copies when it is time, until cancelled. Raises LedgerError."""
+        """Write copies when they are due, until cancelled. Raises LedgerError."""
         if self._due is None:
             self._due = self._earliest = self._clock.monotonic() + self._first_wait()
         unsubscribe = self._ledger.subscribe(self._recorded)

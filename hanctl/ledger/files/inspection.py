@@ -1,4 +1,4 @@
-"""A ledger looked at from outside, while a hub may have it open: nothing is written, migrated or locked."""
+"""Inspect a ledger that a hub may have open: nothing is written, migrated or locked."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _STEPS = 100_000
 
 @dataclass(frozen=True, slots=True)
 class LedgerFacts:
-    """What a ledger tells. ``damage``: why it cannot be used; then, or where it was not read, no more is known."""
+    """Facts about a ledger. ``damage``: why it cannot be used; then, or if it was not read, the rest is unknown."""
 
     damage: str | None = None
     checked: bool = True
@@ -41,7 +41,7 @@ class LedgerFacts:
 
 
 def inspect_ledger(path: Path, timeout_s: float) -> LedgerFacts:
-    """Look at a ledger, for so long at most. Raises FileNotFoundError."""
+    """Inspect a ledger within a time limit. Raises FileNotFoundError."""
     try:
         path.stat()
     except PermissionError:
@@ -82,7 +82,7 @@ def _inspect(connection: sqlite3.Connection, timeout_s: float) -> LedgerFacts:
 
 
 def _quick_check(connection: sqlite3.Connection, timeout_s: float) -> str | None:
-    """SQLite's verdict; None where it took too long."""
+    """Return SQLite's verdict; None if it took too long."""
     now = asyncio.get_running_loop().time
     deadline = now() + timeout_s
     connection.set_progress_handler(lambda: now() > deadline, _STEPS)

@@ -1,4 +1,4 @@
-"""Which dongle and which network a hub had last."""
+"""Find the last dongle and network of a hub."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from hanctl.model.events import DongleOpened, NetworkFormed, NetworkResumed
 
 
 def known_network(ledger: Ledger) -> Eui64 | None:
-    """The extended PAN id of the network that devices of the hub belong to; None where there are none."""
+    """Return the extended PAN id of the network of the hub's devices; None if it has none."""
     if not any(device.present for device in ledger.devices.all()):
         return None
     last = ledger.last_event(NetworkFormed.type, NetworkResumed.type)
@@ -22,7 +22,7 @@ def known_network(ledger: Ledger) -> Eui64 | None:
 
 
 def last_dongle(path: Path) -> Eui64 | None:
-    """The address of the dongle that was opened last; None where no ledger tells.
+    """Return the EUI64 of the dongle that was opened last; None if no ledger has it.
 
     Read from the ledger of a hub that may be running or not; nothing is written.
     """

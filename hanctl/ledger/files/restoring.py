@@ -1,4 +1,4 @@
-"""A copy takes the ledger's place; what was there is moved aside, and never deleted.
+"""Restore the ledger from a copy; the old file is moved aside, never deleted.
 
 In steps that a kill may come between: the successor is made ready beside the ledger and gets its final name, with the
 event of all this in it (``stage``); the ledger's files go aside under the same moment's name, and the successor becomes
@@ -34,7 +34,7 @@ _SKIPPED = {"events": 1_000_000, "updates": 1000, "changes": 1000}
 
 
 def open_ledger(path: Path, clock: Clock) -> Ledger:
-    """Open the ledger; where it is damaged, its newest good copy in its place.
+    """Open the ledger; if it is damaged, restore its newest good copy first.
 
     The state directory must be locked, and what was begun finished. Raises LedgerError; LedgerDamaged where there is
     no good copy, and then nothing was moved.
@@ -57,7 +57,7 @@ def open_ledger(path: Path, clock: Clock) -> Ledger:
 
 
 def untold(ledger: Ledger) -> list[Recorded]:
-    """The restorations that no hub has told of, oldest first: they were recorded while none ran, for the next to tell.
+    """Return restorations recorded while no hub ran, which the next one reports, oldest first.
 
     A hub that starts records that, and that it opened its dongle, after it told of them.
     """
@@ -96,7 +96,7 @@ def stage(path: Path, copy: Copy, reason: str, clock: Clock) -> None:
 
 
 def finish(path: Path) -> None:
-    """Go on with what ``stage`` made ready, if anything. Raises CopyError."""
+    """Finish a restoration that ``stage`` prepared, if any. Raises CopyError."""
     try:
         for ready in sorted(path.parent.glob(f"{_READY}*.sqlite")):
             aside = _aside(path, ready.stem.removeprefix(_READY))
@@ -121,7 +121,7 @@ def _emptied(path: Path) -> bool:
 
 
 def _free_stamp(path: Path, now: datetime) -> str:
-    """The moment as part of names, of which none is taken: a clock that went back overwrites nothing."""
+    """Return a time stamp for names that are not in use, so that a clock set back overwrites nothing."""
     while _aside(path, stamp := now.strftime("%Y%m%dT%H%M%S.%fZ")).exists():
         now += timedelta(microseconds=1)
     return stamp

@@ -60,13 +60,13 @@ class EzspApplication(Unicasts, LongMessages):
             raise foreign_network("as something other than its coordinator")
 
     async def _reset(self) -> None:
-        """A reset, as forming does several, takes the endpoints with it; bellows registers them only on connecting."""
+        """Reset the dongle and register the endpoints again: bellows does not restore them."""
         await super()._reset()  # type: ignore[no-untyped-call]
         self._created_device_endpoints.clear()
         await self.register_endpoints()
 
     async def open_network(self, ieee: t.EUI64, link_key: bytes, seconds: int) -> None:
-        """Give the key as a transient one, and permit joins that have such a key.
+        """Give the dongle the key as a transient key, and permit joins with such a key.
 
         Only the hub permits: routers are not asked to, so that a new device joins through the hub itself and nothing
         stays open elsewhere when the window closes. Source: zigpy.md §5.
@@ -113,7 +113,7 @@ class EzspApplication(Unicasts, LongMessages):
         return None if int(nwk) in NO_ADDRESS else int(nwk)
 
     async def repair_address(self, ieee: t.EUI64, nwk: int) -> None:
-        """Write the device into the address table, a place of its own each: the stack moves it by what it hears."""
+        """Write the device into its entry of the address table, which the stack changes by what it hears."""
         place = self._address_places.setdefault(ieee, len(self._address_places) % await self._address_places_there())
         if self._ezsp.ezsp_version >= ANSWERS_IN_NEW_ORDER:
             await self._ezsp.setAddressTableInfo(index=place, eui64=ieee, nwk=bt.EmberNodeId(nwk))
@@ -127,7 +127,7 @@ class EzspApplication(Unicasts, LongMessages):
         return max(1, int(size))
 
     async def key_counter(self, ieee: t.EUI64) -> int | None:
-        """Ask for the key's data alone: other commands give the key itself."""
+        """Read the data of a key only: other commands return the key itself."""
         if self._ezsp.ezsp_version < TELLS_KEY_DATA:
             return None
         context = bt.SecurityManagerContextV13(
@@ -163,7 +163,7 @@ class EzspApplication(Unicasts, LongMessages):
                 )
 
     def _handle_tc_join_handler(self, nwk: Any, ieee: t.EUI64, update: Any, decision: Any, parent: Any) -> None:
-        """Tell of those the trust centre denied.
+        """Report devices that the trust centre denied.
 
         The library would erase the link key of whoever somebody claims to be who was denied, and does so no more.
         """
@@ -183,7 +183,7 @@ class EzspApplication(Unicasts, LongMessages):
             await self._ezsp.set_extended_timeout(nwk=nwk, ieee=ieee, extended_timeout=True)
 
     def ezsp_callback_handler(self, frame_name: str, args: list[Any]) -> None:
-        """Also notice a stack that went down by itself: a hub without a network has to start again."""
+        """Handle callbacks, and notice a stack that went down by itself: the hub must then start it again."""
         if frame_name == "stackStatusHandler":
             status = bt.sl_Status.from_ember_status(args[0])
             if status == bt.sl_Status.NETWORK_DOWN:
@@ -227,7 +227,7 @@ class EzspApplication(Unicasts, LongMessages):
 
 
 def application(settings: DongleSettings, sink: Sink) -> HubApplication:
-    """The application for this dongle, not connected yet."""
+    """Return the application for this dongle, not connected yet."""
     config = base_config(settings) | {
         # One event loop for everything: no thread, and so no race between the serial line and the hub.
         "use_thread": False,

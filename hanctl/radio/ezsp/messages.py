@@ -63,7 +63,7 @@ class LongMessages(ControllerApplication):
     # --- out
 
     async def send_packet(self, packet: t.ZigbeePacket) -> None:
-        """Send, in blocks where it does not fit. Raises PayloadTooLong."""
+        """Send a packet, in blocks if it does not fit one frame. Raises PayloadTooLong."""
         assert packet.dst is not None
         payload = packet.data.serialize()
         unicast = packet.dst.addr_mode is t.AddrMode.NWK
@@ -102,7 +102,7 @@ class LongMessages(ControllerApplication):
             sequence = await self._send_block(nwk, frame, block, what, patience)
 
     async def _send_block(self, nwk: t.NWK, frame: bt.EmberApsFrame, block: bytes, what: str, patience_s: float) -> int:
-        """Send one block and wait until it is acknowledged: the APS counter it went under."""
+        """Send one block and wait for its acknowledgement. Returns its APS counter."""
         tag = self._free_tag(nwk)
         confirmed = asyncio.get_running_loop().create_future()
         self._pending_requests[(nwk, tag)] = confirmed

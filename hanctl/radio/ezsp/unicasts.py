@@ -1,4 +1,4 @@
-"""The short way for unicasts on EZSP: frames that are sent and received by the hundred a second.
+"""Fast path for unicasts on EZSP, of which hundreds a second are sent and received.
 
 bellows' way costs a frame schemas, packets, locks and a task that holds a slot until the confirmation. Here the three
 frames of it are packed and unpacked at once, and the confirmation is a call; the line itself, the order of commands
@@ -86,7 +86,7 @@ SINCE_14 = Layout(
 
 
 class _Confirmation:
-    """Stands where bellows keeps the future of a message it sent, and can be told as that would be."""
+    """Stand-in for the future that bellows keeps for each message it sent."""
 
     __slots__ = ("_confirmed",)
 
@@ -98,7 +98,7 @@ class _Confirmation:
 
 
 class Unicasts(HubApplication):
-    """The short way beside bellows' own; comes before bellows' application in the bases of a class."""
+    """Fast path beside bellows' own; a mixin that comes before bellows' application in the bases of a class."""
 
     _ezsp: Any
     _ash: Any
@@ -118,7 +118,7 @@ class Unicasts(HubApplication):
             self._take_unicasts_first(self._ezsp, self._layout)
 
     def takes(self, frame: OutgoingFrame) -> bool:
-        """Whether the frame, a unicast, can go the short way: it fits in one frame, and the versions agree."""
+        """Tell whether the unicast can take the fast path: it fits in one frame, and the versions agree."""
         return self._layout is not None and len(frame.payload) <= room(self._whole, encrypted=frame.aps_encrypted)
 
     async def transmit(self, frame: OutgoingFrame, number: int, confirmed: Confirmed) -> str | None:
@@ -158,7 +158,7 @@ class Unicasts(HubApplication):
         return None
 
     async def _command(self, request: bytes) -> int:
-        """One sendUnicast command, in bellows' order of commands and under its sequence number: the status."""
+        """Send one sendUnicast command in bellows' order of commands, with its sequence number. Returns the status."""
         protocol = self._ezsp._protocol
         async with protocol._send_semaphore(priority=LOW_PRIORITY):
             sequence = protocol._seq
@@ -191,7 +191,7 @@ class Unicasts(HubApplication):
         ezsp.frame_received = frame_received
 
     def _answered(self, layout: Layout, data: bytes) -> bool:
-        """The response to a command of the short way."""
+        """Take the response to a command of the fast path."""
         waiting = self._ezsp._protocol._awaiting.get(data[0])
         if waiting is None or waiting[1] is not None or len(data) < _HEADER.size + layout.response.size:
             return False
@@ -200,7 +200,7 @@ class Unicasts(HubApplication):
         return True
 
     def _sent(self, layout: Layout, data: bytes) -> bool:
-        """What became of a frame that went the short way."""
+        """Take the outcome of a frame of the fast path."""
         if len(data) < _HEADER.size + layout.sent.size:
             return False
         fields = layout.sent.unpack_from(data, _HEADER.size)
@@ -214,7 +214,7 @@ class Unicasts(HubApplication):
         return True
 
     def _incoming(self, layout: Layout, data: bytes) -> bool:
-        """A unicast of another node, whole."""
+        """Take a complete unicast of another node."""
         begin = _HEADER.size + layout.incoming.size
         if len(data) < begin:
             return False
@@ -241,7 +241,7 @@ class Unicasts(HubApplication):
 
 
 def _name(status: Any) -> str | None:
-    """None for success, else what the library calls the status since version 14."""
+    """Return None for success, else the library's name of the status since version 14."""
     if status == 0:
         return None
     unified = bt.sl_Status.from_ember_status(status)

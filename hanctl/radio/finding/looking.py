@@ -1,4 +1,4 @@
-"""Looks at a dongle without forming, starting or changing a network: what it is, and which network it holds."""
+"""Identify a dongle and its network, without forming, starting or changing a network."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ DISCONNECT_S = 3.0
 
 @dataclass(frozen=True, slots=True)
 class HeldNetwork:
-    """The network in a dongle. No keys."""
+    """The network in a dongle, without keys."""
 
     channel: int
     pan_id: int
@@ -30,7 +30,7 @@ class HeldNetwork:
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """What a dongle says. ``network`` None: it holds none, or not as a coordinator (``foreign``)."""
+    """Facts about a dongle. ``network`` None: it holds none, or not as its coordinator (``foreign``)."""
 
     eui64: Eui64
     firmware: str
@@ -39,7 +39,7 @@ class Look:
 
 
 async def look_at(settings: DongleSettings, timeout_s: float) -> Look:
-    """Open the dongle, ask, and close it again. Raises DongleError, the one that opening the hub would meet."""
+    """Open the dongle, ask it, and close it again. Raises the DongleError that a start of the hub would raise."""
     app = make_application(settings, Deaf())
     try:
         async with asyncio.timeout(timeout_s):

@@ -1,4 +1,4 @@
-"""A dongle's network as the content of a file: whether it is whole, and what it says without its keys.
+"""Check network backup files, and summarise them without keys.
 
 The files have the Open Coordinator Backup format, as zigpy's tools and zigbee2mqtt write and read it. They hold keys.
 Source: zigpy's ``backups.py``.
@@ -19,7 +19,7 @@ from hanctl.base.eui64 import Eui64, from_bytes
 
 
 class BadBackup(HanctlError):
-    """A file is no whole backup of a network."""
+    """The file is not a complete backup of a network."""
 
     code = "backup-damaged"
     exit_code = ExitCode.STATE
@@ -27,7 +27,7 @@ class BadBackup(HanctlError):
 
 @dataclass(frozen=True, slots=True)
 class NetworkSummary:
-    """What a backup may show to anybody. ``link_keys``: how many; ``made_at`` is aware, where the file tells it."""
+    """Public summary of a backup. ``link_keys``: their number; ``made_at``: aware, if the file has it."""
 
     eui64: Eui64
     channel: int
@@ -38,7 +38,7 @@ class NetworkSummary:
 
 
 def read(path: Path) -> dict[str, Any]:
-    """The content of a file, checked. Raises BadBackup."""
+    """Read and check the content of a file. Raises BadBackup."""
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
@@ -53,7 +53,7 @@ def read(path: Path) -> dict[str, Any]:
 
 
 def summary(content: Any) -> NetworkSummary:
-    """What it holds, without the keys. Raises BadBackup where it is not whole."""
+    """Summarise a backup without its keys. Raises BadBackup if it is not complete."""
     backup = parse(content)
     network = backup.network_info
     return NetworkSummary(
@@ -67,7 +67,7 @@ def summary(content: Any) -> NetworkSummary:
 
 
 def parse(content: Any) -> zigpy.backups.NetworkBackup:
-    """The content as the radio library has it. Raises BadBackup."""
+    """Convert the content to the radio library's form. Raises BadBackup."""
     try:
         backup = zigpy.backups.NetworkBackup.from_open_coordinator_json(content)
     except Exception as error:
@@ -79,6 +79,6 @@ def parse(content: Any) -> zigpy.backups.NetworkBackup:
 
 
 def made_at(backup: zigpy.backups.NetworkBackup) -> datetime | None:
-    """When it was made, aware; None where it does not say."""
+    """Return when the backup was made (aware), or None if it does not say."""
     # The library puts the epoch where a file does not say.
     return backup.backup_time if backup.backup_time.timestamp() else None

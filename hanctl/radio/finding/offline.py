@@ -1,4 +1,4 @@
-"""A dongle without its network started: what it holds, and giving it a network from a backup.
+"""Read and write the network of a dongle without starting it.
 
 Source: zigpy's ``backups.py``, bellows' and zigpy-znp's ``write_network_info``.
 """
@@ -37,7 +37,7 @@ class OfflineDongle:
         self._application = application
 
     async def content(self) -> dict[str, Any] | None:
-        """The network that it holds, with its keys; None where it is blank. Raises DongleError."""
+        """Read the network that it holds, with its keys; None if it is blank. Raises DongleError."""
         app = self._application
         try:
             await app.load_network_info(load_devices=True)
@@ -51,17 +51,17 @@ class OfflineDongle:
         return backup.as_open_coordinator_json()
 
     async def eui64(self) -> Eui64:
-        """Its address."""
+        """Return its EUI64."""
         return from_bytes((await self._application.own_address()).serialize())
 
     async def takes_address(self, eui64: Eui64) -> bool:
-        """Whether it can be given this address, and later another; False where that works only once."""
+        """Tell whether this EUI64 can be written, and later another; False: that works only once."""
         return eui64 == await self.eui64() or await self._application.address_is_rewritable()
 
     async def write(self, content: dict[str, Any], now: datetime, *, once: bool = False) -> None:
-        """Give it this network in place of what it has, address and keys included. Raises DongleError, BadBackup.
+        """Write this network, EUI64 and keys included, in place of what it has. Raises DongleError, BadBackup.
 
-        ``once``: also where its address can be written only once.
+        ``once``: even if its EUI64 can be written only once.
         """
         backup = parse(content)
         network = backup.network_info
@@ -83,7 +83,7 @@ class OfflineDongle:
 
 @asynccontextmanager
 async def offline(settings: DongleSettings) -> AsyncIterator[OfflineDongle]:
-    """A dongle, opened without starting its network. Raises DongleError."""
+    """Open a dongle without starting its network. Raises DongleError."""
     application = make_application(settings, Deaf())
     try:
         try:

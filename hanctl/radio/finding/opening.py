@@ -1,4 +1,4 @@
-"""Why a dongle did not open, in one line that says what to do."""
+"""Explain in one line why a dongle did not open, and what to do."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _OTHER: dict[RadioKind, RadioKind] = {"ezsp": "znp", "znp": "ezsp"}
 
 
 def opening_error(error: BaseException, settings: DongleSettings, *, hung_up: bool = False) -> DongleError:
-    """The named error for an exception raised while connecting; ``hung_up`` where the other end closed the line."""
+    """Return the named error for an exception while connecting; ``hung_up``: the other end closed the line."""
     if isinstance(error, DongleError):
         return error
     path = settings.path

@@ -1,4 +1,4 @@
-"""Where the dongle is plugged in: the port as configured, or wherever the same dongle is after a replug."""
+"""Find the port of the dongle: as configured, or where the same dongle is after a replug."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class Port:
         self._stable: Path | None = None
 
     def current(self) -> str:
-        """What to open now. Raises PortAbsent where the dongle that was open is not plugged in."""
+        """Return the port to open now. Raises PortAbsent if the dongle that was open is not plugged in."""
         if self._stable is None:
             return self._path
         if not self._stable.exists():
@@ -35,7 +35,7 @@ class Port:
         return str(self._stable)
 
     def opened(self) -> None:
-        """The dongle answered: remember which it is."""
+        """Remember the dongle that answered on the port."""
         if self._stable is None and "://" not in self._path and not Path(self._path).is_symlink():
             self._stable = self._link()
 

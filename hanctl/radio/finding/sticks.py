@@ -17,9 +17,9 @@ from typing import Literal
 
 @dataclass(frozen=True, slots=True)
 class Stick:
-    """One model. ``product`` and ``manufacturer`` are shell patterns of its USB strings, as udev has them.
+    """One model of stick. ``product`` and ``manufacturer``: shell patterns for its USB strings as in udev.
 
-    ``radio``: None where it is sold with either. ``baudrate`` and ``flow_control`` are those of the firmware it comes
+    ``radio``: None if it is sold with either. ``baudrate`` and ``flow_control`` are those of the firmware it comes
     with. ``interface``: the USB interface of the radio, of a stick with several ports; None: it has but one.
     """
 
@@ -34,7 +34,7 @@ class Stick:
     interface: int | None = None
 
     def is_it(self, vendor_id: int, product_id: int, manufacturer: str, product: str) -> bool:
-        """Whether a device that tells this is one."""
+        """Tell whether a device with these USB properties is this model."""
         return (
             (vendor_id, product_id) == (self.vendor_id, self.product_id)
             and fnmatchcase(manufacturer, self.manufacturer)
@@ -77,10 +77,7 @@ STICKS = (
     Stick("ti-launchpad", 0x0451, 0xBEF3, "XDS110*", "znp", manufacturer="Texas Instruments", interface=0),
 )
 
-PLACEHOLDER_SERIALS = ("", "0", "1", "0001", "00000000", "0123456789")
-"""What bridge chips tell that nobody gave a number: two sticks may have the same."""
-
 
 def find(vendor_id: int, product_id: int, manufacturer: str, product: str) -> Stick | None:
-    """The known stick that tells this, if it is one."""
+    """Return the known stick with these USB properties, if any."""
     return next((stick for stick in STICKS if stick.is_it(vendor_id, product_id, manufacturer, product)), None)

@@ -1,4 +1,4 @@
-"""Serial writes gathered: what is written within the same moment goes out in one piece.
+"""Gather serial writes: those of the same loop iteration go out in one piece.
 
 For each frame of the far side bellows writes an acknowledgement, and most often a command follows; each write is a
 system call, here and at the far side of a network port. The bytes and their order stay the same.
@@ -14,7 +14,7 @@ TURNS = 2
 
 
 class BatchedWrites:
-    """Stands before a serial transport, which does everything else itself."""
+    """Wrap a serial transport, which does everything but writing itself."""
 
     def __init__(self, transport: Any) -> None:
         self._transport = transport
@@ -22,13 +22,13 @@ class BatchedWrites:
         self._loop = asyncio.get_running_loop()
 
     def write(self, data: bytes) -> None:
-        """Write ``data``, a moment later."""
+        """Write ``data`` at the end of this loop iteration."""
         if not self._pieces:
             self._loop.call_soon(self._wait, TURNS - 1)
         self._pieces.append(data)
 
     def close(self) -> None:
-        """Write what waits, and close."""
+        """Write pending data, and close."""
         self._flush()
         self._transport.close()
 

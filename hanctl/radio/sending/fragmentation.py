@@ -1,4 +1,4 @@
-"""Messages that no single frame holds: cut into blocks, and put together again. Pure.
+"""Cut messages that exceed one frame into blocks, and reassemble them. Pure.
 
 All blocks of a message go under one APS counter, each once the one before was acknowledged (a window of one block, as
 Smart Energy has it). The first block tells how many there are. Source: zigpy.md §4.
@@ -29,18 +29,18 @@ MOST_MESSAGES = 32
 
 
 def room(whole: int, *, encrypted: bool, in_blocks: bool = False) -> int:
-    """The longest payload of a frame, in bytes; ``whole`` is that of one with neither encryption nor blocks."""
+    """Return the longest payload of a frame in bytes; ``whole``: of a frame without encryption and blocks."""
     return whole - (ENCRYPTION_OVERHEAD if encrypted else 0) - (BLOCK_OVERHEAD if in_blocks else 0)
 
 
 def cut(payload: bytes, whole: int, *, encrypted: bool) -> list[bytes]:
-    """The blocks of a message, all but the last of the same length."""
+    """Cut a message into blocks, all but the last of the same length."""
     size = room(whole, encrypted=encrypted, in_blocks=True)
     return [payload[at : at + size] for at in range(0, len(payload), size)]
 
 
 def too_long(size: int, most: int) -> PayloadTooLong:
-    """The error for a payload of ``size`` bytes where ``most`` are possible."""
+    """Make the error for a payload of ``size`` bytes where ``most`` are possible."""
     return PayloadTooLong(f"a payload of {size} bytes cannot be sent: the most is {most}", "send less at a time")
 
 
@@ -48,7 +48,7 @@ def too_long(size: int, most: int) -> PayloadTooLong:
 class MessageId:
     """What all blocks of a message have in common.
 
-    Encryption is part of it: a message counts as encrypted only where every one of its blocks was.
+    Encryption is part of it: a message counts as encrypted only if each of its blocks was.
     """
 
     source: int
@@ -62,7 +62,7 @@ class MessageId:
 
 @dataclass(frozen=True, slots=True)
 class Taken:
-    """What to do about a block: ``acknowledge`` it, and hand on the ``message`` where it is complete now."""
+    """What to do about a block: ``acknowledge`` it, and pass on the ``message`` if it is complete now."""
 
     acknowledge: bool
     message: bytes | None = None
@@ -86,13 +86,13 @@ class _Message:
 
 
 class Reassembly:
-    """The messages on their way in. A block that fits none is refused: unacknowledged, its sender repeats it."""
+    """Incoming messages in reassembly. A block that fits none is not acknowledged, so its sender repeats it."""
 
     def __init__(self) -> None:
         self._messages: dict[MessageId, _Message] = {}
 
     def __len__(self) -> int:
-        """Incomplete messages."""
+        """Return the number of incomplete messages."""
         return sum(not message.complete for message in self._messages.values())
 
     def take(self, message_id: MessageId, index: int, total: int, payload: bytes, now: float) -> Taken:
@@ -130,7 +130,7 @@ class Reassembly:
 
     @staticmethod
     def _fits(message: _Message, payload: bytes) -> bool:
-        """Whether the block has the size it should: that of the first, or less where it is the last."""
+        """Tell whether the block has the right size: that of the first, or less for the last."""
         if sum(map(len, message.blocks)) + len(payload) > LONGEST_MESSAGE:
             return False
         if not message.blocks:

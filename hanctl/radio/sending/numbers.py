@@ -1,11 +1,11 @@
-"""One running number for all frames on their way, whatever their destination."""
+"""Number the frames in flight, whatever their destination."""
 
 from __future__ import annotations
 
 from hanctl.radio.errors import DeliveryFailed
 
 
-class Numbers:
+class FrameTags:
     """0 to 255. Z-Stack's confirmations name nothing but this. It is not the ZCL sequence number (zigpy.md §4)."""
 
     def __init__(self) -> None:
@@ -13,7 +13,7 @@ class Numbers:
         self._taken: set[int] = set()
 
     def take(self) -> int:
-        """A number that no frame on its way has. Raises DeliveryFailed where there is none."""
+        """Return a number that no frame in flight has. Raises DeliveryFailed if there is none."""
         if len(self._taken) > 0xFF:
             raise DeliveryFailed("256 frames wait for their confirmation already", "try again later")
         while True:
@@ -23,5 +23,5 @@ class Numbers:
                 return self._last
 
     def give_back(self, number: int) -> None:
-        """The frame is on its way no more."""
+        """Release the number of a frame that is no longer in flight."""
         self._taken.discard(number)

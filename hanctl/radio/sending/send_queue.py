@@ -1,4 +1,4 @@
-"""Which frame goes to the dongle next, and how many may be on their way: pure, over frames and ``now`` (seconds).
+"""Decide which frame goes to the dongle next, and how many may be in flight. Pure, over frames and ``now`` (seconds).
 
 - The HAN's own traffic goes first, in the order it came.
 - Bulk frames (the blocks of images) take turns by device: of each endpoint one waits at most, and whoever was served
@@ -37,7 +37,7 @@ Place = tuple[int, int]
 
 @dataclass(slots=True, eq=False)
 class Parcel:
-    """A frame on its way through the queue; ``queued_at`` and ``sent_at`` in seconds."""
+    """A frame in the queue or in flight; ``queued_at`` and ``sent_at`` in seconds."""
 
     frame: OutgoingFrame
     queued_at: float
@@ -54,7 +54,7 @@ class Parcel:
 
 @dataclass(slots=True)
 class SendQueue:
-    """``most``: the largest window; what the dongle is known to hold, or 1 above."""
+    """Queue of frames. ``most``: the largest window, which is what the dongle is known to hold, or 1 above."""
 
     most: int
     window: float = FIRST_WINDOW
@@ -69,7 +69,7 @@ class SendQueue:
     _pause_s: float = SHORTEST_PAUSE_S
 
     def put(self, parcel: Parcel) -> Parcel | None:
-        """Queue a frame; returns the one whose place it took."""
+        """Queue a frame. Returns the waiting frame that it replaced, if any."""
         if parcel.frame.bulk is None:
             self._own.append(parcel)
             return None
@@ -78,7 +78,7 @@ class SendQueue:
         return waiting
 
     def take(self, now: float) -> Parcel | None:
-        """The frame to hand to the dongle now; it counts as on its way from here on."""
+        """Return the frame to hand to the dongle now; it counts as in flight from here on."""
         if now < self._paused_until:
             return None
         on_the_way = len(self._on_the_way)
@@ -103,15 +103,15 @@ class SendQueue:
 
     @property
     def busy(self) -> bool:
-        """Whether anything waits or is on its way."""
+        """Tell whether any frame waits or is in flight."""
         return bool(self._own or self._bulk or self._on_the_way)
 
     def pause(self, now: float) -> float:
-        """How much longer the dongle is left alone, as it was full; seconds."""
+        """Return how many seconds to wait before the next frame, as the dongle was full."""
         return max(0.0, self._paused_until - now)
 
     def refused(self, parcel: Parcel, now: float) -> Parcel | None:
-        """The dongle is full: the frame waits on, first in its line. Returns it where a newer one has its place."""
+        """Put back a frame that the full dongle refused, first in line. Returns it if a newer one replaced it."""
         self._gone(parcel)
         self.window = max(1.0, float(len(self._on_the_way)))
         self._paused_until = now + self._pause_s
@@ -126,7 +126,7 @@ class SendQueue:
         return None
 
     def ended(self, parcel: Parcel, *, delivered: bool) -> Parcel | None:
-        """The dongle told the outcome. Returns a waiting frame that is not needed any more, as it says the same."""
+        """Take the outcome of a frame. Returns a waiting frame with the same content that is no longer needed."""
         if parcel not in self._on_the_way:
             return None
         full = len(self._on_the_way) >= int(self.window) - RESERVE
@@ -140,7 +140,7 @@ class SendQueue:
         return self._bulk.pop(parcel.place)
 
     def stale(self, now: float) -> list[Parcel]:
-        """Frames that waited too long: no longer queued."""
+        """Remove and return frames that waited too long."""
         old = [parcel for parcel in (*self._own, *self._bulk.values()) if now - parcel.queued_at >= FRESH_S]
         for parcel in old:
             if parcel.frame.bulk is None:
@@ -150,7 +150,7 @@ class SendQueue:
         return old
 
     def lost(self, now: float) -> list[Parcel]:
-        """Frames whose confirmation did not come; they are not on their way any more, and fewer may be."""
+        """Remove and return frames whose confirmation did not come, and shrink the window."""
         gone = [
             parcel
             for parcel in self._on_the_way
@@ -162,12 +162,12 @@ class SendQueue:
         return gone
 
     def backlog(self, now: float) -> float:
-        """How long a bulk frame would wait for its turn, by those that wait and those sent lately; seconds."""
+        """Estimate in seconds how long a bulk frame would wait, from those waiting and those sent lately."""
         lately = self._wait_s if now - self._waited_at < RECENT_S else 0.0
         return max(lately, max((now - parcel.queued_at for parcel in self._bulk.values()), default=0.0))
 
     def clear(self) -> list[Parcel]:
-        """Everything that waits or is on its way; nothing is left."""
+        """Remove and return all frames that wait or are in flight."""
         everything = [*self._on_the_way, *self._own, *self._bulk.values()]
         self._on_the_way.clear()
         self._bulk_on_the_way.clear()

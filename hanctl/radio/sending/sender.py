@@ -1,4 +1,4 @@
-"""Hands frames to the dongle, one command after the other, as the queue says; and hears what became of them.
+"""Hand frames to the dongle, one command after the other, in the order of the queue, and take their outcomes.
 
 The serial protocols take one command at a time, so one task does it, and only while there is something to send. The
 outcome comes later, by a call: no task waits for it.
@@ -14,7 +14,7 @@ import structlog
 
 from hanctl.radio.errors import DeliveryFailed
 from hanctl.radio.frames import Outcome, OutgoingFrame
-from hanctl.radio.sending.numbers import Numbers
+from hanctl.radio.sending.numbers import FrameTags
 from hanctl.radio.sending.send_queue import Parcel, SendQueue
 
 log = structlog.get_logger()
@@ -48,18 +48,18 @@ Confirmed = Callable[[str | None], None]
 
 
 class Transmitter(Protocol):
-    """The radio, as the sender sees it."""
+    """Interface of the radio that the sender uses."""
 
     async def transmit(self, frame: OutgoingFrame, number: int, confirmed: Confirmed) -> str | None:
-        """Give the dongle a frame: None where it took it, and tells later; else its status. Raises anything."""
+        """Give the dongle a frame. Returns None if accepted (the outcome follows), else a status. Raises anything."""
 
     async def recover(self, nwk: int, status: str) -> bool: ...
 
 
 class Sender:
-    """``most``: as many bulk frames are on their way at most."""
+    """Sends frames in the order of the queue. ``most``: the largest number of bulk frames in flight."""
 
-    def __init__(self, transmitter: Transmitter, numbers: Numbers, most: int) -> None:
+    def __init__(self, transmitter: Transmitter, numbers: FrameTags, most: int) -> None:
         self._transmitter = transmitter
         self._numbers = numbers
         self._queue = SendQueue(most)
@@ -70,11 +70,11 @@ class Sender:
         self._closed = False
 
     def post(self, frame: OutgoingFrame) -> None:
-        """Send the frame in its turn; ``frame.outcome`` is told how it went."""
+        """Queue the frame; ``frame.outcome`` is called with its outcome."""
         self._put(Parcel(frame, _now()))
 
     async def send(self, frame: OutgoingFrame) -> None:
-        """Send the frame in its turn, and wait until it is delivered. Raises DeliveryFailed."""
+        """Queue the frame, and wait until it is delivered. Raises DeliveryFailed."""
         parcel = Parcel(frame, _now())
         future = self._waiting[parcel] = asyncio.get_running_loop().create_future()
         self._put(parcel)
@@ -89,11 +89,11 @@ class Sender:
             raise DeliveryFailed(f"not delivered: {status}")
 
     def backlog(self) -> float:
-        """How long bulk frames wait for their turn, seconds."""
+        """Return how long bulk frames wait for their turn, in seconds."""
         return self._queue.backlog(_now())
 
     def close(self) -> None:
-        """The dongle is gone: nothing is sent any more. Who waits is not told here."""
+        """Stop sending, as the dongle is gone. Waiters are not told here."""
         self._closed = True
         for parcel in self._queue.clear():
             _tell(parcel, "dropped")
@@ -159,7 +159,7 @@ class Sender:
         self._go_on()
 
     async def _repair(self, parcel: Parcel, status: str) -> None:
-        """Have the route to a device found anew where that helps, and send once more."""
+        """Repair the route to a device if that helps, and send once more."""
         try:
             again = await self._transmitter.recover(parcel.frame.destination_nwk, status)
         except Exception as error:
@@ -182,7 +182,7 @@ class Sender:
         _tell(parcel, "delivered" if status is None else "failed")
 
     def _set_timer(self) -> None:
-        """Look again at the end of a pause; and now and then as long as anything waits or is on its way."""
+        """Set a timer for the end of a pause, or to check for lost frames while any wait or are in flight."""
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None

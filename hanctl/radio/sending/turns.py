@@ -1,4 +1,4 @@
-"""One long message to a device at a time."""
+"""Send one long message at a time to each device."""
 
 from __future__ import annotations
 
@@ -7,16 +7,16 @@ from weakref import WeakValueDictionary
 
 
 class Turns:
-    """A lock for each destination, kept as long as somebody holds or awaits it.
+    """One lock per destination, kept as long as somebody holds or awaits it.
 
-    A device has memory for one or two messages in the making.
+    A device has memory for reassembling one or two messages.
     """
 
     def __init__(self) -> None:
         self._locks: WeakValueDictionary[int, asyncio.Lock] = WeakValueDictionary()
 
     def of(self, nwk: int) -> asyncio.Lock:
-        """The lock of this destination."""
+        """Return the lock of this destination."""
         lock = self._locks.get(nwk)
         if lock is None:
             lock = self._locks[nwk] = asyncio.Lock()

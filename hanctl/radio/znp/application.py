@@ -38,7 +38,7 @@ class ZnpApplication(Unicasts, LongMessages):
     _znp: Any
 
     async def connect(self) -> None:
-        """Connect as the library does, but be told of a line that closes meanwhile, and leave no task behind."""
+        """Connect as the library does, but notice a line that closes meanwhile, and leave no task behind."""
         others = asyncio.all_tasks()
         znp: Any = ZNP(self.config)
         znp.set_application(self)
@@ -79,7 +79,7 @@ class ZnpApplication(Unicasts, LongMessages):
         await self._close_for_good()
 
     async def open_network(self, ieee: t.EUI64, link_key: bytes, seconds: int) -> None:
-        """Give the key as derived from an install code, and permit joins through the hub itself.
+        """Give the dongle the key of an install code, and permit joins through the hub itself.
 
         The library's own way sleeps until the window closes, so the commands are given here. Routers are not asked
         to permit, for the reason given in the EZSP part. Source: zigpy.md §5.
@@ -134,14 +134,14 @@ class ZnpApplication(Unicasts, LongMessages):
         return None if int(response.NWK) in NO_ADDRESS else int(response.NWK)
 
     async def repair_address(self, ieee: t.EUI64, nwk: int) -> None:
-        """Have the node at the address say who it is: the stack takes any such answer for true. Nothing else helps."""
+        """Ask the node at the address for its EUI64: the stack believes any such answer. Nothing else helps."""
         await self._znp.request(
             c.ZDO.IEEEAddrReq.Req(NWK=nwk, RequestType=c.zdo.AddrRequestType.SINGLE, StartIndex=0),
             RspStatus=zt.Status.SUCCESS,
         )
 
     async def key_counter(self, ieee: t.EUI64) -> int | None:
-        """The answer has the key in it as well, and goes no further than here."""
+        """Read the counter of a key. The answer contains the key too, and is not passed on."""
         try:
             response = await self._znp.request(c.UTIL.APSMELinkKeyDataGet.Req(IEEE=ieee))
         except CommandNotRecognized:
@@ -160,7 +160,7 @@ class ZnpApplication(Unicasts, LongMessages):
         return ZDO_PROFILE if packet.dst_ep == 0 else SMART_ENERGY
 
     def on_zdo_tc_device_join(self, msg: Any) -> None:
-        """Tell at once; the library would wait five seconds for the announcement, which comes on its own."""
+        """Report the join at once; the library would wait 5 s for the announcement, which comes on its own."""
         app: Any = self
         app.create_task(self._discover_route(msg.SrcNwk))
         self.handle_join(nwk=msg.SrcNwk, ieee=msg.SrcIEEE, parent_nwk=msg.ParentNwk)
@@ -186,7 +186,7 @@ class ZnpApplication(Unicasts, LongMessages):
         return f"{kind} {version.CodeRevision or 0}"
 
     async def _close_for_good(self) -> None:
-        """Policies for always, not only while the network is open.
+        """Set the joining policies permanently, not only while the network is open.
 
         Nobody is ever to join with the well-known key. Who lost the network key may rejoin under its own link key; and
         nobody is removed for keeping the key it joined with, as Zigbee 3.0 would.
@@ -227,7 +227,7 @@ def _coroutine(task: asyncio.Task[Any]) -> str:
 
 
 def application(settings: DongleSettings, sink: Sink) -> HubApplication:
-    """The application for this dongle, not connected yet."""
+    """Return the application for this dongle, not connected yet."""
     # LEDs are left alone: builds without them never answer, which costs half a second at each start.
     config = base_config(settings) | {"znp_config": {"led_mode": None}}
     return ZnpApplication(config, sink=sink, settings=settings)

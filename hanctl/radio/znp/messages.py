@@ -51,7 +51,7 @@ class LongMessages(ControllerApplication):
         self._take_announcements_first(self._znp)
 
     async def send_packet(self, packet: t.ZigbeePacket) -> None:
-        """Send; what the firmware sends in blocks is given more time. Raises PayloadTooLong."""
+        """Send a packet; one that the firmware sends in blocks gets more time. Raises PayloadTooLong."""
         assert packet.dst is not None
         size = len(packet.data.serialize())
         fits = room(WHOLE, encrypted=t.TransmitOptions.APS_Encryption in packet.tx_options)
@@ -111,7 +111,7 @@ class LongMessages(ControllerApplication):
 
 
 async def _fetch(znp: Any, stamp: int, size: int) -> bytes:
-    """Read a message out of the dongle's memory, and free that."""
+    """Read a message from the dongle's memory, and free the memory."""
     payload = b""
     while len(payload) < size:
         part = await znp.request(

@@ -1,4 +1,4 @@
-"""The short way for unicasts on Z-Stack: frames that are sent and received by the hundred a second.
+"""Fast path for unicasts on Z-Stack, of which hundreds a second are sent and received.
 
 zigpy-znp's way costs a frame schemas, listeners, packets and a task that holds a slot until the confirmation. Here the
 four frames of it are packed and unpacked at once, and the confirmation is a call; the line itself, the order of
@@ -45,7 +45,7 @@ _NO_DISCOVERY = int(c.af.TransmitOptions.SUPPRESS_ROUTE_DISC_NETWORK)
 
 
 class Unicasts(HubApplication):
-    """The short way beside zigpy-znp's own; comes before its application in the bases of a class."""
+    """Fast path beside zigpy-znp's own; a mixin that comes before its application in the bases of a class."""
 
     _znp: Any
 
@@ -59,7 +59,7 @@ class Unicasts(HubApplication):
         self._take_unicasts_first(self._znp)
 
     def takes(self, frame: OutgoingFrame) -> bool:
-        """Whether the frame, a unicast, can go the short way: it fits, and is none of ZDO, which Z-Stack sees to."""
+        """Tell whether the unicast can take the fast path: it fits, and is not ZDO, which Z-Stack handles."""
         return frame.destination_endpoint != 0 and len(frame.payload) <= room(WHOLE, encrypted=frame.aps_encrypted)
 
     async def transmit(self, frame: OutgoingFrame, number: int, confirmed: Confirmed) -> str | None:
@@ -91,7 +91,7 @@ class Unicasts(HubApplication):
         return _name(status)
 
     async def _request(self, data: bytes) -> int:
-        """One AF_DATA_REQUEST, in the library's order of requests: the status."""
+        """Send one AF_DATA_REQUEST in the library's order of requests. Returns the status."""
         znp = self._znp
         if znp is None:
             raise DeliveryFailed("the dongle is disconnected")
@@ -126,7 +126,7 @@ class Unicasts(HubApplication):
         znp.frame_received = frame_received
 
     def _incoming(self, data: bytes) -> bool:
-        """Hand on a unicast; False where it is something else."""
+        """Pass on a unicast. Returns False if it is something else."""
         if len(data) < INCOMING.size + INCOMING_TAIL:
             return False
         group, cluster, source, source_endpoint, endpoint, broadcast, lqi, security, _, counter, length = (
@@ -153,5 +153,5 @@ class Unicasts(HubApplication):
 
 
 def _name(status: int) -> str | None:
-    """None for success, else the library's name of the status."""
+    """Return None for success, else the library's name of the status."""
     return None if status == zt.Status.SUCCESS else str(zt.Status(status).name)

@@ -1,4 +1,4 @@
-"""Whether a device's event can be about a change, by the time that it bears. Pure.
+"""Decide by its time whether a device's event can be about a change. Pure.
 
 A device's own time counts where it has read the hub's Time since its last start; else the event counts by its arrival,
 after the device was told of the change. But an event that bears a time of before the change is never about it, whatever
@@ -10,7 +10,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 
 from hanctl.model.change_records import Change
-from hanctl.tenancy.moments import from_utc2000, to_utc2000
+from hanctl.tenancy.utc2000 import from_utc2000, to_utc2000
 
 CLOCKS_DIFFER = timedelta(seconds=5)
 """A device's clock is kept to whole seconds, and read some time ago."""
@@ -20,7 +20,7 @@ UNKNOWN = frozenset({0, 0xFFFFFFFF})
 
 
 def _own_time(time: int, now: datetime) -> datetime | None:
-    """What the event's time says; None where it says nothing: it was never set, or is ahead of the hub's."""
+    """Return the event's own time; None if it was never set or is ahead of the hub's clock."""
     if time in UNKNOWN or time < NO_CLOCK_BEFORE:
         return None
     moment = from_utc2000(time)
@@ -34,7 +34,7 @@ def may_be_about(change: Change, time: int, now: datetime) -> bool:
 
 
 def dated_by(change: Change, time: int, now: datetime, *, trusted: bool) -> str:
-    """Say by which clock an event counts as of after the change; ``trusted``: the device has the hub's time."""
+    """Say by which clock an event is dated after the change; ``trusted``: the device has the hub's time."""
     if trusted and _own_time(time, now) is not None:
         return "by its own time, which it has from the hub"
     return "by its arrival after the device was told"

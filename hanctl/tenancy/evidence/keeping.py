@@ -1,4 +1,4 @@
-"""What a change leaves as it is, and why. Names and counts; no value is in it."""
+"""List what a change leaves as it is, and why: names and counts, no values."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Kept:
 def kept(
     household: Household, kind: ChangeKind, control: int, fuels: Iterable[Fuel], cut_off: datetime | None
 ) -> tuple[Kept, ...]:
-    """What devices can get now that a change of this kind, control and cut-off is done, and why, by reason."""
+    """List what devices can still read after a change of this kind, control and cut-off, grouped by reason."""
     later = None if cut_off is None else dating.hidden(kind, cut_off)
     counts: dict[tuple[str, str], int] = {}
 
@@ -54,7 +54,7 @@ def kept(
 
 
 def _touched(bits: int, control: int) -> bool:
-    """Whether a change clears or hides what these bits clear."""
+    """Tell whether a change clears or hides what these bits clear."""
     if control & Control.BLOCK_HISTORICAL_LOAD_PROFILE and bits & Control.CLEAR_HISTORICAL_LOAD_PROFILE:
         return True
     return bool(bits & control)

@@ -1,4 +1,4 @@
-"""Files that may hold what a change was to remove and that the hub does not delete: a person has to deal with them."""
+"""Find files that may hold data a change should remove and that the hub does not delete; a person has to."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ MOST_FILES = 10_000
 
 @dataclass(frozen=True, slots=True)
 class Leftover:
-    """One file or place. ``changed_at`` None: it is not a file that could be looked at."""
+    """One file or place. ``changed_at`` None: it is not a file that could be read."""
 
     kind: str
     path: str

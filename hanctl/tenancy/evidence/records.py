@@ -1,4 +1,4 @@
-"""What becomes known of devices and changes: one fact, one row of evidence and its event, in one transaction.
+"""Record evidence of devices and changes: each fact is one row and its event, in one transaction.
 
 Commands that withdraw single messages or tariffs are evidence, and no events: they can be many.
 """
@@ -32,7 +32,7 @@ Report = Literal["received", "cleared", "cancelled", "rejected"]
 
 
 class Records:
-    """Writes evidence and reads it back as verdicts. ``on_evidence`` hears of each fact, once it is durable."""
+    """Write evidence and read it back as verdicts. ``on_evidence`` is called with each fact once it is durable."""
 
     def __init__(self, ledger: Ledger, clock: Clock) -> None:
         self._ledger = ledger
@@ -40,7 +40,7 @@ class Records:
         self.on_evidence: list[Callable[[Evidence], None]] = []
 
     def done(self) -> list[Change]:
-        """The changes that are done, in order."""
+        """Return the changes that are done, in order."""
         return self._ledger.changes.all("done")
 
     def parts(self, change: int) -> list[ChangePart]:
@@ -50,7 +50,7 @@ class Records:
         return self._ledger.changes.evidence(change, device)
 
     def latest(self, kind: str, fuel: Fuel) -> tuple[Change, ChangePart] | None:
-        """The last change of this kind that was done for this fuel, and its part."""
+        """Return the last change of this kind that was done for this fuel, and its part."""
         for change in reversed(self.done()):
             if change.kind == kind:
                 for part in self.parts(change.id):
@@ -62,7 +62,7 @@ class Records:
         return judge(self.of(change, device), [part.fuel for part in self.parts(change)])
 
     def devices(self, change: int) -> list[Eui64]:
-        """The devices that the change concerns, in the order they became known."""
+        """Return the devices that the change concerns, in the order they became known."""
         return list(dict.fromkeys(each.device for each in self._ledger.changes.evidence(change)))
 
     # --- facts
@@ -75,7 +75,7 @@ class Records:
         self._add(change, device, "told", fuel, command, event=event if command in PUBLISHED else None)
 
     def answered(self, change: int, device: Eui64, fuel: Fuel, command: str, status: int, proof: Proof) -> None:
-        """The device answered a command with a Default Response."""
+        """Record that the device answered a command with a Default Response."""
         event: Event
         if status == SUCCESS:
             event = ChangeAcknowledged(change=change, device=device, fuel=fuel, command=command)
@@ -86,14 +86,14 @@ class Records:
         self._add(change, device, kind, fuel, command, status, event if counts else None, proof=proof)
 
     def queried(self, change: int, device: Eui64, fuel: Fuel, command: str, proof: Proof) -> None:
-        """The device asked by itself, and is about to be answered; noted once."""
+        """Record, once, that the device asked by itself and is about to be answered."""
         if not any((each.kind, each.fuel, each.proof) == ("queried", fuel, proof) for each in self.of(change, device)):
             event = ChangeQueried(change=change, device=device, fuel=fuel, command=command)
             counts = proof != "address"
             self._add(change, device, "queried", fuel, command, event=event if counts else None, proof=proof)
 
     def reported(self, change: int, device: Eui64, fuel: Fuel, report: Report, when: str, proof: Proof) -> None:
-        """The device sent its own event about the change; ``when``: by which clock it counts as of after it."""
+        """Record the device's own event about the change; ``when``: the clock by which it is dated after it."""
         kinds: dict[Report, EvidenceKind] = {
             "received": "reported received",
             "cleared": "reported cleared",

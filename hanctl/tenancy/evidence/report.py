@@ -1,4 +1,4 @@
-"""The evidence of a change, put together: what was cleared and stays, who was told and how, and what is outstanding.
+"""Report the evidence of a change: data cleared and kept, what devices were told, and what is outstanding.
 
 Names and counts; no value is in it, as none is kept.
 """
@@ -58,7 +58,7 @@ class DeviceReport:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """All that is known of one change."""
+    """All evidence of one change."""
 
     change: Change
     parts: tuple[ChangePart, ...]
@@ -72,7 +72,7 @@ class Report:
 
 
 class Reporter:
-    """Makes reports. ``places``: where captures and logs may lie."""
+    """Make reports. ``places``: directories where captures and logs may be."""
 
     def __init__(self, ledger: Ledger, records: Records, clock: Clock, places: Iterable[Path]) -> None:
         self._ledger = ledger
@@ -81,7 +81,7 @@ class Reporter:
         self.places = tuple(places)
 
     def report(self, change: Change) -> Report:
-        """The report of one change, as things are now."""
+        """Return the report of one change as of now."""
         parts = tuple(self._records.parts(change.id))
         devices = tuple(self._device(change, eui64) for eui64 in self._records.devices(change.id))
         since = self._period(change)
@@ -100,7 +100,7 @@ class Reporter:
         )
 
     def _period(self, change: Change) -> datetime:
-        """From when on files may hold data that the change concerns: the change of this kind before it, or ever."""
+        """Return the time from which files may hold data of the change: the change before it, or the beginning."""
         before = [
             other.done_at
             for other in self._records.done()
@@ -137,7 +137,7 @@ class Reporter:
 
 
 def sentence(evidence: Evidence) -> str:
-    """Word one line of evidence for people, with what it is worth where that is little."""
+    """Word one line of evidence for people, and say if it proves little."""
     said = _said(evidence)
     return f"{said} (from its address, under some key: no evidence)" if evidence.proof == "address" else said
 

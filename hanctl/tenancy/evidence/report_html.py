@@ -1,4 +1,4 @@
-"""The evidence of a change as a page that can be printed: one file, no script, nothing fetched."""
+"""Render the evidence of a change as a page to print: one file, no script, nothing fetched."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ table { border-collapse: collapse; width: 100%; } th, td { text-align: left; ver
 
 
 def page(report: Report) -> str:
-    """The whole page."""
+    """Return the whole page as HTML."""
     change = report.change
     title = f"Change of {change.kind} {change.id}"
     facts = [

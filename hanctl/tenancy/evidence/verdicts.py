@@ -1,4 +1,4 @@
-"""What is known of one device after a change, and how well: a verdict that is honest about its basis. Pure.
+"""Judge what a device did about a change, in a verdict that names its basis. Pure.
 
 A Default Response with SUCCESS proves nothing (comms_hub.md §2.5), so it is never better than "acknowledged only".
 """
@@ -44,7 +44,7 @@ class Judgement:
 
 
 def judge(evidence: Sequence[Evidence], fuels: Sequence[Fuel]) -> Judgement:
-    """The verdict on one device, from all evidence of it and one change, oldest first."""
+    """Return the verdict on one device, from all evidence of it and one change, oldest first."""
     told = _told_at(evidence, fuels)
     looks = [each for each in evidence if each.kind in {"seen cleared", "still shows", "confirmed"}]
     if looks and looks[-1].kind == "still shows":
@@ -60,7 +60,7 @@ def judge(evidence: Sequence[Evidence], fuels: Sequence[Fuel]) -> Judgement:
 
 
 def _told_at(evidence: Sequence[Evidence], fuels: Sequence[Fuel]) -> datetime | None:
-    """When the last fuel's publication reached it first; None while one has not."""
+    """Return when the publication for the last fuel first reached it; None while one has not."""
     first: dict[Fuel | None, datetime] = {}
     for each in evidence:
         if (each.kind == "queried" and each.proof != "address") or (each.kind == "told" and each.what in PUBLISHED):
@@ -123,7 +123,7 @@ def _frame(evidence: Evidence) -> str:
 
 
 def _rests_on(evidence: Evidence, basis: str) -> str:
-    """The basis, with the frame that it rests on and what shows whose that is."""
+    """Return the basis of the verdict, with the frame and the proof of its sender."""
     match evidence.proof:
         case "key counters":
             return f"{basis} — {_frame(evidence)} under its link key, by the dongle's key counters"

@@ -1,4 +1,4 @@
-"""Read-back: what a device serves is read before it is told of a change, and again afterwards.
+"""Read attributes of a device before it is told of a change, and read them back afterwards.
 
 Most displays serve nothing, and then nothing can be seen. Only what held something before is looked at afterwards.
 Values are never kept: what was there is remembered by name, in the ledger, and by a keyed digest in memory, which
@@ -44,8 +44,8 @@ AT_ONCE = 5
 """Attributes in one request: their values fit one frame, with the ids of a secret."""
 
 
-class Reader(Protocol):
-    """What looking needs of the HAN."""
+class LookReader(Protocol):
+    """Interface of the HAN that read-back uses."""
 
     async def read_attributes(
         self, eui64: Eui64, *, cluster: int, attributes: Sequence[int], endpoint: int | None = None
@@ -54,15 +54,15 @@ class Reader(Protocol):
 
 @dataclass(slots=True)
 class _Look:
-    """One device and change to be looked at. ``due``: monotonic times."""
+    """One device and change to read back. ``due``: monotonic times."""
 
     due: list[float]
 
 
 class Looks:
-    """Looks at devices. ``run`` does the looking after the telling; ``before`` looks at once."""
+    """Read back devices. ``run`` does so after they were told; ``before`` reads at once."""
 
-    def __init__(self, ledger: Ledger, han: Reader, records: Records, clock: Clock) -> None:
+    def __init__(self, ledger: Ledger, han: LookReader, records: Records, clock: Clock) -> None:
         self._ledger = ledger
         self._han = han
         self._records = records
@@ -73,7 +73,7 @@ class Looks:
         self._wake = asyncio.Event()
 
     async def before(self, change: Change, eui64: Eui64) -> None:
-        """Note what the device shows before it is told. One that does not answer is told all the same."""
+        """Note what the device shows before it is told. A device that does not answer is told all the same."""
         shown: dict[AttributeKey, Value] = {}
         try:
             async with asyncio.timeout(BEFORE_S):
@@ -86,7 +86,7 @@ class Looks:
                 self._records.showed_before(change.id, eui64, _keys(shown))
 
     def told(self, change: Change, eui64: Eui64) -> None:
-        """The device took all that it is told of the change."""
+        """Schedule a read-back: the device received everything that it is told of the change."""
         if self._showed(change.id, eui64):
             # Of a date to come it clears only then.
             wait = max(0.0, (change.takes_effect - self._clock.now()) / timedelta(seconds=1))
@@ -95,7 +95,7 @@ class Looks:
             self._wake.set()
 
     def returned(self, eui64: Eui64) -> None:
-        """The device came back, and may show again what it had put away; or the hub has been away."""
+        """Schedule a read-back: the device came back and may show the data again, or the hub was away."""
         now = self._clock.monotonic()
         for change in self._records.done():
             known = self._records.of(change.id, eui64)
@@ -105,13 +105,13 @@ class Looks:
                 self._wake.set()
 
     def resume(self) -> None:
-        """After a start: what was told before is looked at again."""
+        """Schedule read-backs again after a start, for devices that were told before."""
         for change in self._records.done():
             for eui64 in self._records.devices(change.id):
                 self.returned(eui64)
 
     async def run(self) -> None:
-        """Look when it is time, until cancelled. Raises LedgerError."""
+        """Read devices back when it is due, until cancelled. Raises LedgerError."""
         while True:
             self._wake.clear()
             now = self._clock.monotonic()
@@ -169,7 +169,7 @@ class Looks:
             self._records.still_shows(number, eui64, what, "secret")
 
     def _asked(self, change: Change, eui64: Eui64) -> list[AttributeKey]:
-        """Attributes that the device may serve and that the change asks it to clear, or to hide."""
+        """List attributes that the device may serve and that the change asks it to clear or hide."""
         device = self._ledger.devices.get(eui64)
         selection = dict(catalogue.cleared_by(told(change.kind, change.control)).attributes)
         if change.control & Control.BLOCK_HISTORICAL_LOAD_PROFILE:
@@ -181,7 +181,7 @@ class Looks:
         ]
 
     async def _shown(self, eui64: Eui64, wanted: Iterable[AttributeKey]) -> dict[AttributeKey, Value]:
-        """Those of the attributes that hold something, and what."""
+        """Read the attributes, and return those that hold something."""
         shown: dict[AttributeKey, Value] = {}
         for cluster, keys in groupby(sorted(wanted), key=lambda key: key[0]):
             attributes = [attribute for _, attribute in keys]
@@ -192,7 +192,7 @@ class Looks:
         return shown
 
     def _showed(self, change: int, eui64: Eui64, known: list[Evidence] | None = None) -> list[AttributeKey]:
-        """What the device showed before it was told; nothing, of most."""
+        """Return what the device showed before it was told; for most devices nothing."""
         for each in self._records.of(change, eui64) if known is None else known:
             if each.kind == "showed before":
                 return [
@@ -206,7 +206,7 @@ class Looks:
 
 
 def _holds(cluster: int, attribute: int, value: Value) -> bool:
-    """Whether the value is more than nothing: not absent, not 0, not the type's non-value."""
+    """Tell whether the value holds something: not absent, not 0, not the type's non-value."""
     if value in (None, 0, "", b""):
         return False
     if not isinstance(value, int):

@@ -1,4 +1,4 @@
-"""Tells devices of changes that are done: each device its own unicasts, in order, until it took them all.
+"""Tell devices of changes that are done: to each its own unicasts, in order, until it received them all.
 
 A device that cannot be reached costs nothing but its errand: it is tried again at its next sign of life, and on a
 timer that grows. What was sent and not seen to arrive is sent again: a device is told twice rather than never.
@@ -26,9 +26,9 @@ from hanctl.model.change_records import Change, ChangeKind, Evidence, Fuel
 from hanctl.tenancy.evidence.dating import dated_by, may_be_about
 from hanctl.tenancy.evidence.records import Records, Report
 from hanctl.tenancy.evidence.verdicts import PUBLISHED
-from hanctl.tenancy.moment import METERS
+from hanctl.tenancy.execution import METERS
 from hanctl.tenancy.telling.looks import Looks
-from hanctl.tenancy.telling.steps import Step, publication, steps
+from hanctl.tenancy.telling.steps import TellingStep, publication, steps
 
 log = structlog.get_logger()
 
@@ -45,8 +45,8 @@ AGAIN_AFTER = timedelta(minutes=10)
 _RETURNS = frozenset({Life.JOINED, Life.ANNOUNCED, Life.KEYED, Life.INTERVIEWED})
 
 
-class HanLink(Protocol):
-    """What telling needs of the HAN."""
+class MessengerLink(Protocol):
+    """Interface of the HAN that the messenger uses."""
 
     async def send_command(
         self,
@@ -78,7 +78,7 @@ class _Sent:
     """The last step of a cluster and command that a device was sent."""
 
     change: int
-    step: Step
+    step: TellingStep
     answered: asyncio.Event
 
 
@@ -86,7 +86,13 @@ class Messenger:
     """Errands of devices that are to be told. ``run`` does the work; the other methods only say what is due."""
 
     def __init__(
-        self, ledger: Ledger, han: HanLink, records: Records, looks: Looks, clock: Clock, endpoints: Mapping[Fuel, int]
+        self,
+        ledger: Ledger,
+        han: MessengerLink,
+        records: Records,
+        looks: Looks,
+        clock: Clock,
+        endpoints: Mapping[Fuel, int],
     ) -> None:
         self._ledger = ledger
         self._han = han
@@ -102,12 +108,12 @@ class Messenger:
     # --- what is due
 
     def begin(self, change: Change) -> None:
-        """A change was carried out."""
+        """Begin to tell devices of a change that was carried out."""
         for eui64 in self._records.devices(change.id):
             self._hurry(eui64)
 
     def resume(self) -> None:
-        """Begin anew: after a start, and when the dongle is back."""
+        """Schedule all errands anew, after a start and after the dongle (re)opens."""
         for change in self._records.done():
             for eui64 in self._records.devices(change.id):
                 if self._open_steps(change, eui64):
@@ -119,7 +125,7 @@ class Messenger:
         self._hurry(eui64)
 
     def alive(self, eui64: Eui64, life: Life) -> None:
-        """The device showed that it lives. Called for every frame."""
+        """Note a sign of life of a device. Called for every frame."""
         if life in _RETURNS:
             self._returned(eui64)
         errand = self._errands.get(eui64)
@@ -127,7 +133,7 @@ class Messenger:
             self._hurry(eui64)
 
     def _returned(self, eui64: Eui64) -> None:
-        """It is new here, or perhaps restarted: tell it what it has not, or may have forgotten."""
+        """Tell a device that is new or may have restarted what it does not know or may have forgotten."""
         device = self._ledger.devices.get(eui64)
         if device is None or not device.present or device.device_type in METERS:
             return
@@ -154,15 +160,15 @@ class Messenger:
     # --- what devices say
 
     def default_response(self, eui64: Eui64, cluster: int, command: int, status: int, proof: Proof) -> None:
-        """A device answered a command; nothing, where it was none of these."""
+        """Take a Default Response of a device; ignore it if it answers none of the messenger's commands."""
         sent = self._sent.get((eui64, cluster, command))
         if sent is None or sent.answered.is_set():
             return
         self._records.answered(sent.change, eui64, sent.step.fuel, sent.step.name, status, proof)
         sent.answered.set()
 
-    def query(self, eui64: Eui64, kind: ChangeKind, fuel: Fuel, proof: Proof) -> Step | None:
-        """What a device that asks for the last change is answered; None: there was none."""
+    def query(self, eui64: Eui64, kind: ChangeKind, fuel: Fuel, proof: Proof) -> TellingStep | None:
+        """Return the last change for a device that asks; None: there was none."""
         found = self._records.latest(kind, fuel)
         if found is None:
             return None
@@ -173,7 +179,7 @@ class Messenger:
     def report(
         self, eui64: Eui64, kind: ChangeKind, report: Report, fuel: Fuel | None, time: int, proof: Proof
     ) -> bool:
-        """A device's own event about a change; False where it was told of none that it can be about.
+        """Record a device's own event about a change. Returns False if it was told of none that it can be about.
 
         ``fuel``: of the endpoint that it was sent to. Devices that know one endpoint of the hub alone send all there.
         ``time``: the event's, by the device's clock, in seconds since 2000.
@@ -209,7 +215,7 @@ class Messenger:
     # --- work
 
     async def run(self) -> None:
-        """Run errands as they fall due, until cancelled. Raises LedgerError."""
+        """Run errands when they are due, until cancelled. Raises LedgerError."""
         try:
             async with asyncio.TaskGroup() as tasks:
                 while True:
@@ -250,7 +256,7 @@ class Messenger:
         self._wake.set()
 
     async def _attend(self, eui64: Eui64, errand: _Errand) -> bool:
-        """Tell the device what it was not told; False where it could not be told all."""
+        """Tell the device what it was not told yet. Returns False if that failed in part."""
         for change in self._records.done():
             known = self._records.of(change.id, eui64)
             if not known:
@@ -277,8 +283,8 @@ class Messenger:
             self._looks.told(change, eui64)
         return True
 
-    def _open_steps(self, change: Change, eui64: Eui64, known: list[Evidence] | None = None) -> list[Step]:
-        """What the device was not told of the change, and can be: it has the cluster."""
+    def _open_steps(self, change: Change, eui64: Eui64, known: list[Evidence] | None = None) -> list[TellingStep]:
+        """Return the steps that the device was not sent yet and has the cluster for."""
         device = self._ledger.devices.get(eui64)
         if device is None or not device.present:
             return []
@@ -293,7 +299,7 @@ class Messenger:
             and (not device.endpoints or endpoint_with(device.endpoints, step.cluster, client_side=True) is not None)
         ]
 
-    async def _tell(self, change: Change, eui64: Eui64, step: Step) -> None:
+    async def _tell(self, change: Change, eui64: Eui64, step: TellingStep) -> None:
         sent = self._sent[eui64, step.cluster, step.command] = _Sent(change.id, step, asyncio.Event())
         await self._han.send_command(
             eui64,

@@ -1,4 +1,4 @@
-"""Watches over what is outstanding: a device of which nothing better is known is flagged, and then daily."""
+"""Report devices that show no sign of having cleared their data, once when it is overdue and then daily."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ LOOK_S = 3600.0
 
 
 class Overdue:
-    """Flags devices that are outstanding ``after`` a change, or after they joined later."""
+    """Report devices without evidence of clearing ``after`` a change, or after they joined later."""
 
     def __init__(self, ledger: Ledger, records: Records, messenger: Messenger, clock: Clock, after: timedelta) -> None:
         self._ledger = ledger
@@ -31,11 +31,11 @@ class Overdue:
         self._wake = asyncio.Event()
 
     def wake(self) -> None:
-        """There is a change to watch over, or another time."""
+        """Look again: there is a new change, or the clock was set."""
         self._wake.set()
 
     async def run(self) -> None:
-        """Flag devices when it is time, until cancelled. Raises LedgerError."""
+        """Report devices when they are due, until cancelled. Raises LedgerError."""
         while True:
             self._wake.clear()
             next_at = self.look()
@@ -47,7 +47,7 @@ class Overdue:
                     await self._wake.wait()
 
     def look(self) -> datetime | None:
-        """Flag what is due; when the next will be, if any."""
+        """Report devices that are due. Returns when the next is due, or None."""
         now = self._clock.now()
         waits = []
         for change in self._records.done():
@@ -61,7 +61,7 @@ class Overdue:
         return min(waits, default=None)
 
     def _next(self, change: Change, eui64: Eui64) -> datetime | None:
-        """When the device is due to be flagged; None where nothing is outstanding, or it is gone."""
+        """Return when the device is due to be reported; None if nothing is outstanding or it is gone."""
         device = self._ledger.devices.get(eui64)
         known = self._records.of(change.id, eui64)
         if device is None or not device.present or self._records.judge(change.id, eui64).settled:
@@ -79,7 +79,7 @@ class Overdue:
             self._messenger.again(change.id, eui64)
 
     def _overtaken(self, change: Change, eui64: Eui64) -> bool:
-        """A later change asks the device for all of this one: it alone is watched over."""
+        """Tell whether a later change asks the device for all of this one, and so replaces it here."""
         return any(
             later.id > change.id
             and later.kind == change.kind
@@ -90,7 +90,7 @@ class Overdue:
 
 
 def _since(change: Change, known: list[Evidence]) -> datetime:
-    """From when on the device could have been told, and was to clear."""
+    """Return the time from which the device could have been told, and should have cleared its data."""
     assert change.done_at is not None
     joined = [each.at for each in known if each.kind == "joined later"]
     return max(joined[0] if joined else change.done_at, change.takes_effect)

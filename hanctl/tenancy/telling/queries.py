@@ -1,4 +1,4 @@
-"""What devices ask and tell of changes: queries for the last change, and their own events. Pure but for its messenger.
+"""Answer queries of devices for the last change, and take their own events. Pure but for its messenger.
 
 Source: comms_hub.md §2.2 (events), §2.3 (commands), §2.5 (answers).
 """
@@ -15,7 +15,7 @@ from hanctl.han.smart_energy.events import Events
 from hanctl.model.change_records import ChangeKind, Fuel
 from hanctl.tenancy.evidence.records import Report
 from hanctl.tenancy.hub_data import fuel_of
-from hanctl.tenancy.telling.steps import Step
+from hanctl.tenancy.telling.steps import TellingStep
 
 log = structlog.get_logger()
 
@@ -28,9 +28,9 @@ EVENTS: dict[int, tuple[ChangeKind, Report]] = {
 
 
 class Answers(Protocol):
-    """Who knows the changes."""
+    """Source of answers about changes."""
 
-    def query(self, eui64: Eui64, kind: ChangeKind, fuel: Fuel, proof: Proof) -> Step | None: ...
+    def query(self, eui64: Eui64, kind: ChangeKind, fuel: Fuel, proof: Proof) -> TellingStep | None: ...
 
     def report(
         self, eui64: Eui64, kind: ChangeKind, report: Report, fuel: Fuel | None, time: int, proof: Proof
@@ -38,14 +38,14 @@ class Answers(Protocol):
 
 
 def answer_query(request: Request, kind: ChangeKind, answers: Answers) -> Reply | DefaultReply:
-    """The answer to a query for the last change of a kind; NOT_FOUND where there was none."""
+    """Answer a query for the last change of a kind; NOT_FOUND if there was none."""
     fuel = fuel_of(request.destination_endpoint)
     step = None if fuel is None else answers.query(request.device, kind, fuel, request.proof)
     return DefaultReply(Status.NOT_FOUND) if step is None else Reply(step.command, step.payload)
 
 
 def take_event(request: Request, answers: Answers) -> DefaultReply:
-    """An event that a device published. Those that tell of no change are none of the hub's business."""
+    """Take an event that a device published, and ignore it unless it is about a change."""
     if request.command != PUBLISH_EVENT:
         return DefaultReply(Status.UNSUP_COMMAND)
     try:

@@ -1,4 +1,4 @@
-"""One key establishment with one partner: what both roles share, and what an exchange can ask for or report.
+"""Base of one key establishment with one partner: what both roles share, and the outputs of an exchange.
 
 An exchange does nothing by itself. Each input (a message, a job's result, a delivery, the time) comes with ``now`` in
 seconds of any clock, and answers a list of outputs to be carried out in order. Source: comms_hub.md §5.4.
@@ -16,7 +16,7 @@ from hanctl.crypto.suites import Suite
 from hanctl.trust.certificate import Certificate, CertificateUnusable, parse_certificate
 from hanctl.trust.credentials import Credentials
 from hanctl.trust.establishment.messages import (
-    Command,
+    EstablishmentCommand,
     Initiate,
     Message,
     Terminate,
@@ -91,7 +91,7 @@ class Send:
     tsn: int | None
 
     @property
-    def command(self) -> Command:
+    def command(self) -> EstablishmentCommand:
         return command_of(self.message)
 
     @property
@@ -100,8 +100,8 @@ class Send:
 
 
 @dataclass(frozen=True, slots=True)
-class Run:
-    """Run ``job`` off the event loop, and hand in what it answers with ``ticket``; None where it raised."""
+class RunJob:
+    """Run ``job`` off the event loop, and pass its result to ``finished`` with ``ticket``; None: it raised."""
 
     ticket: int
     partner: Eui64
@@ -112,7 +112,7 @@ class Run:
 class Established:
     """Both sides have shown that they have ``key``: it is the partner's link key from now on.
 
-    ``seconds``: for how long the exchange went.
+    ``seconds``: duration of the exchange.
     """
 
     partner: Eui64
@@ -139,7 +139,7 @@ class Failed:
     wait: int = 0
 
 
-Output = Send | Run | Established | Failed
+Output = Send | RunJob | Established | Failed
 
 Admission = Callable[[Eui64], Refusal | None]
 """Whether a partner may have a key: asked after its certificate proved to be of the hub's authority and its own."""
@@ -161,12 +161,12 @@ class Terms:
 
     @property
     def suites(self) -> int:
-        """The bits of the suites there are credentials for."""
+        """Return the bits of the suites there are credentials for."""
         return sum(suite.bit for suite in self.credentials)
 
 
 def check_partner(initiate: Initiate, partner: Eui64, own: Credentials, admission: Admission) -> Certificate | Refusal:
-    """The partner's certificate, if it may be used. The order of the checks is the one devices expect."""
+    """Return the partner's certificate if it may be used. Devices expect this order of the checks."""
     certificate = parse_certificate(initiate.certificate, initiate.suite)
     if certificate.issuer != own.certificate.issuer:
         return Refusal(
@@ -184,7 +184,7 @@ def check_partner(initiate: Initiate, partner: Eui64, own: Credentials, admissio
     return certificate
 
 
-class Exchange:
+class KeyExchange:
     """What initiator and responder have in common: waiting, sending, ending.
 
     All of it is spoken in clear, by the partner or by anybody in its name. That it is over is therefore not believed:
@@ -212,20 +212,20 @@ class Exchange:
         self._job_ticket: int | None = None
         self._sent: set[int] = set()
         self._doubt: Callable[[], list[Output]] | None = None
-        self._seen: dict[Command, bytes] = {}
+        self._seen: dict[EstablishmentCommand, bytes] = {}
 
     @property
     def lingering(self) -> bool:
-        """It is finished, and kept only to know repeated messages."""
+        """Tell whether the exchange is finished and kept only to recognise repeated messages."""
         return self.stage is Stage.ESTABLISHED
 
     @property
     def code_is_out(self) -> bool:
-        """The partner was sent what it needs to take the key, and has not shown yet that it did."""
+        """Tell whether the partner was sent all it needs to accept the key and has not shown yet that it did."""
         raise NotImplementedError
 
     def own_initiate(self) -> Initiate:
-        """The own first message."""
+        """Return the hub's own first message."""
         return Initiate(
             self._credentials.suite,
             self._settings.ephemeral_seconds,
@@ -233,19 +233,19 @@ class Exchange:
             self._credentials.certificate.raw,
         )
 
-    def knows(self, command: Command, payload: bytes) -> bool:
-        """Whether a message repeats the last of its kind."""
+    def knows(self, command: EstablishmentCommand, payload: bytes) -> bool:
+        """Tell whether a message repeats the last of its kind."""
         return self._seen.get(command) == payload
 
-    def receive(self, command: Command, payload: bytes, tsn: int | None, now: float) -> list[Output]:
-        """A message that belongs to this role, Terminate excepted."""
+    def receive(self, command: EstablishmentCommand, payload: bytes, tsn: int | None, now: float) -> list[Output]:
+        """Handle a message for this role, other than Terminate."""
         raise NotImplementedError
 
     def _computed(self, result: JobResult, now: float) -> list[Output]:
         raise NotImplementedError
 
     def finished(self, ticket: int, result: JobResult | None, now: float) -> list[Output]:
-        """What a job answered. Of a job that is no longer waited for, nothing is taken."""
+        """Handle the result of a job; ignore it if the exchange no longer waits for that job."""
         if ticket != self._job_ticket:
             return []
         self._job_ticket = None
@@ -256,7 +256,7 @@ class Exchange:
         return self._computed(result, now)
 
     def delivered(self, ticket: int, success: bool, now: float) -> list[Output]:
-        """Whether a message of this exchange reached its partner (the APS acknowledgement)."""
+        """Handle whether the partner acknowledged a message of this exchange (APS)."""
         if ticket not in self._sent:
             return []
         self._sent.discard(ticket)
@@ -266,14 +266,14 @@ class Exchange:
         return self._end_unless_code_is_out(lambda: self._fail(Reason.UNDELIVERED, detail))
 
     def default_response(self, command: int, success: bool, now: float) -> list[Output]:
-        """A Default Response to a message of this exchange."""
+        """Handle a Default Response to a message of this exchange."""
         if success:
             return []
         detail = f"it answered command {command:#04x} with a failure"
         return self._end_in_time(lambda: self._fail(Reason.TERMINATED, detail))
 
     def terminated(self, terminate: Terminate) -> list[Output]:
-        """The partner says that it ended it, or somebody in its name. Nothing is answered."""
+        """Handle a Terminate from the partner, or from somebody in its name. It is not answered."""
         try:
             name = TerminateStatus(terminate.status).name
         except ValueError:
@@ -284,7 +284,7 @@ class Exchange:
         )
 
     def tick(self, now: float) -> list[Output]:
-        """Time went on. A time-out is not told to the partner, as others do not either."""
+        """End the exchange if it timed out. Like other stacks, do not tell the partner."""
         if self.deadline is None or now < self.deadline:
             return []
         if self.lingering:
@@ -297,7 +297,7 @@ class Exchange:
         return self._fail(Reason.TIMED_OUT, f"nothing came from {self.partner} in time")
 
     def refuse(self, refusal: Refusal, tsn: int | None) -> list[Output]:
-        """End it for the partner's fault, and say so to it."""
+        """End the exchange for the partner's fault, and send it a Terminate."""
         self.refused = True
         return [self._terminate(refusal.status, tsn), *self._fail(Reason.REFUSED, refusal.detail, refusal.status)]
 
@@ -308,12 +308,12 @@ class Exchange:
         return self._end_in_time(end) if self.code_is_out or self.lingering else end()
 
     def _end_in_time(self, end: Callable[[], list[Output]]) -> list[Output]:
-        """End it in this way where nothing more comes of it; once there is a key, never."""
+        """Note how the exchange ends if nothing more arrives; once there is a key, do nothing."""
         self._doubt = end
         return []
 
     def cancel(self) -> list[Output]:
-        """End it without a word to the partner, which is gone."""
+        """End the exchange without telling the partner, which is gone."""
         return [] if self.lingering else self._fail(Reason.CANCELLED, "the device was removed")
 
     def _fail(self, reason: Reason, detail: str, status: int | None = None, wait: int = 0) -> list[Output]:
@@ -336,10 +336,10 @@ class Exchange:
     def _terminate(self, status: TerminateStatus, tsn: int | None) -> Send:
         return self._send(Terminate(status, self._settings.told_wait, self._terms.suites), tsn)
 
-    def _run(self, job: Callable[[], JobResult], advertised: int, now: float) -> Run:
+    def _run(self, job: Callable[[], JobResult], advertised: int, now: float) -> RunJob:
         self._wait(advertised, now)
         self._job_ticket = next(self._tickets)
-        return Run(self._job_ticket, self.partner, job)
+        return RunJob(self._job_ticket, self.partner, job)
 
     def _wait(self, advertised: int, now: float) -> None:
         if self._begun_at is None:

@@ -13,12 +13,11 @@ from hanctl.base.errors import HanctlError
 from hanctl.crypto import smac
 from hanctl.crypto.suites import Suite, suite_of_bit
 
-CLUSTER = 0x0800
 SUITE_ATTRIBUTE = 0x0000
 """KeyEstablishmentSuite, on both sides: the suites' bits."""
 
 
-class Command(IntEnum):
+class EstablishmentCommand(IntEnum):
     """Command ids, of requests and responses alike."""
 
     INITIATE = 0x00
@@ -40,7 +39,7 @@ class TerminateStatus(IntEnum):
 
 
 class MessageError(HanctlError):
-    """A payload that is not the command it should be."""
+    """The payload is not that of the command."""
 
     code = "key-establishment-message"
 
@@ -53,7 +52,7 @@ class SuiteUnsupported(MessageError):
 
 @dataclass(frozen=True, slots=True)
 class Initiate:
-    """Both sides' first message. The times, in seconds, are what the sender needs for its coming two steps."""
+    """First message of both sides. The times are the seconds that the sender needs for its next two steps."""
 
     suite: Suite
     ephemeral_seconds: int
@@ -87,17 +86,17 @@ class Terminate:
 Message = Initiate | Ephemeral | Confirm | Terminate
 
 
-def command_of(message: Message) -> Command:
-    """The command id that goes with a message."""
+def command_of(message: Message) -> EstablishmentCommand:
+    """Return the command id of a message."""
     if isinstance(message, Initiate):
-        return Command.INITIATE
+        return EstablishmentCommand.INITIATE
     if isinstance(message, Ephemeral):
-        return Command.EPHEMERAL
-    return Command.CONFIRM if isinstance(message, Confirm) else Command.TERMINATE
+        return EstablishmentCommand.EPHEMERAL
+    return EstablishmentCommand.CONFIRM if isinstance(message, Confirm) else EstablishmentCommand.TERMINATE
 
 
 def encode(message: Message) -> bytes:
-    """The payload of a message, without the ZCL header."""
+    """Serialize a message to its payload, without the ZCL header."""
     if isinstance(message, Initiate):
         head = message.suite.bit.to_bytes(2, "little")
         return head + bytes((message.ephemeral_seconds, message.confirm_seconds)) + message.certificate
@@ -109,19 +108,19 @@ def encode(message: Message) -> bytes:
 
 
 def decode(command: int, payload: bytes, suite: Suite | None = None) -> Message:
-    """Read a payload. ``suite`` is the exchange's, which an Ephemeral needs and an Initiate names itself.
+    """Parse a payload. ``suite``: of the exchange; an Ephemeral needs it, an Initiate names it itself.
 
     Raises MessageError, and SuiteUnsupported for an Initiate whose suite is not one.
     """
-    if command == Command.INITIATE:
+    if command == EstablishmentCommand.INITIATE:
         return _decode_initiate(payload)
-    if command == Command.EPHEMERAL:
+    if command == EstablishmentCommand.EPHEMERAL:
         if suite is None:
             raise MessageError("an ephemeral key came without an exchange it could belong to", "start with Initiate")
         return Ephemeral(_sized("Ephemeral Data", payload, suite.public_key_size))
-    if command == Command.CONFIRM:
+    if command == EstablishmentCommand.CONFIRM:
         return Confirm(_sized("Confirm Key Data", payload, smac.SIZE))
-    if command == Command.TERMINATE:
+    if command == EstablishmentCommand.TERMINATE:
         _sized("Terminate", payload, 4)
         return Terminate(payload[0], payload[1], int.from_bytes(payload[2:], "little"))
     raise MessageError(f"command {command:#04x} is not one of key establishment", "commands are 0x00 to 0x03")
@@ -145,6 +144,6 @@ def _sized(name: str, payload: bytes, size: int) -> bytes:
 
 
 def common_suite(own: int, partner: int) -> Suite | None:
-    """The highest suite of both sets of bits. A partner's 0 stands for suite 1: old stacks do not set the attribute."""
+    """Return the highest common suite of two bitmaps. A partner's 0 means suite 1: old stacks do not set it."""
     common = own & (partner or 0x0001)
     return suite_of_bit(1 << common.bit_length() - 1) if common else None

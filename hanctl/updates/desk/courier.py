@@ -1,4 +1,4 @@
-"""When the hub does something of its own accord for an open update, and again if it had no effect.
+"""Run the errands of open updates when they are due, and again if they had no effect.
 
 Each open update has at most one errand due (``errands`` has what they do). A device that cannot be reached is tried
 again at its next sign of life, and on a timer that grows. Nothing here ends an update but what is read of its device.
@@ -70,7 +70,7 @@ class Courier:
             self._errands[session.update.id] = _Errand(None)
 
     def resume(self) -> None:
-        """The dongle is open, for the first time or again: begin anew with every open update."""
+        """Schedule every open update anew, after the dongle (re)opens."""
         for session in self._updates:
             with suppress(LedgerFull):
                 self._updates.step(session, self._attendance.doubt(session.update, self._updates.device(session)))
@@ -84,7 +84,7 @@ class Courier:
         self._wake.set()
 
     def heard(self, device: Eui64) -> None:
-        """The device sent something. Called for every frame."""
+        """Note that a device sent a frame. Called for every frame."""
         if device in self._leftover and self._clock.monotonic() >= self._tidy_due:
             self._wake.set()
         session = self._updates.of(device)
@@ -96,7 +96,7 @@ class Courier:
             self._hurry(errand)
 
     def returned(self, device: Eui64, *, anew: bool = False) -> None:
-        """The device joined, announced itself or was interviewed: it may have just started; ``anew``: it seems so."""
+        """Note that a device joined, announced itself or was interviewed; ``anew``: it seems to have restarted."""
         session = self._updates.of(device)
         if session is None:
             return
@@ -110,20 +110,20 @@ class Courier:
             self._hurry(errand)
 
     def check_version(self, session: Session) -> None:
-        """The device may run the ordered version by now: read it back."""
+        """Schedule a read-back: the device may run the ordered version by now."""
         errand = self._errands[session.update.id]
         errand.tries, errand.check = 0, CHECKS
         self._hurry(errand)
 
     def clock_set(self) -> None:
-        """The clock was put to another time: what waits for a date or a window may be due, or no longer."""
+        """Schedule updates that wait for a date or a window anew, after the clock was set."""
         for session in self._updates:
             errand = self._errands[session.update.id]
             if session.update.state in {"ordered", "holding"} and errand.due is not None:
                 self._hurry(errand)
 
     async def run(self) -> None:
-        """Run errands as they fall due, until cancelled. Raises LedgerError."""
+        """Run errands when they are due, until cancelled. Raises LedgerError."""
         try:
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(self._attend_always())
@@ -135,13 +135,13 @@ class Courier:
             raise group.exceptions[0] from None
 
     async def release(self, session: Session) -> bool:
-        """Tell a holding device to activate, now; True once it took the command."""
+        """Tell a holding device to activate now. Returns True once it took the command."""
         with suppress(Unreachable):
             return await self._acts.release(session)
         return False
 
     async def _attend_always(self) -> None:
-        """Note that the hub is there, for as long as devices wait for its word."""
+        """Note regularly that the hub is present, as long as devices wait for its command."""
         while True:
             if self._han.network is not None and any(s.update.state == "holding" for s in self._updates):
                 with suppress(LedgerFull):
@@ -208,14 +208,14 @@ class Courier:
             errand.check = before
 
     async def _tidy(self, updates: list[Update]) -> None:
-        """Take the messages of updates that are over from the displays; at the next sign of life where that fails."""
+        """Withdraw messages of ended updates from displays; if that fails, try again when the device is next heard."""
         for update in updates:
             with suppress(LedgerFull):
                 if await self._displays.withdraw(update):
                     del self._leftover[update.device]
 
     def _gap(self, session: Session) -> float | None:
-        """How long after its last try a sign of life brings the errand forward; None: it does not."""
+        """Return the least time since the last try after which a sign of life repeats the errand; None: it does not."""
         update = session.update
         if update.state in {"activating", "in_doubt"} or update.message is not None:
             return READ_GAP
@@ -229,11 +229,11 @@ class Courier:
 
     @staticmethod
     def _watches(update: Update) -> bool:
-        """The device activates by itself, and nobody says when: now and then it is asked what it runs."""
+        """Tell whether the device activates by itself at an unknown time, so that its version is read regularly."""
         return update.state == "holding" and update.activation == "by-device"
 
     def _next(self, session: Session, errand: _Errand) -> float | None:
-        """When the errand is due again, as nothing has happened since."""
+        """Return when the errand is due again if nothing happens until then."""
         update, now = session.update, self._clock.monotonic()
         later = now + min(LAST_RETRY, FIRST_RETRY * (1 << min(max(errand.tries - 1, 0), 10)))
         if errand.check or update.state in {"activating", "in_doubt"}:

@@ -1,4 +1,4 @@
-"""Asking the user, on the device's own display, to plug it in (F5), and taking that back."""
+"""Ask the user, by a message on the device's display, to plug it in (F5), and withdraw the message later."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class Displays:
         self._updates = updates
 
     async def ask(self, session: Session) -> None:
-        """Show the message, unless the display has it."""
+        """Show the message, unless the display already has it."""
         update = session.update
         if update.message is None:
             self._updates.change(session, replace(update, message=update.id))
@@ -48,7 +48,7 @@ class Displays:
             )
 
     async def withdraw(self, update: Update) -> bool:
-        """Take the message of this update from the display; True where it is gone."""
+        """Withdraw the message of this update from the display. Returns True if it is gone."""
         if update.message is None:
             return True
         # A device without Messaging never showed it.
@@ -60,7 +60,7 @@ class Displays:
         return True
 
     def cancelled(self, device: Eui64) -> None:
-        """The display was told to cancel all messages: it is asked again where that is still wanted."""
+        """Show the message again if it is still wanted, after the display was told to cancel all messages."""
         session = self._updates.of(device)
         if session is not None and session.update.message is not None:
             self._gone(session.update)
@@ -77,7 +77,7 @@ class Displays:
                 self._ledger.record(withdrawn)
 
     def left_over(self) -> list[Update]:
-        """Updates that are over while their message is still on a display."""
+        """Return the updates that are over while their message is still on a display."""
         return [update for update in self._ledger.updates.with_message() if update.state not in OPEN_STATES]
 
     async def _send(self, device: Eui64, command: int, payload: bytes) -> bool:
@@ -89,7 +89,7 @@ class Displays:
         return True
 
     def active(self, device: Eui64) -> bytes | None:
-        """The message that the device should show now, as the payload of Display Message; None: there is none."""
+        """Return the message that the device should show now, as payload of Display Message; None: none."""
         session = self._updates.of(device)
         if session is None or session.update.message is None:
             return None

@@ -1,6 +1,6 @@
-"""What the hub does with a device of its own accord: ask for its power and policies, notify, release, read back.
+"""Errands, which the hub begins by itself: read power and policies, notify, release, read back.
 
-Each method is one errand. A device that cannot be reached costs nothing but that: it is tried again.
+Each method is one errand. If the device is not reachable, the errand is only tried again later.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ from hanctl.updates.life import gates, lifecycle, power
 from hanctl.updates.life.open_updates import OpenUpdates, Session
 from hanctl.updates.serving import ota
 from hanctl.updates.serving.ends import upgrade_end_reply
-from hanctl.updates.serving.reconciliation import NORMAL, QUERY, READ_BACK, Finding, doubt, reconcile
+from hanctl.updates.serving.reconciliation import NORMAL, QUERY, READ_BACK, VersionFinding, doubt, reconcile
 
 log = structlog.get_logger()
 
@@ -45,14 +45,14 @@ READ_BACK_STATES = frozenset({"transferring", "verifying", "holding", "activatin
 
 
 class Unreachable(Exception):
-    """The device did not take what was sent; ``dongle_gone``: as there is no dongle."""
+    """The device did not receive what was sent; ``dongle_gone``: because there is no dongle."""
 
     def __init__(self, dongle_gone: bool) -> None:
         self.dongle_gone = dongle_gone
 
 
 class Errands:
-    """Errands of open updates. Each raises LedgerError, and Unreachable where it says so."""
+    """Errands of open updates. All raise LedgerError; those that say so, Unreachable."""
 
     def __init__(self, ledger: Ledger, han: HanLink, updates: OpenUpdates, displays: Displays, clock: Clock) -> None:
         self._ledger = ledger
@@ -64,7 +64,7 @@ class Errands:
     # --- before the transfer
 
     async def begin(self, session: Session) -> None:
-        """Notify the device of its image, once it has power enough and its window is open. Raises Unreachable."""
+        """Notify the device of its image if it has enough power and its window is open. Raises Unreachable."""
         wait = self._updates.transfer_wait(session)
         if self._asked_lately(session) or (session.prepared and wait is not None and wait.kind in {"window", "clock"}):
             return
@@ -92,7 +92,7 @@ class Errands:
         return wait is not None and wait.kind == "power"
 
     async def _mind_power(self, session: Session) -> None:
-        """Say what is known of the device's power, and have it plugged in where it must be."""
+        """Record the device's power, and ask the user to plug the device in if it must be."""
         update, device = session.update, self._updates.device(session)
         source, level = device.power_source, device.battery_percent
         about: dict[str, Any] = {"device": update.device, "update": update.id, "power_source": source}
@@ -110,7 +110,7 @@ class Errands:
             self._once(UpdatePowerUnknown(**about))
 
     def _once(self, event: Event) -> None:
-        """Record an event unless this update has one of its type."""
+        """Record an event unless this update already has one of its type."""
         if not self._ledger.events(update=event.model_dump()["update"], type=event.type):
             self._ledger.record(event)
 
@@ -139,7 +139,7 @@ class Errands:
     # --- what the device says of itself
 
     async def _read_power(self, session: Session) -> None:
-        """Basic's power source, and how full the battery is where it runs on one. Raises Unreachable."""
+        """Read the power source, and the battery level if the device has a battery. Raises Unreachable."""
         eui64 = session.update.device
         told = await self._read(eui64, BASIC, [POWER_SOURCE])
         source = self._updates.device(session).power_source
@@ -158,7 +158,7 @@ class Errands:
                 self._ledger.record(DevicePowerRead(device=eui64, power_source=source, battery_percent=level))
 
     async def _read_policies(self, session: Session) -> None:
-        """What the running firmware lets the hub do; it may not be the one that was interviewed. Raises Unreachable."""
+        """Read the OTA policies of the running firmware, which may be newer than the interview. Raises Unreachable."""
         wanted = [ota.ACTIVATION_POLICY, ota.TIMEOUT_POLICY]
         told = await self._read(session.update.device, ota.CLUSTER, wanted, client_side=True)
         policies = [value if isinstance(value := told.get(attribute), int) else None for attribute in wanted]
@@ -168,7 +168,7 @@ class Errands:
         self.mind_policy(session)
 
     def mind_policy(self, session: Session) -> None:
-        """A device that decides itself when it activates is never told otherwise, whatever was ordered."""
+        """Change the activation to "by-device" if the device decides by itself, whatever was ordered."""
         update = self._still(session)
         if update is None or update.activation == "by-device":
             return
@@ -187,7 +187,7 @@ class Errands:
     async def _read(
         self, eui64: Eui64, cluster: int, attributes: list[int], *, client_side: bool = False
     ) -> dict[int, Any]:
-        """Nothing where the device does not have the cluster, or does not answer what it took. Raises Unreachable."""
+        """Read attributes; return nothing if the device lacks the cluster or does not answer. Raises Unreachable."""
         try:
             return await self._han.read_attributes(
                 eui64, cluster=cluster, attributes=attributes, client_side=client_side
@@ -201,9 +201,9 @@ class Errands:
     # --- activation
 
     async def release(self, session: Session) -> bool:
-        """Tell a holding device to activate, where it may; True once it took the command. Raises Unreachable.
+        """Tell a holding device to activate, if it may. Returns True once it took the command. Raises Unreachable.
 
-        That it is sent is in the ledger before it is: from then on the device may have it, whatever is heard of it.
+        The ledger records the command before it is sent: from then on the device may have it, acknowledged or not.
         """
         update = self._still(session)
         if update is None or update.state != "holding":
@@ -241,9 +241,9 @@ class Errands:
     # --- reconciliation
 
     async def read_back(self, session: Session, *, last: bool) -> bool:
-        """Read what the device runs and act on it; True where it answered. Raises Unreachable for want of a dongle.
+        """Read the running version and act on it; True if the device answered. Raises Unreachable without a dongle.
 
-        ``last``: it is not asked again soon, so that what its query told must do.
+        ``last``: the device is not asked again soon, so the version in its query has to do.
         """
         eui64 = session.update.device
         wanted = [ota.CURRENT_FILE_VERSION, ota.IMAGE_UPGRADE_STATUS, ota.DOWNLOADED_FILE_VERSION]
@@ -268,21 +268,21 @@ class Errands:
         if told_status == NORMAL and downloaded == update.file_version:
             told_status = None
         if isinstance(version, int) and version != ota.UNKNOWN_VERSION:
-            self.found(session, Finding(version, told_status, "version read back", READ_BACK))
+            self.found(session, VersionFinding(version, told_status, "version read back", READ_BACK))
         elif session.queried_version == update.file_version and (answered or last):
             # It does not tell the attribute, but says the same in its query.
-            self.found(session, Finding(update.file_version, told_status, "query next image", QUERY))
+            self.found(session, VersionFinding(update.file_version, told_status, "query next image", QUERY))
         self.mind_doubt(session)
         return answered
 
     def mind_doubt(self, session: Session) -> None:
-        """An activation that was not seen to succeed for too long is in doubt."""
+        """Move an activation that did not succeed for too long to "in_doubt"."""
         update = self._still(session)
         if update is not None:
             self._updates.step(session, doubt(update, self._clock.now()))
 
-    def found(self, session: Session, finding: Finding) -> None:
-        """Act on what the device runs; the device's record follows in the same transaction."""
+    def found(self, session: Session, finding: VersionFinding) -> None:
+        """Act on the version that the device runs; its record is updated in the same transaction."""
         update, device = session.update, self._updates.device(session)
         activations = self._updates.activations(session) if update.state in {"activating", "in_doubt"} else 0
         step = reconcile(update, finding, self._clock.now(), device.device_type, activations)
@@ -302,7 +302,7 @@ class Errands:
     # --- inside
 
     def _still(self, session: Session) -> Update | None:
-        """The update as it is now, where it is still open: anything may have happened during an await."""
+        """Return the update as it is now if it is still open: anything may have happened during an await."""
         return session.update if self._updates.get(session.update.id) is session else None
 
     async def _send(self, session: Session, command: int, payload: bytes, *, default_response: bool = False) -> None:
@@ -321,7 +321,7 @@ class Errands:
 
 
 def note_version(ledger: Ledger, eui64: Eui64, version: int) -> Device | None:
-    """Record the version a device says it runs, where that is news."""
+    """Record the version that a device says it runs, if it is new."""
     device = ledger.devices.get(eui64)
     if device is None or version in {device.current_version, ota.UNKNOWN_VERSION}:
         return device

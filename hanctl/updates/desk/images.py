@@ -1,4 +1,4 @@
-"""Images in the store and in the ledger, together."""
+"""Keep the images of the store and of the ledger together."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from hanctl.model.records import Image
 from hanctl.updates.life.open_updates import OpenUpdates
 
 
-class Images:
-    """What may be ordered."""
+class OrderableImages:
+    """The images that may be ordered."""
 
     def __init__(self, ledger: Ledger, store: FirmwareStore, updates: OpenUpdates) -> None:
         self._ledger = ledger
@@ -20,14 +20,14 @@ class Images:
         self._updates = updates
 
     def add(self, data: bytes, *, form: FormChoice = "auto", name: str, requires: tuple[int, ...] = ()) -> Image:
-        """Add an image to the store and the ledger; again is no error. Raises as ``FirmwareStore.add``."""
+        """Add an image to the store and the ledger; adding it again is no error. Raises as ``FirmwareStore.add``."""
         image = self._store.add(data, form=form, name=name, requires=requires)
         with self._ledger.transaction():
             self.note(image)
         return image
 
     def remove(self, file_sha256: str) -> Image:
-        """Remove an image. Raises as ``FirmwareStore.remove``, and Refused where an open update needs it."""
+        """Remove an image. Raises as ``FirmwareStore.remove``, and Refused if an open update needs it."""
         image = self._store.get(file_sha256)
         update = self._updates.uses(image.file_sha256)
         if update is not None:
@@ -42,7 +42,7 @@ class Images:
         return image
 
     def note(self, image: Image) -> None:
-        """Put an image of the store on record as it is there, inside a transaction."""
+        """Record an image of the store in the ledger, inside a transaction."""
         known = self._ledger.images.get(image.file_sha256)
         if known != image:
             self._ledger.images.put(image)

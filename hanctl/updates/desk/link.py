@@ -1,4 +1,4 @@
-"""What updates need of the HAN."""
+"""Interface of the HAN that updates use."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ class HanLink(Protocol):
 
     @property
     def network(self) -> object | None:
-        """None while the dongle is gone."""
+        """The network, or None while the dongle is absent."""
 
     async def send_command(
         self,

@@ -1,4 +1,4 @@
-"""How far an update is, and in one sentence what it waits for. Pure."""
+"""Describe the progress of an update, and in one sentence what it waits for. Pure."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from hanctl.model.records import Device, Update
-from hanctl.updates.life.gates import Wait
+from hanctl.updates.life.gates import WaitReason
 from hanctl.updates.life.open_updates import Session
 
 QUIET_S = 60.0
@@ -30,12 +30,12 @@ class Progress:
 
 
 def of_ended(update: Update, following: Update | None) -> Progress:
-    """How far an update came that is over."""
+    """Return the progress of an update that is over."""
     return Progress(update.offset, update.size, followed_by=None if following is None else following.id)
 
 
-def of_open(session: Session, device: Device, wait: Wait | None, now: datetime, dongle_gone: bool) -> Progress:
-    """How an open update is; ``wait``: what its order has it wait for."""
+def of_open(session: Session, device: Device, wait: WaitReason | None, now: datetime, dongle_gone: bool) -> Progress:
+    """Return the progress of an open update; ``wait``: what its order makes it wait for."""
     update = session.update
     heard = session.last_heard or device.last_seen
     rate = session.rate if update.state in {"transferring", "verifying"} else None
@@ -50,7 +50,7 @@ def of_open(session: Session, device: Device, wait: Wait | None, now: datetime, 
 
 
 def _turn(update: Update, heard: datetime | None, now: datetime) -> str:
-    """Whose turn it is, where the order has nothing to wait for."""
+    """Say whether the hub or the device acts next, if the order has nothing to wait for."""
     match update.state:
         case "ordered":
             return "the device to be reached: it is tried again by and by, and whenever it is heard"

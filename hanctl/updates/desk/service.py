@@ -1,4 +1,4 @@
-"""Updates as a service user sees them: order, activate, cancel, and how far they are. docs/updates.md tells their life.
+"""Order, activate and cancel updates for a service user, and report their progress. See docs/updates.md.
 
 All of it is in the ledger before it is acted on, so a kill at any moment loses nothing. An update is confirmed, and its
 notice written, in one transaction, when the version read back from the device is the ordered one; in whatever state
@@ -25,7 +25,7 @@ from hanctl.updates.desk import outlook
 from hanctl.updates.desk.courier import Courier
 from hanctl.updates.desk.displays import Displays
 from hanctl.updates.desk.errands import Errands, note_version
-from hanctl.updates.desk.images import Images
+from hanctl.updates.desk.images import OrderableImages
 from hanctl.updates.desk.link import HanLink
 from hanctl.updates.desk.outlook import Progress
 from hanctl.updates.life import lifecycle, making, orders
@@ -35,7 +35,7 @@ from hanctl.updates.life.orders import Match, Order, Verdict
 from hanctl.updates.serving import answers, ota
 from hanctl.updates.serving.answers import Answer
 from hanctl.updates.serving.delivery import Delivery, DeliveryLink, DeliverySettings
-from hanctl.updates.serving.reconciliation import QUERY, Finding
+from hanctl.updates.serving.reconciliation import QUERY, VersionFinding
 from hanctl.updates.serving.server import OtaServer
 from hanctl.updates.serving.weighing import Weighing
 
@@ -47,14 +47,14 @@ _ANSWERS: dict[tuple[int, int], Callable[[Update, Device, int, datetime], Answer
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
-    """What an order came to for one device; ``update``: the one that was made."""
+class OrderOutcome:
+    """Outcome of an order for one device; ``update``: the one that was made."""
 
     verdict: Verdict
     update: Update | None = None
 
     def ordered(self) -> Update:
-        """The update that was made. Raises Refused where none was."""
+        """Return the update that was made. Raises Refused if none was."""
         if self.update is None:
             raise Refused(self.verdict.reason, self.verdict.hint)
         return self.update
@@ -65,7 +65,7 @@ class UpdateLink(HanLink, DeliveryLink, Protocol):
 
 
 class UpdateService:
-    """Orders of firmware updates. ``images``: the images they are of.
+    """Take orders of firmware updates. ``images``: the images that can be ordered.
 
     ``server`` is to be registered with the HAN; ``message_for`` gives the message that a device should show; ``heard``
     and ``returned`` are to be called at signs of life, ``answered`` at Default Responses, ``messages_cancelled`` where
@@ -90,7 +90,7 @@ class UpdateService:
         displays = Displays(ledger, han, self._open)
         self._errands = Errands(ledger, han, self._open, displays, clock)
         self._courier = Courier(ledger, han, self._open, displays, self._errands, clock)
-        self.images = Images(ledger, store, self._open)
+        self.images = OrderableImages(ledger, store, self._open)
         self.add_image, self.remove_image = self.images.add, self.images.remove
         self.delivery = Delivery(han, clock, delivery)
         weighing = Weighing(self._open, han, clock, han.bulk.is_sleepy)
@@ -104,22 +104,22 @@ class UpdateService:
         self.run = self._courier.run
 
     def keep_to(self, rules: Rules) -> None:
-        """From now on, open updates and orders are judged by these."""
+        """Apply new rules to open updates and orders from now on."""
         self._open.rules = rules
 
     # --- orders
 
     def start(self, device: Eui64, file_sha256: str, *, activation: Activation = "now", **options: Any) -> Update:
-        """Order an update of one device, which is notified as soon as it can be reached; ``options``: see ``Order``.
+        """Order an update of one device; the hub notifies it once it is reachable. ``options``: see ``Order``.
 
-        ``file_sha256``: the hash of an image in the store or an unambiguous beginning of it. Raises NotFound (device
+        ``file_sha256``: the hash of an image in the store or a unique prefix of it. Raises NotFound (device
         or image), Refused (as ``orders.judge`` says), InvalidInput, StoreError.
         """
         (outcome,) = self.order([device], Order(file_sha256, activation, **options))
         return outcome.ordered()
 
-    def order(self, devices: Sequence[Eui64], order: Order, *, dry_run: bool = False) -> list[Outcome]:
-        """Order an update of each of these devices that it fits; each is judged for itself.
+    def order(self, devices: Sequence[Eui64], order: Order, *, dry_run: bool = False) -> list[OrderOutcome]:
+        """Order an update of each of these devices that the order fits.
 
         ``dry_run`` changes nothing. Raises NotFound (device or image), InvalidInput, StoreError.
         """
@@ -135,11 +135,11 @@ class UpdateService:
             current = None if session is None else session.update
             verdict = orders.judge(order, image, record, current=current, store=stored, now=now, rules=self._open.rules)
             made = self._make(record, verdict, order, now) if verdict.accepted and not dry_run else None
-            outcomes.append(Outcome(verdict, made))
+            outcomes.append(OrderOutcome(verdict, made))
         return outcomes
 
     def matching(self, match: Match) -> list[Eui64]:
-        """The devices on the network that are meant."""
+        """Return the devices on the network that match."""
         return [
             device.eui64
             for device in self._ledger.devices.all()
@@ -147,7 +147,7 @@ class UpdateService:
         ]
 
     def _make(self, device: Device, verdict: Verdict, order: Order, now: datetime) -> Update:
-        """One transaction: the update that is superseded, and the one that takes its place."""
+        """Supersede the old update and make the new one, in one transaction."""
         before = self._open.of(device.eui64)
         with self._ledger.transaction():
             if before is not None:
@@ -170,7 +170,7 @@ class UpdateService:
     async def activate(
         self, update_id: int, *, manufacturer_image_sha256: str | None = None, at: datetime | None = None
     ) -> Update:
-        """Release a holding update, now or at a time. Where the device cannot be reached then, it is told when it can.
+        """Release a holding update, now or at a time. A device that is not reachable is told when it is.
 
         ``manufacturer_image_sha256`` must be the image's, and be given for a load control switch. Returns the update:
         "activating" where the device was told, else still "holding". Raises NotFound, InvalidInput (a time that has
@@ -228,7 +228,7 @@ class UpdateService:
     # --- ends
 
     def cancel(self, update_id: int) -> Update:
-        """Cancel an update that the device was not told to activate; its next request is answered with ABORT.
+        """Cancel an update before its activation; the device's next request is answered with ABORT.
 
         Where the command was sent and not acknowledged, whether the device has it is found out first: the update is
         "in_doubt" until then. One that is in doubt is given up. Raises NotFound, or Refused where the update is over or
@@ -262,7 +262,7 @@ class UpdateService:
         return self._get(update_id)
 
     def end(self, device: Eui64, cause: str) -> None:
-        """The device is gone for good: its open update, if it has one, has failed."""
+        """Fail the open update of a device that is gone for good, if it has one."""
         session = self._open.of(device)
         if session is not None:
             record = self._open.device(session)
@@ -271,7 +271,7 @@ class UpdateService:
     # --- how it is
 
     def progress(self, update_id: int) -> Progress:
-        """How far an update is, and what it waits for; of one that is over, how far it came. Raises NotFound."""
+        """Return the progress of an update, and what it waits for if it is open. Raises NotFound."""
         session = self._open.get(update_id)
         if session is None:
             update = self._get(update_id)
@@ -286,7 +286,7 @@ class UpdateService:
     # --- what devices say
 
     def answered(self, eui64: Eui64, cluster: int, command: int, status: int, proof: Proof) -> None:
-        """A device answered a command with a Default Response; it counts where it is known to be the device's own."""
+        """Take a Default Response from a device; it counts only if it is known to be the device's own."""
         session = self._open.of(eui64)
         evaluate = _ANSWERS.get((cluster, command))
         if session is None or evaluate is None:
@@ -301,7 +301,8 @@ class UpdateService:
 
     def _queried(self, eui64: Eui64, query: ota.QueryNextImageRequest, proof: Proof) -> None:
         session = self._open.of(eui64)
-        self._learn(eui64, query)
+        if proof != "address":
+            self._learn(eui64, query)
         if session is None:
             return
         update = session.update
@@ -317,15 +318,15 @@ class UpdateService:
             return
         session.queried_version = running
         if update.state in {"ordered", "notified"}:
-            self._errands.found(session, Finding(running, None, "query next image", QUERY))
+            self._errands.found(session, VersionFinding(running, None, "query next image", QUERY))
         elif running == update.file_version:
             self._courier.check_version(session)
         elif update.cancel_asked_at is not None or update.old_version not in (None, running):
             # A client asks for an image only when it has none.
-            self._errands.found(session, Finding(running, 0, "query next image", QUERY))
+            self._errands.found(session, VersionFinding(running, 0, "query next image", QUERY))
 
     def _learn(self, eui64: Eui64, query: ota.QueryNextImageRequest) -> None:
-        """Note what a query says of the device; of a device with several images, the first one's facts are kept."""
+        """Record what a query tells about the device; for a device with several images, those of the first."""
         device = self._ledger.devices.get(eui64)
         if device is None:
             return

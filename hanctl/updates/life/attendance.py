@@ -1,4 +1,4 @@
-"""Whether the hub was there for the devices that wait for its word: who misses ten answers activates by itself.
+"""Tell after an absence of the hub which waiting devices may have activated: 10 missed answers make them.
 
 Source: comms_hub.md §0, trap 4, and §1.7: a waiting client asks every 3 to 3.25 s when it gets no answer, and after ten
 misses in all applies the image, unless its timeout policy forbids that.
@@ -13,7 +13,7 @@ from hanctl.ledger.ledger import Ledger
 from hanctl.model.records import Device, Update
 from hanctl.updates.life import lifecycle
 from hanctl.updates.life.gates import OUT_OF_BAND
-from hanctl.updates.life.lifecycle import Step
+from hanctl.updates.life.lifecycle import UpdateStep
 
 PATIENCE_S = 30.0
 """Ten misses at the shortest interval. A hub that was away for less was not missed so often, unless it was before."""
@@ -26,7 +26,7 @@ DOES_NOT_APPLY = 1
 
 
 class Attendance:
-    """Notes that the hub is there, and tells after an absence which devices may not have waited."""
+    """Note that the hub is present, and tell after an absence which devices may not have waited."""
 
     def __init__(self, ledger: Ledger, clock: Clock) -> None:
         self._ledger = ledger
@@ -34,13 +34,13 @@ class Attendance:
         self._last = ledger.last_presence()
 
     def note(self) -> None:
-        """The hub is there. Raises LedgerError."""
+        """Note that the hub is present. Raises LedgerError."""
         now = self._clock.now()
         self._ledger.note_presence(now)
         self._last = now
 
-    def doubt(self, update: Update, device: Device) -> Step | None:
-        """Whether a device that was told to wait may have activated while the hub was away until now."""
+    def doubt(self, update: Update, device: Device) -> UpdateStep | None:
+        """Tell whether a device that was told to wait may have activated while the hub was away."""
         since = self._since(update)
         if update.state != "holding" or since is None:
             return None
@@ -57,6 +57,6 @@ class Attendance:
         )
 
     def _since(self, update: Update) -> datetime | None:
-        """When the hub was there last, while this device waited."""
+        """Return when the hub was last present while this device waited."""
         known = [moment for moment in (self._last, update.transferred_at) if moment is not None]
         return max(known, default=None)

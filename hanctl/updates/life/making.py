@@ -1,4 +1,4 @@
-"""Making an update in the ledger: its row, its first event, and the notice that the hub has the image."""
+"""Make an update in the ledger: its row, its first event, and the notice that the hub has the image."""
 
 from __future__ import annotations
 
@@ -29,14 +29,14 @@ _HANDED_ON = (
 
 
 def make(ledger: Ledger, device: Device, steps: tuple[Image, ...], order: Order, now: datetime) -> Update:
-    """The first update of an order, inside a transaction. Raises Refused where the device has an open update."""
+    """Make the first update of an order, inside a transaction. Raises Refused if the device has an open update."""
     values = {name: getattr(order, name) for name in _HANDED_ON}
     values["requires"] = order.requires if len(steps) == 1 else ()
     return _create(ledger, device, steps[0], tuple(image.file_sha256 for image in steps[1:]), values, now, "by order")
 
 
 def follow(ledger: Ledger, update: Update, now: datetime) -> Update | None:
-    """The next update of the chain of one that was confirmed, in the same transaction."""
+    """Make the next update of a chain, in the transaction that confirms the one before."""
     device, image = ledger.devices.get(update.device), ledger.images.get(update.steps[0])
     if device is None or image is None:
         log.error("the next image of a chain of updates is gone", update=update.id, file_sha256=update.steps[0])

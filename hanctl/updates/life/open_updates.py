@@ -1,4 +1,4 @@
-"""The open updates, as they are in the ledger, with what only matters while the hub runs: cached bytes and progress."""
+"""Hold the open updates of the ledger in memory, with cached image bytes and progress."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ from hanctl.model.records import Device, Image, Update
 from hanctl.model.update_events import UpdateImageMissing, UpdateInterrupted, UpdateTransferred
 from hanctl.model.update_states import OPEN_STATES
 from hanctl.updates.life import gates, making
-from hanctl.updates.life.gates import Rules, Wait
-from hanctl.updates.life.lifecycle import Step
+from hanctl.updates.life.gates import Rules, WaitReason
+from hanctl.updates.life.lifecycle import UpdateStep
 
 log = structlog.get_logger()
 
@@ -85,38 +85,38 @@ class OpenUpdates:
         return iter(tuple(self._sessions.values()))
 
     def of(self, device: Eui64) -> Session | None:
-        """The open update of this device."""
+        """Return the open update of this device, if any."""
         return self._sessions.get(device)
 
     def get(self, update_id: int) -> Session | None:
-        """The open update with this number."""
+        """Return the open update with this number, if any."""
         return next((session for session in self._sessions.values() if session.update.id == update_id), None)
 
     def device(self, session: Session) -> Device:
-        """The record of the update's device."""
+        """Return the record of the update's device."""
         device = self._ledger.devices.get(session.update.device)
         assert device is not None  # the ledger keeps every device an update refers to
         return device
 
-    def transfer_wait(self, session: Session) -> Wait | None:
-        """Why the device may not fetch the image now; None: it may."""
+    def transfer_wait(self, session: Session) -> WaitReason | None:
+        """Say why the device may not fetch the image now; None: it may."""
         update = session.update
         if update.transfer_window is None and update.state not in {"ordered", "notified"}:
             # Asked for each block.
             return None
         return gates.transfer(session.update, self.device(session), self._clock.now(), self.rules)
 
-    def release_wait(self, session: Session) -> Wait | None:
-        """Why the device may not be told to activate the image now; None: it may."""
+    def release_wait(self, session: Session) -> WaitReason | None:
+        """Say why the device may not be told to activate the image now; None: it may."""
         return gates.release(session.update, self.device(session), self._clock.now(), self.rules)
 
     def activations(self, session: Session) -> int:
-        """How often the device took the image, and so may have been told to activate it."""
+        """Return how often the device took the image and may have been told to activate it."""
         # Asked only of a device that comes for an image it was told to activate: rare enough to read the ledger for.
         return len(self._ledger.events(update=session.update.id, type=UpdateTransferred.type))
 
     def given_up_here(self, session: Session) -> int:
-        """How often the device gave the transfer up at the byte that it is at now."""
+        """Return how often the device gave the transfer up at its present byte."""
         told = self._ledger.events(update=session.update.id, type=UpdateInterrupted.type)
         return sum(one.event.model_dump()["offset"] == session.update.offset for one in told)
 
@@ -126,7 +126,7 @@ class OpenUpdates:
         self._tell(update, None)
 
     def change(self, session: Session, update: Update, *events: Event, device: Device | None = None) -> None:
-        """Make the update (and the device) what it is from now on, together with what happened. Durable on return."""
+        """Store the new update (and device) together with its events. Durable on return."""
         following = None
         with self._ledger.transaction():
             self._ledger.updates.put(update, *events)
@@ -140,13 +140,13 @@ class OpenUpdates:
         if following is not None:
             self.adopt(following)
 
-    def step(self, session: Session, step: Step | None, device: Device | None = None) -> None:
-        """Make a step in the life of the update, where there is one."""
+    def step(self, session: Session, step: UpdateStep | None, device: Device | None = None) -> None:
+        """Store a step of the update, if there is one."""
         if step is not None:
             self.change(session, step.update, *step.events, device=device)
 
     def changed(self, session: Session, update: Update) -> None:
-        """The update is this from now on, by the ledger."""
+        """Take over the update as the ledger now has it."""
         before, session.update = session.update, update
         session.offset = update.offset
         session.persisted_at = self._clock.monotonic()
@@ -157,7 +157,7 @@ class OpenUpdates:
             self._tell(update, before)
 
     def save_offset(self, session: Session) -> None:
-        """Write how far the transfer is, if that was not done lately."""
+        """Write the offset of the transfer, if that was not done lately."""
         if self._clock.monotonic() - session.persisted_at >= PERSIST_INTERVAL:
             session.persisted_at = self._clock.monotonic()
             # For people: the device names its own offset, and a full disk stops no transfer.
@@ -165,7 +165,7 @@ class OpenUpdates:
                 self.change(session, replace(session.update, offset=session.offset))
 
     def content(self, session: Session) -> tuple[Image, bytes] | None:
-        """The image and its bytes to serve; None where the store cannot give them (now: it is asked each time)."""
+        """Return the image and its bytes; None if the store cannot give them now (it is asked each time)."""
         sha256 = session.update.file_sha256
         content = self._contents.get(sha256)
         if content is None:
@@ -180,12 +180,12 @@ class OpenUpdates:
         return content
 
     def uses(self, file_sha256: str) -> Update | None:
-        """An open update that needs this image, now or for a later step, if there is one."""
+        """Return an open update that needs this image, now or for a later step, if there is one."""
         updates = (session.update for session in self._sessions.values())
         return next((u for u in updates if file_sha256 in (u.file_sha256, *u.steps)), None)
 
     def last_ended(self, device: Eui64) -> Update | None:
-        """The last of the device's updates that are over, where it was cancelled or superseded."""
+        """Return the device's last ended update if it was cancelled or superseded."""
         over = [update for update in self._ledger.updates.all(device=device) if update.state not in OPEN_STATES]
         return over[-1] if over and over[-1].state in {"cancelled", "superseded"} else None
 
@@ -216,5 +216,5 @@ def _session(update: Update) -> Session:
 
 
 def _turn(update: Update) -> tuple[object, ...]:
-    """What decides whose turn it is."""
+    """Return the fields that decide what the update waits for next."""
     return (update.state, update.activation, update.activate_at, update.released_at, update.cancel_asked_at)

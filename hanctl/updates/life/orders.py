@@ -1,4 +1,4 @@
-"""Orders: what a service user asks for, and what that does to each device. Pure: a dry run is the same judgement."""
+"""Judge orders: what a service user asks for, and what it does to each device. Pure, so a dry run is the same."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ SUPERSEDABLE = frozenset({"ordered", "notified", "transferring", "verifying", "h
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """An update as it is ordered, for any number of devices. ``image``: a file_sha256 or a beginning of it.
+    """An order of updates for any number of devices. ``image``: a file_sha256 or a prefix of it.
 
     ``requires``: running versions, in place of the image's own. The other fields are those of ``Update``.
     """
@@ -42,7 +42,7 @@ class Order:
 
 @dataclass(frozen=True, slots=True)
 class Match:
-    """Which devices are meant: all that fit every condition given; versions are inclusive."""
+    """Select all devices that fit every condition given; versions are inclusive."""
 
     device_type: DeviceType | None = None
     manufacturer_code: int | None = None
@@ -50,7 +50,7 @@ class Match:
     highest_version: int | None = None
 
     def takes(self, device: Device) -> bool:
-        """Whether the device is meant. One whose version is not known fits no range of versions."""
+        """Tell whether the device matches. A device with an unknown version matches no range."""
         if self.device_type not in (None, device.device_type):
             return False
         if self.manufacturer_code not in (None, device.manufacturer_code):
@@ -66,7 +66,7 @@ class Match:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What an order does to one device. ``reason``: what happens, or why nothing does; ``hint``: what to do then.
+    """Effect of an order on one device. ``reason``: what happens, or why nothing does; ``hint``: what to do then.
 
     ``steps``: the images to be applied, one after the other. ``supersedes``: the update that it ends. ``remarks``: what
     a person should know beforehand.
@@ -88,7 +88,7 @@ class _No(Exception):
 
 
 def check(order: Order, now: datetime) -> None:
-    """Raise InvalidInput where the order is none, or contradicts itself."""
+    """Raise InvalidInput if the order is incomplete or contradicts itself."""
     if order.activation not in get_args(Activation):
         raise InvalidInput(f"'{order.activation}' is no way to activate", f"give {', '.join(get_args(Activation))}")
     if (order.activation == "at") != (order.activate_at is not None):
@@ -112,7 +112,7 @@ def judge(
     now: datetime,
     rules: Rules,
 ) -> Verdict:
-    """What the order does to this device, whose open update is ``current``."""
+    """Return what the order does to this device, whose open update is ``current``."""
     try:
         _check_presence(device)
         supersedes = _check_current(device, current, order)
@@ -155,7 +155,7 @@ def _check_current(device: Device, current: Update | None, order: Order) -> int 
 
 
 def _check_fit(device: Device, image: Image) -> None:
-    """As far as the device is known."""
+    """Check that the image fits the device, as far as the device is known."""
     see = "see: hanctl device show, hanctl firmware show"
     if image.destination is not None and image.destination != device.eui64:
         raise _No(f"the image is for device {image.destination} alone", see)
@@ -255,7 +255,7 @@ def _remarks(order: Order, device: Device, steps: list[Image], now: datetime, ru
 
 
 def _as_ordered(order: Order, device: Device, image: Image, now: datetime) -> Update:
-    """The update that would be made, as far as its waiting goes."""
+    """Return the update that would be made, with the fields that decide what it waits for."""
     return Update(
         id=0,
         device=device.eui64,

@@ -1,4 +1,4 @@
-"""Upgrade pathways: which images bring a device from the version it runs to the one that is wanted.
+"""Plan upgrade pathways: the images that bring a device from its version to the wanted one.
 
 An image may say which running versions it may be applied to; some have to be applied in order. Source: gbcs.md,
 addendum (MP231: an image's allowed previous versions are published with it).
@@ -13,13 +13,13 @@ from hanctl.model.records import Device, Image
 
 
 def applies(image: Image, running: int | None, requires: tuple[int, ...] = ()) -> bool:
-    """Whether the image may be applied to this running version, as far as that is known; ``requires``: see Image."""
+    """Tell whether the image may be applied to this running version, as far as known; ``requires``: see Image."""
     wanted = requires or image.requires
     return not wanted or running is None or running in wanted
 
 
 def plan(device: Device, target: Image, requires: tuple[int, ...], store: Iterable[Image]) -> list[Image] | None:
-    """The images to be applied one after the other, ``target`` last; None where the store has no way.
+    """Return the images to apply in order, ``target`` last; None if the store has no pathway.
 
     ``requires`` is the order's own for the target, in place of the image's. The way with the fewest steps is taken; on
     it, each image has a higher version than the one before.

@@ -1,4 +1,4 @@
-"""Whether a device has power enough for an update (F5), from what it told of itself."""
+"""Decide whether a device has enough power for an update (F5), from what it reported."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ Power = Literal["mains", "battery", "low", "unknown"]
 
 
 def power_of(device: Device, wanted_percent: float) -> Power:
-    """``battery``: it runs on one that has at least ``wanted_percent`` left; ``low``: on one that has less.
+    """Classify power. ``battery``: at least ``wanted_percent`` left; ``low``: less.
 
-    ``unknown``: it does not say what it runs on, or how full its battery is.
+    ``unknown``: the device does not report its power source or battery level.
     """
     source = device.power_source
     if source is None or source.startswith("unknown"):
@@ -25,7 +25,7 @@ def power_of(device: Device, wanted_percent: float) -> Power:
 
 
 def in_words(device: Device) -> str:
-    """The device's power for a sentence: "on battery, 30 %"."""
+    """Word the device's power for a sentence, e.g. "on battery, 30 %"."""
     if device.power_source is None:
         return "its power source is unknown"
     level = "" if device.battery_percent is None else f", {device.battery_percent:g} %"

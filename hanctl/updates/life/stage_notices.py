@@ -1,4 +1,4 @@
-"""The stage notices of an update: delivered to the hub, transferred or not, activated or not; each at most once.
+"""Make the stage notices of an update (delivered, transferred or not, activated or not), each at most once.
 
 Which stages were told is kept with the update, in the transaction of the notice: ``Update.notices``. Codes: gbcs.md
 §1.5, CCS08 (firmware transfer alert) and CS09 (firmware activation alert). Which of a transfer's reasons a mishap is,
@@ -29,7 +29,7 @@ Told = tuple[Update, tuple[Event, ...]]
 
 
 def delivered(update: Update, device_type: str) -> Told:
-    """The hub has the image for this device."""
+    """Return the notice that the hub has the image for this device."""
     if "delivery" in update.notices:
         return update, ()
     notice = DeliveryNotice(
@@ -45,7 +45,7 @@ def delivered(update: Update, device_type: str) -> Told:
 
 
 def transferred(update: Update, device_type: str, reason: Reason = "success", why: str = "") -> Told:
-    """The device has the image, or (any other ``reason``) will not get it."""
+    """Return the notice that the device has the image, or (any other ``reason``) will not get it."""
     if "transfer" in update.notices:
         return update, ()
     notice = TransferNotice(
@@ -64,14 +64,14 @@ def transferred(update: Update, device_type: str, reason: Reason = "success", wh
 
 
 def activated(update: Update, device_type: str, confirmed_at: datetime, confirmed_by: str, rests_on: str) -> Told:
-    """The device was seen to run the new version."""
+    """Return the notice that the device was seen to run the new version."""
     return _activation(
         update, device_type, confirmed_at=time_text(confirmed_at), confirmed_by=confirmed_by, rests_on=rests_on
     )
 
 
 def not_activated(update: Update, device_type: str, why: str) -> Told:
-    """The device has, or had, the image and did not come to run it."""
+    """Return the notice that the device had the image and did not come to run it."""
     return _activation(update, device_type, reason=why)
 
 

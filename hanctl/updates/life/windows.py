@@ -20,20 +20,20 @@ _DAYS_AHEAD = 3
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """From ``start`` up to and without ``end``."""
+    """Window of the day, from ``start`` inclusive to ``end`` exclusive."""
 
     start: time
     end: time
 
     def contains(self, moment: datetime, zone: tzinfo) -> bool:
-        """Whether the window is open; ``moment`` is aware."""
+        """Tell whether the window is open at ``moment``, an aware time."""
         local = moment.astimezone(zone).time()
         if self.start < self.end:
             return self.start <= local < self.end
         return local >= self.start or local < self.end
 
     def opens(self, moment: datetime, zone: tzinfo) -> datetime:
-        """When it is open next, aware, in UTC: ``moment`` itself where it is open then."""
+        """Return when the window is open next (aware, UTC): ``moment`` itself if it is open then."""
         if self.contains(moment, zone):
             return moment.astimezone(UTC)
         return min(

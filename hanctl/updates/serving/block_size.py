@@ -1,4 +1,4 @@
-"""How many bytes of an image go in one block to each device. Pure.
+"""Choose the number of image bytes in a block to each device. Pure.
 
 It starts with the most that fits one encrypted frame (comms_hub.md §1.5), as only a source route leaves less room, and
 nothing tells of one beforehand. Blocks that fail one after the other make it smaller; many that arrive, larger again.
@@ -26,18 +26,18 @@ class _Path:
 
 
 class BlockSizes:
-    """Remembers each device for as long as the hub runs."""
+    """Block size of each device, kept as long as the hub runs."""
 
     def __init__(self) -> None:
         self._paths: dict[Eui64, _Path] = {}
 
     def largest(self, device: Eui64) -> int:
-        """The most bytes a block to this device may have."""
+        """Return the largest number of bytes in a block to this device."""
         path = self._paths.get(device)
         return SIZES[path.step] if path is not None else SIZES[0]
 
     def delivered(self, device: Eui64) -> None:
-        """A block arrived."""
+        """Note that a block arrived."""
         path = self._paths.get(device)
         if path is None:
             return
@@ -48,7 +48,7 @@ class BlockSizes:
             path.step = max(0, path.step - 1)
 
     def failed(self, device: Eui64, size: int) -> None:
-        """A block of ``size`` bytes did not arrive; that of a smaller one than was possible says nothing."""
+        """Note that a block of ``size`` bytes did not arrive; a block below the largest size does not count."""
         path = self._paths.setdefault(device, _Path())
         if size < SIZES[path.step]:
             return

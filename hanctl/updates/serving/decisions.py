@@ -16,8 +16,8 @@ from hanctl.model.event import Event
 from hanctl.model.records import Image, Update
 from hanctl.model.update_events import UpdateResumed
 from hanctl.updates.life import lifecycle, pathways
-from hanctl.updates.life.gates import Wait
-from hanctl.updates.life.lifecycle import Step
+from hanctl.updates.life.gates import WaitReason
+from hanctl.updates.life.lifecycle import UpdateStep
 from hanctl.updates.serving import ota
 
 MAX_BLOCK = 56
@@ -33,7 +33,7 @@ WITHOUT_IMAGE_S = 300
 
 @dataclass(frozen=True, slots=True)
 class Situation:
-    """What a decision looks at.
+    """Everything that a decision depends on.
 
     ``update``, ``image``, ``data``: the open update of the device and its image, where it has one and the store can
     give it. ``ended``: its last update, if that was cancelled or superseded. ``started``: whether a block was asked for
@@ -53,14 +53,14 @@ class Situation:
     started: bool = False
     activations: int = 0
     given_up_here: int = 0
-    transfer_wait: Wait | None = None
-    release_wait: Wait | None = None
+    transfer_wait: WaitReason | None = None
+    release_wait: WaitReason | None = None
     largest_block: int = MAX_BLOCK
 
 
 @dataclass(frozen=True, slots=True)
-class Refusal:
-    """Why a request does not fit; ``kind`` groups those that are told at most once a minute."""
+class Misfit:
+    """Why a request is refused; of each ``kind`` at most one event a minute is recorded."""
 
     kind: str
     reason: str
@@ -68,18 +68,18 @@ class Refusal:
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """The reply, the update as it is from now on (None: unchanged) and what happened."""
+    """The reply, the new update (None: unchanged) and the events."""
 
     reply: Reply | DefaultReply
     update: Update | None = None
     events: tuple[Event, ...] = ()
-    refusal: Refusal | None = None
+    refusal: Misfit | None = None
     started: bool | None = None
     served_to: int | None = None
     """Offset after the last byte served."""
 
 
-class Identified(Protocol):
+class ImageName(Protocol):
     """What names an image."""
 
     @property
@@ -98,15 +98,15 @@ NO_IMAGE = Reply(
 )
 ABORT_BLOCK = Reply(ota.Command.IMAGE_BLOCK_RESPONSE, ota.ImageBlockResponse(status=ota.OtaStatus.ABORT).serialize())
 _UNKNOWN_IMAGE = DefaultReply(Status.NO_IMAGE_AVAILABLE)
-NOTHING_OPEN = Refusal("no-update", "no update is open for this device")
-_IMAGE_GONE = Refusal("image-gone", "the ordered image is not in the store")
+NOTHING_OPEN = Misfit("no-update", "no update is open for this device")
+_IMAGE_GONE = Misfit("image-gone", "the ordered image is not in the store")
 
 
 # --- Query Next Image
 
 
 def query_next_image(request: ota.QueryNextImageRequest, situation: Situation) -> Decision:
-    """Offer the ordered image where it fits the device that asks, whatever the state of the update.
+    """Offer the ordered image if it fits the device, in whatever state the update is.
 
     A device that asks again while it should hold or activate the image has lost it, or has rolled back: it is offered
     again, but not without end, as each time costs the device's flash a life.
@@ -140,22 +140,24 @@ def query_next_image(request: ota.QueryNextImageRequest, situation: Situation) -
     return Decision(Reply(ota.Command.QUERY_NEXT_IMAGE_RESPONSE, response.serialize()), update=changed, started=False)
 
 
-def _other_device_part(request: ota.QueryNextImageRequest, update: Update) -> Refusal | None:
-    """A device may have several clients with images of their own: a query of another says nothing of this update."""
+def _other_device_part(request: ota.QueryNextImageRequest, update: Update) -> Misfit | None:
+    """Refuse a query for another image of the device, which says nothing about this update; None: it is for this."""
     if request.manufacturer_code != update.manufacturer_code:
-        return Refusal(
+        return Misfit(
             "manufacturer",
             f"it asks for manufacturer 0x{request.manufacturer_code:04x}, ordered is 0x{update.manufacturer_code:04x}",
         )
     if request.image_type != update.image_type:
-        return Refusal(
+        return Misfit(
             "image-type", f"it asks for image type 0x{request.image_type:04x}, ordered is 0x{update.image_type:04x}"
         )
     return None
 
 
-def _misfit(request: ota.QueryNextImageRequest, update: Update, image: Image, situation: Situation) -> Step | None:
-    """The end of the update, where the device says of itself that the image cannot be for it."""
+def _misfit(
+    request: ota.QueryNextImageRequest, update: Update, image: Image, situation: Situation
+) -> UpdateStep | None:
+    """End the update if the device reports that the image cannot be for it."""
     now, device_type = situation.now, situation.device_type
     if image.destination is not None and image.destination != situation.device:
         return lifecycle.failed(update, now, device_type, f"the image is for device {image.destination} alone")
@@ -194,7 +196,7 @@ def _misfit(request: ota.QueryNextImageRequest, update: Update, image: Image, si
 
 
 def activated_in_vain(times: int, running: int) -> str:
-    """Why it is not tried once more."""
+    """Say why the activation is not tried once more."""
     return f"the device was told to activate the image {times} times, and still runs version 0x{running:08x}"
 
 
@@ -204,7 +206,7 @@ def activated_in_vain(times: int, running: int) -> str:
 def image_block(
     request: ota.BlockRequest | ota.ImageBlockRequest | ota.ImagePageRequest, situation: Situation
 ) -> Decision:
-    """Serve one block of the ordered image, or begin a page with it: that it was sent whole is for ``page_sent``."""
+    """Serve one block of the ordered image, or begin a page with it; ``page_sent`` records its end."""
     update = situation.update
     if update is None or not same_image(request, update):
         if situation.ended is not None and same_image(request, situation.ended):
@@ -223,7 +225,7 @@ def image_block(
     data = situation.data[offset : offset + wanted]
     if not data:
         what = f"offset {offset} of {update.size} bytes" if wanted else "blocks of 0 bytes"
-        return Decision(_UNKNOWN_IMAGE, refusal=Refusal("block-range", f"it asks for {what}"))
+        return Decision(_UNKNOWN_IMAGE, refusal=Misfit("block-range", f"it asks for {what}"))
     reply = Reply(ota.Command.IMAGE_BLOCK_RESPONSE, ota.image_block(request, offset, data))
     served_to = offset + len(data)
     last = served_to == update.size and not isinstance(request, ota.ImagePageRequest)
@@ -233,13 +235,13 @@ def image_block(
     return Decision(reply, update=step.update, events=step.events, started=True, served_to=served_to)
 
 
-def _fetching(update: Update, offset: int, last: bool, situation: Situation) -> Step | None:
-    """What a served block changes: the first one begins the transfer, the ``last`` one ends it."""
-    step = Step(update)
+def _fetching(update: Update, offset: int, last: bool, situation: Situation) -> UpdateStep | None:
+    """Apply a served block: the first one begins the transfer, the ``last`` one ends it."""
+    step = UpdateStep(update)
     if not situation.started:
         if update.state == "transferring":
             resumed = UpdateResumed(device=update.device, update=update.id, offset=offset)
-            step = Step(replace(update, offset=offset), (resumed,))
+            step = UpdateStep(replace(update, offset=offset), (resumed,))
         else:
             cause = "the device asks for the image" if offset == 0 else "the device goes on with the image it had"
             step = lifecycle.transferring(update, offset, situation.now, cause)
@@ -248,22 +250,22 @@ def _fetching(update: Update, offset: int, last: bool, situation: Situation) -> 
     return step if step.events else None
 
 
-def page_sent(update: Update, sent_to: int) -> Step | None:
-    """What it changes that a block of a page was sent: the last one of the image ends the transfer."""
-    return _all_sent(Step(update)) if sent_to == update.size and update.state == "transferring" else None
+def page_sent(update: Update, sent_to: int) -> UpdateStep | None:
+    """Apply a block of a page that was sent: the last one of the image ends the transfer."""
+    return _all_sent(UpdateStep(update)) if sent_to == update.size and update.state == "transferring" else None
 
 
-def _all_sent(step: Step) -> Step:
+def _all_sent(step: UpdateStep) -> UpdateStep:
     return step.then(lifecycle.verifying, "the device was sent the last byte")
 
 
 def wait_for_data(seconds: int) -> Reply:
-    """Image Block Response: ask again after so many seconds."""
+    """Return an Image Block Response that tells the device to ask again after ``seconds``."""
     return Reply(ota.Command.IMAGE_BLOCK_RESPONSE, ota.wait_for_data(seconds, None))
 
 
-def _seconds(wait: Wait, now: datetime) -> int:
-    """How long the device is told to wait, seconds; where no end is known, it asks from time to time."""
+def _seconds(wait: WaitReason, now: datetime) -> int:
+    """Return how long the device is told to wait, in seconds; without a known end it asks from time to time."""
     if wait.until is None:
         return LONGEST_WAIT_S // 6
     return min(LONGEST_WAIT_S, max(1, round((wait.until - now).total_seconds())))
@@ -272,13 +274,13 @@ def _seconds(wait: Wait, now: datetime) -> int:
 # --- shared
 
 
-def ended(reply: Reply | DefaultReply, step: Step) -> Decision:
-    """The update is over."""
+def ended(reply: Reply | DefaultReply, step: UpdateStep) -> Decision:
+    """Answer a request about an update that is over."""
     return Decision(reply, update=step.update, events=step.events)
 
 
-def same_image(request: Identified, update: Update) -> bool:
-    """Whether the request names the update's image."""
+def same_image(request: ImageName, update: Update) -> bool:
+    """Tell whether the request names the update's image."""
     return (
         request.manufacturer_code == update.manufacturer_code
         and request.image_type == update.image_type
@@ -286,9 +288,9 @@ def same_image(request: Identified, update: Update) -> bool:
     )
 
 
-def other_image(request: Identified, update: Update) -> Refusal:
-    """The request names another image than the ordered one."""
-    return Refusal(
+def other_image(request: ImageName, update: Update) -> Misfit:
+    """Return the refusal of a request that names another image than the ordered one."""
+    return Misfit(
         "other-image",
         f"it names image 0x{request.manufacturer_code:04x}-0x{request.image_type:04x}-0x{request.file_version:08x},"
         f" ordered is 0x{update.manufacturer_code:04x}-0x{update.image_type:04x}-0x{update.file_version:08x}",

@@ -1,4 +1,4 @@
-"""How blocks get to devices: of what size, when, and what is told a device that should ask later.
+"""Deliver blocks to devices: choose their size and time, and tell devices to ask later when needed.
 
 What is in a block, and whether it is served at all, is decided in ``decisions``.
 """
@@ -29,7 +29,7 @@ CLUSTER_REVISION = 0xFFFD
 
 
 class DeliveryLink(Protocol):
-    """What delivery needs of the HAN."""
+    """Interface of the HAN that delivery uses."""
 
     @property
     def bulk(self) -> BulkLink: ...
@@ -48,19 +48,19 @@ class DeliveryLink(Protocol):
 
 
 class BlockWatch(Protocol):
-    """Who counts blocks. Called for each, so it must take next to no time."""
+    """Counter of blocks. Called for each block, so it must be fast."""
 
     def asked_again(self) -> None:
-        """A block that was served is asked for once more."""
+        """Count a request for a block that was served before."""
 
     def taken(self, seconds: float) -> None:
-        """The dongle has taken the answer to a request, so long after it came."""
+        """Count an answer that the dongle accepted; seconds since the request."""
 
     def confirmed(self, seconds: float) -> None:
-        """The delivery of that answer was confirmed, so long after the request."""
+        """Count an answer whose delivery was confirmed; seconds since the request."""
 
     def ended(self, outcome: Outcome, size: int) -> None:
-        """What became of a block of ``size`` bytes, be it one of a page or asked for alone."""
+        """Count the outcome of a block of ``size`` bytes, in a page or alone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,11 +85,11 @@ class Delivery:
         self.watch: BlockWatch | None = None
 
     def keep_to(self, settings: DeliverySettings) -> None:
-        """From the next request on."""
+        """Apply new settings from the next request on."""
         self.pacing.keep_to(settings.block_period_ms, settings.busy_ms / 1000)
 
     def block(self, reply: Reply, request: Request, offset: int, size: int, asked_at: float) -> Reply:
-        """The reply with a block of ``size`` bytes, as one of many, asked for at ``asked_at`` (monotonic)."""
+        """Return the reply with a block of ``size`` bytes that was requested at ``asked_at`` (monotonic)."""
         return Reply(
             reply.command,
             reply.payload,
@@ -99,12 +99,12 @@ class Delivery:
         )
 
     def asked_again(self) -> None:
-        """A device asks for a block that it was served before."""
+        """Note that a device asks for a block that it was served before."""
         if self.watch is not None:
             self.watch.asked_again()
 
     def wait(self, request: Request, offset: int, period: int | None) -> Reply | None:
-        """The answer for a device that should ask for this block later; None: it gets the block now."""
+        """Return the answer that tells a device to ask later; None: it gets the block now."""
         device = request.device
         wait = self.pacing.wait(device, offset, period, self._han.bulk.backlog(), self._clock.monotonic())
         if self.pacing.wants_revision(device):
@@ -121,7 +121,7 @@ class Delivery:
         begin: Callable[[], object],
         served: Callable[[int], None],
     ) -> DefaultReply | LaterReply:
-        """Begin a page of the image that ``data`` is, where the request makes sense.
+        """Begin a page of the image ``data``, if the request is valid.
 
         ``begin`` is called before the first block is sent, ``served`` with the offset after each that was.
         """
@@ -155,7 +155,7 @@ class Delivery:
         return LaterReply()
 
     async def stop(self) -> None:
-        """End what runs in the background."""
+        """Stop all background work."""
         await self._tasks.cancel()
 
     def _taken(self, asked_at: float) -> None:
@@ -179,7 +179,7 @@ class Delivery:
                 self.sizes.failed(device, size)
 
     async def _read_revision(self, device: Eui64, endpoint: int) -> None:
-        """Which revision its OTA cluster has says in which unit it counts."""
+        """Read the revision of the device's OTA cluster, which determines the unit of its block period."""
         try:
             read = await self._han.read_attributes(
                 device, cluster=ota.CLUSTER, attributes=[CLUSTER_REVISION], client_side=True, endpoint=endpoint

@@ -1,4 +1,4 @@
-"""When a device is told to ask for its next block later: WAIT_FOR_DATA and the minimum block period. Pure.
+"""Decide when a device is told to ask for its next block later: WAIT_FOR_DATA and minimum block period. Pure.
 
 Where all is well nothing is limited. When blocks wait long for their turn on the air, or a period is configured,
 devices are told to space their requests: those that negotiate a period get one, in the unit they count in; the others
@@ -27,7 +27,7 @@ MISSES = 3
 
 
 class Unit(Enum):
-    """What a device counts its minimum block period in; NONE: it does not do as it is told."""
+    """Unit of a device's minimum block period; NONE: the device ignores the period."""
 
     MILLISECONDS = "ms"
     SECONDS = "s"
@@ -74,18 +74,18 @@ class Pacing:
         self._clients: dict[Eui64, _Client] = {}
 
     def keep_to(self, period_ms: int, busy_s: float) -> None:
-        """From the next request on; arguments as for the constructor."""
+        """Apply new settings from the next request on; arguments as for the constructor."""
         self._least_ms, self._busy_s = period_ms, busy_s
 
     @property
     def period_ms(self) -> int:
-        """What devices are held to just now; 0: nothing."""
+        """Return the period that devices must keep now, in ms; 0: none."""
         return max(self._least_ms, BUSY_PERIODS_MS[self._level - 1] if self._level else 0)
 
     def wait(self, device: Eui64, offset: int, period: int | None, backlog_s: float, now: float) -> Wait | None:
-        """What to tell a device that asks for the block at ``offset``; None: give it the block.
+        """Return the wait for a device that asks for the block at ``offset``; None: give it the block.
 
-        ``period``: the one it keeps to, by its request; None: it negotiates none. ``backlog_s``: how long blocks wait.
+        ``period``: of its request; None: it negotiates none. ``backlog_s``: how long blocks wait in the queue, seconds.
         """
         self._adapt(backlog_s, now)
         wanted = self.period_ms
@@ -102,7 +102,7 @@ class Pacing:
         return self._settle(client, period, offset, now)
 
     def wants_revision(self, device: Eui64) -> bool:
-        """Whether the revision of the device's OTA cluster is to be read now, and told by ``revision``; true once."""
+        """Tell, once, that the revision of the device's OTA cluster should be read and passed to ``revision``."""
         client = self._clients.get(device)
         if client is None or not client.negotiates or client.unit is not None or client.asked or not self.period_ms:
             return False
@@ -110,14 +110,14 @@ class Pacing:
         return True
 
     def revision(self, device: Eui64, revision: int | None) -> None:
-        """The device's OTA cluster has this revision; None: it did not say."""
+        """Note the revision of the device's OTA cluster; None: the device did not say."""
         client = self._clients.setdefault(device, _Client())
         client.answered = True
         if client.unit is None and revision is not None:
             client.unit = REVISIONS.get(revision)
 
     def forget(self, device: Eui64) -> None:
-        """The device has its image: its next firmware may count otherwise."""
+        """Forget the unit of a device that has its image: its next firmware may use another."""
         self._clients.pop(device, None)
 
     def _adapt(self, backlog_s: float, now: float) -> None:
@@ -133,7 +133,7 @@ class Pacing:
 
     @staticmethod
     def _find_out(client: _Client, period: int, now: float) -> Wait | None:
-        """Learn the unit of a device whose revision says nothing, by when it comes back."""
+        """Learn the unit of a device from the time of its next request, if its revision does not tell."""
         if not client.answered:
             return None
         if client.told != PROBE or period != PROBE:
@@ -163,7 +163,7 @@ def _tell(client: _Client, period: int, wanted: int, now: float) -> Wait | None:
 
 
 def _wait_once(client: _Client, offset: int, seconds: int) -> Wait | None:
-    """Before each block once."""
+    """Tell the device to wait, once before each block."""
     if seconds == 0 or client.waited_at == offset:
         return None
     client.waited_at = offset

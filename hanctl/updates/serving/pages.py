@@ -1,4 +1,4 @@
-"""Image pages: many blocks on one request, one after the other, as far apart as the device asks (comms_hub.md §1.5).
+"""Send image pages: many blocks for one request, spaced as the device asks (comms_hub.md §1.5).
 
 A page ends with its last byte or that of the image. It is sent without APS acknowledgements; the device asks for what
 did not arrive. One page for each device at a time; whatever else the device asks meanwhile ends it.
@@ -19,7 +19,7 @@ LEAST_SPACING_S = 0.010
 
 
 class BulkLink(Protocol):
-    """What blocks need of the HAN."""
+    """Interface of the HAN that pages use."""
 
     def post(
         self,
@@ -41,7 +41,7 @@ class BulkLink(Protocol):
 
 @dataclass(slots=True, eq=False)
 class Page:
-    """Bytes ``offset`` to ``end`` of ``data``, still to be sent in blocks of exactly ``size``; spacing in seconds.
+    """Bytes ``offset`` to ``end`` of ``data``, to be sent in blocks of exactly ``size``; spacing in seconds.
 
     ``served`` is called with the offset after each block that was sent.
     """
@@ -60,7 +60,7 @@ class Page:
 
 
 class Pages:
-    """The pages that are being sent. ``told``: what became of each block, and its size."""
+    """The pages being sent. ``told`` is called with the outcome and size of each block."""
 
     def __init__(self, bulk: BulkLink, told: Callable[[Outcome, int], None]) -> None:
         self._bulk = bulk
@@ -68,7 +68,7 @@ class Pages:
         self._pages: dict[Eui64, Page] = {}
 
     def of(self, device: Eui64) -> Page | None:
-        """The page that is being sent to this device."""
+        """Return the page being sent to this device."""
         return self._pages.get(device)
 
     def start(self, page: Page) -> None:
@@ -77,7 +77,7 @@ class Pages:
         self._send(page)
 
     def end(self, device: Eui64) -> None:
-        """Send no more of the device's page, where there is one."""
+        """Stop sending the page to the device, if there is one."""
         page = self._pages.get(device)
         if page is not None:
             self._stop(page)

@@ -1,4 +1,4 @@
-"""The OTA server: requests in, replies out, at once. What to answer is decided in ``decisions``.
+"""The OTA server: answer each request at once, as ``decisions`` says.
 
 The device drives: for as long as an update is open each of its requests is answered, and no timer ends an update.
 A block costs no write to the ledger; the offset is written every few seconds.
@@ -20,7 +20,7 @@ from hanctl.ledger.ledger import Ledger
 from hanctl.model.events import OtaRequestRefused
 from hanctl.updates.life.open_updates import OpenUpdates, Session
 from hanctl.updates.serving import decisions, ends, ota
-from hanctl.updates.serving.decisions import Decision, Refusal, Situation
+from hanctl.updates.serving.decisions import Decision, Misfit, Situation
 from hanctl.updates.serving.delivery import Delivery
 from hanctl.updates.serving.weighing import Weighing, rest_on
 
@@ -58,19 +58,19 @@ class OtaServer:
         """Called after each block, with the device that it is for."""
 
     def attributes(self) -> Mapping[int, Attribute]:
-        """All attributes of the cluster are the client's, but for the cluster revision."""
+        """Return the server's only attribute, the cluster revision; all others are the client's."""
         return {0xFFFD: _CLUSTER_REVISION}
 
     def weight(self, request: Request) -> Weight:
-        """What hangs on whose the request is; see ``Weighs``."""
+        """Return how much depends on the sender of the request; see ``Weighs``."""
         return self._weighing.weight(request)
 
     async def corroborate(self, request: Request) -> bool | None:
-        """Ask the device itself; see ``Weighs``."""
+        """Ask the device whether it sent the request; see ``Weighs``."""
         return await self._weighing.corroborate(request)
 
     def handle(self, request: Request) -> Reply | DefaultReply | LaterReply:
-        """Answer one request. Answers to a repeated request are repeated, and nothing is told twice."""
+        """Answer one request. A repeated request gets the same answer again, without new events."""
         if request.command == ota.Command.QUERY_DEVICE_SPECIFIC_FILE_REQUEST:
             return DefaultReply(Status.UNSUP_COMMAND)
         try:
@@ -145,7 +145,7 @@ class OtaServer:
     def _decide_block(
         self, frame: ota.BlockRequest | ota.ImagePageRequest, request: Request
     ) -> tuple[Session | None, Decision]:
-        """What becomes of a request for a block, or for a page by its first block, once it is carried out."""
+        """Decide on a request for a block, or for a page by its first block."""
         session = self._updates.of(request.device)
         decision = decisions.image_block(frame, self._situation(request.device, session, frame))
         if session is not None:
@@ -180,7 +180,7 @@ class OtaServer:
         return self._carry_out("upgrade end", request, session, rest_on(decision, request.proof))
 
     def _situation(
-        self, device: Eui64, session: Session | None, image_id: decisions.Identified | None = None
+        self, device: Eui64, session: Session | None, image_id: decisions.ImageName | None = None
     ) -> Situation:
         now = self._clock.now()
         strange = session is None or (image_id is not None and not decisions.same_image(image_id, session.update))
@@ -213,7 +213,7 @@ class OtaServer:
             self._tell_refusal(request.device, what, decision.refusal, session)
         return decision.reply
 
-    def _tell_refusal(self, device: Eui64, what: str, refusal: Refusal, session: Session | None) -> None:
+    def _tell_refusal(self, device: Eui64, what: str, refusal: Misfit, session: Session | None) -> None:
         now = self._clock.monotonic()
         told = self._refused.get((device, refusal.kind))
         if told is None or now - told >= REFUSAL_INTERVAL:

@@ -1,4 +1,4 @@
-"""Whose an OTA request has to be before it counts, and what the device itself says to that.
+"""Decide which OTA requests must be proven to come from the device, and ask the device about them.
 
 A frame from a device's address is not the device's yet (docs/trust.md). Blocks in the middle of a transfer go to the
 device, under its key, whoever asked; what begins, ends or turns an update is weighed. Where the dongle cannot tell, the
@@ -42,7 +42,7 @@ _ASKED = (ota.CURRENT_FILE_VERSION, ota.IMAGE_UPGRADE_STATUS, ota.FILE_OFFSET)
 
 
 def rest_on(decision: Decision, proof: Proof) -> Decision:
-    """The decision as it is told: an end that rests on no more than an address says so."""
+    """Return the decision with its proof in the cause, if it rests on nothing but an address."""
     update = decision.update
     if proof != "address" or update is None or update.ended_at is None:
         return decision
@@ -50,7 +50,7 @@ def rest_on(decision: Decision, proof: Proof) -> Decision:
 
 
 class Weighing:
-    """Weighs requests to the OTA server, and asks their devices; ``is_sleepy``: whether one sleeps, as far as known."""
+    """Weigh requests to the OTA server, and ask their devices; ``is_sleepy`` tells whether a device sleeps."""
 
     def __init__(self, updates: OpenUpdates, han: HanLink, clock: Clock, is_sleepy: Callable[[Eui64], bool]) -> None:
         self._updates = updates
@@ -60,7 +60,7 @@ class Weighing:
         self._clock = clock
 
     def weight(self, request: Request) -> Weight:
-        """What hangs on whose the request is; a block in the middle of a running transfer: nothing."""
+        """Return how much depends on the sender of the request; nothing for a block within a transfer."""
         match request.command:
             case ota.Command.IMAGE_BLOCK_REQUEST:
                 return "none" if self._goes_on(request) else "step"
@@ -72,7 +72,7 @@ class Weighing:
                 return "none"
 
     def _goes_on(self, request: Request) -> bool:
-        """Whether the block follows what the device is known to have, and is not the last; and was looked at lately."""
+        """Tell whether the block continues a transfer that was checked lately, and is not the last."""
         session = self._updates.of(request.device)
         if session is None or len(request.payload) < _BLOCK.size:
             return True
@@ -86,9 +86,9 @@ class Weighing:
         return bool(lately and offset <= session.offset and offset + MAX_BLOCK < update.size)
 
     async def corroborate(self, request: Request) -> bool | None:
-        """Ask the device for its OTA attributes: whether they agree with what the request says of it.
+        """Ask the device for its OTA attributes, and tell whether they agree with the request.
 
-        None: it does not tell. One that does not answer at all did not send the request, unless it sleeps again.
+        None: they do not tell. A device that does not answer did not send the request, unless it sleeps again.
         """
         now = self._clock.monotonic()
         if self._unasked_until.get(request.device, now) > now:

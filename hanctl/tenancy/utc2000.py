@@ -1,4 +1,4 @@
-"""Moments as the HAN counts them (seconds of UTC since 2000) and as people write them. Pure."""
+"""Convert times between the HAN's form (UTC seconds since 2000) and the form that people write. Pure."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ LOCAL_ZONE = "Europe/London"
 
 
 def to_utc2000(moment: datetime) -> int:
-    """Whole seconds since 2000-01-01 00:00 UTC. Raises InvalidInput where they do not fit, or mean something else."""
+    """Return whole seconds since 2000-01-01 00:00 UTC. Raises InvalidInput if they do not fit or are reserved."""
     seconds = int((moment - EPOCH) / timedelta(seconds=1))
     if not NOW < seconds < CANCEL:
         raise InvalidInput(
@@ -31,14 +31,14 @@ def to_utc2000(moment: datetime) -> int:
 
 
 def from_utc2000(seconds: int) -> datetime:
-    """The moment of a UTCTime that is neither "now" nor "cancel"; aware, in UTC."""
+    """Return the time of a UTCTime that is neither "now" nor "cancel" (aware, UTC)."""
     return EPOCH + timedelta(seconds=seconds)
 
 
-def parse_moment(text: str, zone: str = LOCAL_ZONE) -> datetime:
-    """A moment in ISO 8601: with Z or an offset as it says, without as local time in ``zone``; whole seconds, UTC.
+def parse_time(text: str, zone: str = LOCAL_ZONE) -> datetime:
+    """Parse ISO 8601: with Z or an offset, else local time in ``zone``. Returns whole seconds, UTC.
 
-    Raises InvalidInput, also for a local time that the clocks skip, or strike twice.
+    Raises InvalidInput, also for a local time that does not exist or exists twice when the clocks change.
     """
     try:
         moment = datetime.fromisoformat(text.strip())

@@ -1,23 +1,26 @@
-"""docs/events.md, made from the event classes: ``python -m hanctl.model.events_doc > docs/events.md``."""
+"""Generate docs/events.md from the event classes: ``python -m hanctl.model.events_doc > docs/events.md``."""
 
 from __future__ import annotations
 
 import inspect
+import pkgutil
 import typing
+from importlib import import_module
 
+import hanctl.model
 from hanctl.model.event import EVENT_TYPES, Event
 
 HEAD = """# Events
 
-Whatever happens is one event: written to the ledger first, then logged, streamed (`hanctl events --follow`,
-`GET /events/stream`) and, where it is one of the three notices, sent to the webhook. Names and fields are an
-interface. As JSON, every event has `id` (only grows), `time` (ISO 8601, UTC), `type` and `level`, and then its own
-fields. A line of the hub's own log names the type `event`; in the journal each field is `HANCTL_` and its name:
+The hub records everything that happens as an event. It writes each event to the ledger first, then logs and streams
+it (`hanctl events --follow`, `GET /events/stream`); the three notices also go to the webhook. Names and fields are a
+stable interface. As JSON, every event has `id` (only grows), `time` (ISO 8601, UTC), `type` and `level`, and then its
+own fields. A line of the hub's own log names the type `event`; in the journal each field is `HANCTL_` and its name:
 `journalctl -u hanctl HANCTL_EVENT=update.failed`.
 
-The ledger keeps events for a year, and the last 250 000 (`[retention]`); ids are never given twice. For good it keeps
-the first event, activation notices, what happened in changes of tenancy and supplier, and notices that the webhook has
-not accepted; and the story of an update until a year after its end.
+The ledger keeps events for 365 days, and at most 250 000 of them (`[retention]`). Ids are never used twice. It never
+removes the first event, activation notices, events of changes of tenancy and supplier, or notices that the webhook has
+not accepted, and it keeps all events of an update until 365 days after its end.
 
 | type | level | meaning | fields |
 |---|---|---|---|
@@ -25,7 +28,9 @@ not accepted; and the story of an update until a year after its end.
 
 
 def markdown() -> str:
-    """The whole document."""
+    """Return the whole document."""
+    for module in pkgutil.iter_modules(hanctl.model.__path__):
+        import_module(f"hanctl.model.{module.name}")
     return HEAD + "".join(_row(kind) for _, kind in sorted(EVENT_TYPES.items()))
 
 

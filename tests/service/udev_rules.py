@@ -1,8 +1,11 @@
-"""The udev rules, made from the table of known sticks: ``python -m hanctl.install.udev > systemd/60-hanctl.rules``."""
+"""Generate the udev rules of the known sticks: ``python -m hanctl.install.udev > systemd/60-hanctl.rules``."""
 
 from __future__ import annotations
 
-from hanctl.radio.finding.sticks import PLACEHOLDER_SERIALS, STICKS, Stick
+from hanctl.radio.finding.sticks import STICKS, Stick
+
+PLACEHOLDER_SERIALS = ("", "0", "1", "0001", "00000000", "0123456789")
+"""What bridge chips tell that nobody gave a number: two sticks may have the same."""
 
 HEAD = """\
 # Sticks with an EZSP or ZNP radio that hanctl knows; made from hanctl/radio/finding/sticks.py, see docs/service.md.
@@ -40,7 +43,7 @@ LABEL="hanctl_end"
 
 
 def rules() -> str:
-    """The whole file."""
+    """Return the whole file."""
     interfaces = "\n".join(
         f'ENV{{HANCTL_STICK}}=="{stick.name}", ENV{{ID_USB_INTERFACE_NUM}}!="{stick.interface:02x}", GOTO="hanctl_end"'
         for stick in STICKS

@@ -1,10 +1,11 @@
-"""The moment of a change: the hub's own data is hidden, cleared and written anew, in one transaction of the ledger.
+"""Carry out a change: hide, clear and rewrite the hub's own data in one transaction of the ledger.
 
 What is dated before the cut-off is hidden, of all endpoints of the change's fuels; what control bits ask for is added.
 Where a cut-off was given, what is dated after it stays, whatever the bits: it is the new tenant's or supplier's.
-Without one the change is of this moment, and to its bits all that is held is of before.
+Without one the cut-off is now, and to the bits all that is held is of before.
 
-Before it the change is scheduled, after it done; a kill in between leaves it scheduled, and nothing cleared.
+Before the transaction the change is scheduled, after it done. A kill in between leaves it scheduled, and nothing is
+cleared.
 """
 
 from __future__ import annotations
@@ -26,8 +27,8 @@ from hanctl.model.change_records import Change, ChangeKind, ChangePart, Fuel
 from hanctl.tenancy.controls import Control
 from hanctl.tenancy.evidence.keeping import Kept, kept
 from hanctl.tenancy.hub_data import ENDPOINTS, HubData
-from hanctl.tenancy.moments import HIGHEST_GIVEN, to_utc2000
 from hanctl.tenancy.telling.steps import CALENDARS, MESSAGES, TARIFFS
+from hanctl.tenancy.utc2000 import HIGHEST_GIVEN, to_utc2000
 
 SNAPSHOT_CAUSES = {"tenancy": 0x00001000, "supplier": 0x00002000}
 """Source: comms_hub.md §2.4, bit 0."""
@@ -40,8 +41,8 @@ Counts = tuple[tuple[str, int], ...]
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
-    """What a change does to the hub's data: names and how many; no value is in it. For its fields see ``Change``."""
+class ChangeEffect:
+    """Effect of a change on the hub's data: names and counts, no values. For its fields see ``Change``."""
 
     hidden: Counts
     cleared: Counts
@@ -51,9 +52,9 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True)
 class Preview:
-    """What a change would do, and what would stay."""
+    """Effect that a change would have, and what would stay."""
 
-    outcome: Outcome
+    outcome: ChangeEffect
     kept: tuple[Kept, ...]
 
 
@@ -68,11 +69,11 @@ _WITHDRAWN = {MESSAGES: ("messages", "supplier_messages"), TARIFFS: ("tariffs",)
 
 
 class _Undo(Exception):
-    """Nothing of it is to stay."""
+    """Raised to undo the transaction of a preview."""
 
 
-class Moment:
-    """Carries changes out on the hub's own data."""
+class ChangeExecutor:
+    """Carry out changes on the hub's own data."""
 
     def __init__(self, ledger: Ledger, data: HubData, snapshots: Snapshots, clock: Clock) -> None:
         self._ledger = ledger
@@ -81,7 +82,7 @@ class Moment:
         self._clock = clock
 
     def carry_out(self, change: Change) -> Change:
-        """Do it; the change as it is then. Raises LedgerError, and then it is as it was."""
+        """Carry out the change and return it as done. Raises LedgerError; then nothing has changed."""
         with self._ledger.transaction():
             done = self._done(change)
             self._ledger.changes.put(done)
@@ -107,7 +108,7 @@ class Moment:
     def preview(
         self, kind: ChangeKind, control: int, fuels: Iterable[Fuel], at: datetime, cut_off: datetime | None
     ) -> Preview:
-        """What such a change would do; nothing is done."""
+        """Return what the change would do, without doing it."""
         found: list[Preview] = []
         with suppress(_Undo), self._ledger.transaction():
             outcome = self._clear(kind, control, at, cut_off, fuels)
@@ -167,18 +168,18 @@ class Moment:
 
     def _clear(
         self, kind: ChangeKind, control: int, at: datetime, cut_off: datetime | None, fuels: Iterable[Fuel]
-    ) -> Outcome:
+    ) -> ChangeEffect:
         counts: list[dict[str, int]] = [{}, {}, {}, {}]
         for fuel, endpoint in [(each, endpoint) for each in fuels for endpoint in ENDPOINTS[each]]:
             for count, found in zip(counts, self._clear_endpoint(kind, control, at, cut_off, endpoint), strict=True):
                 for name, number in _names(fuel, found).items():
                     count[name] = count.get(name, 0) + number
-        return Outcome(*(tuple(sorted(count.items())) for count in counts))
+        return ChangeEffect(*(tuple(sorted(count.items())) for count in counts))
 
     def _clear_endpoint(
         self, kind: ChangeKind, control: int, at: datetime, cut_off: datetime | None, endpoint: int
     ) -> tuple[Found, Found, Found, Found]:
-        """What is newly hidden by the cut-off; cleared, and newly hidden, by control bits; all that is hidden then."""
+        """Clear one endpoint. Returns what the cut-off newly hides, bits clear, bits newly hide, and all hidden."""
         household, cause = self._ledger.household, SNAPSHOT_CAUSES[kind]
         before = tuple(self._snapshots(endpoint, cause, at)) if control & Control.PRE_SNAPSHOTS else ()
         cleared = self._clear_by_bits(control, cut_off, endpoint, before)
@@ -215,7 +216,7 @@ class Moment:
         return catalogue.history() if blocked else None
 
     def _before(self, endpoint: int, gate: Selection, moment: datetime) -> datetime:
-        """Samples earlier than this are of before a change of this moment.
+        """Return the time before which samples count as dated before the change.
 
         Held samples are, whatever time they bear: the clock may have been ahead when they came.
         """
@@ -228,12 +229,12 @@ class Moment:
 
 
 def _effective(kind: ChangeKind, at: datetime, cut_off: datetime | None) -> datetime | None:
-    """By which date a change hides: of a tenancy without one, its moment; of a supplier without one, none."""
+    """Return the cut-off that a change hides by. Default for a tenancy: its time; for a supplier: none."""
     return at if cut_off is None and kind == "tenancy" else cut_off
 
 
 def _more(found: Found, than: Found) -> Found:
-    """What is found more than before."""
+    """Return what was found beyond what was there before."""
     tables = {name: count - than.tables.get(name, 0) for name, count in found.tables.items()}
     return Found(
         tuple(sorted(set(found.attributes) - set(than.attributes))),
@@ -246,7 +247,7 @@ def _sum(counts: Counts) -> int:
 
 
 def _number(what: str, body: Mapping[str, Any]) -> tuple[int, ...]:
-    """What a record is cancelled by."""
+    """Return the number by which devices are told to cancel a record."""
     if what == MESSAGES:
         return (int(body["message_id"]),)
     if what == TARIFFS:
@@ -255,7 +256,7 @@ def _number(what: str, body: Mapping[str, Any]) -> tuple[int, ...]:
 
 
 def _names(fuel: Fuel, found: Found) -> dict[str, int]:
-    """Attributes counted by cluster, and rows by table."""
+    """Count attributes by cluster, and rows by table."""
     names: dict[str, int] = {}
     for cluster, _ in found.attributes:
         name = f"{fuel}: attributes of {CLUSTERS[cluster].__name__}"

@@ -126,7 +126,7 @@ class ZnpDongle(Dongle):
         self._reset_reason = t.ResetReason.PowerUp
 
     def set_key_exchange(self, *, required: bool) -> None:
-        """Whether joiners must get a key of their own; until then this build reads strangers by the known one."""
+        """Set whether joiners must get a key of their own; if not, this build reads strangers by the well-known key."""
         self.require_key_exchange = required
         known = not required and self.stack.quirks.well_known_for_strangers
         self.stack.stranger_key = WELL_KNOWN_KEY if known else None
@@ -151,7 +151,7 @@ class ZnpDongle(Dongle):
         return self.stack.start()
 
     def counter_used(self) -> None:
-        """A frame went out: save the counter every so often."""
+        """Count a sent frame, and save the counter now and then."""
         running = self.stack.network
         if running is not None and running.frame_counter >= self._save_counter_at:
             self.save_counter()
@@ -221,7 +221,7 @@ class ZnpDongle(Dongle):
         asyncio.get_running_loop().call_later(delay_s, act)
 
     def guard(self, done: Callable[[bool], None]) -> Callable[[bool], None]:
-        """An outcome that arrives after a reset is for nobody."""
+        """Wrap a callback so that an outcome after a reset is dropped."""
         generation = self._generation
         return lambda delivered: done(delivered) if generation == self._generation else None
 
@@ -238,7 +238,7 @@ class ZnpDongle(Dongle):
             zdo.join_event(self, eui64, nwk, kind)
 
     def partner_key_event(self, requester: Eui64, outcome: PartnerKeyOutcome) -> None:
-        """Z-Stack has no word for it."""
+        """Do nothing: Z-Stack does not report it."""
 
     def stack_changed(self) -> None:
         network.store_devices(self.nvram, self.stack)

@@ -1,3 +1,3 @@
 """hanctl: the open Communications Hub for the smart-metering bench."""
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"

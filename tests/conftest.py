@@ -5,14 +5,15 @@ from __future__ import annotations
 from collections.abc import Generator
 
 import pytest
-from process_state import ProcessState, heed_ctrl_c
+from process_state import ProcessState, heed_ctrl_c, keep_compiled
 
 _BEFORE = pytest.StashKey[ProcessState]()
 
 
 def pytest_configure() -> None:
-    """Run the suite in the background as in the foreground."""
+    """Run the suite in the background as in the foreground, and compile nothing twice."""
     heed_ctrl_c()
+    keep_compiled()
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)

@@ -44,6 +44,15 @@ def heed_ctrl_c() -> None:
         signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
+def keep_compiled() -> None:
+    """Let Python keep compiled modules in ``__pycache__``, also where PYTHONDONTWRITEBYTECODE is set.
+
+    Tests start hundreds of processes, and without it each would compile the package anew.
+    """
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+    sys.dont_write_bytecode = False
+
+
 class ProcessState:
     """The state of this process when the object was made."""
 

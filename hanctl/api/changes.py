@@ -18,9 +18,9 @@ from hanctl.tenancy import controls
 from hanctl.tenancy.evidence.keeping import Kept
 from hanctl.tenancy.evidence.report import Report
 from hanctl.tenancy.evidence.report_html import page
-from hanctl.tenancy.moments import LOCAL_ZONE, parse_moment
 from hanctl.tenancy.payloads import parse_gbcs_payload
 from hanctl.tenancy.service import FUELS, Provider
+from hanctl.tenancy.utc2000 import LOCAL_ZONE, parse_time
 
 if TYPE_CHECKING:
     from hanctl.hub.daemon import Daemon
@@ -166,7 +166,7 @@ def router(daemon: Daemon) -> APIRouter:
     @routes.post("/changes/{number}/redate")
     async def redate(number: Number, order: RedateOrder) -> ChangeView:
         """Move a change that has not taken place yet to another time."""
-        return view(daemon.tenancy.orders.redate(number, parse_moment(order.at, order.zone)))
+        return view(daemon.tenancy.orders.redate(number, parse_time(order.at, order.zone)))
 
     @routes.get("/changes/{number}/report")
     async def report(number: Number) -> Report:
@@ -191,7 +191,7 @@ def router(daemon: Daemon) -> APIRouter:
 
 def _times(order: ChangeOrder) -> tuple[datetime | None, datetime | None]:
     """Return the time of the change and its cut-off."""
-    at, since = (None if text is None else parse_moment(text, order.zone) for text in (order.at, order.since))
+    at, since = (None if text is None else parse_time(text, order.zone) for text in (order.at, order.since))
     return at, since
 
 

@@ -22,7 +22,7 @@ from hanctl.api.waiting import WaitS, until
 from hanctl.base.errors import InvalidInput, NotFound
 from hanctl.base.eui64 import parse_eui64
 from hanctl.model.records import Update
-from hanctl.updates.desk.service import Outcome
+from hanctl.updates.desk.service import OrderOutcome
 from hanctl.webhook.webhook import NOTICE_TYPES
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ def router(daemon: Daemon) -> APIRouter:
     def view(update: Update) -> UpdateView:
         return update_view(update, daemon.updates.progress(update.id))
 
-    def outcome(one: Outcome) -> OutcomeView:
+    def outcome(one: OrderOutcome) -> OutcomeView:
         verdict = one.verdict
         return OutcomeView(
             device=verdict.device,

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from hanctl.ledger.ledger import Recorded
     from hanctl.model.update_events import ActivationNotice
-    from hanctl.simulator.device.event import DeviceEvent
+    from hanctl.simulator.device.event import SimulatedDeviceEvent
     from hanctl.updates.desk.outlook import Progress
 
 EPILOG = examples("hanctl demo", "hanctl demo --radio znp", "hanctl demo --pcap demo.pcap")
@@ -55,7 +55,7 @@ def demo(
     console = Console(highlight=False)
     console.print(f"A simulated {radio.upper()} dongle with one PPMID, and the hub on its serial line.")
     with _Stage(console) as stage, TemporaryDirectory(prefix="hanctl-demo-") as directory:
-        audience = demonstration.Audience(stage.hub, stage.device, stage.progress)
+        audience = demonstration.DemoAudience(stage.hub, stage.device, stage.progress)
         notice = asyncio.run(_until_terminated(demonstration.run(radio, Path(directory), audience, pcap)))
     _print_notice(notice)
 
@@ -109,7 +109,7 @@ class _Stage:
         told = ", ".join(f"{name} {_brief(name, value)}" for name, value in fields.items() if value is not None)
         self._say("hub", "cyan", recorded.event.type, told)
 
-    def device(self, event: DeviceEvent) -> None:
+    def device(self, event: SimulatedDeviceEvent) -> None:
         if event.kind != "block":
             self._say(event.device, "green", f"OTA client: {event.text}" if event.kind == "ota" else event.text)
 

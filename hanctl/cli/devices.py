@@ -13,7 +13,7 @@ import typer
 from hanctl.base.errors import DaemonUnreachable, ExitCode, HanctlError, InvalidInput, NotFound
 from hanctl.cli.client import Client
 from hanctl.cli.options import ConfigFile, Json, Socket, connect, duration, eui64, examples
-from hanctl.cli.output import ago, hexadecimal, moment, print_facts, print_json, print_table, version
+from hanctl.cli.output import ago, hexadecimal, local_time, print_facts, print_json, print_table, version
 
 app = typer.Typer(help="Devices: list, show, rekey and remove them.", no_args_is_help=True)
 EUI = Annotated[str, typer.Argument(metavar="EUI64", help="The device's address.")]
@@ -88,8 +88,8 @@ def show(address: EUI, socket: Socket = None, config: ConfigFile = None, json: J
             ("image type", hexadecimal(device["image_type"])),
             ("hardware", hexadecimal(device["hardware_version"])),
             ("version", version(device["current_version"])),
-            ("joined", moment(device["joined_at"])),
-            ("key", f"established {moment(device['keyed_at'])}" if device["keyed_at"] else "of its install code"),
+            ("joined", local_time(device["joined_at"])),
+            ("key", f"established {local_time(device['keyed_at'])}" if device["keyed_at"] else "of its install code"),
             ("heard", ago(device["last_seen"])),
             *[_endpoint(endpoint) for endpoint in device["endpoints"]],
         ]
@@ -121,7 +121,7 @@ def log(socket: Socket = None, config: ConfigFile = None, json: Json = False) ->
             entry["state"],
             "-" if entry["join_seconds"] is None else f"{entry['join_seconds']:.0f} s",
             "established" if entry["keyed_at"] else "-",
-            "" if entry["removed_at"] is None else f"{moment(entry['removed_at'])}, {entry['removed_reason']}",
+            "" if entry["removed_at"] is None else f"{local_time(entry['removed_at'])}, {entry['removed_reason']}",
         )
         for entry in [*found["devices"], *found["removed"]]
     ]

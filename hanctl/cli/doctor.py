@@ -104,13 +104,13 @@ def _known_sticks() -> tuple[DongleSettings, ...]:
 def _with_hub(examination: Examination) -> Examination:
     """Add the running hub, if there is one: that of the configuration, else of this user, else of the system."""
     from hanctl.config.paths import client_socket
-    from hanctl.doctor.examination import Hub
+    from hanctl.doctor.examination import RunningHub
     from hanctl.doctor.finding import failed
 
     config = examination.config
     socket = client_socket() if config is None else config.hub.socket
     try:
-        return replace(examination, hub=Hub.from_status(Client(socket).get("/status")))
+        return replace(examination, hub=RunningHub.from_status(Client(socket).get("/status")))
     except DaemonUnreachable as error:
         if socket.exists() and not os.access(socket, os.R_OK | os.W_OK):
             return replace(examination, out_of_reach=True, known=(*examination.known, failed("socket", error)))

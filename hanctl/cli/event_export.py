@@ -16,7 +16,7 @@ import typer
 
 from hanctl.base.errors import ConfigError, DaemonUnreachable, InvalidInput, NotFound
 from hanctl.cli.client import Client
-from hanctl.cli.options import ConfigFile, Socket, connect, eui64, examples, moment
+from hanctl.cli.options import ConfigFile, Socket, connect, eui64, examples, iso_time
 
 EPILOG = examples(
     "hanctl events export -o events.jsonl",
@@ -47,8 +47,8 @@ def export(
 ) -> None:
     """Export events as JSON Lines, oldest first, each as in the API."""
     query = {
-        "since": None if since is None else moment(since),
-        "until": None if until is None else moment(until),
+        "since": None if since is None else iso_time(since),
+        "until": None if until is None else iso_time(until),
         "device": None if device is None else eui64(device),
         "update": update,
         "type": type_,

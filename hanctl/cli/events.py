@@ -9,7 +9,7 @@ import typer
 
 from hanctl.cli import event_export
 from hanctl.cli.options import ConfigFile, Json, Socket, connect, eui64, examples
-from hanctl.cli.output import field, moment
+from hanctl.cli.output import field, local_time
 
 EPILOG = examples(
     "hanctl events --follow",
@@ -66,4 +66,4 @@ def _print(event: dict[str, Any], json: bool) -> None:
         f"{name}={field(name, value)}" for name, value in event.items() if name not in _HEAD and value is not None
     )
     mark = {"info": " ", "warning": "!", "error": "✗"}[event["level"]]
-    print(f"{event['id']:>6} {moment(event['time'])} {mark} {event['type']:<22} {details}", flush=True)
+    print(f"{event['id']:>6} {local_time(event['time'])} {mark} {event['type']:<22} {details}", flush=True)

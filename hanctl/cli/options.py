@@ -75,7 +75,7 @@ def number(text: str) -> int:
         raise InvalidInput(f"'{text}' is not a number", "write it in decimal, or in hex as 0x1a2b") from error
 
 
-def moment(text: str) -> str:
+def iso_time(text: str) -> str:
     """Parse a time such as 2026-03-01T02:00 or "2026-03-01 02:00"; without an offset it is local to this machine.
 
     Returns ISO 8601 with its offset. Raises InvalidInput.

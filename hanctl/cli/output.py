@@ -74,7 +74,7 @@ def size(value: int) -> str:
     return f"{value:,} bytes".replace(",", " ")
 
 
-def moment(text: str | None) -> str:
+def local_time(text: str | None) -> str:
     """Format an ISO 8601 time for people, in local time."""
     if text is None:
         return "-"

@@ -15,7 +15,7 @@ from hanctl.cli.options import examples
 
 if TYPE_CHECKING:
     from hanctl.install.places import Places
-    from hanctl.install.steps import Outcome, Step
+    from hanctl.install.steps import InstallStep, StepOutcome
 
 INSTALL_EPILOG = examples(
     "hanctl install-service --config configs/bench-ezsp.toml --dry-run",
@@ -157,12 +157,12 @@ def _confirm(question: str) -> None:
         raise Refused("it was not confirmed, and nothing was changed", "where nobody can answer: --yes")
 
 
-def _show(steps: Sequence[Step]) -> None:
+def _show(steps: Sequence[InstallStep]) -> None:
     for step in steps:
         print(step.by_hand())
 
 
-def _carry_out(steps: Sequence[Step]) -> list[Outcome]:
+def _carry_out(steps: Sequence[InstallStep]) -> list[StepOutcome]:
     outcomes = []
     for step in steps:
         outcome = step.carry_out()

@@ -16,7 +16,7 @@ from hanctl.base.errors import InvalidInput
 from hanctl.cli.options import examples
 
 if TYPE_CHECKING:
-    from hanctl.simulator.device.event import DeviceEvent
+    from hanctl.simulator.device.event import SimulatedDeviceEvent
     from hanctl.simulator.device.spec import DeviceSpec
     from hanctl.simulator.ports import PtyPort, TcpPort
     from hanctl.simulator.world import World
@@ -146,12 +146,12 @@ def describe(spec: DeviceSpec) -> str:
     )
 
 
-def event_printer(now: Callable[[], float], echo: Callable[[str], None]) -> Callable[[DeviceEvent], None]:
+def event_printer(now: Callable[[], float], echo: Callable[[str], None]) -> Callable[[SimulatedDeviceEvent], None]:
     """Return a listener that prints each event as one line, and a download at every tenth of its size."""
     began = now()
     parts: dict[str, int] = {}
 
-    def tell(event: DeviceEvent) -> None:
+    def tell(event: SimulatedDeviceEvent) -> None:
         if event.kind == "block":
             part = int(event.offset / max(1, event.size) / PROGRESS_STEP)
             before, parts[event.device] = parts.get(event.device), part

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from hanctl.cli.options import ConfigFile, Json, Socket, connect, examples
-from hanctl.cli.output import ago, hexadecimal, moment, print_facts, print_json
+from hanctl.cli.output import ago, hexadecimal, local_time, print_facts, print_json
 
 EPILOG = examples("hanctl status", "hanctl status --json | jq .dongle.state")
 
@@ -42,7 +42,7 @@ def status(socket: Socket = None, config: ConfigFile = None, json: Json = False)
 
 
 def _full(since: str | None) -> str:
-    return "" if since is None else f", whose disk is full since {moment(since)}: updates wait until there is room"
+    return "" if since is None else f", whose disk is full since {local_time(since)}: updates wait until there is room"
 
 
 def _trust(trust: dict[str, Any]) -> str:

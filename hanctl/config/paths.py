@@ -8,12 +8,26 @@ from pathlib import Path
 SYSTEM_SOCKET = Path("/run/hanctl/hanctl.sock")
 
 
+def own_state_dir() -> Path:
+    """Where the hub of whoever runs this keeps its state."""
+    from platformdirs import user_state_path
+
+    return user_state_path("hanctl")
+
+
+def own_config_dir(program: str = "hanctl") -> Path:
+    """Where whoever runs this keeps a program's configuration."""
+    from platformdirs import user_config_path
+
+    return user_config_path(program)
+
+
 def default_state_dir() -> Path:
     if given := os.environ.get("STATE_DIRECTORY"):
         return Path(given.split(":")[0])
     if os.geteuid() == 0:
         return Path("/var/lib/hanctl")
-    return Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state") / "hanctl"
+    return own_state_dir()
 
 
 def default_socket() -> Path:

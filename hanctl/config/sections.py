@@ -11,7 +11,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 from hanctl.base.eui64 import Eui64
 from hanctl.config import values
 from hanctl.config.paths import default_socket, default_state_dir
-from hanctl.config.values import MAX_SOCKET_PATH, Address, Command, FilePath, FilePaths
+from hanctl.config.values import MAX_SOCKET_PATH, Command, FilePath, FilePaths, ListenAddress
 
 
 class Section(BaseModel):
@@ -277,8 +277,8 @@ class ListenerSection(Section):
 
     live = False
 
-    address: Annotated[Address, BeforeValidator(values.address)] = Field(
-        Address(IPv4Address("127.0.0.1"), 9455),
+    address: Annotated[ListenAddress, BeforeValidator(values.address)] = Field(
+        ListenAddress(IPv4Address("127.0.0.1"), 9455),
         description="an IP address of this machine and a port, such as 127.0.0.1:9455 or [::1]:9455",
     )
     token_file: FilePath = Field(description="a file of mode 0600 with the token for the whole API")

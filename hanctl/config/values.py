@@ -99,7 +99,7 @@ def eui64s(value: Any) -> Any:
 
 
 @dataclass(frozen=True, slots=True)
-class Address:
+class ListenAddress:
     """IP address and TCP port to listen on."""
 
     host: IPv4Address | IPv6Address
@@ -113,7 +113,7 @@ def address(value: Any) -> Any:
     found = _HOST_AND_PORT.fullmatch(value) if isinstance(value, str) else None
     if found is None or not 0 < int(found["port"]) < 65536:
         raise ValueError
-    return Address(IPv6Address(found["v6"]) if found["v6"] else IPv4Address(found["v4"]), int(found["port"]))
+    return ListenAddress(IPv6Address(found["v6"]) if found["v6"] else IPv4Address(found["v4"]), int(found["port"]))
 
 
 FilePath = Annotated[Path, BeforeValidator(from_file)]

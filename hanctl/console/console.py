@@ -31,7 +31,7 @@ PROMPT_S = 1.0
 CHUNK = 4096
 
 
-class Reader(Protocol):
+class PortReader(Protocol):
     """An open port. ``read`` returns nothing once it is closed."""
 
     async def read(self, most: int, /) -> bytes: ...
@@ -39,7 +39,7 @@ class Reader(Protocol):
     def close(self) -> None: ...
 
 
-OpenPort = Callable[[], Awaitable[Reader]]
+OpenPort = Callable[[], Awaitable[PortReader]]
 """Raises OSError."""
 
 
@@ -146,7 +146,7 @@ class DeviceConsole:
         self._lost(reason)
         return True
 
-    async def _read_lines(self, reader: Reader, splitter: LineSplitter) -> None:
+    async def _read_lines(self, reader: PortReader, splitter: LineSplitter) -> None:
         while True:
             try:
                 async with asyncio.timeout(PROMPT_S):

@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field
 
+from crccheck.crc import CrcX25
+
 from hanctl.base.errors import InvalidInput
 from hanctl.crypto.mmo import mmo_hash
 
@@ -25,16 +27,6 @@ class InstallCodeCrcError(InstallCodeError):
     code = "install-code-crc"
 
 
-def crc16_x25(data: bytes) -> int:
-    """CRC-16/X-25: reflected polynomial 0x8408, initial value and final exclusive-or 0xFFFF."""
-    crc = 0xFFFF
-    for byte in data:
-        crc ^= byte
-        for _ in range(8):
-            crc = (crc >> 1) ^ 0x8408 if crc & 1 else crc >> 1
-    return crc ^ 0xFFFF
-
-
 @dataclass(frozen=True, slots=True)
 class InstallCode:
     """An install code of 6, 8, 12 or 16 bytes, without its CRC."""
@@ -44,7 +36,7 @@ class InstallCode:
     @property
     def with_crc(self) -> bytes:
         """The code followed by its CRC, low byte first: what is printed on devices and what is hashed."""
-        return self.code + crc16_x25(self.code).to_bytes(_CRC_LENGTH, "little")
+        return self.code + bytes(CrcX25.calcbytes(self.code, byteorder="little"))
 
     @property
     def link_key(self) -> bytes:
@@ -61,7 +53,7 @@ def install_code(data: bytes) -> InstallCode:
     """
     code, crc = data[:-_CRC_LENGTH], data[-_CRC_LENGTH:]
     if len(code) in CODE_LENGTHS:
-        if crc16_x25(code).to_bytes(_CRC_LENGTH, "little") == crc:
+        if CrcX25.calcbytes(code, byteorder="little") == crc:
             return InstallCode(code)
         if len(data) not in CODE_LENGTHS:
             raise InstallCodeCrcError(

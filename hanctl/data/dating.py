@@ -15,7 +15,7 @@ from hanctl.data.catalogue import ATTRIBUTES
 from hanctl.data.catalogue import TABLES as RULES
 from hanctl.data.classes import METERING, PREPAY, PRICE, TableRule
 from hanctl.data.tables import HALF_HOURS, INTERVALS
-from hanctl.data.values import NEVER, moment
+from hanctl.data.values import NEVER, from_utc_seconds
 from hanctl.model.change_records import ChangeKind
 from hanctl.model.cuts import AttributeKey, Cut, Cuts
 
@@ -57,13 +57,6 @@ def hidden(kind: ChangeKind, cut_off: datetime) -> Cuts:
     return Cuts(dated.attributes if kind == "tenancy" else {}, tables)
 
 
-def dated_by(table: str) -> str:
-    """Say for people which date of a table's rows decides whether a change of tenancy hides them."""
-    if not _is_hidden(RULES[table], "tenancy"):
-        return "–"
-    return "its end" if table in PERIODS or table in INTERVALS else "its time"
-
-
 def ends(table: str, time: datetime, body: Mapping[str, Any]) -> datetime | None:
     """Return the end of a record's period that begins at ``time``; None for a table without periods."""
     if table not in PERIODS:
@@ -73,7 +66,7 @@ def ends(table: str, time: datetime, body: Mapping[str, Any]) -> datetime | None
     try:
         return _months_later(time, count) if length is None else time + count * length
     except (OverflowError, ValueError):
-        return moment(NEVER)
+        return from_utc_seconds(NEVER)
 
 
 def _is_hidden(rule: TableRule, kind: ChangeKind) -> bool:

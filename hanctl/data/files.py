@@ -19,7 +19,7 @@ from hanctl.data.catalogue import ATTRIBUTES, AttributeEntry
 from hanctl.data.errors import BadData, BadValue
 from hanctl.data.places import line_of
 from hanctl.data.tables import INTERVALS, TABLES
-from hanctl.data.values import NEVER, NOW, moment, serialize, to_plain, utc_seconds
+from hanctl.data.values import NEVER, NOW, from_utc_seconds, serialize, to_plain, utc_seconds
 from hanctl.han.smart_energy.clusters import DATA_CLUSTERS
 from hanctl.ledger.household import Sample
 from hanctl.radio.endpoints import ESI_ENDPOINT, GAS_PROXY_ENDPOINT, METER_ENDPOINT
@@ -144,7 +144,7 @@ def _record(table: str, given: Any, now: datetime) -> NewRecord:
             body[shape.time] = utc_seconds(now)
         if body[shape.time] == NEVER:
             raise BadValue("dates the record, and cannot be without a time", (shape.time,))
-        time = moment(body[shape.time])
+        time = from_utc_seconds(body[shape.time])
     if "issuer_event_id" in body and "issuer_event_id" not in given:
         # As suppliers do: a later one supersedes an earlier.
         body["issuer_event_id"] = utc_seconds(time or now)
@@ -157,7 +157,7 @@ def _samples(table: str, content: Any) -> list[Sample]:
     for n, run in enumerate(content if isinstance(content, list) else [content]):
         if not isinstance(run, dict) or run.keys() != {"start", "values"} or not isinstance(run["values"], list):
             raise BadValue("is not of the form { start = TIME, values = [...] }", (n,) if content is not run else ())
-        start = moment(_below("start", lambda given: utc_seconds(_time(given)), run["start"]))
+        start = from_utc_seconds(_below("start", lambda given: utc_seconds(_time(given)), run["start"]))
         for place, value in enumerate(run["values"]):
             try:
                 found.append(_sample(table, start + place * timedelta(seconds=INTERVALS[table]), value))

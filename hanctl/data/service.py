@@ -17,7 +17,7 @@ from hanctl.data.files import BY_NAME, CLUSTER_NAMES, ENDPOINTS, EndpointData, r
 from hanctl.data.reports import Reports
 from hanctl.data.servers.base import DataServer
 from hanctl.data.servers.calendar import CalendarServer
-from hanctl.data.servers.device_management import Changes, DeviceManagementServer
+from hanctl.data.servers.device_management import DeviceManagementServer, KnownChanges
 from hanctl.data.servers.events import EventsServer
 from hanctl.data.servers.messaging import MessagingServer
 from hanctl.data.servers.metering import MeteringServer
@@ -98,7 +98,7 @@ class DataService:
                 if isinstance(server, MessagingServer):
                     self._messaging.append(server)
 
-    def answer_changes(self, changes: Changes, events: Callable[[Request], DefaultReply] | None = None) -> None:
+    def answer_changes(self, changes: KnownChanges, events: Callable[[Request], DefaultReply] | None = None) -> None:
         """Let queries for changes be answered by ``changes``, and devices' own events be taken by ``events``."""
         for server in self._management:
             server.changes = changes

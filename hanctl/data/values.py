@@ -26,17 +26,17 @@ Plain = Any
 """An int, a str, a list of them or a dict by field name."""
 
 
-def utc_seconds(moment: datetime) -> int:
+def utc_seconds(from_utc_seconds: datetime) -> int:
     """Return seconds since 2000-01-01 UTC. Raises BadValue for a time outside 32 bits, or reserved ("now", "never")."""
-    if moment.tzinfo is None:
+    if from_utc_seconds.tzinfo is None:
         raise BadValue("is a time without an offset: write it with Z, or as +01:00")
-    seconds = zigbee_time(moment)
+    seconds = zigbee_time(from_utc_seconds)
     if not NOW < seconds < NEVER:
         raise BadValue("is a time before 2000-01-01T00:00:01Z or after 2136-02-07T06:28:14Z")
     return seconds
 
 
-def moment(seconds: int) -> datetime:
+def from_utc_seconds(seconds: int) -> datetime:
     """Return the time of ``seconds`` since 2000-01-01 UTC."""
     return datetime.fromtimestamp(EPOCH.timestamp() + seconds, UTC)
 
@@ -136,7 +136,7 @@ def shown(kind: Any, value: bytes) -> Any:
     """Convert a serialized value to the form shown to people: the reverse of to_plain, as far as there is one."""
     found, _ = kind.deserialize(value)
     if isinstance(found, t.UTCTime):
-        return None if found == NEVER else moment(int(found)).isoformat().replace("+00:00", "Z")
+        return None if found == NEVER else from_utc_seconds(int(found)).isoformat().replace("+00:00", "Z")
     if isinstance(found, bytes):
         return found.decode(errors="replace")
     return str(found) if isinstance(found, str) else int(found)

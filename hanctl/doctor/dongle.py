@@ -22,7 +22,7 @@ Looker = Callable[[DongleSettings, float], Awaitable[Look]]
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class DongleAnswer:
     """Result of asking: a look, or an error with the settings that the dongle does answer to, if found."""
 
     asked: DongleSettings
@@ -31,20 +31,20 @@ class Answer:
     answers_to: DongleSettings | None = None
 
 
-async def ask(settings: DongleSettings, look: Looker = look_at) -> Answer:
+async def ask(settings: DongleSettings, look: Looker = look_at) -> DongleAnswer:
     """Ask a dongle with its configured settings, and if it does not answer as such, with the other usual ones."""
     try:
-        return Answer(settings, look=await look(settings, LOOK_S))
+        return DongleAnswer(settings, look=await look(settings, LOOK_S))
     except NotADongle as error:
         for other in other_ways(settings):
             try:
                 await look(other, TRY_S)
             except DongleError:
                 continue
-            return Answer(settings, error=error, answers_to=other)
-        return Answer(settings, error=error)
+            return DongleAnswer(settings, error=error, answers_to=other)
+        return DongleAnswer(settings, error=error)
     except DongleError as error:
-        return Answer(settings, error=error)
+        return DongleAnswer(settings, error=error)
 
 
 def other_ways(settings: DongleSettings) -> Iterator[DongleSettings]:
@@ -59,7 +59,7 @@ def other_ways(settings: DongleSettings) -> Iterator[DongleSettings]:
             yield replace(other, baudrate=baudrate)
 
 
-def judge_answer(answer: Answer) -> Finding:
+def judge_answer(answer: DongleAnswer) -> Finding:
     """Judge whether the dongle answers as configured."""
     asked, found = answer.asked, answer.answers_to
     if answer.look is not None:

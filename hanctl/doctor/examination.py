@@ -26,7 +26,7 @@ NEEDS_A_FREE_PORT = ("port", "permission", "in use")
 
 
 @dataclass(frozen=True, slots=True)
-class Hub:
+class RunningHub:
     """Status of a hub that answers on the control socket."""
 
     pid: int
@@ -36,7 +36,7 @@ class Hub:
     """None: its dongle is gone just now."""
 
     @classmethod
-    def from_status(cls, status: Mapping[str, Any]) -> Hub:
+    def from_status(cls, status: Mapping[str, Any]) -> RunningHub:
         """Make it from the answer to ``GET /status``."""
         dongle, network = status["dongle"], status["network"]
         look = None
@@ -54,7 +54,7 @@ class Examination:
     dongles: tuple[DongleSettings, ...]
     config: Config | None = None
     service: str | None = None
-    hub: Hub | None = None
+    hub: RunningHub | None = None
     out_of_reach: bool = False
     """A hub may run that this user may not ask: its dongle, and so any, is left alone."""
     known: tuple[Finding, ...] = ()
@@ -133,7 +133,7 @@ class Examination:
             return False
         return self.machine.lock_holder(self.config.hub.state_dir / "lock") is not None
 
-    def _as_the_hub_says(self, hub: Hub) -> Finding:
+    def _as_the_hub_says(self, hub: RunningHub) -> Finding:
         if hub.look is None:
             return fail(
                 "dongle",

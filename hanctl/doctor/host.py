@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 import ctypes
 import platform
-import re
 import sys
 from collections.abc import Mapping, Sequence
 from importlib import metadata
 from pathlib import Path
+
+from packaging.requirements import Requirement
 
 from hanctl.doctor.finding import Finding, fail, ok, warn
 
@@ -21,7 +22,6 @@ SYSTEMD = Path("/run/systemd/system")
 _TIMEX_BYTES = 256
 """More than struct timex has; its first field, modes, 0 asks and changes nothing."""
 _TIME_ERROR = 5
-_BOUND = re.compile(r"(>=|<)\s*([\d.]+)")
 
 
 def judge_python(version: tuple[int, int]) -> Finding:
@@ -38,13 +38,13 @@ def judge_python(version: tuple[int, int]) -> Finding:
 def judge_libraries(requirements: Sequence[str], installed: Mapping[str, str]) -> Finding:
     """Judge the libraries. ``requirements``: as declared, "bellows>=1.2.1,<1.3"; ``installed``: version by name."""
     wrong = []
-    for requirement in requirements:
-        name = re.split(r"[^\w.-]", requirement, maxsplit=1)[0]
-        version = installed.get(name)
+    for text in requirements:
+        requirement = Requirement(text)
+        name, version = requirement.name, installed.get(requirement.name)
         if version is None:
             wrong.append(f"{name} is missing")
-        elif not all(_holds(version, sign, bound) for sign, bound in _BOUND.findall(requirement)):
-            wrong.append(f"{name} {version} is not {requirement.removeprefix(name)}")
+        elif not requirement.specifier.contains(version, prereleases=True):
+            wrong.append(f"{name} {version} is not {text.removeprefix(name)}")
     if wrong:
         return fail("libraries", "; ".join(wrong), "install hanctl anew, with -c requirements.lock")
     radio = ", ".join(f"{name} {installed[name]}" for name in ("zigpy", "bellows", "zigpy-znp") if name in installed)
@@ -59,7 +59,7 @@ def requirements_and_installed() -> tuple[list[str], dict[str, str]]:
         return [], {}
     installed = {}
     for requirement in required:
-        name = re.split(r"[^\w.-]", requirement, maxsplit=1)[0]
+        name = Requirement(requirement).name
         try:
             installed[name] = metadata.version(name)
         except metadata.PackageNotFoundError:
@@ -128,12 +128,3 @@ async def service_unit(service: str) -> dict[str, str] | None:
             await process.wait()
         return None
     return dict(line.split("=", 1) for line in out.decode(errors="replace").splitlines() if "=" in line)
-
-
-def _holds(version: str, sign: str, bound: str) -> bool:
-    given, limit = _numbers(version), _numbers(bound)
-    return given >= limit if sign == ">=" else given < limit
-
-
-def _numbers(version: str) -> tuple[int, ...]:
-    return tuple(int(part) for part in re.findall(r"\d+", version)[:3])

@@ -91,6 +91,15 @@ class Arrivals:
 
     async def _identify(self, nwk: int, then: Callable[[Device, IncomingFrame], None]) -> None:
         try:
+            device = await self._who_is_at(nwk)
+        finally:
+            frame = self._held.pop(nwk)
+        if device is not None:
+            then(device, frame)
+
+    async def _who_is_at(self, nwk: int) -> Device | None:
+        """The device at an address that was nobody's, once that is settled; None where it is none of the hub's."""
+        try:
             response = await self._exchange.request_zdo(
                 nwk=nwk,
                 cluster=ZDOCmd.IEEE_addr_req,
@@ -101,21 +110,18 @@ class Arrivals:
         except HanctlError as error:
             log.info("an unknown node did not say who it is", nwk=nwk, reason=str(error))
             self._quiet(self._unidentified, nwk)
-            del self._held[nwk]
-            return
+            return None
         if told != nwk:
             self._quiet(self._unidentified, nwk)
-            del self._held[nwk]
-            return
+            return None
         self.arrived(eui64, nwk, Life.FRAME)
         await self._addresses.settled(eui64)
-        frame = self._held.pop(nwk)
         device = self._ledger.devices.by_nwk(nwk)
         if device is not None and device.eui64 == eui64:
             self._unidentified.pop(nwk, None)
-            then(device, frame)
-        else:
-            self._quiet(self._unidentified, nwk)
+            return device
+        self._quiet(self._unidentified, nwk)
+        return None
 
     def _refuse(self, eui64: Eui64, nwk: int, reason: str) -> None:
         # Who is on record at the address did not say so, and is not told.

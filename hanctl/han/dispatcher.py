@@ -95,19 +95,25 @@ class Dispatcher:
         if not frame.aps_encrypted or refusal(frame.cluster, encrypted=True, keyed=keyed) is not None:
             return None
         endpoint, server = self._find(frame)
-        if endpoint is None or server is None or self._before(frame, device, now) is not None:
+        if endpoint is None or server is None:
             return None
         if not zcl_frame.cluster_specific:
-            changes = zcl_frame.command in CHANGING and isinstance(server, AttributeStore)
-            return Weighed(frame, zcl_frame, "end") if changes else None
-        weighing = self._weighing.get((endpoint, frame.cluster))
-        if weighing is None:
-            return None
-        request = _request(frame, zcl_frame, device, endpoint, "address")
-        weight = weighing.weight(request)
-        if weight == "none" and contested:
-            weight = "step"
-        return None if weight == "none" else Weighed(frame, zcl_frame, weight, weighing, request)
+            if zcl_frame.command not in CHANGING or not isinstance(server, AttributeStore):
+                return None
+            weighed = Weighed(frame, zcl_frame, "end")
+        else:
+            weighing = self._weighing.get((endpoint, frame.cluster))
+            if weighing is None:
+                return None
+            request = _request(frame, zcl_frame, device, endpoint, "address")
+            weight = weighing.weight(request)
+            if weight == "none" and contested:
+                weight = "step"
+            if weight == "none":
+                return None
+            weighed = Weighed(frame, zcl_frame, weight, weighing, request)
+        # The same request once more gets the same answer, and changes nothing.
+        return weighed if self._before(frame, device, now) is None else None
 
     def handle(
         self,

@@ -31,6 +31,7 @@ class _Waiting:
 
     answered: asyncio.Future[Any]
     accepts: Accepts | None
+    encrypted: bool = False
     other: ZclFrame | None = None
 
 
@@ -198,7 +199,11 @@ class Exchange:
 
     def zcl_response(self, frame: IncomingFrame, zcl_frame: ZclFrame) -> bool:
         """Give a response to whoever waits for it; False where nobody does."""
-        return self._resolve(("zcl", frame.source_nwk, frame.source_endpoint, frame.cluster, zcl_frame.tsn), zcl_frame)
+        key = ("zcl", frame.source_nwk, frame.source_endpoint, frame.cluster, zcl_frame.tsn)
+        waiting = self._waiting.get(key)
+        if waiting is not None and waiting.encrypted and not frame.aps_encrypted:
+            return False
+        return self._resolve(key, zcl_frame)
 
     def zdo_response(self, frame: IncomingFrame) -> bool:
         """Give a response to whoever waits for it; False where nobody does."""
@@ -220,7 +225,7 @@ class Exchange:
     ) -> Any:
         # The response may overtake the confirmation of delivery, so it is awaited from before the sending.
         future = asyncio.get_running_loop().create_future()
-        waiting = self._waiting[key] = _Waiting(future, accepts)
+        waiting = self._waiting[key] = _Waiting(future, accepts, frame.aps_encrypted)
         try:
             await self.send(frame)
             async with asyncio.timeout(timeout_s):

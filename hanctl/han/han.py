@@ -70,6 +70,7 @@ class Han:
         self._joins = JoinWindows(ledger, self._exchange, self._tasks, self.addresses)
         self._joins.on_joined = self._joined
         self._interviews = Interviews(self, ledger, self._exchange, self._tasks)
+        self.addresses.under_way.append(self._interviews.under_way)
         self.keys = LinkKeys(ledger, self._exchange, self._asking.reachable)
         self._arrivals = Arrivals(ledger, clock, self._exchange, self._tasks, self.addresses)
         self._departures = Departures(ledger, self._exchange, self._tasks, self.addresses, self._interviews.cancel)
@@ -246,10 +247,6 @@ class Han:
         """Return the devices that may join now, and for how many seconds more."""
         return self._joins.remaining()
 
-    def cancel_join(self, eui64: Eui64) -> None:
-        """Close this device's join window, if it has one."""
-        self._joins.close(eui64, "cancelled")
-
     async def remove(self, eui64: Eui64, reason: str = "asked for") -> None:
         """Ask the device to leave, and stop talking to it even if it does not hear.
 
@@ -279,9 +276,13 @@ class Han:
             if device is not None:
                 self._zcl_received(frame, device)
             elif not self._hearing.answers_a_secret(frame):
+                self._hearing.overheard(frame)
                 self._arrivals.identify(frame, lambda device, held: self._zcl_received(held, device))
+        else:
+            self._hearing.overheard(frame)
 
     def device_joined(self, eui64: Eui64, nwk: int) -> None:
+        self._joins.came(eui64)
         self._arrived(eui64, nwk, Life.JOINED)
 
     def address_conflict(self, nwk: int) -> None:
@@ -311,7 +312,7 @@ class Han:
                 asked = self._exchange.zdo_response(frame)
                 if frame.cluster == ZDOCmd.NWK_addr_rsp and not asked:
                     self._arrived(*zdo.parse_addr_rsp(frame.payload), Life.ANNOUNCED)
-                elif frame.cluster == ZDOCmd.IEEE_addr_rsp and not asked:
+                elif frame.cluster == ZDOCmd.IEEE_addr_rsp:
                     self.addresses.doubt(*zdo.parse_addr_rsp(frame.payload))
             elif frame.cluster == ZDOCmd.Device_annce:
                 told = zdo.parse_device_annce(frame.payload)
@@ -335,9 +336,10 @@ class Han:
             request = zcl.parse_frame(frame.payload)
         except MalformedZcl as error:
             log.warning("malformed ZCL frame", device=device.eui64, reason=str(error))
+            self._hearing.overheard(frame)
             return
         self._ledger.touch(device.eui64, self._clock.now())
-        self._joins.close(device.eui64, "joined")
+        self._joins.spoke(device.eui64)
         self._hearing.received(frame, request, device)
         self._lives(device, Life.FRAME)
 
@@ -362,25 +364,11 @@ class Han:
             self._lives(device, life)
         if life is not Life.JOINED:
             # The trust centre's word comes before the device has the network key: the window closes when it speaks.
-            self._joins.close(device.eui64, "joined")
+            self._joins.spoke(device.eui64)
 
     def _joined(self, eui64: Eui64, link_key: bytes) -> None:
         if not self.keys_required:
-            self._tasks.start(self._keep_key(eui64, link_key))
-
-    async def _keep_key(self, eui64: Eui64, link_key: bytes) -> None:
-        """Put the key that the device joined with where the dongle keeps established ones, as it is to have no other.
-
-        A joining key is forgotten by dongles (REARM_S), and has no counter that can be read.
-        """
-        try:
-            await self.keys.install(eui64, link_key)
-        except HanctlError as error:
-            log.info("the key that a device joined with is not kept by the dongle", device=eui64, reason=str(error))
-            return
-        device = self._ledger.devices.get(eui64)
-        if device is not None:
-            self._hearing.keyed(device)
+            self._tasks.start(self.keys.keep(eui64, link_key, self._hearing.keyed))
 
     def _lives(self, device: Device, life: Life) -> None:
         if self.may_serve(device):

@@ -13,6 +13,7 @@ from zigpy.zdo.types import ZDOCmd
 from hanctl.base.errors import NotFound
 from hanctl.han import zdo
 from hanctl.han.errors import MalformedZcl, MalformedZdo, TimedOut
+from hanctl.han.smart_energy.ota_upgrade import OtaUpgrade
 from hanctl.han.zcl import Value
 from hanctl.model.records import Device, DeviceType, EndpointRecord
 from hanctl.radio.endpoints import BASIC, OTA_UPGRADE
@@ -26,8 +27,11 @@ STEP_BACKOFF_S = (1.0, 2.0, 4.0)
 """Pauses between the tries of one step."""
 
 MANUFACTURER_NAME, MODEL, POWER_SOURCE = 0x0004, 0x0005, 0x0007
-CURRENT_FILE_VERSION, OTA_MANUFACTURER, OTA_IMAGE_TYPE = 0x0002, 0x0007, 0x0008
-ACTIVATION_POLICY, TIMEOUT_POLICY = 0x000B, 0x000C
+_OTA_CLIENT = OtaUpgrade.ClientAttributeDefs
+CURRENT_FILE_VERSION = int(_OTA_CLIENT.current_file_version.id)
+OTA_MANUFACTURER, OTA_IMAGE_TYPE = int(_OTA_CLIENT.manufacturer_id.id), int(_OTA_CLIENT.image_type_id.id)
+ACTIVATION_POLICY = int(_OTA_CLIENT.upgrade_activation_policy.id)
+TIMEOUT_POLICY = int(_OTA_CLIENT.upgrade_timeout_policy.id)
 POWER_CONFIGURATION, BATTERY_PERCENTAGE_REMAINING = 0x0001, 0x0021
 """Of the Zigbee Cluster Library; the project's own sources do not have that cluster."""
 PREPAYMENT = 0x0705
@@ -61,7 +65,7 @@ class Asker(Protocol):
 class Findings:
     """Results of the interview so far; None: not read yet, or the device does not have it."""
 
-    node: zdo.Node | None = None
+    node: zdo.NodeDescriptor | None = None
     endpoint_ids: tuple[int, ...] | None = None
     endpoints: tuple[EndpointRecord, ...] = ()
     basic: dict[int, Value] | None = None
@@ -169,7 +173,7 @@ class Interview:
             self.findings = replace(self.findings, ota=ota)
         return self.findings
 
-    async def _node(self, nwk: int, sleepy: bool) -> zdo.Node:
+    async def _node(self, nwk: int, sleepy: bool) -> zdo.NodeDescriptor:
         build = partial(zdo.node_desc_req, nwk=nwk)
         return zdo.parse_node_desc_rsp(await self._asker.zdo(ZDOCmd.Node_Desc_req, build, sleepy=sleepy))
 

@@ -25,7 +25,7 @@ LONGEST_PAUSE_S = 300.0
 """Between a failed interview and the next: doubling from the first to the longest."""
 
 
-class Reader(Protocol):
+class InterviewReader(Protocol):
     """Part of Han that an interview uses."""
 
     async def read_attributes(
@@ -44,7 +44,7 @@ class Reader(Protocol):
 
 
 class _Asker:
-    def __init__(self, reader: Reader, ledger: Ledger, exchange: Exchange, eui64: Eui64) -> None:
+    def __init__(self, reader: InterviewReader, ledger: Ledger, exchange: Exchange, eui64: Eui64) -> None:
         self._reader = reader
         self._ledger = ledger
         self._exchange = exchange
@@ -73,7 +73,7 @@ class _Asker:
 class Interviews:
     """At most one interview of a device at a time."""
 
-    def __init__(self, reader: Reader, ledger: Ledger, exchange: Exchange, tasks: Tasks) -> None:
+    def __init__(self, reader: InterviewReader, ledger: Ledger, exchange: Exchange, tasks: Tasks) -> None:
         self._reader = reader
         self._ledger = ledger
         self._exchange = exchange
@@ -98,6 +98,10 @@ class Interviews:
         ):
             return
         self._running[eui64] = self._tasks.start(self._in_background(eui64, after_join=life is Life.JOINED))
+
+    def under_way(self, eui64: Eui64) -> bool:
+        """Tell whether the device is being asked."""
+        return eui64 in self._running and eui64 not in self._pausing
 
     def cancel(self, eui64: Eui64) -> None:
         """Forget this device's interview."""

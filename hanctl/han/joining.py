@@ -26,11 +26,14 @@ REARM_S = 240
 CloseReason = Literal["joined", "timed out", "cancelled", "dongle lost"]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _Window:
+    """``came``: the dongle told of the device's join."""
+
     until: float
     keeper: asyncio.Task[None]
     link_key: bytes = field(repr=False)
+    came: bool = False
 
 
 class JoinWindows:
@@ -63,6 +66,16 @@ class JoinWindows:
         """Return the devices whose window is open, with the seconds left."""
         now = asyncio.get_running_loop().time()
         return {eui64: max(0.0, window.until - now) for eui64, window in self._open.items()}
+
+    def came(self, eui64: Eui64) -> None:
+        """The dongle says that the device joined."""
+        if eui64 in self._open:
+            self._open[eui64].came = True
+
+    def spoke(self, eui64: Eui64) -> None:
+        """Something was heard of the device: its window closes where it joined. Before that anybody may say it."""
+        if eui64 in self._open and self._open[eui64].came:
+            self.close(eui64, "joined")
 
     def close(self, eui64: Eui64, reason: CloseReason) -> None:
         """Close this device's window, if it has one; the dongle closes with the last window."""

@@ -30,6 +30,20 @@ class LinkKeys:
         _, nwk = self._reachable(eui64)
         await self._exchange.radio.install_link_key(eui64, nwk, key)
 
+    async def keep(self, eui64: Eui64, key: bytes, kept: Callable[[Device], None]) -> None:
+        """Put the key that a device joined with where the dongle keeps established ones, as it is to have no other.
+
+        A dongle forgets a joining key (joining.REARM_S) and tells no counter of it. ``kept`` is told of the device.
+        """
+        try:
+            await self.install(eui64, key)
+        except HanctlError as error:
+            log.info("the key that a device joined with is not kept by the dongle", device=eui64, reason=str(error))
+            return
+        device = self._ledger.devices.get(eui64)
+        if device is not None:
+            kept(device)
+
     async def remove(self, eui64: Eui64) -> None:
         """Remove the key installed for a device from the dongle. Raises DeliveryFailed, DongleGone."""
         await self._exchange.radio.remove_link_key(eui64)

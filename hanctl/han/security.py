@@ -47,7 +47,7 @@ exempt."""
 
 
 @dataclass(frozen=True, slots=True)
-class Refusal:
+class SecurityRefusal:
     """A refused request: the answer for its sender, and the reason for people."""
 
     status: Status
@@ -59,11 +59,11 @@ def needs_encryption(cluster: int) -> bool:
     return cluster in RULES
 
 
-def refusal(cluster: int, *, encrypted: bool, keyed: bool) -> Refusal | None:
+def refusal(cluster: int, *, encrypted: bool, keyed: bool) -> SecurityRefusal | None:
     """Return the refusal of a request, or None if it may be served; ``keyed``: its sender has the key it needs."""
     rule = RULES.get(cluster)
     if rule is None:
         return None
     if not encrypted:
-        return Refusal(rule.in_clear, "not encrypted")
-    return None if keyed else Refusal(rule.without_key, "no key established")
+        return SecurityRefusal(rule.in_clear, "not encrypted")
+    return None if keyed else SecurityRefusal(rule.without_key, "no key established")

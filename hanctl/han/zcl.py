@@ -25,7 +25,7 @@ _NOT_SCALAR = frozenset(
 )
 
 
-class Control(IntFlag):
+class FrameControl(IntFlag):
     """Bits of the frame control field."""
 
     CLUSTER_SPECIFIC = 0x01
@@ -80,10 +80,10 @@ class ZclFrame:
 
     def serialize(self) -> bytes:
         control = (
-            Control.CLUSTER_SPECIFIC * self.cluster_specific
-            | Control.MANUFACTURER_SPECIFIC * (self.manufacturer is not None)
-            | Control.FROM_SERVER * self.from_server
-            | Control.NO_DEFAULT_RESPONSE * self.no_default_response
+            FrameControl.CLUSTER_SPECIFIC * self.cluster_specific
+            | FrameControl.MANUFACTURER_SPECIFIC * (self.manufacturer is not None)
+            | FrameControl.FROM_SERVER * self.from_server
+            | FrameControl.NO_DEFAULT_RESPONSE * self.no_default_response
         )
         if self.manufacturer is None:
             return bytes((control, self.tsn, self.command)) + self.payload
@@ -111,7 +111,7 @@ def parse_frame(data: bytes) -> ZclFrame:
         raise MalformedZcl(f"frame type {control & 0x03} is reserved")
     manufacturer: int | None = None
     start = 1
-    if control & Control.MANUFACTURER_SPECIFIC:
+    if control & FrameControl.MANUFACTURER_SPECIFIC:
         manufacturer = int.from_bytes(data[1:3], "little")
         start = 3
     if len(data) < start + 2:
@@ -120,9 +120,9 @@ def parse_frame(data: bytes) -> ZclFrame:
         tsn=data[start],
         command=data[start + 1],
         payload=data[start + 2 :],
-        cluster_specific=bool(control & Control.CLUSTER_SPECIFIC),
-        from_server=bool(control & Control.FROM_SERVER),
-        no_default_response=bool(control & Control.NO_DEFAULT_RESPONSE),
+        cluster_specific=bool(control & FrameControl.CLUSTER_SPECIFIC),
+        from_server=bool(control & FrameControl.FROM_SERVER),
+        no_default_response=bool(control & FrameControl.NO_DEFAULT_RESPONSE),
         manufacturer=manufacturer,
     )
 

@@ -78,19 +78,19 @@ def _successful(command: ZDOCmd, payload: bytes) -> list[Any]:
 
 
 @dataclass(frozen=True, slots=True)
-class Node:
+class NodeDescriptor:
     """Fields of a node descriptor that the interview uses."""
 
     manufacturer_code: int
     sleepy: bool
 
 
-def parse_node_desc_rsp(payload: bytes) -> Node:
+def parse_node_desc_rsp(payload: bytes) -> NodeDescriptor:
     """Raises MalformedZdo, also where the device refused."""
     _, descriptor = _successful(ZDOCmd.Node_Desc_rsp, payload)
     if descriptor is None:
         raise MalformedZdo("Node_Desc_rsp has no descriptor")
-    return Node(
+    return NodeDescriptor(
         manufacturer_code=int(descriptor.manufacturer_code),
         sleepy=not int(descriptor.mac_capability_flags) & RX_ON_WHEN_IDLE,
     )

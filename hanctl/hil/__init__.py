@@ -1,1 +1,1 @@
-"""Hardware in the loop: a bench in one process or on a rig, the pytest plugin, and the conformance suite."""
+"""The bench in one process: a simulated dongle and the hub joined by an in-memory serial line."""

@@ -15,7 +15,7 @@ LONGEST_POLL_S = 300
 
 
 class ApiClient:
-    """Client of the API. Every method raises RemoteError for an error answer, DaemonUnreachable for none."""
+    """Every method raises RemoteError where the hub answers with an error, DaemonUnreachable where nobody does."""
 
     def __init__(self, transport: httpx.AsyncBaseTransport) -> None:
         self._http = httpx.AsyncClient(transport=transport, base_url="http://hanctl", timeout=ANSWER_S)
@@ -33,7 +33,7 @@ class ApiClient:
         return await self._request("DELETE", path, {})
 
     async def wait(self, path: str, within_s: float, **query: Any) -> Any:
-        """Get an answer for which the hub may wait this long, or as long as one request may take."""
+        """An answer for which the hub may wait so long, or as long as one request may take."""
         wait_s = max(0.0, min(within_s, LONGEST_POLL_S))
         return await self._request("GET", path, query | {"wait_s": wait_s}, timeout=wait_s + ANSWER_S)
 
@@ -51,7 +51,7 @@ class ApiClient:
 
 
 def now() -> float:
-    """Return the seconds of the running loop: real on a rig, virtual in a simulation."""
+    """Seconds of the running loop: real on a rig, virtual in a simulation."""
     return asyncio.get_running_loop().time()
 
 

@@ -1,4 +1,4 @@
-"""Keep the hub's events, the device's console and the air of a failed test."""
+"""What is kept of a test that failed: the hub's events, the device's console, and the air."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ LAST_LINES = 200
 
 
 def sections(trial: Trial) -> list[tuple[str, str]]:
-    """Return the sections of a failing test's report: titles and texts."""
+    """The sections of a failing test's report: titles and texts."""
     try:
         events = [sentence(event) for event in trial.events()][-LAST_EVENTS:]
     except HanctlError as error:
@@ -31,7 +31,7 @@ def sections(trial: Trial) -> list[tuple[str, str]]:
 
 
 class Recording:
-    """Files of one test in its own directory below ``directory``; none if that is None or the test passed."""
+    """Files of one test in a directory of its own below ``directory``; none where that is None, or the test passed."""
 
     def __init__(self, driver: Driver, directory: Path | None, name: str) -> None:
         self._driver = driver
@@ -47,7 +47,7 @@ class Recording:
         return self
 
     def end(self, trial: Trial, *, failed: bool) -> None:
-        """End the recording: the test is over."""
+        """The test is over."""
         self._keep = failed
         if self.directory is not None and failed:
             with suppress(HanctlError), (self.directory / "events.jsonl").open("w") as file:

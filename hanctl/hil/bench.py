@@ -91,7 +91,7 @@ class Bench:
         self._config = Config.model_validate(self._sections)
 
     def capture(self, pcap: Path) -> Capture:
-        """Record the air as ``World.capture`` does, by the bench's clock, until the bench closes."""
+        """As ``World.capture``, by the bench's clock; it ends with the bench."""
         self._capture = self.world.capture(pcap, now=lambda: self.clock.now().timestamp())
         return self._capture
 
@@ -119,7 +119,7 @@ class Bench:
         hub.state.lock.release()
 
     async def close(self) -> None:
-        """Stop the hub cleanly, and switch off everything."""
+        """Stop the hub in good order and take the power from everything."""
         if self.hub is not None:
             await self.hub.stop("the bench is closed")
             self.hub = None

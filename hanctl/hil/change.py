@@ -1,4 +1,4 @@
-"""The fixture ``tenancy``: order changes of tenancy and supplier, and read the evidence of the device."""
+"""The fixture ``tenancy``: changes of tenancy and supplier, and what is known of the device under test after one."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ ANSWERED = ("change.acknowledged", "change.refused")
 
 
 class Tenancy:
-    """The last change that the test ordered. ``number``: its number in the hub, 0 before."""
+    """The last change that the test ordered. ``number``: the hub's for it, 0 before."""
 
     def __init__(self, trial: Trial, device: Device) -> None:
         self._trial = trial
@@ -23,7 +23,7 @@ class Tenancy:
         self._place = trial.began
 
     def change(self, kind: Kind = "tenancy", **options: Any) -> int:
-        """Order a change, at once unless ``at`` is given. Returns its number.
+        """Order a change, at once unless ``at`` is given; its number.
 
         ``options``: as the API takes them (docs/api.md).
         """
@@ -34,11 +34,11 @@ class Tenancy:
         return self.number
 
     def report(self) -> dict[str, Any]:
-        """Return the evidence of the change as it is now, as ``hanctl tenancy report --json``."""
+        """The evidence of the change as it is now, as ``hanctl tenancy report --json``."""
         return dict(self._trial.driver.run(self._trial.api.get(f"/changes/{self.number}/report")))
 
     def verdict(self) -> dict[str, Any]:
-        """Return the verdict on the device: "verdict", "basis", "settled" and more."""
+        """What is known of the device: "verdict", "basis", "settled" and more."""
         found = next((each for each in self.report()["devices"] if each["eui64"] == self._device.eui64), None)
         if found is None:
             raise Expired(f"change {self.number} does not concern the device")
@@ -54,12 +54,12 @@ class Tenancy:
         return self._trial.wait_for(f"change.{what} of change {self.number}", wanted, within_s, after=self._place)
 
     def events(self, what: str) -> list[Event]:
-        """Return the events of a kind of this change and the device, as evidence."""
+        """The events of a kind that there were of this change and the device, as evidence."""
         found = self._trial.events(after=self._place, device=self._device.eui64, type=f"change.{what}")
         return [self._trial.saw_event(event) for event in found if event["change"] == self.number]
 
     def wait_settled(self, within: str | None = None) -> dict[str, Any]:
-        """Wait until more than an acknowledgement shows that the device cleared. Returns the verdict in any case."""
+        """Wait until more than an acknowledgement says that the device cleared; the verdict, also where none does."""
         within_s = self._trial.device.answer_s if within is None else duration(within)
         place = self._place
         while not self.verdict()["settled"]:

@@ -1,4 +1,4 @@
-"""Run the demo without a radio: a simulated dongle with a PPMID behind it, and the hub on its port.
+"""The main job on one machine without a radio: a simulated dongle with a PPMID behind it, and the hub on its port.
 
 Hub and simulation meet only as bytes on a TCP port, as they would on a serial line.
 """
@@ -21,7 +21,7 @@ from hanctl.images import demo_image
 from hanctl.ledger.ledger import Recorded
 from hanctl.model.events import DeviceInterviewed
 from hanctl.model.update_events import ActivationNotice, UpdateFailed, UpdateRefused
-from hanctl.simulator.device.event import DeviceEvent
+from hanctl.simulator.device.event import SimulatedDeviceEvent
 from hanctl.simulator.device.spec import Behaviour, DeviceSpec, OtaTimings, TrustSpec
 from hanctl.simulator.ports import TcpPort
 from hanctl.simulator.world import DONGLE_EUI64, World
@@ -44,7 +44,7 @@ class DemoFailed(HanctlError):
 
 
 def display(credentials: Credentials) -> DeviceSpec:
-    """Return the PPMID of the demo, with this certificate."""
+    """The PPMID of the demonstration, with this certificate."""
     suite = credentials.suite
     return DeviceSpec(
         name="ppmid",
@@ -67,16 +67,16 @@ def display(credentials: Credentials) -> DeviceSpec:
 
 
 @dataclass(frozen=True)
-class Audience:
-    """Observer of the demo: called with events of the hub, actions of the device, and the progress of the transfer."""
+class DemoAudience:
+    """Who watches: called with what the hub recorded, what the device did, and how far the transfer is."""
 
     hub: Callable[[Recorded], None]
-    device: Callable[[DeviceEvent], None]
+    device: Callable[[SimulatedDeviceEvent], None]
     progress: Callable[[Progress], None]
 
 
 async def run(
-    radio: Literal["ezsp", "znp"], directory: Path, audience: Audience, pcap: Path | None = None
+    radio: Literal["ezsp", "znp"], directory: Path, audience: DemoAudience, pcap: Path | None = None
 ) -> ActivationNotice:
     """Run the demonstration with its state in ``directory``; returns the activation notice. Raises DemoFailed.
 
@@ -112,7 +112,7 @@ async def run(
 
 @asynccontextmanager
 async def _simulation(
-    radio: Literal["ezsp", "znp"], device: DeviceSpec, audience: Audience, pcap: Path | None
+    radio: Literal["ezsp", "znp"], device: DeviceSpec, audience: DemoAudience, pcap: Path | None
 ) -> AsyncIterator[tuple[World, str]]:
     world = World.build([device], kind=radio)
     world.listen(audience.device)
@@ -129,7 +129,7 @@ async def _simulation(
             capture.close()
 
 
-async def _update(daemon: Daemon, world: World, audience: Audience) -> ActivationNotice:
+async def _update(daemon: Daemon, world: World, audience: DemoAudience) -> ActivationNotice:
     interviewed = asyncio.Event()
     ended: asyncio.Future[ActivationNotice] = asyncio.get_running_loop().create_future()
 

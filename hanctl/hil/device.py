@@ -17,7 +17,7 @@ OFF_S = "10s"
 
 
 class Device:
-    """The device under test. ``eui64`` and ``type`` come from the bench, the rest from the hub."""
+    """The device under test. ``eui64`` and ``type`` are the bench's; the rest is as the hub has it now."""
 
     def __init__(self, trial: Trial) -> None:
         self._trial = trial
@@ -27,7 +27,7 @@ class Device:
 
     @property
     def record(self) -> dict[str, Any]:
-        """Return what the hub knows of it, as ``hanctl device show --json``; empty if it does not know it."""
+        """All that the hub knows of it, as ``hanctl device show --json``; empty where it does not know it."""
         devices = self._driver.run(self._trial.api.get("/devices"))
         return next((dict(each) for each in devices if each["eui64"] == self.eui64), {})
 
@@ -37,7 +37,7 @@ class Device:
 
     @property
     def version(self) -> int | None:
-        """Return the file version that it runs, as last read from it."""
+        """The file version that it runs, as last read from it."""
         found = self.record.get("current_version")
         self._trial.saw(f"the device runs version {'unknown' if found is None else f'0x{found:08x}'}")
         return found
@@ -82,7 +82,7 @@ class Device:
         return event
 
     def open_network(self, install_code: str | None = None, *, seconds: int = 240) -> int:
-        """Open the network to it alone. Returns the last event before that."""
+        """Open the network to it alone; the last event before that."""
         order = {
             "eui64": self.eui64,
             "install_code": install_code or self._trial.device.install_code,
@@ -94,7 +94,7 @@ class Device:
         return place
 
     def begin_unjoined(self) -> None:
-        """Take it off the HAN, if that can be undone."""
+        """Have it off the HAN, where that can be undone."""
         if not self.joined:
             return
         if not self._trial.device.leaves_and_joins:
@@ -104,7 +104,7 @@ class Device:
         self.remove()
 
     def remove(self) -> None:
-        """Make the hub tell it to leave and forget it."""
+        """Have the hub tell it to leave and forget it."""
         try:
             self._driver.run(self._trial.api.delete(f"/devices/{self.eui64}"))
         except RemoteError as error:
@@ -118,12 +118,12 @@ class Device:
         self._driver.run(self._driver.power(on=False))
 
     def power_on(self) -> None:
-        """Switch its power on, if the bench can."""
+        """Give it power, where the bench can; a device that has power keeps it."""
         if self._driver.switches_power:
             self._driver.run(self._driver.power(on=True))
 
     def power_cycle(self, off: str = OFF_S, *, within: str | None = None) -> None:
-        """Cut its power for a time, and wait until it is heard again."""
+        """Cut its power for so long, and wait until it is heard again."""
         __tracebackhide__ = True
         self.power_off()
         self._driver.run(asyncio.sleep(duration(off)))
@@ -131,7 +131,7 @@ class Device:
         self.come_back(within=within)
 
     def come_back(self, *, within: str | None = None) -> None:
-        """Switch its power on, and wait until the hub hears it."""
+        """Give it power, and wait until the hub hears it."""
         __tracebackhide__ = True
         before = self.record.get("last_seen")
         self.power_on()
@@ -158,7 +158,7 @@ class Device:
 
     @property
     def console(self) -> list[str]:
-        """Return its console lines since the test began."""
+        """What it said on its console since the test began."""
         return self._driver.console_lines()
 
     def _needs(self, able: bool, keys: str) -> None:

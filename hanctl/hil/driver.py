@@ -1,4 +1,4 @@
-"""Interface of a bench, simulated or a rig, for tests: hub's API, device's plugs, console and air."""
+"""What tests need of a bench, be it simulated or a rig: the hub's API, the device's plugs, its console and the air."""
 
 from __future__ import annotations
 
@@ -29,11 +29,11 @@ class Driver(ABC):
 
     @abstractmethod
     def run(self, work: Coroutine[Any, Any, T]) -> T:
-        """Run a coroutine to its end on the bench's own event loop, in the bench's own time."""
+        """Run it to its end on the bench's own event loop, in the bench's own time."""
 
     @abstractmethod
     async def power(self, *, on: bool) -> None:
-        """Switch the device's power on or off."""
+        """Give the device power, or take it."""
 
     @abstractmethod
     async def mains(self, *, on: bool) -> None:
@@ -41,19 +41,19 @@ class Driver(ABC):
 
     @abstractmethod
     def begin(self) -> None:
-        """Begin a test."""
+        """A test begins."""
 
     @abstractmethod
     def console_lines(self) -> list[str]:
-        """Return the device's console lines since the test began, oldest first; empty without a console."""
+        """What the device said on its console since the test began, oldest first; empty where none is attached."""
 
     @abstractmethod
     def start_capture(self, path: Path) -> bool:
-        """Record the air, or what the hub hears of it, to this file from now on. Returns False if that fails."""
+        """Record to this file from now on what is on the air, or what the hub hears of it; False where that fails."""
 
     @abstractmethod
     def stop_capture(self) -> None:
-        """End the capture, if there is one."""
+        """End the capture, where there is one."""
 
     @abstractmethod
     def close(self) -> None:

@@ -1,4 +1,4 @@
-"""The fixture ``hub``: read the hub's state and wait for its events, with a deadline."""
+"""The fixture ``hub``: what the hub tells, for a test's author. Waits are for its events, with a deadline."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ from hanctl.hil.trial import Event, Trial, in_words, matching, sentence
 
 
 class Hub:
-    """The hub of the bench. Each wait continues after the event that the last wait found."""
+    """The hub of the bench. A wait goes on behind the event that the wait before it found."""
 
     def __init__(self, trial: Trial) -> None:
         self._trial = trial
         self._place = 0
 
     def get(self, path: str, **query: Any) -> Any:
-        """Get an answer of the HTTP API, for what has no method here (docs/api.md)."""
+        """An answer of the HTTP API, for what has no method here (docs/api.md)."""
         return self._trial.driver.run(self._trial.api.get(path, **query))
 
     def post(self, path: str, body: dict[str, Any] | None = None) -> Any:
-        """Post to the HTTP API. Raises RemoteError if the hub refuses."""
+        """The same, to change something. Raises RemoteError where the hub refuses."""
         return self._trial.driver.run(self._trial.api.post(path, body))
 
     def load(self, household: str) -> list[dict[str, Any]]:
@@ -33,20 +33,20 @@ class Hub:
 
     @property
     def status(self) -> dict[str, Any]:
-        """Return the state of the hub, as ``hanctl status --json``."""
+        """The hub in a few words, as ``hanctl status --json``."""
         return dict(self.get("/status"))
 
     def mark(self) -> int:
-        """Return the id of the newest event."""
+        """The number of the last event that there is."""
         return self._trial.mark()
 
     def events(self, type: str | None = None, **fields: Any) -> list[Event]:  # noqa: A002
-        """Return the events since the test began, of a type and with these fields (docs/events.md)."""
+        """The events since the test began: of a type, with these fields (docs/events.md)."""
         events = self._trial.events()
         return [event for event in events if matching(type or event["type"], fields)(event)]
 
     def wait_for(self, *types: str, within: str | None = None, **fields: Any) -> Event:
-        """Wait for the next event of one of these types with these fields. Fails with what came instead.
+        """The next event of one of these types with these fields. Fails with what came instead.
 
         ``within`` "90s", "5m", "1h30m"; without it, the bench's ``answer_s``.
         """
@@ -59,13 +59,13 @@ class Hub:
         return event
 
     def never(self, type: str, **fields: Any) -> None:  # noqa: A002
-        """Fail if such an event came since the test began."""
+        """Fail where such an event came since the test began."""
         __tracebackhide__ = True
         for event in self.events(type, **fields):
             pytest.fail(f"this was not to happen: {sentence(event)}")
 
     def let_pass(self, length: str) -> None:
-        """Let this much time pass, where time itself is tested. A test that would take too long here is skipped."""
+        """Let so much time pass, where time itself is what is tested. A test that takes too long here is left out."""
         seconds = duration(length)
         if seconds > self._trial.device.longest_s:
             pytest.skip(

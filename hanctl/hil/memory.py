@@ -19,7 +19,7 @@ from hanctl.simulator.dongle import Dongle
 
 
 class _Socket:
-    """Socket of a plugged-in dongle, and the host's end while a host has it open."""
+    """Where a dongle is plugged in, and the host's end while a host has it open."""
 
     def __init__(self, dongle: Dongle) -> None:
         self.dongle = dongle
@@ -42,7 +42,7 @@ def unplug(name: str) -> None:
 
 
 def hang_up(name: str) -> None:
-    """Close the end of a dead host as the operating system would, without telling it."""
+    """The host is dead: close its end as the operating system would, without telling it."""
     socket = _SOCKETS[name]
     if socket.line is not None:
         socket.line.vanish()

@@ -33,7 +33,7 @@ LAST_LINE = 2**62
 
 
 class HubNotStarted(HanctlError):
-    """The hub of the rig did not start; has its own message and exit code."""
+    """The hub of the rig did not come up; in its own words, and with its own exit code."""
 
     code = "hub-not-started"
     exit_code = ExitCode.DAEMON_UNREACHABLE
@@ -54,7 +54,7 @@ class PlugError(HanctlError):
 
 
 class RigDriver(Driver):
-    """Driver of a rig. Raises ConfigError, ImageError, and what prevents its daemon from starting."""
+    """A rig by its configuration. Raises ConfigError, ImageError, and what keeps its daemon from starting."""
 
     def __init__(self, config: Path) -> None:
         loaded = load_config(config)
@@ -117,7 +117,7 @@ class RigDriver(Driver):
             await self._start()
 
     async def _start(self) -> None:
-        """Start the daemon, and wait until it reports by the service manager's protocol that it is ready."""
+        """Start the daemon, and wait until it says, as to a service manager, that it is ready."""
         with (
             TemporaryDirectory(prefix="hanctl-hil-") as directory,
             _notify_socket(directory) as told,
@@ -141,7 +141,7 @@ class RigDriver(Driver):
             raise HubNotStarted.of(said.read().decode(errors="replace"), daemon.returncode)
 
     async def _console(self, after: int) -> Any:
-        """Return a page of the console's lines; None without a console."""
+        """A page of the console's lines; None where no console is attached."""
         try:
             return await self.api.get("/console/lines", after=after)
         except RemoteError:

@@ -27,7 +27,7 @@ from hanctl.hil.driver import Driver
 from hanctl.hil.under_test import DeviceUnderTest, ImageFile
 from hanctl.images.build import Fields, build
 from hanctl.simulator.device.devices_file import load_devices
-from hanctl.simulator.device.event import DeviceEvent
+from hanctl.simulator.device.event import SimulatedDeviceEvent
 from hanctl.simulator.device.spec import DeviceSpec, TrustSpec
 from hanctl.simulator.sniffer.capture import Capture
 from hanctl.simulator.world import DONGLE_EUI64
@@ -45,7 +45,7 @@ INTEGRITY_CODE, INTEGRITY_SIZE = 0x0003, 16
 
 
 def read_display(path: Path) -> DeviceSpec:
-    """Return the one device of a devices file. Raises DevicesFileError, InvalidInput."""
+    """The one device of a devices file. Raises DevicesFileError, InvalidInput."""
     devices = load_devices(path)
     if len(devices) != 1:
         raise InvalidInput(f"{path} has {len(devices)} devices", "a test is of one: leave one [[device]] in the file")
@@ -53,7 +53,7 @@ def read_display(path: Path) -> DeviceSpec:
 
 
 def make_image(spec: DeviceSpec, version: int) -> ImageFile:
-    """Make an image for this display that ends in its integrity code (comms_hub.md §1.2). Always the same bytes."""
+    """An image for this display that ends in its integrity code (comms_hub.md §1.2). Always the same bytes."""
     seed = f"{spec.eui64} {version}"
     payload = b"".join(hashlib.sha256(f"{seed} {n}".encode()).digest() for n in range(PAYLOAD_SIZE // 32))
     fields = Fields(spec.manufacturer_code, spec.image_type, version, header_string=f"{spec.name} 0x{version:08x}"[:32])
@@ -81,7 +81,7 @@ def _under_test(spec: DeviceSpec) -> DeviceUnderTest:
 
 @dataclass
 class SimLab:
-    """Make simulated benches of one kind below ``directory``. Keys and joining, the slow parts, are done once."""
+    """Makes simulated benches of one kind below ``directory``. What costs most, keys and joining, is done once."""
 
     radio: Radio
     display: DeviceSpec
@@ -89,7 +89,7 @@ class SimLab:
     made: int = 0
 
     def bench(self, *, joined: bool) -> SimDriver:
-        """Make a bench; ``joined``: the display is on the HAN already, else it has not had power yet."""
+        """A bench of its own; ``joined``: the display is on the HAN already, else it has not had power yet."""
         self.made += 1
         directory = self.directory / str(self.made)
         if not joined:
@@ -101,7 +101,7 @@ class SimLab:
 
     @cached_property
     def certificate(self) -> Path:
-        """Return the hub's certificate, made with the display's by an authority that is not kept."""
+        """The hub's; made with the display's, by an authority that nobody keeps."""
         authority = BenchAuthority.create()
         path = self.directory / "hub-certificate.json"
         save_credentials(path, authority.issue(DONGLE_EUI64[self.radio], valid_from=0))
@@ -112,7 +112,7 @@ class SimLab:
 
     @cached_property
     def _joined(self) -> tuple[Path, datetime]:
-        """Return the state of a bench whose display has joined, and its time."""
+        """The state of a bench whose display has joined, and when that was."""
         directory = self.directory / "joined"
         driver = SimDriver(self, directory, BEGIN)
         try:
@@ -168,14 +168,14 @@ class SimDriver(Driver):
         return self._runner.run(work)
 
     async def join(self) -> None:
-        """Let the display join, and wait until it is interviewed. If it does not join, tests will say so."""
+        """Let the display join, and wait until it is known. Where it does not come, so be it: tests will say so."""
         device = self.device
         await self.api.post("/join", {"eui64": device.eui64, "install_code": device.install_code})
         await self.power(on=True)
         await self.api.wait("/events", device.join_s, type="device.interviewed")
 
     async def come_back(self) -> None:
-        """Switch on the power of a display that had joined, and wait until it is heard."""
+        """Give a display that had joined its power, and wait until it is heard."""
         path = f"/devices/{self.device.eui64}"
         known = await self.api.get("/devices")
         await self.power(on=True)
@@ -215,7 +215,7 @@ class SimDriver(Driver):
         finally:
             self._runner.close()
 
-    def _heard(self, event: DeviceEvent) -> None:
+    def _heard(self, event: SimulatedDeviceEvent) -> None:
         if event.kind != "block":
             at = self.bench.clock.now()
             self._lines.append(f"{at:%Y-%m-%d %H:%M:%S}  {event.device}: {event.text}")

@@ -1,4 +1,4 @@
-"""One test on a bench: read events since it began, wait for new ones, and collect evidence."""
+"""One test on a bench: what happened since it began, waiting for what is to happen, and the evidence of what did."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ _HEAD = frozenset({"id", "time", "type", "level"})
 
 
 class Expired(AssertionError):
-    """The awaited event did not come in time, or can no longer come; the text says what came instead."""
+    """What was waited for did not come in time, or can no longer come; the text says what came instead."""
 
 
 def sentence(event: Event) -> str:
-    """Format one event as one line: its id, time and type, and its fields as the commands show them."""
+    """One event on one line: its number, time and type, and its fields as the commands show them."""
     told = " ".join(
         f"{name}={_brief(name, value)}" for name, value in event.items() if name not in _HEAD and value is not None
     )
@@ -38,7 +38,7 @@ def _brief(name: str, value: Any) -> str:
 
 
 def in_words(seconds: float) -> str:
-    """Word a length of time for a sentence."""
+    """A length of time for a sentence."""
     for length, unit in ((86400, "d"), (3600, "h"), (60, "min")):
         if seconds >= length:
             return f"{seconds / length:.3g} {unit}"
@@ -65,15 +65,15 @@ class Trial:
         return self.driver.api
 
     def mark(self) -> int:
-        """Return the id of the newest event."""
+        """The number of the last event that there is."""
         return int(self.driver.run(self.api.get("/status"))["last_event"])
 
     def begin_here(self) -> None:
-        """Begin the test here: earlier events were preparation."""
+        """What came before this was to get ready."""
         self.began = self.mark()
 
     def saw(self, what: str) -> None:
-        """Add a line of evidence, once."""
+        """Take something to the evidence, once."""
         if what not in self.evidence:
             self.evidence.append(what)
 
@@ -82,11 +82,11 @@ class Trial:
         return event
 
     def events(self, after: int | None = None, **selection: Any) -> list[Event]:
-        """Return the events since the test began, or after another one, oldest first."""
+        """The events since the test began, or after another one, oldest first."""
         return self.driver.run(self._events(self.began if after is None else after, selection))
 
     def wait_for(self, what: str, wanted: Wanted, within_s: float, *, after: int, never: Wanted | None = None) -> Event:
-        """Wait for the first ``wanted`` event after ``after``. Raises Expired, also if a ``never`` event comes.
+        """The first event after ``after`` that is ``wanted``. Raises Expired, also where one comes that is ``never``.
 
         ``what`` completes "… did not come within …".
         """
@@ -124,6 +124,6 @@ def _instead(seen: Sequence[Event]) -> str:
 
 
 def matching(types: str | Iterable[str], fields: dict[str, Any]) -> Wanted:
-    """Match events of one of these types with these fields."""
+    """Whether an event is of one of these types and has these fields."""
     wanted = {types} if isinstance(types, str) else set(types)
     return lambda event: event["type"] in wanted and all(event.get(name) == value for name, value in fields.items())

@@ -1,4 +1,4 @@
-"""Describe the device under test as plain data: its identity, images and time limits."""
+"""The device under test as plain data: who it is, the images that there are for it, and how long things may take."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class ImageFile:
 
     @classmethod
     def read(cls, path: Path) -> ImageFile:
-        """Read an image file. Raises ConfigError if it cannot be read, ImageError if it is no OTA file."""
+        """Raises ConfigError where it cannot be read, ImageError where it is no OTA file."""
         try:
             data = path.read_bytes()
         except OSError as error:
@@ -43,7 +43,7 @@ class ImageFile:
         return self.parsed.header.image_type
 
     def damaged(self) -> ImageFile:
-        """Return a copy with one bit flipped in the middle of the payload; header and structure stay."""
+        """A copy with one bit turned over in the middle of what is to be run; header and structure are as before."""
         elements = [each for each in self.parsed.elements if each.tag == image.TAG_UPGRADE_IMAGE]
         start = elements[0].offset if elements else self.parsed.header.header_length
         length = elements[0].length if elements else self.parsed.header.total_image_size - start
@@ -52,7 +52,7 @@ class ImageFile:
         return ImageFile(f"damaged {self.name}", bytes(data))
 
     def of_type(self, image_type: int) -> ImageFile:
-        """Return a copy whose header names another image type."""
+        """A copy whose header names another image type."""
         at = _IMAGE_TYPE_AT
         data = self.data[:at] + image_type.to_bytes(2, "little") + self.data[at + 2 :]
         return ImageFile(f"{self.name} of type 0x{image_type:04x}", data)
@@ -64,7 +64,7 @@ _IMAGE_TYPE_AT = 12
 
 @dataclass(frozen=True)
 class DeviceUnderTest:
-    """Facts about the device for tests. ``longest_s``: time a test may let pass; the rest as ``[hil]``."""
+    """What a test is told of the device. ``longest_s``: how much time a test may let pass; the rest as ``[hil]``."""
 
     eui64: Eui64
     device_type: str
@@ -81,7 +81,7 @@ class DeviceUnderTest:
 
     @classmethod
     def of(cls, section: HilSection) -> DeviceUnderTest:
-        """Make it from ``[hil]``. Raises ConfigError if a file cannot be read, ImageError if an image is defective."""
+        """Raises ConfigError where a file cannot be read, ImageError where an image is defective."""
         try:
             install_code = section.install_code_file.read_text(encoding="ascii").strip()
         except (OSError, UnicodeDecodeError) as error:

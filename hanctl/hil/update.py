@@ -1,4 +1,4 @@
-"""The fixture ``update``: one update of the device under test, and the images for it."""
+"""The fixture ``update``: one update of the device under test, and the images that there are for it."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ OVER = ("confirmed", "failed", "refused", "cancelled", "superseded")
 
 
 class Update:
-    """The last update that the test ordered. ``number``: its number in the hub, 0 before."""
+    """The last update that the test ordered. ``number``: the hub's for it, 0 before."""
 
     def __init__(self, trial: Trial, device: Device) -> None:
         self._trial = trial
@@ -29,17 +29,17 @@ class Update:
 
     @property
     def base_image(self) -> ImageFile:
-        """Image with the version that a test begins with."""
+        """The version that a test begins with."""
         return self._given(self._trial.device.base_image, "base_image")
 
     @property
     def image(self) -> ImageFile:
-        """Image that the device is updated to."""
+        """What the device is updated to."""
         return self._given(self._trial.device.image, "image")
 
     @property
     def next_image(self) -> ImageFile:
-        """Image with a higher version than ``image``."""
+        """What comes after that."""
         return self._given(self._trial.device.next_image, "next_image")
 
     @property
@@ -50,14 +50,14 @@ class Update:
         return self.image.damaged()
 
     def add(self, image: ImageFile, requires: tuple[int, ...] = ()) -> str:
-        """Add an image to the hub's store. Returns its file_sha256."""
+        """Add an image to the hub's store; its file_sha256."""
         adding = self._trial.api.upload("/images", image.data, name=image.name, requires=list(requires) or None)
         return str(self._trial.driver.run(adding)["file_sha256"])
 
     # --- orders
 
     def start(self, image: ImageFile | None = None, activate: str = "now", **options: Any) -> int:
-        """Order an update to ``image``, activated "now", on command ("hold") or "by-device". Returns its number.
+        """Order an update to ``image``, to be activated "now", on command ("hold"), or "by-device"; its number.
 
         ``options``: as the API takes them (docs/api.md), such as ``allow_downgrade``, ``requires``. Raises RemoteError
         where the hub refuses.
@@ -74,16 +74,16 @@ class Update:
         return self.number
 
     def activate(self, manufacturer_image_sha256: str | None = None) -> None:
-        """Release a holding update. Raises RemoteError if the hub refuses."""
+        """Release the update where it holds. Raises RemoteError where the hub refuses."""
         given = {"manufacturer_image_sha256": manufacturer_image_sha256}
         self._post("activate", given)
 
     def cancel(self) -> None:
-        """Cancel the update. Raises RemoteError if the hub refuses."""
+        """Cancel it. Raises RemoteError where the hub refuses."""
         self._post("cancel")
 
     def follow(self) -> int:
-        """Continue with the next update of the chain. Returns its number."""
+        """Go on with the update that follows this one in its chain; its number."""
         self.number = int(self.record["followed_by"])
         return self.number
 
@@ -91,7 +91,7 @@ class Update:
 
     @property
     def record(self) -> dict[str, Any]:
-        """Return the update as it is now, as ``hanctl update show --json``."""
+        """The update as it is now, as ``hanctl update show --json``."""
         return dict(self._trial.driver.run(self._trial.api.get(f"/updates/{self.number}")))
 
     @property
@@ -99,7 +99,7 @@ class Update:
         return str(self.record["state"])
 
     def wait(self, state: str, within: str | None = None) -> Event:
-        """Wait until it reaches this state (docs/updates.md), or "transferred". Fails if it ended otherwise."""
+        """Wait until it came to this state (docs/updates.md), or "transferred". Fails where it ended otherwise."""
         __tracebackhide__ = True
         ends = [f"update.{each}" for each in OVER if each != state]
         return self._trial.wait_for(
@@ -111,7 +111,7 @@ class Update:
         )
 
     def wait_over(self, within: str | None = None) -> str:
-        """Wait until it is over. Returns the state that it ended in."""
+        """Wait until it is over; the state that it ended in."""
         __tracebackhide__ = True
         ended = self._trial.wait_for(
             f"the end of update {self.number}",
@@ -130,7 +130,7 @@ class Update:
         )
 
     def wait_served(self, part: float = 0.5, within: str | None = None) -> int:
-        """Wait until this part (0 to 1) of the image was served. Returns the offset. Fails if it is over before."""
+        """Wait until this part of the image was served, 0 to 1; the offset. Fails where the update is over before."""
         __tracebackhide__ = True
         within_s = self._patience(within)
         wanted = int(part * self.record["size"])
@@ -144,14 +144,14 @@ class Update:
         return int(record["offset"])
 
     def events(self, type: str, after: int | None = None) -> list[Event]:  # noqa: A002
-        """Return events of this type of this update, all or after ``after`` (``hub.mark()``), as evidence."""
+        """The events of this type of this update, or those after ``after`` (``hub.mark()``), as evidence."""
         found = self._trial.events(after=after or self._place, update=self.number, type=type)
         return [self._trial.saw_event(event) for event in found]
 
     # --- before and after a test
 
     def begin_at_base(self) -> None:
-        """Make the device run the version that a test begins with."""
+        """Have the device run the version that a test begins with."""
         __tracebackhide__ = True
         base = self._trial.device.base_image
         if base is None:
@@ -168,9 +168,9 @@ class Update:
         self.number = 0
 
     def finish(self) -> None:
-        """Leave no update open: cancel it, or wait for its end if it is too late for that.
+        """Leave no update open: cancel it, or see it out where it is too late for that.
 
-        A device that holds the image learns that at its next poll, perhaps in an hour, or at once if it restarts.
+        A device that holds the image hears of that at its next poll, in an hour perhaps; or at once, if it starts anew.
         """
         if not self.number or not self._trial.driver.lasting:
             return

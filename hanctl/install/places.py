@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import os
 import re
 from dataclasses import dataclass
 from pathlib import Path
 
 from hanctl.base.errors import InvalidInput
+from hanctl.config.paths import own_config_dir, own_state_dir
 
 _INSTANCE = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,31}")
 SYSTEM = Path("/etc/systemd/system")
@@ -75,14 +75,12 @@ def of_system(instance: str | None = None, root: Path = Path("/")) -> Places:
 
 def of_person() -> Places:
     """Return the places of the present user's hub, in XDG directories."""
-    config = Path(os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config")
-    state = Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state")
     return Places(
         unit="hanctl.service",
         template="hanctl-user.service",
-        own={"hanctl-user.service": config / "systemd" / "user" / "hanctl.service"},
+        own={"hanctl-user.service": own_config_dir("systemd") / "user" / "hanctl.service"},
         shared={},
-        config=config / "hanctl" / "hanctl.toml",
-        state=state / "hanctl",
+        config=own_config_dir() / "hanctl.toml",
+        state=own_state_dir(),
         user=True,
     )

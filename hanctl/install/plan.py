@@ -11,7 +11,7 @@ import hanctl
 from hanctl.base.errors import InvalidInput, NotFound, Refused
 from hanctl.install.files import is_there
 from hanctl.install.places import Places
-from hanctl.install.steps import Configure, Purge, Remove, RemoveEmpty, Run, Step, Write
+from hanctl.install.steps import Configure, InstallStep, Purge, Remove, RemoveEmpty, RunCommand, Write
 
 SYSTEMD_RUNS = Path("/run/systemd/system")
 """There where systemd is the init process (sd_booted(3))."""
@@ -50,10 +50,10 @@ def check_visible(paths: Iterable[Path]) -> None:
             raise InvalidInput(f"a unit cannot name {path}", "give an absolute path of plain letters")
 
 
-def install(places: Places, program: Path, config: Path | None = None, *, start: bool = True) -> list[Step]:
+def install(places: Places, program: Path, config: Path | None = None, *, start: bool = True) -> list[InstallStep]:
     """Plan an installation. ``config``: configuration to install if there is none. Without any it is not started."""
     disk = places.on_disk
-    steps: list[Step] = []
+    steps: list[InstallStep] = []
     for name in places.shared:
         steps.append(Write(name, disk(places.shared[name]), str(program)))
     if not places.user:
@@ -64,18 +64,18 @@ def install(places: Places, program: Path, config: Path | None = None, *, start:
         steps.append(_run(places, "systemd-tmpfiles", "--create", "hanctl.conf"))
     steps += [Write(name, disk(path), str(program)) for name, path in places.own.items()]
     if not places.user and not places.staged:
-        steps.append(Run(("udevadm", "control", "--reload"), UDEV_RUNS, "udev"))
-        steps.append(Run(("udevadm", "trigger", "--subsystem-match=tty"), UDEV_RUNS, "udev"))
+        steps.append(RunCommand(("udevadm", "control", "--reload"), UDEV_RUNS, "udev"))
+        steps.append(RunCommand(("udevadm", "trigger", "--subsystem-match=tty"), UDEV_RUNS, "udev"))
     steps += [*_reload(places), _enabling(places, "enable")]
     if start and not places.staged and (config is not None or is_there(disk(places.config))):
         steps.append(_systemctl(places, "start", places.unit))
     return steps
 
 
-def uninstall(places: Places, *, purge: bool = False) -> list[Step]:
+def uninstall(places: Places, *, purge: bool = False) -> list[InstallStep]:
     """Plan an uninstallation. ``purge``: with configuration and state. Files that other hubs need stay."""
     disk, others = places.on_disk, places.others()
-    steps: list[Step] = []
+    steps: list[InstallStep] = []
     if any(disk(path).exists() for path in places.own.values()):
         if not places.staged:
             steps.append(_systemctl(places, "stop", places.unit))
@@ -86,30 +86,30 @@ def uninstall(places: Places, *, purge: bool = False) -> list[Step]:
     steps += [Remove(disk(path)) for path in gone.values()]
     steps += _reload(places)
     if not places.user and not places.staged:
-        steps.append(Run(("udevadm", "control", "--reload"), UDEV_RUNS, "udev"))
+        steps.append(RunCommand(("udevadm", "control", "--reload"), UDEV_RUNS, "udev"))
     if purge:
         steps += [Purge(disk(places.state)), Purge(disk(places.config))]
     steps.append(RemoveEmpty(disk(places.config.parent)))
     return steps
 
 
-def _run(places: Places, tool: str, *words: str) -> Run:
+def _run(places: Places, tool: str, *words: str) -> RunCommand:
     """Make a step for a command that needs no service manager, and works on an image too."""
-    return Run((tool, f"--root={places.root}", *words) if places.staged else (tool, *words))
+    return RunCommand((tool, f"--root={places.root}", *words) if places.staged else (tool, *words))
 
 
-def _systemctl(places: Places, *words: str) -> Run:
+def _systemctl(places: Places, *words: str) -> RunCommand:
     """Make a step for a command to the service manager, if it runs."""
     if places.user:
         runtime = Path(os.environ.get("XDG_RUNTIME_DIR") or f"/run/user/{os.getuid()}")
-        return Run(("systemctl", "--user", *words), runtime / "systemd", "your own systemd")
-    return Run(("systemctl", *words), SYSTEMD_RUNS)
+        return RunCommand(("systemctl", "--user", *words), runtime / "systemd", "your own systemd")
+    return RunCommand(("systemctl", *words), SYSTEMD_RUNS)
 
 
-def _enabling(places: Places, word: str) -> Run:
+def _enabling(places: Places, word: str) -> RunCommand:
     """Make the step that enables the unit; on a system image only links, without a service manager."""
     return _systemctl(places, word, places.unit) if places.user else _run(places, "systemctl", word, places.unit)
 
 
-def _reload(places: Places) -> list[Step]:
+def _reload(places: Places) -> list[InstallStep]:
     return [] if places.staged else [_systemctl(places, "daemon-reload")]

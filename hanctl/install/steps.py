@@ -19,7 +19,7 @@ Status = Literal["written", "replaced", "unchanged", "kept", "removed", "absent"
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class StepOutcome:
     """Outcome of a step; ``left``: a person has to do it. ``reason``: why, if there is one."""
 
     status: Status
@@ -27,12 +27,12 @@ class Outcome:
     reason: str = ""
 
 
-class Step(Protocol):
+class InstallStep(Protocol):
     """One step. ``by_hand``: shell command, or a comment if nothing is to do. ``carry_out`` raises NotInstalled."""
 
     def by_hand(self) -> str: ...
 
-    def carry_out(self) -> Outcome: ...
+    def carry_out(self) -> StepOutcome: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,14 +57,14 @@ class Write:
         make = "" if self.path.parent.exists() else f"mkdir -p {shlex.quote(str(self.path.parent))} && "
         return f"{make}sed 's|{DEFAULT_PROGRAM}|{self.program}|' {source} > {target}"
 
-    def carry_out(self) -> Outcome:
+    def carry_out(self) -> StepOutcome:
         before = whose(self.path)
         if before == "theirs":
-            return Outcome("kept", str(self.path), "it is not as hanctl wrote it")
+            return StepOutcome("kept", str(self.path), "it is not as hanctl wrote it")
         if self._is_there():
-            return Outcome("unchanged", str(self.path))
+            return StepOutcome("unchanged", str(self.path))
         write(self.path, self.text(), 0o644)
-        return Outcome("written" if before == "nobody" else "replaced", str(self.path))
+        return StepOutcome("written" if before == "nobody" else "replaced", str(self.path))
 
     def _is_there(self) -> bool:
         return self.path.exists() and self.path.read_text(encoding="utf-8") == self.text()
@@ -82,15 +82,15 @@ class Configure:
             return f"# {self.path} is there: it stays as it is"
         return f"install -D -m 0640 {shlex.quote(str(self.source))} {shlex.quote(str(self.path))}"
 
-    def carry_out(self) -> Outcome:
+    def carry_out(self) -> StepOutcome:
         if is_there(self.path):
-            return Outcome("kept", str(self.path), "there is a configuration already")
+            return StepOutcome("kept", str(self.path), "there is a configuration already")
         write(self.path, self.source.read_text(encoding="utf-8"), 0o640)
-        return Outcome("written", str(self.path))
+        return StepOutcome("written", str(self.path))
 
 
 @dataclass(frozen=True, slots=True)
-class Run:
+class RunCommand:
     """Run a command, or leave it to a person if ``needs`` does not exist. ``what``: words for it."""
 
     command: tuple[str, ...]
@@ -100,11 +100,11 @@ class Run:
     def by_hand(self) -> str:
         return shlex.join(self.command)
 
-    def carry_out(self) -> Outcome:
+    def carry_out(self) -> StepOutcome:
         if self.needs is not None and not self.needs.exists():
-            return Outcome("left", self.by_hand(), f"{self.what} does not run here")
+            return StepOutcome("left", self.by_hand(), f"{self.what} does not run here")
         if shutil.which(self.command[0]) is None:
-            return Outcome("left", self.by_hand(), f"there is no {self.command[0]} here")
+            return StepOutcome("left", self.by_hand(), f"there is no {self.command[0]} here")
         done = subprocess.run(self.command, capture_output=True, text=True, check=False)  # noqa: S603 - our own words
         if done.returncode != 0:
             said = (done.stderr or done.stdout).strip().splitlines()
@@ -112,7 +112,7 @@ class Run:
                 f"{self.by_hand()} failed: {said[0] if said else f'code {done.returncode}'}",
                 "what was done before stays; once the reason is gone, the same command goes on from here",
             )
-        return Outcome("done", self.by_hand())
+        return StepOutcome("done", self.by_hand())
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,15 +130,15 @@ class Remove:
             case "ours":
                 return f"rm {shlex.quote(str(self.path))}"
 
-    def carry_out(self) -> Outcome:
+    def carry_out(self) -> StepOutcome:
         match whose(self.path):
             case "nobody":
-                return Outcome("absent", str(self.path))
+                return StepOutcome("absent", str(self.path))
             case "theirs":
-                return Outcome("kept", str(self.path), "it is not as hanctl wrote it")
+                return StepOutcome("kept", str(self.path), "it is not as hanctl wrote it")
             case "ours":
                 _remove(self.path)
-                return Outcome("removed", str(self.path))
+                return StepOutcome("removed", str(self.path))
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,15 +150,15 @@ class Purge:
     def by_hand(self) -> str:
         return f"rm -r {shlex.quote(str(self.path))}" if self.path.exists() else f"# {self.path} is not there"
 
-    def carry_out(self) -> Outcome:
+    def carry_out(self) -> StepOutcome:
         if not self.path.exists():
-            return Outcome("absent", str(self.path))
+            return StepOutcome("absent", str(self.path))
         if (self.path / "lock").exists():
             lock = StateLock(self.path)
             lock.acquire()
             lock.release()
         _remove(self.path)
-        return Outcome("removed", str(self.path))
+        return StepOutcome("removed", str(self.path))
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,13 +170,13 @@ class RemoveEmpty:
     def by_hand(self) -> str:
         return f"rmdir --ignore-fail-on-non-empty {shlex.quote(str(self.path))}"
 
-    def carry_out(self) -> Outcome:
+    def carry_out(self) -> StepOutcome:
         if not self.path.is_dir():
-            return Outcome("absent", str(self.path))
+            return StepOutcome("absent", str(self.path))
         if any(self.path.iterdir()):
-            return Outcome("kept", str(self.path), "there is something in it")
+            return StepOutcome("kept", str(self.path), "there is something in it")
         _remove(self.path)
-        return Outcome("removed", str(self.path))
+        return StepOutcome("removed", str(self.path))
 
 
 def _remove(path: Path) -> None:

@@ -53,6 +53,11 @@ class Devices:
         devices = self._all()
         return self._with_seen(devices[self._at[nwk]]) if nwk in self._at else None
 
+    def eui64_at(self, nwk: int) -> Eui64 | None:
+        """Return the EUI64 of the device that holds this network address now, or None; asked for each frame."""
+        self._all()
+        return self._at.get(nwk)
+
     def all(self) -> list[Device]:
         """Return every device ever known, in the order they were added."""
         devices = sorted(self._all().values(), key=lambda device: (device.added_at, device.eui64))

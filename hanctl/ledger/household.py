@@ -176,7 +176,7 @@ class Household:
             f" AND time >= ? AND time < ? AND {_OPEN_RECORDS} ORDER BY time, id",
             (endpoint, name, *_range(since, before)),
         )
-        return [Record(id, endpoint, name, _moment(time), json.loads(body)) for id, time, body in rows]  # noqa: A001
+        return [Record(id, endpoint, name, _datetime(time), json.loads(body)) for id, time, body in rows]  # noqa: A001
 
     def remove(self, record: int) -> None:
         """Delete one record."""
@@ -215,7 +215,7 @@ class Household:
             f" AND time >= ? AND time < ? AND {_OPEN_SAMPLES} ORDER BY time {order} LIMIT ?",
             (endpoint, name, *_range(since, before), -1 if limit is None else limit),
         )
-        return [Sample(_moment(time), value) for time, value in rows]
+        return [Sample(_datetime(time), value) for time, value in rows]
 
     # --- clearing and hiding
 
@@ -388,7 +388,7 @@ def _seconds(moment: datetime) -> int:
     return int(moment.timestamp() // 1)
 
 
-def _moment(seconds: int) -> datetime:
+def _datetime(seconds: int) -> datetime:
     return datetime.fromtimestamp(seconds, UTC)
 
 

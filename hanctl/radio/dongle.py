@@ -29,7 +29,7 @@ from hanctl.radio.frames import (
     RadioListener,
 )
 from hanctl.radio.heartbeat import heartbeat
-from hanctl.radio.sending.numbers import Numbers
+from hanctl.radio.sending.numbers import FrameTags
 from hanctl.radio.sending.sender import BUSY, Sender
 from hanctl.radio.settings import DongleSettings
 from hanctl.radio.tap import FrameTap
@@ -68,7 +68,7 @@ class ZigpyRadio:
         self._lost: str | None = None
         self._stopped = False
         self._scopes: set[asyncio.Timeout] = set()
-        self._numbers = Numbers()
+        self._numbers = FrameTags()
         self._sender = Sender(self._application, self._numbers, self._application.MOST_ON_THE_WAY)
         self._long_ways: set[asyncio.Task[None]] = set()
         self._heartbeat: asyncio.Task[None] | None = None

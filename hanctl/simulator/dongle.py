@@ -100,11 +100,6 @@ class Dongle(ABC):
             listener(False)
         self._close_line()
 
-    @property
-    def in_use(self) -> bool:
-        """Tell whether a host has the port open."""
-        return self._write is not None
-
     def attach(self, write: Write) -> None:
         """Attach a host that opened the port."""
         self._write = write

@@ -7,8 +7,8 @@ from hanctl.ledger.household import Household
 from hanctl.model.change_records import Change, ChangePart, Fuel
 from hanctl.radio.endpoints import DEVICE_MANAGEMENT, ESI_ENDPOINT, GAS_PROXY_ENDPOINT, METER_ENDPOINT
 from hanctl.tenancy.controls import Control, told
-from hanctl.tenancy.moments import to_utc2000
 from hanctl.tenancy.telling.steps import CALENDARS, TARIFFS
+from hanctl.tenancy.utc2000 import to_utc2000
 
 ENDPOINTS: dict[Fuel, tuple[int, ...]] = {
     "electricity": (ESI_ENDPOINT, METER_ENDPOINT),

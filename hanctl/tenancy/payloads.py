@@ -11,7 +11,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Literal
 
 from hanctl.base.errors import InvalidInput
-from hanctl.tenancy import moments
+from hanctl.tenancy import utc2000
 
 GCS09_HEAD = bytes.fromhex("0109010107080014090000")
 """Profile, one component; control, cluster and length (big-endian); the ZCL header of Publish Change of Tenancy."""
@@ -77,12 +77,12 @@ def _gcs09(payload: bytes) -> GbcsOrder:
     return GbcsOrder(
         "GCS09",
         "gas",
-        None if time in {moments.NOW, moments.CANCEL} else moments.from_utc2000(time),
+        None if time in {utc2000.NOW, utc2000.CANCEL} else utc2000.from_utc2000(time),
         provider,
         event,
         tariff,
         control,
-        cancels=time == moments.CANCEL,
+        cancels=time == utc2000.CANCEL,
     )
 
 
@@ -93,10 +93,10 @@ def _ecs12(payload: bytes) -> GbcsOrder:
             f"this is not the payload of ECS12: {len(payload)} bytes",
             f"it has {ECS12_SIZE} bytes and sets Restrict Data Date Time (0-0:94.44.3.2)",
         )
-    return GbcsOrder("ECS12", "electricity", _dlms_moment(payload[-12:]))
+    return GbcsOrder("ECS12", "electricity", _dlms_datetime(payload[-12:]))
 
 
-def _dlms_moment(octets: bytes) -> datetime:
+def _dlms_datetime(octets: bytes) -> datetime:
     """Parse a DLMS date-time that names one time. Its deviation is minutes from local time to UTC; default UTC."""
     year, month, day, _, hour, minute, second, hundredths, deviation, _ = struct.unpack(">HBBBBBBBhB", octets)
     if year == _UNSPECIFIED_YEAR or _UNSPECIFIED in {month, day, hour, minute, second}:
@@ -111,5 +111,5 @@ def _dlms_moment(octets: bytes) -> datetime:
         if not -720 <= deviation <= 840:
             raise BadPayload(f"the date of ECS12 deviates by {deviation} minutes", "check the payload")
         moment += timedelta(minutes=deviation)
-    moments.to_utc2000(moment)
+    utc2000.to_utc2000(moment)
     return moment

@@ -13,8 +13,6 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-import structlog
-
 from hanctl.base.clock import Clock
 from hanctl.base.errors import InvalidInput, NotFound, Refused
 from hanctl.ledger.ledger import Ledger
@@ -22,13 +20,11 @@ from hanctl.ledger.rows import time_text
 from hanctl.model.change_events import ChangeCancelled, ChangeOrdered, ChangeRedated
 from hanctl.model.change_records import Change, ChangeKind, ChangePart, Fuel
 from hanctl.tenancy.controls import CONTACTOR_NOTE, TOLD_NOTE, Wanted, default, publishable, told
+from hanctl.tenancy.execution import ChangeExecutor, Preview
 from hanctl.tenancy.hub_data import HubData
-from hanctl.tenancy.moment import Moment, Preview
-from hanctl.tenancy.moments import HIGHEST_GIVEN, to_utc2000
 from hanctl.tenancy.payloads import GbcsOrder
 from hanctl.tenancy.telling.steps import CONTACT_SIZE, NAME_SIZE
-
-log = structlog.get_logger()
+from hanctl.tenancy.utc2000 import HIGHEST_GIVEN, to_utc2000
 
 FUELS: tuple[Fuel, ...] = ("electricity", "gas")
 LOOK_S = 10.0
@@ -52,9 +48,9 @@ class Provider:
 class TenancyService:
     """Take orders of changes and carry them out. ``on_done`` is called with each change that is done."""
 
-    def __init__(self, ledger: Ledger, moment: Moment, data: HubData, clock: Clock) -> None:
+    def __init__(self, ledger: Ledger, executor: ChangeExecutor, data: HubData, clock: Clock) -> None:
         self._ledger = ledger
-        self._moment = moment
+        self._executor = executor
         self._data = data
         self._clock = clock
         self._wake = asyncio.Event()
@@ -112,7 +108,7 @@ class TenancyService:
     ) -> tuple[Wanted, Preview]:
         """Return what the change would hide and clear if it were made now, without doing it."""
         wanted = control or Wanted(default(kind, dated=cut_off is not None))
-        return wanted, self._moment.preview(kind, wanted.control, tuple(fuels), self._clock.now(), cut_off)
+        return wanted, self._executor.preview(kind, wanted.control, tuple(fuels), self._clock.now(), cut_off)
 
     def cancel(self, number: int) -> Change:
         """Cancel a scheduled change. Raises NotFound, Refused."""
@@ -160,7 +156,7 @@ class TenancyService:
         now = self._clock.now()
         due = [change for change in self._ledger.changes.all("scheduled") if change.at <= now]
         for change in sorted(due, key=lambda change: (change.at, change.id)):
-            done = self._moment.carry_out(change)
+            done = self._executor.carry_out(change)
             for callback in tuple(self.on_done):
                 callback(done)
 

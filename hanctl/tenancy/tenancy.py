@@ -17,18 +17,18 @@ from hanctl.ledger.room import as_there_is_room
 from hanctl.model.change_records import Change
 from hanctl.tenancy.evidence.records import Records
 from hanctl.tenancy.evidence.report import Report, Reporter
+from hanctl.tenancy.execution import ChangeExecutor, Snapshots
 from hanctl.tenancy.hub_data import ENDPOINTS, HubData
-from hanctl.tenancy.moment import Moment, Snapshots
 from hanctl.tenancy.service import TenancyService
-from hanctl.tenancy.telling.looks import Looks, Reader
-from hanctl.tenancy.telling.messenger import HanLink, Messenger
+from hanctl.tenancy.telling.looks import LookReader, Looks
+from hanctl.tenancy.telling.messenger import Messenger, MessengerLink
 from hanctl.tenancy.telling.overdue import Overdue
 from hanctl.tenancy.telling.queries import answer_query, take_event
 
 MOST_NAME = 64
 
 
-class Link(HanLink, Reader, Protocol):
+class TenancyLink(MessengerLink, LookReader, Protocol):
     """Interface of the HAN that changes use."""
 
 
@@ -41,7 +41,7 @@ class Tenancy:
     def __init__(
         self,
         ledger: Ledger,
-        han: Link,
+        han: TenancyLink,
         clock: Clock,
         *,
         snapshots: Snapshots,
@@ -56,7 +56,7 @@ class Tenancy:
         )
         self._overdue = Overdue(ledger, self.records, self.messenger, clock, overdue_after)
         self._reporter = Reporter(ledger, self.records, clock, places)
-        self.orders = TenancyService(ledger, Moment(ledger, data, snapshots, clock), data, clock)
+        self.orders = TenancyService(ledger, ChangeExecutor(ledger, data, snapshots, clock), data, clock)
         self.orders.on_done.append(self._done)
         self.alive = self.messenger.alive
         self.default_response = self.messenger.default_response

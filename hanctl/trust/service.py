@@ -23,8 +23,8 @@ from hanctl.radio.errors import DeliveryFailed, DongleGone
 from hanctl.trust.backups import Backups
 from hanctl.trust.credentials import Credentials
 from hanctl.trust.device_log import DeviceLog
-from hanctl.trust.establishment.key_establishment import KeyEstablishmentServer
 from hanctl.trust.establishment.messages import SUITE_ATTRIBUTE
+from hanctl.trust.establishment.server import KeyEstablishmentServer
 from hanctl.trust.evictions import Evictions
 
 log = structlog.get_logger()
@@ -77,6 +77,7 @@ class TrustService:
             self.server.on_lost.append(self.evictions.lost)
             self.backups.on_read.append(self._compare)
             han.on_life.append(self._ask_anew_at)
+        han.addresses.under_way.append(self.server.under_way)
         self.server.on_keyed.append(lambda _: self.backups.request())
 
     @property

@@ -11,9 +11,6 @@ import struct
 from hanctl.base.eui64 import Eui64, to_bytes
 
 BROADCAST = 0xFFFF
-LONGEST = 127
-"""Bytes of the longest frame, its check sequence included."""
-
 SEQUENCE = 2
 """Where each frame has its sequence number."""
 

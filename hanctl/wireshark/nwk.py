@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from hanctl.base.eui64 import Eui64, to_bytes
 
 RADIUS = 30
-HEADER_SIZE = 8
 """Without long addresses."""
 
 _COMMAND = 0x0001

@@ -20,8 +20,8 @@ from hanctl.base.eui64 import Eui64
 from hanctl.cli.run import SWITCH_INTERVAL_S
 from hanctl.crypto.suites import SUITE_2
 from hanctl.trust.authority import BenchAuthority
-from hanctl.trust.establishment.exchange import Established, Output, Run, Send
-from hanctl.trust.establishment.manager import KeyEstablishment
+from hanctl.trust.establishment.exchange import Established, Output, RunJob, Send
+from hanctl.trust.establishment.key_establishment import KeyEstablishment
 from hanctl.trust.jobs import JobResult
 
 HUB, DISPLAY = Eui64("00:0d:6f:00:0a:90:69:e7"), Eui64("00:db:12:34:56:78:00:a1")
@@ -51,13 +51,13 @@ async def exchange(hub: KeyEstablishment, display: KeyEstablishment, run: Runner
     established = 0
     while established < 2:
         for output in to_hub:
-            if isinstance(output, Run):
+            if isinstance(output, RunJob):
                 to_hub = display.finished(HUB, output.ticket, output.job(), 0)
             elif isinstance(output, Send):
                 start = time.perf_counter()
                 to_display = hub.receive(DISPLAY, output.command, output.payload, from_server=False, tsn=1, now=0)
-                while any(isinstance(each, Run) for each in to_display):
-                    (job,) = (each for each in to_display if isinstance(each, Run))
+                while any(isinstance(each, RunJob) for each in to_display):
+                    (job,) = (each for each in to_display if isinstance(each, RunJob))
                     to_display = hub.finished(DISPLAY, job.ticket, await run(job.job), 0)
                 spent += time.perf_counter() - start
                 to_hub = []

@@ -1,11 +1,11 @@
-"""AES-128-CCM*: published values, and that nothing altered is accepted."""
+"""AES-128-CCM*: published values."""
 
 from __future__ import annotations
 
 import pytest
 from cryptography.hazmat.primitives.ciphers.aead import AESCCM
 
-from hanctl.crypto.ccm import CODE_SIZE, seal, unseal
+from hanctl.crypto.ccm import CODE_SIZE, seal
 
 # A frame that was captured on a Zigbee network and published with its network key: the NWK and auxiliary headers as
 # on the air, the encrypted payload with its code, and the payload in clear.
@@ -24,7 +24,6 @@ def parts(level: int = 5) -> tuple[bytes, bytes]:
 
 def test_a_captured_frame() -> None:
     nonce, header = parts()
-    assert unseal(KEY, nonce, header, SEALED) == CLEAR
     assert seal(KEY, nonce, header, CLEAR) == SEALED
 
 
@@ -36,23 +35,10 @@ def test_the_cipher_beneath_gives_the_published_example() -> None:
     assert sealed.hex() == "7162015b4dac255d"
 
 
-def test_whatever_is_altered_is_refused() -> None:
-    nonce, header = parts()
-    assert unseal(KEY, *parts(level=0), SEALED) is None
-    for at in range(len(SEALED)):
-        bent = bytearray(SEALED)
-        bent[at] ^= 1
-        assert unseal(KEY, nonce, header, bytes(bent)) is None
-    assert unseal(KEY, nonce, header[:-1] + b"\x01", SEALED) is None
-    assert unseal(bytes(16), nonce, header, SEALED) is None
-    assert unseal(KEY, nonce, header, SEALED[:3]) is None
-
-
 def test_a_message_of_nothing_has_a_code() -> None:
     nonce, header = parts()
     code = seal(KEY, nonce, header, b"")
     assert len(code) == CODE_SIZE
-    assert unseal(KEY, nonce, header, code) == b""
 
 
 def test_a_nonce_of_another_length_is_a_mistake() -> None:

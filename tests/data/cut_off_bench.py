@@ -16,7 +16,7 @@ from household_bench import NOW, Household, le, seconds
 
 from hanctl.data import catalogue
 from hanctl.data.snapshots import take_snapshot
-from hanctl.data.values import moment
+from hanctl.data.values import from_utc_seconds
 from hanctl.han.smart_energy.device_management import DeviceManagement
 from hanctl.han.smart_energy.events import Events
 from hanctl.han.smart_energy.messaging import Messaging
@@ -242,7 +242,7 @@ class House:
         profile = self._profile(endpoint)
         assert set(profile) <= set(found["half_hours"])
         return {
-            table: sorted(time if isinstance(time, datetime) else moment(int(time)) for time in times)
+            table: sorted(time if isinstance(time, datetime) else from_utc_seconds(int(time)) for time in times)
             for table, times in found.items()
         }
 
@@ -281,7 +281,7 @@ class House:
             Metering.ClientCommandDefs.get_sampled_data_response,
         )
         return [
-            moment(int(answer.sample_start_time)) + n * length
+            from_utc_seconds(int(answer.sample_start_time)) + n * length
             for answer in answers
             for n, value in enumerate(answer.samples)
             if value != 0xFFFFFF
@@ -292,7 +292,7 @@ class House:
             endpoint, METERING, 0x00, "00" + le(ALWAYS) + "3c", Metering.ClientCommandDefs.get_profile_response
         )
         return [
-            moment(int(answer.end_time)) - (n + 1) * HALF_HOUR
+            from_utc_seconds(int(answer.end_time)) - (n + 1) * HALF_HOUR
             for answer in answers
             for n, value in enumerate(answer.intervals)
             if value != 0xFFFFFF

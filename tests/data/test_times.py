@@ -15,7 +15,7 @@ from hanctl.data.catalogue import cleared_by, history
 from hanctl.data.errors import BadData, BadValue
 from hanctl.data.files import read_csv
 from hanctl.data.snapshots import take_snapshot
-from hanctl.data.values import moment, utc_seconds
+from hanctl.data.values import from_utc_seconds, utc_seconds
 
 PRICE, METERING, MESSAGING = 0x700, 0x702, 0x703
 LONDON = ZoneInfo("Europe/London")
@@ -43,7 +43,7 @@ KNOWN = [
 def test_seconds_since_2000_and_back(text: str, expected: int) -> None:
     given = datetime.fromisoformat(text)
     assert utc_seconds(given) == expected
-    assert moment(expected) == given
+    assert from_utc_seconds(expected) == given
 
 
 @pytest.mark.parametrize("text", ["2000-01-01T00:00:00Z", "1999-12-31T23:59:59Z", "2136-02-07T06:28:15Z"])

@@ -17,7 +17,7 @@ from hanctl.base.errors import ExitCode
 from hanctl.base.eui64 import Eui64
 from hanctl.cli.main import main
 from hanctl.config.reading import load_config
-from hanctl.doctor.examination import Examination, Hub
+from hanctl.doctor.examination import Examination, RunningHub
 from hanctl.doctor.finding import Finding
 from hanctl.doctor.machine import Machine
 from hanctl.hub.daemon import Daemon
@@ -58,14 +58,14 @@ async def test_a_running_hub_is_asked_and_its_port_not_opened(tmp_path: Path) ->
     config = load_config(write_config(tmp_path, "/dev/null"))
     (tmp_path / "link").symlink_to("/dev/null")
     # By whatever name: it is the same port.
-    hub = Hub(os.getppid(), str(tmp_path / "link"), "ezsp", LOOK)
+    hub = RunningHub(os.getppid(), str(tmp_path / "link"), "ezsp", LOOK)
     found = await by_check(
         Examination(SystemClock(), (DongleSettings("ezsp", "/dev/null"),), config, hub=hub, look=never)
     )
     assert found["dongle"].status == "ok" and f"process {hub.pid}" in found["dongle"].message
     assert found["firmware"].status == "ok"
     assert found["socket"].status == "ok"
-    lost = Hub(hub.pid, hub.dongle_path, "ezsp", None)
+    lost = RunningHub(hub.pid, hub.dongle_path, "ezsp", None)
     found = await by_check(
         Examination(SystemClock(), (DongleSettings("ezsp", "/dev/null"),), config, hub=lost, look=never)
     )

@@ -145,12 +145,12 @@ async def test_a_window_opened_anew_counts_from_then(bench: Bench) -> None:
 async def test_a_window_opened_while_another_closes_is_open_in_the_end(bench: Bench) -> None:
     other = Eui64("00:0d:6f:00:0a:90:69:e8")
     await bench.han.expect(PPMID, KEY, 600)
-    bench.han.cancel_join(PPMID)
+    bench.han._joins.close(PPMID, "cancelled")
     await asyncio.sleep(0)
     await bench.han.expect(other, KEY, 600)
     await asyncio.sleep(1)
     assert bench.radio.commands == ["open", "open", "close", "close", "open", "open"]
-    bench.han.cancel_join(other)
+    bench.han._joins.close(other, "cancelled")
     await bench.han.expect(PPMID, KEY, 600)
     await asyncio.sleep(1)
     assert bench.radio.commands[-1] == "open"
@@ -194,7 +194,7 @@ async def test_the_network_closes_with_the_last_window(bench: Bench) -> None:
     await bench.han.expect(other, KEY, 100)
     await asyncio.sleep(101)
     assert bench.radio.closed == 0
-    bench.han.cancel_join(PPMID)
+    bench.han._joins.close(PPMID, "cancelled")
     await asyncio.sleep(1)
     assert bench.radio.closed == 1
 

@@ -21,7 +21,7 @@ def test_requests() -> None:
 @pytest.mark.parametrize(("capability", "sleepy"), [("80", True), ("8e", False)])
 def test_node_descriptor(capability: str, sleepy: bool) -> None:
     node = zdo.parse_node_desc_rsp(bytes.fromhex(f"01 00 3412 01 40 {capability} 5f11 52 5200 002c 5200 00"))
-    assert node == zdo.Node(manufacturer_code=0x115F, sleepy=sleepy)
+    assert node == zdo.NodeDescriptor(manufacturer_code=0x115F, sleepy=sleepy)
 
 
 def test_simple_descriptor() -> None:

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 import pytest
 
 from hanctl.hil.conformance.html import page
-from hanctl.hil.conformance.outcome import Ended, Report, Scenario, Trying, judge
+from hanctl.hil.conformance.outcome import ConformanceReport, Ended, Scenario, Trying, judge
 
 
 def scenario(ended: Ended, reason: str = "", not_covered: str = "", gaps: tuple[str, ...] = ()) -> Scenario:
@@ -41,7 +41,7 @@ def test_what_a_device_calls_itself_is_no_markup_in_the_page() -> None:
     tried = scenario("failed", nasty, gaps=(nasty,))
     tried.name = tried.tested = tried.files = nasty
     tried.evidence.append(nasty)
-    report = Report(datetime(2026, 1, 1, tzinfo=UTC), {"model": nasty}, True, True, judge([tried]), (tried,))
+    report = ConformanceReport(datetime(2026, 1, 1, tzinfo=UTC), {"model": nasty}, True, True, judge([tried]), (tried,))
     text = page(report)
     assert "<img" not in text
     assert text.count("&lt;img") >= 7

@@ -35,7 +35,7 @@ def run(directory: Path, text: str, *options: str) -> subprocess.CompletedProces
     return subprocess.run(command, capture_output=True, text=True, check=False)
 
 
-@pytest.mark.parametrize("radio", ["ezsp", "znp"])
+@pytest.mark.parametrize("radio", ["ezsp", pytest.param("znp", marks=pytest.mark.slow)])
 def test_the_example_runs_as_it_stands_in_the_documents(tmp_path: Path, radio: str) -> None:
     done = run(tmp_path, EXAMPLES[0], "--hanctl-sim", radio)
     assert done.returncode == 0, done.stdout

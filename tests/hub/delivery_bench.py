@@ -7,7 +7,9 @@ import random
 import shutil
 from collections.abc import Callable, Coroutine
 from pathlib import Path
-from typing import Any, Literal, cast
+from typing import Any, Literal
+
+from ota_responses import decode_response
 
 from hanctl.base import virtual
 from hanctl.base.eui64 import Eui64, parse_eui64
@@ -151,7 +153,7 @@ class Rig:
 
     def blocks(self) -> list[tuple[float, ota.ImageBlockResponse]]:
         """The hub's Image Block Responses, and when they were handed to the air."""
-        return [(at, cast(ota.ImageBlockResponse, ota.decode_response(5, frame[3:]))) for at, frame in self.commands(5)]
+        return [(at, decode_response(5, frame[3:])) for at, frame in self.commands(5)]
 
     def waits(self) -> list[ota.ImageBlockResponse]:
         """Those that say WAIT_FOR_DATA."""

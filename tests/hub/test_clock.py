@@ -8,10 +8,19 @@ from __future__ import annotations
 import asyncio
 from datetime import UTC, datetime, timedelta
 
+import pytest
 from update_rig import DISPLAY, INSTALL_CODE, SLEEPER, Play, Rig
 
 from hanctl.base.clock import Clock
 from hanctl.base.eui64 import parse_eui64
+
+pytestmark = [
+    pytest.mark.usefixtures("seldom_asked"),
+    # Of dates and orders the radio knows nothing; test_whole_update.py has both.
+    pytest.mark.parametrize(
+        "joined", ["ezsp", pytest.param("znp", marks=pytest.mark.slow)], indirect=True, scope="session"
+    ),
+]
 
 TRUTH = datetime(2026, 6, 1, 12, tzinfo=UTC)
 PAST = datetime(2025, 11, 3, 2, tzinfo=UTC)

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 from delivery_bench import OTA, Radio, Rig, Scenario, image, join_all, run, spec
+from ota_responses import decode_response
 
 from hanctl.base import virtual
 from hanctl.simulator.device.spec import DeviceSpec
@@ -388,8 +389,8 @@ def test_a_busy_air_is_relieved_by_a_minimum_block_period(play: Play) -> None:
         rig.refuse(lambda frame: rig.now < slow and frame.cluster == OTA and rig.now % 0.5 < 0.35)
         await rig.until(lambda: rig.now >= slow, 600)
         for device in rig.devices:
-            waits = [ota.decode_response(5, frame[3:]) for _, frame in rig.commands(5, to=device) if frame[3] == 0x97]
-            assert any(wait.minimum_block_period >= 250 for wait in waits)  # type: ignore[union-attr]
+            waits = [decode_response(5, frame[3:]) for _, frame in rig.commands(5, to=device) if frame[3] == 0x97]
+            assert any(wait.minimum_block_period >= 250 for wait in waits)
         await rig.until_confirmed(numbers, data)
         assert rig.waits()[-1].minimum_block_period == 0
 

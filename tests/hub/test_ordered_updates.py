@@ -10,14 +10,22 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
+from full_disk import fill, make_room
 from update_rig import DISPLAY, IMAGE, NEW, OLD, SLEEPER, Play, Rig, make_spec
 
 from hanctl.base.errors import Refused
-from hanctl.hil.full_disk import fill, make_room
 from hanctl.images.build import Fields, build
 from hanctl.simulator.device.device import SimulatedDevice
 from hanctl.simulator.device.ota.types import OtaState, Output
 from hanctl.updates.serving import ota
+
+pytestmark = [
+    pytest.mark.usefixtures("seldom_asked"),
+    # Of dates and orders the radio knows nothing; test_whole_update.py has both.
+    pytest.mark.parametrize(
+        "joined", ["ezsp", pytest.param("znp", marks=pytest.mark.slow)], indirect=True, scope="session"
+    ),
+]
 
 LONDON = ZoneInfo("Europe/London")
 NEWER = 0x00010002

@@ -1,31 +1,44 @@
-"""The real radio libraries on the simulated dongles, over TCP: form, resume, join, talk, unplug."""
+"""The real radio libraries on the simulated dongles: form, resume, join, talk, unplug.
+
+In virtual time, on a serial line in memory; and over TCP, where time is real: slow, but for one test.
+"""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+import itertools
+from collections.abc import Callable, Coroutine
+from datetime import UTC, datetime
+from functools import wraps
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from hanctl.base.clock import SystemClock
+from hanctl.base import virtual
+from hanctl.base.clock import LoopClock
 from hanctl.base.errors import HanctlError
 from hanctl.base.eui64 import Eui64, parse_eui64
 from hanctl.crypto.install_code import parse_install_code
 from hanctl.han.han import Han
+from hanctl.hil import memory
 from hanctl.ledger.ledger import Ledger
 from hanctl.model.records import Device
 from hanctl.radio import DongleSettings, open_radio
 from hanctl.radio.errors import DeliveryFailed, DongleGone
 from hanctl.radio.frames import NetworkState, Radio
 from hanctl.simulator.device.spec import DeviceSpec
+from hanctl.simulator.dongle import Dongle
 from hanctl.simulator.ports import TcpPort
 from hanctl.simulator.world import Kind, World
 
 CODE = "83FED3407A939723A5C639B26916D505C3B5"
 DISPLAY = parse_eui64("00:0d:6f:00:0a:90:69:e7")
 STRANGER = Eui64("00:0d:6f:00:0a:90:69:e8")
-VARIANTS = [("ezsp", 13), ("ezsp", 14), ("ezsp", 18), ("znp", None)]
+Variant = tuple[Kind, int | None]
+VARIANTS: list[Variant] = [("ezsp", 13), ("ezsp", 14), ("ezsp", 18), ("znp", None)]
+NEWEST: list[Variant] = [("ezsp", 18), ("znp", None)]
+NUMBERS = itertools.count(1)
 
 
 def spec(name: str, eui64: Eui64, *, sleepy: bool = False) -> DeviceSpec:
@@ -46,15 +59,39 @@ def spec(name: str, eui64: Eui64, *, sleepy: bool = False) -> DeviceSpec:
     )
 
 
-class Bench:
-    """A hub without services, and a world at the far side of a TCP port."""
+class MemoryPort:
+    """A dongle on a serial line in memory, as ``TcpPort`` is one over TCP."""
 
-    def __init__(self, kind: Kind, version: int | None, directory: Path, *, sleepy: bool) -> None:
+    def __init__(self, dongle: Dongle) -> None:
+        self._dongle = dongle
+        self._name = f"against-simulator-{next(NUMBERS)}"
+        self.url = f"memory://{self._name}"
+
+    async def open(self) -> None:
+        memory.plug(self._name, self._dongle)
+
+    async def close(self) -> None:
+        memory.unplug(self._name)
+
+
+class Bench:
+    """A hub without services, and a world at the far side of a port."""
+
+    def __init__(
+        self,
+        kind: Kind,
+        version: int | None,
+        directory: Path,
+        port: Callable[[Dongle], MemoryPort | TcpPort],
+        *,
+        sleepy: bool,
+    ) -> None:
         self.kind: Kind = kind
-        self.ledger = Ledger.open(directory / "ledger.sqlite", SystemClock())
-        self.han = Han(self.ledger, SystemClock())
+        clock = LoopClock(asyncio.get_running_loop(), datetime(2026, 1, 1, tzinfo=UTC))
+        self.ledger = Ledger.open(directory / "ledger.sqlite", clock)
+        self.han = Han(self.ledger, clock)
         self.world = World.build([spec("display", DISPLAY, sleepy=sleepy)], kind=kind, protocol_version=version)
-        self.port = TcpPort(self.world.dongle)
+        self.port = port(self.world.dongle)
         self.radio: Radio | None = None
         self.lost: list[str] = []
         self.han.on_dongle_lost.append(self.lost.append)
@@ -88,21 +125,52 @@ async def until(condition: Callable[[], object], seconds: float = 20.0) -> None:
             await asyncio.sleep(0.01)
 
 
-@pytest.fixture(params=VARIANTS, ids=lambda variant: f"{variant[0]}{variant[1] or ''}")
-async def bench(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Bench]:
-    kind, version = request.param
-    bench = Bench(kind, version, tmp_path, sleepy=request.node.name.startswith("test_a_sleepy"))
-    bench.world.plug()
-    await bench.port.open()
-    yield bench
-    await bench.han.stop()
-    await bench.close()
-    bench.world.stop()
-    await bench.port.close()
-    bench.ledger.close()
-    assert not bench.world.dongle.faults
+Test = Callable[[Bench], Coroutine[Any, Any, None]]
 
 
+def on_each_dongle(
+    *, sleepy: bool = False, fast_over_tcp: list[Variant] | None = None
+) -> Callable[[Test], Callable[..., None]]:
+    """Run a test on each kind of dongle on both lines; over TCP it is slow, but on ``fast_over_tcp``.
+
+    So is EZSP 14, whose frames are those of 18.
+    """
+
+    def decorate(test: Test) -> Callable[..., None]:
+        async def play(variant: Variant, directory: Path, port: Callable[[Dongle], MemoryPort | TcpPort]) -> None:
+            bench = Bench(*variant, directory, port, sleepy=sleepy)
+            bench.world.plug()
+            await bench.port.open()
+            try:
+                await test(bench)
+            finally:
+                await bench.han.stop()
+                await bench.close()
+                bench.world.stop()
+                await bench.port.close()
+                bench.ledger.close()
+            assert not bench.world.dongle.faults
+
+        @wraps(test)
+        def run(variant: Variant, over_tcp: bool, tmp_path: Path) -> None:
+            if over_tcp:
+                asyncio.run(play(variant, tmp_path, TcpPort))
+            else:
+                virtual.run(play(variant, tmp_path, MemoryPort))
+
+        del run.__wrapped__
+        rows = []
+        for over_tcp, variant in itertools.product((False, True), VARIANTS):
+            slow = variant == ("ezsp", 14) or (over_tcp and variant not in (fast_over_tcp or []))
+            name = f"{variant[0]}{variant[1] or ''}{'-tcp' if over_tcp else ''}"
+            rows.append(pytest.param(variant, over_tcp, id=name, marks=[pytest.mark.slow] if slow else []))
+        marked: Callable[..., None] = pytest.mark.parametrize(("variant", "over_tcp"), rows)(run)
+        return marked
+
+    return decorate
+
+
+@on_each_dongle()
 async def test_forming_and_resuming(bench: Bench) -> None:
     formed = await bench.open()
     assert formed.formed
@@ -121,6 +189,7 @@ async def test_forming_and_resuming(bench: Bench) -> None:
     assert network.pan_id == formed.pan_id
 
 
+@on_each_dongle()
 async def test_nobody_joins_unasked(bench: Bench) -> None:
     await bench.open()
     assert not bench.world.stack.permitting
@@ -130,10 +199,11 @@ async def test_nobody_joins_unasked(bench: Bench) -> None:
     await bench.han.expect(STRANGER, parse_install_code(CODE).link_key, 60)
     await asyncio.sleep(0.5)
     assert bench.world.device("display").nwk is None
-    bench.han.cancel_join(STRANGER)
+    bench.han._joins.close(STRANGER, "cancelled")
     await until(lambda: not bench.world.stack.permitting)
 
 
+@on_each_dongle()
 async def test_a_join_and_an_interview(bench: Bench) -> None:
     await bench.open()
     bench.world.device("display").power_on()
@@ -148,6 +218,7 @@ async def test_a_join_and_an_interview(bench: Bench) -> None:
     assert values[2] == 0x0102
 
 
+@on_each_dongle(sleepy=True)
 async def test_a_sleepy_device_joins_and_is_interviewed(bench: Bench) -> None:
     await bench.open()
     bench.world.device("display").power_on()
@@ -157,6 +228,7 @@ async def test_a_sleepy_device_joins_and_is_interviewed(bench: Bench) -> None:
     assert device.sleepy
 
 
+@on_each_dongle()
 async def test_a_device_that_is_off_is_a_failed_delivery(bench: Bench) -> None:
     await bench.open()
     bench.world.device("display").power_on()
@@ -166,6 +238,7 @@ async def test_a_device_that_is_off_is_a_failed_delivery(bench: Bench) -> None:
         await bench.han.read_attributes(DISPLAY, cluster=0x0000, attributes=[4])
 
 
+@on_each_dongle()
 async def test_a_removed_device_leaves(bench: Bench) -> None:
     await bench.open()
     bench.world.device("display").power_on()
@@ -175,6 +248,7 @@ async def test_a_removed_device_leaves(bench: Bench) -> None:
     assert bench.state() == "removed"
 
 
+@on_each_dongle(fast_over_tcp=NEWEST)
 async def test_unplugging_and_replugging(bench: Bench) -> None:
     formed = await bench.open()
     bench.world.device("display").power_on()

@@ -12,7 +12,7 @@ import pytest
 from hanctl.base import virtual
 from hanctl.radio.errors import DeliveryFailed
 from hanctl.radio.frames import Outcome, OutgoingFrame
-from hanctl.radio.sending.numbers import Numbers
+from hanctl.radio.sending.numbers import FrameTags
 from hanctl.radio.sending.sender import CONFIRMATION_S, Confirmed, Sender
 
 FRAME = OutgoingFrame(0x1234, 1, 1, 0x0109, 0x0019, b"\x19\x01\x02")
@@ -22,7 +22,7 @@ class Dongle:
     """Confirms after ``delay_s``; ``answers`` are statuses given at once, the first first, None takes the frame."""
 
     def __init__(self) -> None:
-        self.sender = Sender(self, Numbers(), 16)
+        self.sender = Sender(self, FrameTags(), 16)
         self.frames: list[OutgoingFrame] = []
         self.answers: list[str | Exception | None] = []
         self.ends: list[str | None] = []

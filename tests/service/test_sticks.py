@@ -10,8 +10,8 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 
 import pytest
+from udev_rules import rules
 
-from hanctl.install.udev import rules
 from hanctl.radio.finding.sticks import STICKS, find
 
 FILE = Path(__file__).parents[2] / "systemd" / "60-hanctl.rules"
@@ -175,7 +175,7 @@ def test_modem_manager_is_told_of_the_usb_device_too() -> None:
 
 
 def test_the_rules_are_made_from_the_table() -> None:
-    assert FILE.read_text() == rules(), "python -m hanctl.install.udev > systemd/60-hanctl.rules"
+    assert FILE.read_text() == rules(), "python tests/service/udev_rules.py > systemd/60-hanctl.rules"
 
 
 @pytest.mark.thirdparty

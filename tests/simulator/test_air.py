@@ -14,6 +14,7 @@ import pytest
 from simulator_hub import CODE, FakeHub, image, in_virtual_time, spec
 from test_medium import TWO, Listener, frame
 from test_sniffer import frames
+from yardstick import Yardstick, yardstick
 
 from hanctl.simulator.air import constants, lengths
 from hanctl.simulator.air.agenda import Agenda
@@ -23,7 +24,6 @@ from hanctl.simulator.network.medium import ApsFrame, Block
 from hanctl.simulator.network.trust_centre import Network
 from hanctl.simulator.sniffer.sniffer import Sniffer
 from hanctl.simulator.world import World
-from hanctl.simulator.yardstick import Yardstick, yardstick
 
 PERFORMANCE = Path(__file__).parents[2] / "docs" / "performance.md"
 KEY = bytes(16)

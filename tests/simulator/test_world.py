@@ -14,7 +14,7 @@ from simulator_hub import DEVICE, NETWORK_KEY, in_virtual_time, spec
 
 from hanctl.base.eui64 import Eui64
 from hanctl.cli.simulate import describe, event_printer
-from hanctl.simulator.device.event import DeviceEvent
+from hanctl.simulator.device.event import SimulatedDeviceEvent
 from hanctl.simulator.dongle import Dongle, Flash, SimulatorError
 from hanctl.simulator.network.medium import ApsFrame, Node
 from hanctl.simulator.network.stack import Stack
@@ -56,7 +56,7 @@ class OpenDongle(Dongle):
 @in_virtual_time
 async def test_devices_join_outlive_the_dongle_and_stop_with_the_world() -> None:
     world = World.build([spec()], make_dongle=OpenDongle)
-    events: list[DeviceEvent] = []
+    events: list[SimulatedDeviceEvent] = []
     world.listen(events.append)
     world.start()
     await asyncio.sleep(10)
@@ -132,7 +132,7 @@ def test_progress_is_printed_in_tenths() -> None:
     lines: list[str] = []
     tell = event_printer(lambda: 0.0, lines.append)
     for offset in range(48, 4801, 48):
-        tell(DeviceEvent("ppmid", "block", f"{offset} of 4800 bytes", offset, 4800))
+        tell(SimulatedDeviceEvent("ppmid", "block", f"{offset} of 4800 bytes", offset, 4800))
     assert len(lines) == 11
 
 

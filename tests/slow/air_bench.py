@@ -8,16 +8,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from yardstick import Yardstick, yardstick
+
 from hanctl.base import virtual
 from hanctl.base.eui64 import parse_eui64
 from hanctl.hil.bench import Bench
 from hanctl.images.build import Fields, build
 from hanctl.simulator.air.constants import BAUD
 from hanctl.simulator.air.medium import RealMedium
-from hanctl.simulator.device.event import DeviceEvent
+from hanctl.simulator.device.event import SimulatedDeviceEvent
 from hanctl.simulator.device.spec import DeviceSpec
 from hanctl.simulator.world import World
-from hanctl.simulator.yardstick import Yardstick, yardstick
 
 Radio = Literal["ezsp", "znp"]
 CODE = "83FED3407A939723A5C639B26916D505C3B5"
@@ -69,7 +70,7 @@ class Watch:
         self.ended: dict[str, float] = {}
         world.listen(self._happened)
 
-    def _happened(self, event: DeviceEvent) -> None:
+    def _happened(self, event: SimulatedDeviceEvent) -> None:
         now, counts = asyncio.get_running_loop().time(), self._counts
         if event.kind == "ota" and event.text == "download":
             if not self.began:

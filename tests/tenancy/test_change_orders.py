@@ -14,12 +14,12 @@ from tenancy_bench import START, House
 
 from hanctl.base.errors import InvalidInput, NotFound, Refused
 from hanctl.ledger.household import Sample
-from hanctl.tenancy import controls, moments
+from hanctl.tenancy import controls, utc2000
 from hanctl.tenancy.controls import Wanted, parse_control, publishable
-from hanctl.tenancy.moments import from_utc2000, parse_moment, to_utc2000
 from hanctl.tenancy.payloads import BadPayload, parse_gbcs_payload
 from hanctl.tenancy.service import FUTURE_NOTE, RENUMBERED_NOTE, Provider
 from hanctl.tenancy.telling.steps import publication
+from hanctl.tenancy.utc2000 import from_utc2000, parse_time, to_utc2000
 
 # Published test vectors: gbcs.md §1.8 and §1.7.
 GCS09 = "010901010708001409000000000000804A371C00206EC61F00020000"
@@ -100,8 +100,8 @@ def test_times_of_a_payload(house: House) -> None:
     assert (change.state, change.at, change.cut_off) == ("done", START, START + DAY)
     assert FUTURE_NOTE in change.notes
     with pytest.raises(NotFound):
-        house.orders.order_gbcs(parse_gbcs_payload(gcs09(time=moments.CANCEL)))
-    now = house.orders.order_gbcs(parse_gbcs_payload(gcs09(time=moments.NOW)))
+        house.orders.order_gbcs(parse_gbcs_payload(gcs09(time=utc2000.CANCEL)))
+    now = house.orders.order_gbcs(parse_gbcs_payload(gcs09(time=utc2000.NOW)))
     assert (now.state, now.at, now.cut_off, FUTURE_NOTE in now.notes) == ("done", START, START, False)
 
 
@@ -111,8 +111,8 @@ def test_a_message_that_an_earlier_version_scheduled_can_be_cancelled_by_one(hou
     times = {"at": START + DAY, "cut_off": START + DAY, "ordered_at": START}
     change = house.ledger.changes.create([part], issuer_event_id=0x1C374A80, **given, **times)
     with pytest.raises(NotFound):
-        house.orders.order_gbcs(parse_gbcs_payload(gcs09(time=moments.CANCEL, event=0x1C374A81)))
-    cancelled = house.orders.order_gbcs(parse_gbcs_payload(gcs09(time=moments.CANCEL)))
+        house.orders.order_gbcs(parse_gbcs_payload(gcs09(time=utc2000.CANCEL, event=0x1C374A81)))
+    cancelled = house.orders.order_gbcs(parse_gbcs_payload(gcs09(time=utc2000.CANCEL)))
     assert (cancelled.id, cancelled.state) == (change.id, "cancelled")
 
 
@@ -200,8 +200,8 @@ def test_a_dlms_deviation_is_from_local_time_to_utc() -> None:
     ],
 )
 def test_moments_that_there_are(text: str, utc: str) -> None:
-    assert parse_moment(text) == datetime.fromisoformat(utc)
-    assert from_utc2000(to_utc2000(parse_moment(text))) == parse_moment(text)
+    assert parse_time(text) == datetime.fromisoformat(utc)
+    assert from_utc2000(to_utc2000(parse_time(text))) == parse_time(text)
 
 
 @pytest.mark.parametrize(
@@ -220,13 +220,13 @@ def test_moments_that_there_are(text: str, utc: str) -> None:
 )
 def test_moments_that_there_are_not_or_that_mean_something_else(text: str) -> None:
     with pytest.raises(InvalidInput):
-        parse_moment(text)
+        parse_time(text)
 
 
 def test_the_epoch_has_its_leap_years_where_the_calendar_has_them() -> None:
     assert to_utc2000(datetime(2000, 3, 1, tzinfo=UTC)) == 60 * 86400
     assert to_utc2000(datetime(2100, 3, 1, tzinfo=UTC)) == (100 * 365 + 25 + 59) * 86400
-    assert datetime(2136, 2, 7, 6, 28, 14, tzinfo=UTC) == moments.LAST
+    assert datetime(2136, 2, 7, 6, 28, 14, tzinfo=UTC) == utc2000.LAST
 
 
 # --- dated changes

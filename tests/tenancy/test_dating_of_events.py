@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from hanctl.model.change_records import Change
 from hanctl.tenancy.evidence.dating import dated_by, may_be_about
-from hanctl.tenancy.moments import to_utc2000
+from hanctl.tenancy.utc2000 import to_utc2000
 
 DONE = datetime(2026, 3, 1, 12, tzinfo=UTC)
 CHANGE = Change(id=1, kind="tenancy", state="done", at=DONE, ordered_at=DONE, control=0, done_at=DONE)

@@ -8,26 +8,27 @@ from pathlib import Path
 
 import pytest
 from display_bench import DAY, SHOWN, Radio, Rig, display, play, serving
+from full_disk import fill, make_room
 
-from hanctl.hil.full_disk import fill, make_room
 from hanctl.images.build import Fields, build
 from hanctl.radio import heartbeat
 from hanctl.tenancy.controls import Wanted
 from hanctl.tenancy.service import Provider
 
 
-@pytest.fixture(params=["ezsp", "znp"])
+@pytest.fixture(params=["ezsp", pytest.param("znp", marks=pytest.mark.slow)])
 def radio(request: pytest.FixtureRequest) -> Radio:
     chosen: Radio = request.param
     return chosen
 
 
-@pytest.fixture
+@pytest.fixture(autouse=True)
 def seldom_asked(monkeypatch: pytest.MonkeyPatch) -> None:
     """The hub asks its dongle every five minutes whether it lives: that is most of the work of days in virtual time."""
     monkeypatch.setattr(heartbeat, "PERIOD_S", 300.0)
 
 
+@pytest.mark.parametrize("radio", ["ezsp", "znp"])
 def test_each_kind_of_display_gets_its_verdict(radio: Radio, tmp_path: Path) -> None:
     specs = [
         display(1),
@@ -91,7 +92,6 @@ def test_a_change_of_supplier_is_no_evidence_with_a_reference_stack_that_says_su
     play(tmp_path, radio, specs, scenario)
 
 
-@pytest.mark.usefixtures("seldom_asked")
 def test_a_display_that_was_off_for_a_week_is_told_when_it_returns_and_flagged_daily_until_then(
     radio: Radio, tmp_path: Path
 ) -> None:
@@ -127,7 +127,6 @@ def test_a_reload_brings_the_time_forward_at_which_a_display_is_flagged(tmp_path
     play(tmp_path, "znp", [display(1)], scenario)
 
 
-@pytest.mark.usefixtures("seldom_asked")
 def test_queries_at_midnight_are_answered_and_not_found_before_there_is_a_change(tmp_path: Path) -> None:
     """It asks both endpoints for both kinds of change, each midnight of the hub's clock."""
     spec = display(1, tenancy={"queries": "midnight", "servers": [1, 2], "reports": False})
@@ -193,7 +192,6 @@ def test_a_display_that_shows_its_cache_afterwards_is_found_out_where_it_serves_
     play(tmp_path, radio, [serving(1, **caching), display(2, tenancy=caching)], scenario)
 
 
-@pytest.mark.usefixtures("seldom_asked")
 def test_new_values_of_the_next_tenant_are_not_taken_for_the_last_ones(tmp_path: Path) -> None:
     async def scenario(rig: Rig) -> None:
         await rig.join()
@@ -244,7 +242,9 @@ def test_a_change_does_not_wait_for_an_update_and_says_so(tmp_path: Path) -> Non
     play(tmp_path, "znp", [display(1)], scenario)
 
 
-@pytest.mark.parametrize("after", [0.0, 0.004, 0.03, 0.1, 0.3, 1.5, 20.0])
+@pytest.mark.parametrize(
+    "after", [0.0, 0.03, 0.3, 20.0, *(pytest.param(after, marks=pytest.mark.slow) for after in (0.004, 0.1, 1.5))]
+)
 def test_a_kill_while_devices_are_told_leaves_none_untold(after: float, tmp_path: Path) -> None:
     async def scenario(rig: Rig) -> None:
         await rig.join()

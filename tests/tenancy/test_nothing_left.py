@@ -29,8 +29,8 @@ from hanctl.hub.daemon import Daemon
 from hanctl.ledger.household import Sample
 from hanctl.radio.frames import IncomingFrame, OutgoingFrame
 from hanctl.tenancy.controls import Wanted
-from hanctl.tenancy.moments import to_utc2000
 from hanctl.tenancy.payloads import parse_gbcs_payload
+from hanctl.tenancy.utc2000 import to_utc2000
 
 FULL_CONSUMER = [2, 3, 4, 7, 8, 9, 13, 14]
 DAY = 86400
@@ -256,7 +256,7 @@ def run(directory: Path, scenario: Any, radio: Radio = "ezsp") -> None:
     virtual.run(main())
 
 
-@pytest.mark.parametrize("radio", ["ezsp", "znp"])
+@pytest.mark.parametrize("radio", ["ezsp", pytest.param("znp", marks=pytest.mark.slow)])
 def test_nothing_of_the_last_consumer_is_anywhere(
     radio: Radio, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -15,7 +15,7 @@ from tenancy_bench import ENDPOINTS, START, House
 from hanctl.data import catalogue
 from hanctl.model.cuts import AttributeKey
 from hanctl.tenancy.controls import Wanted
-from hanctl.tenancy.moment import Outcome
+from hanctl.tenancy.execution import ChangeEffect
 
 PRICE, METERING, PREPAYMENT, DEVICE_MANAGEMENT = 0x0700, 0x0702, 0x0705, 0x0708
 
@@ -214,7 +214,7 @@ def test_a_preview_says_the_same_and_does_nothing(cut_off: datetime | None, tmp_
     change = house.orders.order("tenancy", cut_off=cut_off)
     told = preview.outcome
     assert wanted.control == change.control
-    assert told == Outcome(change.hidden, change.cleared, change.blocked, change.held)
+    assert told == ChangeEffect(change.hidden, change.cleared, change.blocked, change.held)
     # The change itself adds its own date, and what is cancelled.
     mine = ("DeviceManagement", "cancellations")
     left = [

@@ -23,6 +23,11 @@ from hanctl.trust.credentials import Credentials, save_credentials
 
 Kind = Literal["ezsp", "znp"]
 VARIANTS: list[tuple[Kind, int | None]] = [("ezsp", 13), ("ezsp", 14), ("ezsp", 18), ("znp", None)]
+ON_EACH = [
+    pytest.param(variant, id=f"{variant[0]}{variant[1] or ''}", marks=[pytest.mark.slow] if variant[1] == 14 else [])
+    for variant in VARIANTS
+]
+"""EZSP 14 is slow: its frames and its key tables are those of 18."""
 OTHER_CODE = "00112233445566778899AABBCCDDEEFF"
 """Without its CRC."""
 WELL_KNOWN = ""
@@ -130,9 +135,7 @@ def in_a_lab(
             play(test, tmp_path, variant, devices, different, trust)
 
         del run.__wrapped__
-        marked: Callable[..., None] = pytest.mark.parametrize(
-            "variant", VARIANTS, ids=[f"{k}{v or ''}" for k, v in VARIANTS]
-        )(run)
+        marked: Callable[..., None] = pytest.mark.parametrize("variant", ON_EACH)(run)
         return marked
 
     return decorate

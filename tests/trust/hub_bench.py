@@ -24,8 +24,8 @@ from hanctl.model.records import Device
 from hanctl.radio.errors import DeliveryFailed, DongleGone, KeyTableFull
 from hanctl.radio.frames import IncomingFrame, NetworkState, OutgoingFrame, RadioListener
 from hanctl.trust.credentials import Credentials, save_credentials
-from hanctl.trust.establishment.exchange import Established, Failed, Output, Run, Send
-from hanctl.trust.establishment.manager import KeyEstablishment
+from hanctl.trust.establishment.exchange import Established, Failed, Output, RunJob, Send
+from hanctl.trust.establishment.key_establishment import KeyEstablishment
 
 CODE = "83FED3407A939723A5C639B26916D505C3B5"
 SUITE_2 = 0x0002
@@ -71,7 +71,7 @@ class Display:
                     head = bytes((0x01 | 0x08 * from_server, self._tsn if tsn is None else tsn, command))
                     self.say(0x0800, head + self.flaws(output))
                     self.carry_out(self.engine.delivered(HUB, output.ticket, True, self.now))
-                case Run(ticket=ticket, job=job):
+                case RunJob(ticket=ticket, job=job):
                     self.carry_out(self.engine.finished(HUB, ticket, job(), self.now))
                 case Established(key=key):
                     self.key = key

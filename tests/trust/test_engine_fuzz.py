@@ -12,9 +12,9 @@ from trust_bench import DISPLAY, HUB, issued, published, published_value
 from hanctl.base.errors import HanctlError
 from hanctl.base.eui64 import Eui64
 from hanctl.crypto.suites import SUITE_1, SUITE_2
-from hanctl.trust.establishment.exchange import Established, Failed, Output, Run, Send, Stage
-from hanctl.trust.establishment.manager import KeyEstablishment
-from hanctl.trust.establishment.messages import Command, Initiate, encode
+from hanctl.trust.establishment.exchange import Established, Failed, Output, RunJob, Send, Stage
+from hanctl.trust.establishment.key_establishment import KeyEstablishment
+from hanctl.trust.establishment.messages import EstablishmentCommand, Initiate, encode
 from hanctl.trust.jobs import Agreed
 
 OTHER = Eui64("00:db:12:34:56:78:00:a9")
@@ -26,7 +26,7 @@ class Watched:
     def __init__(self, engine: KeyEstablishment) -> None:
         self.engine = engine
         self.now = 0.0
-        self.runs: list[Run] = []
+        self.runs: list[RunJob] = []
         self.sends: list[Send] = []
         self.agreed: dict[Eui64, list[Agreed]] = {}
         self.received: set[bytes] = set()
@@ -47,7 +47,7 @@ class Watched:
 
     def take(self, outputs: list[Output]) -> None:
         for output in outputs:
-            if isinstance(output, Run):
+            if isinstance(output, RunJob):
                 self.runs.append(output)
             elif isinstance(output, Send):
                 assert len(output.payload) in (4, 16, 22, 37, 52, 78)
@@ -168,4 +168,8 @@ def test_undisturbed_the_fuzz_does_get_a_key() -> None:
         carry(hub, display, carried, False)
     assert hub.keys == display.keys != []
     assert hub.engine.stage(DISPLAY) is Stage.ESTABLISHED
-    assert [send.command for send in hub.sends] == [Command.INITIATE, Command.EPHEMERAL, Command.CONFIRM]
+    assert [send.command for send in hub.sends] == [
+        EstablishmentCommand.INITIATE,
+        EstablishmentCommand.EPHEMERAL,
+        EstablishmentCommand.CONFIRM,
+    ]

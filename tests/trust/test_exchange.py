@@ -24,8 +24,15 @@ from hanctl.base.eui64 import Eui64
 from hanctl.crypto.suites import SUITE_1, SUITE_2, SUITES, Suite
 from hanctl.trust.credentials import Credentials
 from hanctl.trust.establishment.exchange import Failed, Reason, Role, Send, Stage
-from hanctl.trust.establishment.manager import KeyEstablishment
-from hanctl.trust.establishment.messages import Command, Confirm, Ephemeral, Initiate, Terminate, TerminateStatus
+from hanctl.trust.establishment.key_establishment import KeyEstablishment
+from hanctl.trust.establishment.messages import (
+    Confirm,
+    Ephemeral,
+    EstablishmentCommand,
+    Initiate,
+    Terminate,
+    TerminateStatus,
+)
 from hanctl.trust.jobs import Refusal
 
 BAD_MESSAGE = TerminateStatus.BAD_MESSAGE
@@ -90,7 +97,7 @@ class TestAsPublished:
             wire.start()
             wire.pass_time(6)
             keys.add(wire.hub.established[-1].key)
-            ephemerals |= {send.payload for send in wire.hub.sent if send.command is Command.EPHEMERAL}
+            ephemerals |= {send.payload for send in wire.hub.sent if send.command is EstablishmentCommand.EPHEMERAL}
         assert len(keys) == len(ephemerals) == 3
         assert wire.hub.engine.deadline is None
 
@@ -265,7 +272,7 @@ class TestConfirmation:
         original = wire.hub.engine.delivered
 
         def undelivered(partner: Eui64, ticket: int, success: bool, now: float) -> list[object]:
-            lost = wire.hub.sent[-1].command is Command.CONFIRM
+            lost = wire.hub.sent[-1].command is EstablishmentCommand.CONFIRM
             result = original(partner, ticket, success and not lost, now)
             outputs.extend(result)
             return list(result)
@@ -284,7 +291,7 @@ class TestConfirmation:
         wire.start()
         assert wire.display.established and not wire.hub.established
         for success in (True, True):
-            outputs = wire.hub.engine.default_response(DISPLAY, Command.CONFIRM, success, wire.now)
+            outputs = wire.hub.engine.default_response(DISPLAY, EstablishmentCommand.CONFIRM, success, wire.now)
             wire.put(wire.hub, outputs)
         wire.pump()
         assert wire.hub.key == wire.display.key
@@ -293,7 +300,7 @@ class TestConfirmation:
         wire = bench_wire()
         wire.hub.engine.delivered = lambda *_: []  # type: ignore[method-assign]
         wire.start()
-        wire.put(wire.hub, wire.hub.engine.default_response(DISPLAY, Command.CONFIRM, False, wire.now))
+        wire.put(wire.hub, wire.hub.engine.default_response(DISPLAY, EstablishmentCommand.CONFIRM, False, wire.now))
         wire.pump()
         assert not wire.hub.failed
         wire.pass_time(10)
@@ -324,7 +331,7 @@ class TestConfirmation:
                     wire.hub.engine.receive(DISPLAY, 3, payload, from_server=initiator == "hub", tsn=9, now=wire.now)
                     == []
                 )
-                assert wire.hub.engine.default_response(DISPLAY, Command[command], False, wire.now) == []
+                assert wire.hub.engine.default_response(DISPLAY, EstablishmentCommand[command], False, wire.now) == []
             return (send,)
 
         wire.hub.tamper = wire.display.tamper = terminated
@@ -373,7 +380,7 @@ class TestConfirmation:
             )
             assert all(isinstance(each, Send) and not isinstance(each.message, Terminate) for each in answers)
         if initiator == "display":
-            wire.put(wire.hub, wire.hub.engine.default_response(DISPLAY, Command.CONFIRM, True, wire.now))
+            wire.put(wire.hub, wire.hub.engine.default_response(DISPLAY, EstablishmentCommand.CONFIRM, True, wire.now))
             wire.pump()
         else:
             wire.inject(wire.hub, held[0].command, held[0].payload, from_server=True)

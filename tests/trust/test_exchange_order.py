@@ -11,8 +11,8 @@ from hanctl.base.errors import Refused
 from hanctl.base.eui64 import Eui64
 from hanctl.crypto.suites import SUITE_1, SUITE_2
 from hanctl.trust.establishment.exchange import Failed, Reason, Settings, Stage
-from hanctl.trust.establishment.manager import KeyEstablishment
-from hanctl.trust.establishment.messages import Command, Confirm, Ephemeral, Terminate, TerminateStatus
+from hanctl.trust.establishment.key_establishment import KeyEstablishment
+from hanctl.trust.establishment.messages import Confirm, Ephemeral, EstablishmentCommand, Terminate, TerminateStatus
 
 BAD_MESSAGE = TerminateStatus.BAD_MESSAGE
 FLOW = ["INITIATE", "EPHEMERAL", "CONFIRM"]
@@ -66,7 +66,7 @@ class TestRepetition:
         initiate = wire.display.sent[0]
         wire.inject(wire.hub, 0, initiate.payload, tsn=55)
         wire.finish_jobs(wire.hub)
-        assert [(send.command, send.tsn) for send in wire.hub.sent] == [(Command.INITIATE, 55)]
+        assert [(send.command, send.tsn) for send in wire.hub.sent] == [(EstablishmentCommand.INITIATE, 55)]
 
     def test_long_after_the_end_a_repeated_request_is_out_of_order(self) -> None:
         wire = bench_wire()
@@ -108,7 +108,7 @@ class TestRepetition:
         wire.start()
         assert wire.hub.key == wire.display.key
         assert not wire.hub.failed
-        sent = [send.payload for send in wire.hub.sent if send.command is Command.EPHEMERAL]
+        sent = [send.payload for send in wire.hub.sent if send.command is EstablishmentCommand.EPHEMERAL]
         assert len(sent) == len(set(sent)) == 2
 
     def test_another_ephemeral_key_without_beginning_again_is_out_of_order(self) -> None:

@@ -46,8 +46,8 @@ from hanctl.crypto.curve import SECT163K1, SECT283K1, Point, PointLowOrder, Poin
 from hanctl.crypto.suites import SUITES
 from hanctl.trust.credentials import Credentials, KeyMismatch, credentials_of
 from hanctl.trust.establishment.exchange import Reason
-from hanctl.trust.establishment.manager import KeyEstablishment
-from hanctl.trust.establishment.messages import Command, Confirm, Ephemeral, TerminateStatus
+from hanctl.trust.establishment.key_establishment import KeyEstablishment
+from hanctl.trust.establishment.messages import Confirm, Ephemeral, EstablishmentCommand, TerminateStatus
 
 Check = Callable[[], None]
 
@@ -132,7 +132,7 @@ def every_ephemeral_key_is_new() -> None:
         wire.start()
         wire.pass_time(6)
     for side in (wire.hub, wire.display):
-        sent = [send.payload for send in side.sent if send.command is Command.EPHEMERAL]
+        sent = [send.payload for send in side.sent if send.command is EstablishmentCommand.EPHEMERAL]
         assert len(sent) == len(set(sent)) == 2
 
 

@@ -7,14 +7,14 @@ import json
 import stat
 from pathlib import Path
 
+from full_disk import fill, make_room
 from hub_bench import HubBench, on_a_hub
 from trust_bench import DISPLAY, HUB, issued, stranger_authority
 
 from hanctl.base.eui64 import Eui64
-from hanctl.hil.full_disk import fill, make_room
 from hanctl.images.demo_image import build
 from hanctl.trust.establishment.initiator import Initiator
-from hanctl.trust.establishment.messages import Command
+from hanctl.trust.establishment.messages import EstablishmentCommand
 
 READ_TIME = bytes.fromhex("00 51 00 0000")
 
@@ -46,7 +46,11 @@ async def test_key_establishment_is_spoken_in_clear_and_acknowledged(bench: HubB
     display.ask_for_a_key()
     await asyncio.sleep(5)
     spoken = [frame for frame in display.heard if frame.cluster == 0x0800]
-    assert [frame.payload[2] for frame in spoken] == [Command.INITIATE, Command.EPHEMERAL, Command.CONFIRM]
+    assert [frame.payload[2] for frame in spoken] == [
+        EstablishmentCommand.INITIATE,
+        EstablishmentCommand.EPHEMERAL,
+        EstablishmentCommand.CONFIRM,
+    ]
     assert not any(frame.aps_encrypted for frame in spoken)
     assert all(frame.aps_ack for frame in spoken)
     # Only to the last a Default Response is wanted: with it the device says that it has the key.
@@ -139,7 +143,7 @@ async def test_another_issuer_and_another_subject(bench: HubBench) -> None:
 @on_a_hub(cbke_timeout_s=60)
 async def test_a_device_that_rejects_the_last_code_is_evicted_in_time(bench: HubBench) -> None:
     """That it rejects it anybody can say; that it is not heard under its key cannot be said away."""
-    display = await bench.display(mutes=frozenset((Command.CONFIRM,)))
+    display = await bench.display(mutes=frozenset((EstablishmentCommand.CONFIRM,)))
     display.answers_in_cipher = False
     display.ask_for_a_key()
     await asyncio.sleep(3)
@@ -149,7 +153,7 @@ async def test_a_device_that_rejects_the_last_code_is_evicted_in_time(bench: Hub
     agreed = exchange._agreed
     display.mutes = frozenset()
     display.engine.cancel(HUB, display.now)
-    display.say(0x0800, bytes((0x01, 0x60, Command.CONFIRM)) + agreed.initiator_smac)
+    display.say(0x0800, bytes((0x01, 0x60, EstablishmentCommand.CONFIRM)) + agreed.initiator_smac)
     await asyncio.sleep(1)
     display.say(0x0800, bytes.fromhex("01 61 03 02 1e 0200"))
     # A Default Response, as of a device that took the code.
@@ -197,7 +201,7 @@ async def test_a_key_that_the_dongle_does_not_take_costs_the_device_its_place(be
 @on_a_hub()
 async def test_without_a_word_on_the_network_a_device_is_evicted_in_time(bench: HubBench) -> None:
     silent = await bench.display(1)
-    stuck = await bench.display(2, mutes=frozenset((Command.CONFIRM,)))
+    stuck = await bench.display(2, mutes=frozenset((EstablishmentCommand.CONFIRM,)))
     talker = await bench.display(3)
     bench.radio.listening.device_joined(issued(Eui64("00:db:12:34:56:78:00:04")).subject, 0x1004)
     stuck.ask_for_a_key()

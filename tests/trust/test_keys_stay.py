@@ -28,7 +28,7 @@ from hanctl.simulator.device.keys import cbke
 from hanctl.simulator.network.medium import ApsFrame
 from hanctl.simulator.network.trust_centre import JoinKind
 from hanctl.simulator.zcl import ZclFrame
-from hanctl.trust.establishment.messages import Command
+from hanctl.trust.establishment.messages import EstablishmentCommand
 
 KEY_ESTABLISHMENT = 0x0800
 BAD_KEY_CONFIRM = cbke.terminate(cbke.BAD_KEY_CONFIRM, 2)
@@ -70,9 +70,9 @@ async def test_a_terminate_at_any_time_after_the_proof_undoes_nothing(lab: Lab) 
     await keyed(lab, hub)
     before = record(hub).keyed_at
     for _ in range(400):
-        say_as(lab, 1, command(Command.TERMINATE, BAD_KEY_CONFIRM))
-        say_as(lab, 1, command(Command.TERMINATE, BAD_KEY_CONFIRM, to_client=True))
-        say_as(lab, 1, default_response(Command.CONFIRM, 1))
+        say_as(lab, 1, command(EstablishmentCommand.TERMINATE, BAD_KEY_CONFIRM))
+        say_as(lab, 1, command(EstablishmentCommand.TERMINATE, BAD_KEY_CONFIRM, to_client=True))
+        say_as(lab, 1, default_response(EstablishmentCommand.CONFIRM, 1))
         await asyncio.sleep(0.05)
     assert record(hub).keyed_at == before
     assert lab.installed == lab.agreed and len(lab.agreed) == 1
@@ -87,7 +87,7 @@ async def test_who_is_told_to_have_ended_its_establishment_gets_its_key(lab: Lab
     await lab.join(hub)
     for _ in range(300):
         if lab.device(1).nwk is not None:
-            say_as(lab, 1, command(Command.TERMINATE, BAD_KEY_CONFIRM))
+            say_as(lab, 1, command(EstablishmentCommand.TERMINATE, BAD_KEY_CONFIRM))
         await asyncio.sleep(0.1)
     assert lab.installed == lab.agreed and len(lab.agreed) == 1
     assert await lab.is_served(hub, 1)
@@ -100,12 +100,12 @@ async def test_while_the_hub_asks_for_a_new_key_a_stranger_cannot_part_the_two(l
     await lab.join(hub)
     await asyncio.sleep(30)
     sayings = [
-        command(Command.TERMINATE, BAD_KEY_CONFIRM),
-        command(Command.TERMINATE, BAD_KEY_CONFIRM, to_client=True),
-        command(Command.CONFIRM, bytes(16), to_client=True),
-        command(Command.EPHEMERAL, bytes(37), to_client=True),
-        default_response(Command.CONFIRM, 1),
-        default_response(Command.CONFIRM, 0),
+        command(EstablishmentCommand.TERMINATE, BAD_KEY_CONFIRM),
+        command(EstablishmentCommand.TERMINATE, BAD_KEY_CONFIRM, to_client=True),
+        command(EstablishmentCommand.CONFIRM, bytes(16), to_client=True),
+        command(EstablishmentCommand.EPHEMERAL, bytes(37), to_client=True),
+        default_response(EstablishmentCommand.CONFIRM, 1),
+        default_response(EstablishmentCommand.CONFIRM, 0),
     ]
     for round_ in range(12):
         saying, ends = sayings[round_ % len(sayings)], (1 if round_ < 6 else 77, 1)

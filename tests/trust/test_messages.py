@@ -9,9 +9,9 @@ from trust_bench import published_value
 
 from hanctl.crypto.suites import SUITE_1, SUITE_2, SUITES, Suite
 from hanctl.trust.establishment.messages import (
-    Command,
     Confirm,
     Ephemeral,
+    EstablishmentCommand,
     Initiate,
     Message,
     MessageError,
@@ -113,5 +113,5 @@ def test_any_bytes_are_a_message_or_the_named_error(command: int, payload: bytes
         message = decode(command, payload, suite)
     except MessageError:
         return
-    assert command_of(message) is Command(command)
+    assert command_of(message) is EstablishmentCommand(command)
     assert encode(message) == payload

@@ -100,10 +100,15 @@ CASES = [
     Case("all of it once more", {"fault": "replay"}, BAD_KEY_CONFIRM, "code is wrong", "keyed", "BAD_KEY_CONFIRM"),
 ]
 RADIOS: list[tuple[Kind, int | None]] = [("ezsp", 18), ("znp", None)]
+IN_TURN = [
+    pytest.param(case, radio, id=f"{case.name}-{radio[0]}", marks=[pytest.mark.slow] if number % 2 != turn else [])
+    for number, case in enumerate(CASES)
+    for turn, radio in enumerate(RADIOS)
+]
+"""Each case on both radios, the radios by turns fast and slow: the fault is the device's."""
 
 
-@pytest.mark.parametrize("radio", RADIOS, ids=["ezsp", "znp"])
-@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
+@pytest.mark.parametrize(("case", "radio"), IN_TURN)
 def test_it_ends_as_it_should(case: Case, radio: tuple[Kind, int | None], tmp_path: Path) -> None:
     patient = {"attempts": 99} if case.outcome == "evicted" else {}
     different = {BAD: {"trust": dict(case.trust) | patient}}

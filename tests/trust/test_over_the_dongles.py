@@ -7,7 +7,7 @@ import json
 from pathlib import Path
 
 import pytest
-from dongle_lab import CODE, OTHER_CODE, TABLE, VARIANTS, WELL_KNOWN, Kind, Lab, address, in_a_lab
+from dongle_lab import CODE, ON_EACH, OTHER_CODE, TABLE, WELL_KNOWN, Kind, Lab, address, in_a_lab
 from trust_bench import issued
 
 from hanctl.base import virtual
@@ -211,7 +211,7 @@ async def test_a_stranger_under_a_keyed_devices_address_does_not_cost_it_its_key
     assert lab.installed == before
 
 
-@pytest.mark.parametrize("variant", VARIANTS, ids=[f"{k}{v or ''}" for k, v in VARIANTS])
+@pytest.mark.parametrize("variant", ON_EACH)
 def test_a_certificate_of_another_dongle_stops_the_start_before_a_network_is_formed(
     variant: tuple[Kind, int | None], tmp_path: Path
 ) -> None:

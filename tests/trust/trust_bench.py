@@ -14,8 +14,8 @@ from hanctl.base.eui64 import Eui64
 from hanctl.crypto.suites import SUITE_1, SUITE_2, Suite
 from hanctl.trust.authority import BenchAuthority
 from hanctl.trust.credentials import Credentials, credentials_of
-from hanctl.trust.establishment.exchange import Established, Failed, Output, Run, Send
-from hanctl.trust.establishment.manager import KeyEstablishment
+from hanctl.trust.establishment.exchange import Established, Failed, Output, RunJob, Send
+from hanctl.trust.establishment.key_establishment import KeyEstablishment
 from hanctl.trust.establishment.messages import Terminate
 from hanctl.trust.jobs import JobResult
 
@@ -71,7 +71,7 @@ class Side:
     sent: list[Send] = field(default_factory=list)
     established: list[Established] = field(default_factory=list)
     failed: list[Failed] = field(default_factory=list)
-    jobs: list[Run] = field(default_factory=list)
+    jobs: list[RunJob] = field(default_factory=list)
     tamper: Tamper = as_it_is
 
     @property
@@ -135,14 +135,14 @@ class Wire:
                 side.established.append(output)
             elif isinstance(output, Failed):
                 side.failed.append(output)
-            elif isinstance(output, Run):
+            elif isinstance(output, RunJob):
                 side.jobs.append(output)
                 if not self.hold_jobs:
                     self._finish(side, side.jobs.pop(0))
             else:
                 self._carry(side, output)
 
-    def _finish(self, side: Side, run: Run) -> None:
+    def _finish(self, side: Side, run: RunJob) -> None:
         result: JobResult = run.job()
         self.put(side, side.engine.finished(run.partner, run.ticket, result, self.now))
 

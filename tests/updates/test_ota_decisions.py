@@ -56,7 +56,7 @@ IN_DOUBT = replace(ACTIVATING, state="in_doubt")
 CANCELLING = replace(IN_DOUBT, activation="hold", activated_at=None, cancel_asked_at=START)
 EARLIER = START - timedelta(hours=1)
 CANCELLED = replace(TRANSFERRING, state="cancelled")
-WINDOW = gates.Wait("window", "its window", START + timedelta(minutes=20))
+WINDOW = gates.WaitReason("window", "its window", START + timedelta(minutes=20))
 
 
 def decide(request: ota.OtaRequest, update: Update | None, **more: Any) -> Decision:
@@ -169,7 +169,11 @@ BLOCKS = [
     Row("resumes with the last", TRANSFERRING, block(56), data_reply(56, 44), "verifying", RESUMED_TO_THE_END),
     Row("not in its window", TRANSFERRING, block(20), wait_reply(1200), more={"transfer_wait": WINDOW}),
     Row(
-        "without power", NOTIFIED, block(), wait_reply(600), more={"transfer_wait": gates.Wait("power", "mains power")}
+        "without power",
+        NOTIFIED,
+        block(),
+        wait_reply(600),
+        more={"transfer_wait": gates.WaitReason("power", "mains power")},
     ),
     Row("one more while it verifies", VERIFYING, block(60), data_reply(60, 40), more={"started": True}),
     Row(

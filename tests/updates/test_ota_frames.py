@@ -5,9 +5,11 @@ from __future__ import annotations
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from ota_responses import RESPONSES, decode_response
+from zigpy.zcl.foundation import CommandSchema
 
 from hanctl.updates.serving import ota
-from hanctl.updates.serving.ota import OtaFrameError, decode_request, decode_response
+from hanctl.updates.serving.ota import OtaFrameError, decode_request
 
 
 def test_query_with_and_without_hardware_version() -> None:
@@ -96,22 +98,21 @@ def test_bytes_after_the_last_field_are_ignored() -> None:
         (ota.QueryDeviceSpecificFileResponse(status=0x98), "98"),
     ],
 )
-def test_responses_on_the_wire(frame: ota.OtaResponse, wire: str) -> None:
+def test_responses_on_the_wire(frame: CommandSchema, wire: str) -> None:
     payload = bytes.fromhex(wire)
     assert frame.serialize() == payload
-    command = next(number for number, schema in ota.RESPONSES.items() if isinstance(frame, schema))
+    command = next(number for number, schema in RESPONSES.items() if isinstance(frame, schema))
     assert decode_response(command, payload) == frame
 
 
 def _decode_or_refuse(command: int, payload: bytes) -> None:
-    for decode in (decode_request, decode_response):
-        try:
-            frame = decode(command, payload)
-        except OtaFrameError as error:
-            assert "\n" not in str(error)
-        else:
-            # What was read is written the same, up to what was ignored at the end.
-            assert payload.startswith(frame.serialize()) or frame.serialize().startswith(payload)
+    try:
+        frame = decode_request(command, payload)
+    except OtaFrameError as error:
+        assert "\n" not in str(error)
+    else:
+        # What was read is written the same, up to what was ignored at the end.
+        assert payload.startswith(frame.serialize()) or frame.serialize().startswith(payload)
 
 
 @given(st.integers(0, 11), st.binary(max_size=80))

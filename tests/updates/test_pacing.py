@@ -5,9 +5,7 @@ from __future__ import annotations
 import pytest
 
 from hanctl.base.eui64 import Eui64
-from hanctl.updates.serving import ota
 from hanctl.updates.serving.block_size import DELIVERIES, FAILURES, SIZES, BlockSizes
-from hanctl.updates.serving.ota import OtaFrameError
 from hanctl.updates.serving.pacing import LOWER_S, MISSES, PROBE, RAISE_S, Pacing, Wait
 
 DEVICE, OTHER = Eui64("00:0d:6f:00:0a:90:69:e7"), Eui64("00:0d:6f:00:0a:90:69:e8")
@@ -126,32 +124,3 @@ def test_many_that_arrive_make_blocks_larger_again() -> None:
     for _ in range(2 * DELIVERIES):
         sizes.delivered(DEVICE)
     assert sizes.largest(DEVICE) == SIZES[0]
-
-
-@pytest.mark.parametrize("address", [None, bytes(range(8))])
-@pytest.mark.parametrize("period", [None, 0x1234])
-@pytest.mark.parametrize("size", [0, 50, 255])
-def test_a_block_request_is_read_as_it_is_declared(address: bytes | None, period: int | None, size: int) -> None:
-    control = (address is not None) | (period is not None) << 1
-    payload = bytes([control]) + bytes.fromhex("3412 0100 02000000 00010000") + bytes([size])
-    payload += (address or b"") + (period.to_bytes(2, "little") if period is not None else b"")
-    declared = ota.decode_request(3, payload)
-    assert isinstance(declared, ota.ImageBlockRequest)
-    read = ota.read_block_request(payload)
-    assert read._asdict() == {name: getattr(declared, name) for name in read._fields}
-    for short in range(13):
-        with pytest.raises(OtaFrameError):
-            ota.read_block_request(payload[:short])
-
-
-def test_a_block_is_packed_as_it_is_declared() -> None:
-    image = ota.read_block_request(bytes.fromhex("00 3412 0100 02000000 00010000 38"))
-    declared = ota.ImageBlockResponse(
-        status=ota.OtaStatus.SUCCESS,
-        manufacturer_code=0x1234,
-        image_type=1,
-        file_version=2,
-        file_offset=0x0100,
-        data=b"abc",
-    )
-    assert ota.image_block(image, 0x0100, b"abc") == declared.serialize()

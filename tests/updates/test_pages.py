@@ -9,6 +9,7 @@ from typing import Any, cast
 
 import pytest
 from firmware_fakes import DISPLAY, IMAGE_TYPE, MANUFACTURER, NEW, Bench, make_image, make_request
+from ota_responses import decode_response
 
 from hanctl.base import virtual
 from hanctl.han.cluster import DefaultReply, LaterReply, Reply, Status
@@ -44,7 +45,7 @@ class Asker:
     def posted(self) -> list[tuple[float, ota.ImageBlockResponse]]:
         blocks = self.bench.han.bulk.posted
         return [
-            (block["at"], cast(ota.ImageBlockResponse, ota.decode_response(block["command"], block["payload"])))
+            (block["at"], cast(ota.ImageBlockResponse, decode_response(block["command"], block["payload"])))
             for block in blocks
         ]
 

@@ -15,7 +15,7 @@ from hanctl.updates.serving.reconciliation import (
     OUT_OF_BAND,
     READ_BACK,
     WAITING,
-    Finding,
+    VersionFinding,
     doubt,
     reconcile,
 )
@@ -70,7 +70,11 @@ CANCELLED = replace(HOLDING, state="in_doubt", released_at=START, release_tried_
 )
 def test_what_it_comes_to(update: Update, version: int, status: int | None, after: str | None) -> None:
     step = reconcile(
-        update, Finding(version, status, "version read back", READ_BACK), START + timedelta(minutes=5), "ppmid", 1
+        update,
+        VersionFinding(version, status, "version read back", READ_BACK),
+        START + timedelta(minutes=5),
+        "ppmid",
+        1,
     )
     assert (None if step is None else step.update.state) == after
     if step is None:
@@ -89,14 +93,14 @@ def test_what_it_comes_to(update: Update, version: int, status: int | None, afte
 
 def test_a_device_that_keeps_coming_back_as_it_was_is_given_up() -> None:
     for update in (ACTIVATING, LOST):
-        step = reconcile(update, Finding(OLD, NORMAL, "version read back", READ_BACK), START, "ppmid", 3)
+        step = reconcile(update, VersionFinding(OLD, NORMAL, "version read back", READ_BACK), START, "ppmid", 3)
         assert step is not None
         assert step.update.state == "failed"
         assert "3 times" in (step.update.reason or "")
 
 
 def test_a_cancellation_waits_for_what_may_be_under_way() -> None:
-    found = Finding(OLD, WAITING, "version read back", READ_BACK)
+    found = VersionFinding(OLD, WAITING, "version read back", READ_BACK)
     assert reconcile(CANCELLED, found, START + timedelta(seconds=59), "ppmid", 1) is None
     assert reconcile(CANCELLED, found, START + timedelta(seconds=60), "ppmid", 1) is not None
 
@@ -111,14 +115,20 @@ def test_the_same_version_again_is_no_evidence_until_the_device_is_done() -> Non
         (None, 60, True),
     ):
         step = reconcile(
-            again, Finding(NEW, status, "version read back", READ_BACK), START + timedelta(seconds=seconds), "ppmid", 1
+            again,
+            VersionFinding(NEW, status, "version read back", READ_BACK),
+            START + timedelta(seconds=seconds),
+            "ppmid",
+            1,
         )
         assert (step is not None) == confirmed
     assert (
-        reconcile(replace(ORDERED, allow_reinstall=True), Finding(NEW, None, "", READ_BACK), START, "ppmid", 0) is None
+        reconcile(replace(ORDERED, allow_reinstall=True), VersionFinding(NEW, None, "", READ_BACK), START, "ppmid", 0)
+        is None
     )
     assert (
-        reconcile(replace(again, state="transferring"), Finding(NEW, NORMAL, "", READ_BACK), START, "ppmid", 0) is None
+        reconcile(replace(again, state="transferring"), VersionFinding(NEW, NORMAL, "", READ_BACK), START, "ppmid", 0)
+        is None
     )
 
 

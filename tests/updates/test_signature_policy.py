@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from firmware_fakes import DISPLAY, Bench, FakeHan, StillClock, make_device, make_image, make_request
+from ota_responses import decode_response
 from signed_files import BY_OPENSSL, SUITE_1_FILE, SUITE_2_FILE, Signed, file
 
 from hanctl.base import virtual
@@ -173,7 +174,7 @@ class SignedBench(Bench):
             request = ota.ImageBlockRequest(field_control=0, file_offset=len(got), max_data_size=50, **fields)
             reply = self.service.server.handle(make_request(0x03, request.serialize(), len(got) % 251))
             assert isinstance(reply, Reply), reply
-            block = ota.decode_response(reply.command, reply.payload)
+            block = decode_response(reply.command, reply.payload)
             assert isinstance(block, ota.ImageBlockResponse) and block.data
             got += bytes(block.data)
         return got

@@ -11,6 +11,7 @@ import pytest
 from firmware_fakes import DISPLAY, IMAGE_TYPE, MANUFACTURER, NEW, Bench, make_image, make_request
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from ota_responses import decode_response
 
 from hanctl.base import virtual
 from hanctl.han.cluster import DefaultReply, LaterReply, Reply
@@ -47,7 +48,7 @@ class Asker:
         )
         reply = self._ask(3, frame)
         assert isinstance(reply, Reply)
-        return cast(ota.ImageBlockResponse, ota.decode_response(reply.command, reply.payload))
+        return cast(ota.ImageBlockResponse, decode_response(reply.command, reply.payload))
 
     def page(self, offset: int, length: int, block: int = 50) -> Reply | DefaultReply | LaterReply:
         frame = ota.ImagePageRequest(

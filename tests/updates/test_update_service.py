@@ -26,6 +26,7 @@ from firmware_fakes import (
 )
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from ota_responses import decode_response
 
 from hanctl.base import virtual
 from hanctl.base.errors import InvalidInput, NotFound, Refused
@@ -47,7 +48,7 @@ def query(bench: Bench, running: int = OLD) -> ota.QueryNextImageResponse:
     frame = ota.QueryNextImageRequest(field_control=0, current_file_version=running, **ID)
     reply = bench.ask(0x01, frame.serialize())
     assert isinstance(reply, Reply)
-    response = ota.decode_response(reply.command, reply.payload)
+    response = decode_response(reply.command, reply.payload)
     assert isinstance(response, ota.QueryNextImageResponse)
     return response
 
@@ -60,7 +61,7 @@ def ask_block(bench: Bench, offset: int, size: int = 50) -> Reply | DefaultReply
 def block(bench: Bench, offset: int) -> bytes:
     reply = ask_block(bench, offset)
     assert isinstance(reply, Reply)
-    response = ota.decode_response(reply.command, reply.payload)
+    response = decode_response(reply.command, reply.payload)
     assert isinstance(response, ota.ImageBlockResponse)
     return bytes(response.data)
 
@@ -81,7 +82,7 @@ def end(bench: Bench, status: int = 0) -> Reply | DefaultReply:
 
 def upgrade_time(reply: Reply | DefaultReply) -> int:
     assert isinstance(reply, Reply)
-    response = ota.decode_response(reply.command, reply.payload)
+    response = decode_response(reply.command, reply.payload)
     assert isinstance(response, ota.UpgradeEndResponse)
     assert response.current_time == 0
     return int(response.upgrade_time)

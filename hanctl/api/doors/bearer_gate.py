@@ -9,7 +9,7 @@ from starlette.datastructures import Headers
 from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from hanctl.api.doors.listener import Tokens
+from hanctl.api.doors.listener import AccessTokens
 from hanctl.api.errors import answer
 from hanctl.api.metrics import PATH as METRICS
 from hanctl.base.errors import ExitCode
@@ -20,7 +20,7 @@ _SCHEME = "bearer"
 class BearerGate:
     """Pass requests with a valid token to the application; answer all others with 401 and nothing else."""
 
-    def __init__(self, app: ASGIApp, tokens: Tokens) -> None:
+    def __init__(self, app: ASGIApp, tokens: AccessTokens) -> None:
         self._app = app
         self._tokens = tokens
 

@@ -10,20 +10,20 @@ import structlog
 from hanctl.base.errors import ConfigError
 from hanctl.config.sections import ListenerSection
 from hanctl.config.tokens import read_token
-from hanctl.config.values import Address
+from hanctl.config.values import ListenAddress
 
 log = structlog.get_logger()
 
 
 @dataclass(frozen=True, slots=True)
-class Tokens:
+class AccessTokens:
     """Tokens: ``everything`` for the whole API; ``metrics``, if configured, for GET /metrics only."""
 
     everything: bytes = field(repr=False)
     metrics: bytes | None = field(default=None, repr=False)
 
     @classmethod
-    def read(cls, settings: ListenerSection) -> Tokens:
+    def read(cls, settings: ListenerSection) -> AccessTokens:
         """Read the token files. Raises ConfigError."""
         everything = read_token(settings.token_file, "[listener] token_file").encode()
         if settings.metrics_token_file is None:
@@ -37,7 +37,7 @@ class Tokens:
         return cls(everything, metrics)
 
 
-def listen(address: Address) -> socket.socket:
+def listen(address: ListenAddress) -> socket.socket:
     """Return a socket that listens on the address. Raises ConfigError."""
     family = socket.AF_INET6 if address.host.version == 6 else socket.AF_INET
     listener = socket.socket(family, socket.SOCK_STREAM)

@@ -6,7 +6,7 @@ import asyncio
 from typing import TYPE_CHECKING
 
 from hanctl.api.doors import control_socket
-from hanctl.api.doors.listener import Tokens, listen
+from hanctl.api.doors.listener import AccessTokens, listen
 
 if TYPE_CHECKING:
     from fastapi import FastAPI
@@ -25,7 +25,7 @@ class ApiServer:
         self._path = daemon.config.hub.socket
         settings = daemon.config.listener
         # The two have an application each: no mistake about where a request came from can open the gate.
-        self._tokens = Tokens.read(settings) if settings is not None else None
+        self._tokens = AccessTokens.read(settings) if settings is not None else None
         self._control = control_socket.bind(self._path)
         try:
             self._listener = listen(settings.address) if settings is not None else None

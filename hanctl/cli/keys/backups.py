@@ -13,7 +13,7 @@ import typer
 
 from hanctl.base.errors import ConfigError, Refused
 from hanctl.cli.options import ConfigFile, Json, Socket, connect, examples
-from hanctl.cli.output import as_json, hexadecimal, moment, print_facts, print_json, print_table, size
+from hanctl.cli.output import as_json, hexadecimal, local_time, print_facts, print_json, print_table, size
 
 if TYPE_CHECKING:
     from hanctl.config.sections import Config
@@ -65,7 +65,7 @@ def list_(config: ConfigFile = None, as_json_: Json = False) -> None:
         return
     print_table(
         ("file", "of", "size", "content", "state"),
-        [(row["path"], moment(row.get("made_at")), size(row["size"]), _content(row), row["state"]) for row in rows],
+        [(row["path"], local_time(row.get("made_at")), size(row["size"]), _content(row), row["state"]) for row in rows],
         "no backups yet: they are made when a device has joined, after each new key, and once a day",
     )
 
@@ -121,7 +121,7 @@ def _restore_ledger(loaded: Config, file: Path, yes: bool) -> None:
     if not yes and not _agreed():
         raise Refused("it was not restored, and nothing was changed", "agree, or say --yes")
     copy = restore_ledger(loaded.hub.state_dir, file.name, SystemClock())
-    until = "-" if copy.until is None else moment(copy.until.isoformat())
+    until = "-" if copy.until is None else local_time(copy.until.isoformat())
     print(f"restored, as of {until}; the ledger that was there is kept beside it")
 
 

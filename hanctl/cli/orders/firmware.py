@@ -9,7 +9,7 @@ import typer
 
 from hanctl.base.errors import InvalidInput, Refused
 from hanctl.cli.options import ConfigFile, Json, Socket, connect, eui64, examples, number
-from hanctl.cli.output import as_json, hexadecimal, moment, print_facts, print_json, print_table, size, version
+from hanctl.cli.output import as_json, hexadecimal, local_time, print_facts, print_json, print_table, size, version
 
 if TYPE_CHECKING:
     from hanctl.images.store import FirmwareStore
@@ -302,7 +302,7 @@ def _show(image: dict[str, Any], json: bool) -> None:
         ("stack version", hexadecimal(image["stack_version"])),
         ("header string", image["header_string"]),
         ("size", size(image["size"])),
-        ("added", moment(image["added_at"])),
+        ("added", local_time(image["added_at"])),
         ("signature", str(Verdict(**image["signature"]))),
     ]
     if image["hardware_min"] is not None:

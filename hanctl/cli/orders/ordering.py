@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 import typer
 
 from hanctl.base.errors import ExitCode, InvalidInput
-from hanctl.cli.options import ConfigFile, Json, Socket, connect, eui64, examples, moment, number, version_range
+from hanctl.cli.options import ConfigFile, Json, Socket, connect, eui64, examples, iso_time, number, version_range
 from hanctl.cli.orders import watching
 from hanctl.cli.output import print_json, print_table, version
 
@@ -87,7 +87,7 @@ def start(
     order: dict[str, Any] = {
         "image": image,
         "activation": activation,
-        "activate_at": None if at is None else moment(at),
+        "activate_at": None if at is None else iso_time(at),
         "window": window,
         "transfer_window": transfer_window,
         "priority": priority,

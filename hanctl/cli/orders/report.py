@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from hanctl.cli.output import ago, field, hexadecimal, moment, print_facts, print_table, size, version
+from hanctl.cli.output import ago, field, hexadecimal, local_time, print_facts, print_table, size, version
 
 _TOLD_APART = {"id", "time", "type", "level", "device", "update", "was", "cause"}
 _STAGES = ("ordered", "notified", "transfer_started", "transferred", "released", "activated", "ended")
@@ -26,7 +26,7 @@ def facts(update: dict[str, Any]) -> list[tuple[str, str]]:
     ]
     if update["ended_at"] is None:
         found += [("asked last", ago(update["last_heard"])), ("waits for", update["waits_for"] or "-")]
-    found += [(name.replace("_", " "), moment(update[f"{name}_at"])) for name in _STAGES]
+    found += [(name.replace("_", " "), local_time(update[f"{name}_at"])) for name in _STAGES]
     if update["reason"]:
         found.append(("reason", update["reason"]))
     if update["followed_by"] is not None:
@@ -76,7 +76,7 @@ def print_report(report: dict[str, Any]) -> None:
 
 def _activation(update: dict[str, Any]) -> str:
     if update["activation"] == "at":
-        return f"at {moment(update['activate_at'])}"
+        return f"at {local_time(update['activate_at'])}"
     return str(update["activation"])
 
 
@@ -131,7 +131,9 @@ def _print_events(events: list[dict[str, Any]]) -> None:
         told = [event["cause"]] if event.get("cause") else []
         if not event["type"].endswith(".notice"):
             told += [", ".join(rest)] if rest else []
-        rows.append((moment(event["time"]), f"+{since:.1f} s", event.get("was", ""), event["type"], "; ".join(told)))
+        rows.append(
+            (local_time(event["time"]), f"+{since:.1f} s", event.get("was", ""), event["type"], "; ".join(told))
+        )
     print_table(("time", "after", "was", "event", "cause and facts"), rows, "  nothing")
 
 
@@ -142,7 +144,7 @@ def _print_notices(notices: list[dict[str, Any]]) -> None:
         outcome = event.get("outcome", "success")
         codes = [f"{event['alert_code']}, reason {event['reason_code']}"] if "alert_code" in event else []
         codes += [f"result {event['result_code']}"] if "result_code" in event else []
-        taken = "-" if notice["delivered_at"] is None else moment(notice["delivered_at"])
+        taken = "-" if notice["delivered_at"] is None else local_time(notice["delivered_at"])
         reason = "" if outcome in ("success", "activated") else event.get("reason") or ""
         rows.append((event["type"], outcome, ", ".join(codes) or "-", reason, taken))
     print_table(("notice", "outcome", "codes", "reason", "webhook took it"), rows, "  none yet")
@@ -153,7 +155,7 @@ def _evidence(report: dict[str, Any]) -> str:
     for notice in report["notices"]:
         event = notice["event"]
         if event["type"] == "activation.notice" and event["outcome"] == "activated":
-            return f"{version(event['new_version'])}, {event['confirmed_by']}, {moment(event['confirmed_at'])}"
+            return f"{version(event['new_version'])}, {event['confirmed_by']}, {local_time(event['confirmed_at'])}"
     if update["state"] == "confirmed":
         return "it was confirmed before hanctl told how"
     return "none: the new version was not seen to run"

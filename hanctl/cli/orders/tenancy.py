@@ -10,7 +10,7 @@ import typer
 from hanctl.base.errors import InvalidInput
 from hanctl.cli.options import ConfigFile, Json, Socket, connect, eui64, examples, number
 from hanctl.cli.orders.tenancy_output import cut_off, print_change, print_devices, print_preview, print_report
-from hanctl.cli.output import moment, print_json, print_table
+from hanctl.cli.output import local_time, print_json, print_table
 
 app = typer.Typer(
     help="Changes of tenancy: order them; list and prove these and changes of supplier.", no_args_is_help=True
@@ -167,7 +167,7 @@ def list_(
             each["change"]["kind"],
             ", ".join(part["fuel"] for part in each["parts"]),
             each["change"]["state"],
-            moment(each["change"]["at"]),
+            local_time(each["change"]["at"]),
             cut_off(each["change"]),
             f"0x{each['change']['control']:08x}",
         )
@@ -246,7 +246,7 @@ def redate(
     if json:
         print_json(found)
     else:
-        print(f"change {change} comes at {moment(found['change']['at'])}")
+        print(f"change {change} comes at {local_time(found['change']['at'])}")
 
 
 @app.command(
@@ -365,7 +365,7 @@ def _send(body: dict[str, Any], dry_run: bool, socket: Path | None, config: Path
         print_preview(found)
     else:
         change = found["change"]
-        print(f"change {change['id']} of {change['kind']} is {change['state']}, for {moment(change['at'])}")
+        print(f"change {change['id']} of {change['kind']} is {change['state']}, for {local_time(change['at'])}")
         print(f"cut-off: {cut_off(change)}")
         print(f"control 0x{change['control']:08x}: {', '.join(found['control_names'])}")
         for note in change["notes"]:

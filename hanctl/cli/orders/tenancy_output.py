@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from hanctl.cli.output import moment, print_facts, print_table, size
+from hanctl.cli.output import local_time, print_facts, print_table, size
 
 
 def print_report(found: dict[str, Any]) -> None:
@@ -21,10 +21,10 @@ def print_report(found: dict[str, Any]) -> None:
     for device in found["devices"]:
         print(f"\n{device['eui64']}:")
         for line in device["lines"]:
-            print(f"  {moment(line['at'])}  {line['what']}")
-    print(f"\ncaptures and logs since {moment(found['period_from'])} that a person has to deal with:")
+            print(f"  {local_time(line['at'])}  {line['what']}")
+    print(f"\ncaptures and logs since {local_time(found['period_from'])} that a person has to deal with:")
     for each in found["leftovers"]:
-        length = "" if each["size"] is None else f", {size(each['size'])}, written {moment(each['changed_at'])}"
+        length = "" if each["size"] is None else f", {size(each['size'])}, written {local_time(each['changed_at'])}"
         print(f"  {each['kind']}: {each['path']}{length}")
     if not found["leftovers"]:
         print("  none was found")
@@ -55,7 +55,7 @@ def print_preview(found: dict[str, Any]) -> None:
 def cut_off(change: dict[str, Any]) -> str:
     """Format the cut-off of a change for people."""
     if change["cut_off"] is not None:
-        return moment(change["cut_off"])
+        return local_time(change["cut_off"])
     return "its moment" if change["kind"] == "tenancy" and change["state"] == "scheduled" else "none"
 
 
@@ -65,9 +65,9 @@ def print_change(report: dict[str, Any]) -> None:
         ("change", f"{change['id']} of {change['kind']}, {', '.join(part['fuel'] for part in report['parts'])}"),
         ("state", change["state"]),
         ("cut-off", cut_off(change)),
-        ("moment", moment(change["at"])),
-        ("ordered", f"{moment(change['ordered_at'])} by {change['source']}"),
-        ("executed", moment(change["done_at"])),
+        ("moment", local_time(change["at"])),
+        ("ordered", f"{local_time(change['ordered_at'])} by {change['source']}"),
+        ("executed", local_time(change["done_at"])),
         ("control", f"0x{change['control']:08x}: {', '.join(report['control_names'])}"),
     ]
     for part in report["parts"]:
@@ -84,7 +84,7 @@ def print_devices(report: dict[str, Any]) -> None:
             device["device_type"],
             device["verdict"] + (", overdue" if device["overdue"] else ""),
             device["basis"],
-            moment(device["told_at"]),
+            local_time(device["told_at"]),
         )
         for device in report["devices"]
     ]

@@ -10,10 +10,9 @@ import typer
 
 from hanctl.base.errors import ExitCode, InvalidInput
 from hanctl.cli.client import RemoteError
-from hanctl.cli.options import ConfigFile, Json, Socket, connect, duration, eui64, examples
-from hanctl.cli.options import moment as parse_moment
+from hanctl.cli.options import ConfigFile, Json, Socket, connect, duration, eui64, examples, iso_time
 from hanctl.cli.orders import ordering, report, watch_table, watching
-from hanctl.cli.output import moment, print_facts, print_json, print_table, version
+from hanctl.cli.output import local_time, print_facts, print_json, print_table, version
 
 app = typer.Typer(help="Firmware updates: order, follow, activate and report them.", no_args_is_help=True)
 app.command(epilog=ordering.EPILOG)(ordering.start)
@@ -43,7 +42,7 @@ def list_(
             version(update["file_version"]),
             update["state"],
             f"{100 * update['offset'] // update['size']} %",
-            moment(update["ordered_at"]),
+            local_time(update["ordered_at"]),
             watching.outlook(update),
         )
         for update in updates
@@ -93,7 +92,7 @@ def activate(
 ) -> None:
     """Activate updates that are holding, now or at a time."""
     client = connect(socket, config)
-    order = {"manufacturer_image_sha256": image_hash, "at": None if at is None else parse_moment(at)}
+    order = {"manufacturer_image_sha256": image_hash, "at": None if at is None else iso_time(at)}
     chosen = _chosen(client, numbers or [], device, all_holding)
     if len(chosen) == 1:
         update = client.post(f"/updates/{chosen[0]}/activate", order)
@@ -137,7 +136,7 @@ def _chosen(client: Any, numbers: list[int], device: str | None, all_holding: bo
 def _released(update: dict[str, Any]) -> str:
     number = update["id"]
     if update["state"] == "holding" and update["activation"] == "at":
-        return f"update {number} is activated at {moment(update['activate_at'])}"
+        return f"update {number} is activated at {local_time(update['activate_at'])}"
     if update["state"] == "holding":
         return f"update {number} is released; it waits for {update['waits_for']}"
     return f"update {number} is {update['state']}"

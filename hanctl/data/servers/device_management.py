@@ -25,7 +25,7 @@ PASSWORDS = {
 }
 
 
-class Changes(Protocol):
+class KnownChanges(Protocol):
     """Source of answers about changes of tenancy and supplier. Both methods answer a query of one device."""
 
     def tenancy_asked(self, request: Request) -> Answer:
@@ -40,7 +40,7 @@ class DeviceManagementServer(DataServer):
 
     cluster = DeviceManagement.cluster_id
     weighed = frozenset({int(GET.get_change_of_tenancy.id), int(GET.get_change_of_supplier.id)})
-    changes: Changes | None = None
+    changes: KnownChanges | None = None
 
     def commands(self) -> Iterable[tuple[ZCLCommandDef, Handler]]:
         return (

@@ -11,7 +11,7 @@ from zigpy.zcl.foundation import ZCLCommandDef
 from hanctl.data.servers.base import NOT_FOUND, PAGE, Answer, DataServer, Handler, replies
 from hanctl.data.snapshots import matching, metering_payload
 from hanctl.data.tables import DAYS, HALF_HOURS, INTERVALS
-from hanctl.data.values import NEVER, NOW, moment
+from hanctl.data.values import NEVER, NOW, from_utc_seconds
 from hanctl.han.cluster import DefaultReply, Reply, Request, Status
 from hanctl.han.clusters.time import zigbee_time
 from hanctl.han.smart_energy.clusters import pack
@@ -71,7 +71,7 @@ class MeteringServer(DataServer):
         before = None
         if fields.end_time not in (NOW, NEVER):
             # An interval is told only when it has ended by then.
-            before = moment(fields.end_time) - length + timedelta(seconds=1)
+            before = from_utc_seconds(fields.end_time) - length + timedelta(seconds=1)
         newest = self._ledger.household.samples(self.endpoint, HALF_HOURS, before=before, limit=1, newest_first=True)
         if not newest:
             return answer(GetProfileStatus.NoIntervalsAvailableForTheRequestedTime)
@@ -90,7 +90,7 @@ class MeteringServer(DataServer):
         table = SAMPLES.get(fields.sample_id)
         if table is None or fields.sample_type != SampleType.ConsumptionDelivered:
             return NOT_FOUND
-        since = None if fields.earliest_sample_time == NOW else moment(fields.earliest_sample_time)
+        since = None if fields.earliest_sample_time == NOW else from_utc_seconds(fields.earliest_sample_time)
         count = min(fields.number_of_samples or MOST_INTERVALS, MOST_INTERVALS)
         found = self._ledger.household.samples(self.endpoint, table, since=since, limit=count)
         if not found:

@@ -35,6 +35,10 @@ PROOF_S = 30.0
 """A device that moved has so long to prove itself at its new address; one that was heard at its old one lately has one
 try."""
 TRY_S = 2.0
+HELD_S = 10.0
+"""For so long after a claim was found untrue the next are undone at once, without asking; as long again each time that
+the device proves meanwhile that it is where the hub has it."""
+REPAIR_GAP_S = 0.02
 TOLD_GAP_S = 3600.0
 """One event in an hour says that somebody claims to be a device."""
 
@@ -53,6 +57,7 @@ class _Look:
 
     life: Life
     voided: bool = False
+    where: int | None = None
     over: asyncio.Event | None = None
 
 
@@ -60,8 +65,8 @@ class Addresses:
     """Set addresses of devices. ``on_moved`` gets each device that proved itself at a new address, and how.
 
     ``challenge``: see ``Challenge``; ``can_prove``: whether the device has what it needs to answer one: a key, and an
-    endpoint that is known. ``under_way``: whether something is being done with a device that cannot, which a claim may
-    not interrupt.
+    endpoint that is known. ``under_way``: what tells whether something is being done with a device that cannot, which a
+    claim may not interrupt.
     """
 
     def __init__(
@@ -79,12 +84,15 @@ class Addresses:
         self._tasks = tasks
         self._challenge = challenge
         self._can_prove = can_prove
-        self.under_way: Callable[[Eui64], bool] = lambda _: False
+        self.under_way: list[Callable[[Eui64], bool]] = []
         self.on_moved: Callable[[Device, Life], None] = lambda *_: None
         self._looks: dict[Eui64, _Look] = {}
         self._looked: dict[Eui64, float] = {}
         self._told: dict[Eui64, float] = {}
+        self._placed: dict[Eui64, float] = {}
         self._waiting_for_life: set[Eui64] = set()
+        self._held: dict[Eui64, float] = {}
+        self._repairing: set[Eui64] = set()
 
     def claim(self, device: Device, nwk: int, life: Life, *, sleepy: bool | None = None) -> Device | None:
         """Check a claim that the device is at this address.
@@ -102,8 +110,9 @@ class Addresses:
         if other is not None or (device.state != "expected" and self._can_prove(device)):
             self._look_into(device.eui64, life)
             return None
-        if device.nwk is not None and self.under_way(device.eui64):
+        if device.nwk is not None and self._is_under_way(device.eui64):
             # Were the claim true, the device would begin anew, and be asked from where it does.
+            self._look_into(device.eui64, life)
             return None
         return self._place(device, nwk, sleepy)
 
@@ -123,9 +132,9 @@ class Addresses:
 
     def conflict(self, nwk: int) -> None:
         """Handle an address conflict reported by the dongle, which may have forgotten the device's address."""
+        self._void(None, nwk)
         owner = self._ledger.devices.by_nwk(nwk)
         if owner is not None:
-            self._void(owner.eui64, nwk)
             self._look_into(owner.eui64, Life.ANNOUNCED)
 
     async def remind(self, eui64: Eui64) -> None:
@@ -144,6 +153,9 @@ class Addresses:
         return released
 
     # --- inside
+
+    def _is_under_way(self, eui64: Eui64) -> bool:
+        return any(each(eui64) for each in self.under_way)
 
     def _in_place(self, device: Device, sleepy: bool | None) -> Device:
         """Confirm the address of the device; other parts of the claim count only until the device is asked itself."""
@@ -165,23 +177,43 @@ class Addresses:
         )
         with self._ledger.transaction():
             self._ledger.devices.put(there)
-            if (device.nwk, device.state) != (nwk, state):
+            now = self._clock.monotonic()
+            again = now - self._placed.get(device.eui64, -LOOK_GAP_S) < LOOK_GAP_S
+            if device.state != state or (device.nwk != nwk and not again):
                 assert nwk is not None
+                self._placed[device.eui64] = now
                 self._ledger.record(DeviceJoined(device=device.eui64, nwk=nwk, rejoin=device.joined_at is not None))
         return there
 
-    def _void(self, eui64: Eui64, nwk: int) -> None:
+    def _void(self, eui64: Eui64 | None, nwk: int) -> None:
         """Void pending answers of a device and an address that a new claim names."""
-        owner = self._ledger.devices.by_nwk(nwk)
-        for each in (eui64, None if owner is None else owner.eui64):
-            look = self._looks.get(each) if each is not None else None
-            if look is not None:
+        owner = self._ledger.devices.eui64_at(nwk)
+        for each, look in self._looks.items():
+            if look.where == nwk or each in (eui64, owner):
                 look.voided = True
 
     def _look_into(self, eui64: Eui64, life: Life) -> None:
+        if self._is_held(eui64) and eui64 not in self._repairing:
+            self._repairing.add(eui64)
+            self._tasks.start(self._undo(eui64))
         if eui64 not in self._looks:
             look = self._looks[eui64] = _Look(life)
             self._tasks.start(self._look(eui64, look))
+
+    def _is_held(self, eui64: Eui64) -> bool:
+        return self._held.get(eui64, 0.0) > self._clock.monotonic()
+
+    async def _undo(self, eui64: Eui64) -> None:
+        """Have the dongle know the device where the hub has it, as what was said of it was untrue a moment ago."""
+        try:
+            device = self._ledger.devices.get(eui64)
+            if device is not None and device.nwk is not None:
+                await self._exchange.radio.repair_address(eui64, device.nwk)
+            await asyncio.sleep(REPAIR_GAP_S)
+        except HanctlError as error:
+            log.info("the dongle was not told where a device is", device=eui64, reason=str(error))
+        finally:
+            self._repairing.discard(eui64)
 
     async def _look(self, eui64: Eui64, look: _Look) -> None:
         try:
@@ -208,12 +240,20 @@ class Addresses:
         while (left := until - self._clock.monotonic()) > 0:
             device = self._ledger.devices.get(eui64)
             where = await self._exchange.radio.address_of(eui64)
-            if device is None or device.state == "removed" or where == device.nwk:
+            if device is None or device.state == "removed":
                 return
-            if where is None or not is_device_address(where) or self._ledger.devices.by_nwk(where) is not None:
+            if where == device.nwk:
+                await self._hold(device)
+                return
+            if not self._can_prove(device):
+                if device.nwk is not None and self._is_under_way(eui64):
+                    self._held[eui64] = self._clock.monotonic() + HELD_S
+                    await self._exchange.radio.repair_address(eui64, device.nwk)
+                return
+            if where is None or not is_device_address(where) or self._ledger.devices.eui64_at(where) is not None:
                 # Nobody can be asked there; and an address on record is not given to another.
                 break
-            look.voided = False
+            look.voided, look.where = False, where
             lively = device.nwk is not None and self._spoke_lately(device)
             answered = await self._answers(device, where, min(TRY_S, left) if lively else left)
             # Before and after: a dongle whose map was moved meanwhile may have encrypted to somebody else.
@@ -228,6 +268,13 @@ class Addresses:
                 self._waiting_for_life.add(eui64)
                 return
         await self._unproven(eui64)
+
+    async def _hold(self, device: Device) -> None:
+        """The dongle has the device where the hub does. Where claims are being undone, that has to be true."""
+        if self._is_held(device.eui64) and device.nwk is not None and self._can_prove(device):
+            self._held[device.eui64] = 0.0
+            if await self._answers(device, device.nwk, TRY_S):
+                self._held[device.eui64] = self._clock.monotonic() + HELD_S
 
     def _spoke_lately(self, device: Device) -> bool:
         return device.last_seen is not None and (self._clock.now() - device.last_seen).total_seconds() < PROOF_S
@@ -246,7 +293,11 @@ class Addresses:
 
     def _moved(self, eui64: Eui64, where: int, life: Life) -> None:
         device = self._ledger.devices.get(eui64)
-        if device is None or device.state in ("removed", "expected") or self._ledger.devices.by_nwk(where) is not None:
+        if (
+            device is None
+            or device.state in ("removed", "expected")
+            or self._ledger.devices.eui64_at(where) is not None
+        ):
             return
         self.on_moved(self._place(device, where, None), life)
 
@@ -257,6 +308,7 @@ class Addresses:
             return
         self.claimed(eui64, "it was said to be at another address, and did not prove it")
         if device.nwk is not None:
+            self._held[eui64] = self._clock.monotonic() + HELD_S
             await self._exchange.radio.repair_address(eui64, device.nwk)
 
     def claimed(self, eui64: Eui64, how: str) -> None:

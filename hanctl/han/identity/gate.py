@@ -69,6 +69,23 @@ class Gate:
         if len(queue) < WAITING and all(weighed.frame.payload != other.frame.payload for other in queue):
             queue.append(weighed)
 
+    def look(self, eui64: Eui64, number: int) -> None:
+        """Judge a frame that nothing hangs on, where none of the device's waits: what comes next is judged apart from
+        it."""
+        if eui64 not in self._queues:
+            queue = self._queues[eui64] = deque()
+            self._tasks.start(self._look(eui64, number, queue))
+
+    async def _look(self, eui64: Eui64, number: int, queue: deque[Weighed]) -> None:
+        try:
+            if await self._witness.judge(eui64, number, strict=False) == "not its own":
+                self._forged(eui64)
+        finally:
+            del self._queues[eui64]
+            if queue:
+                self._queues[eui64] = queue
+                self._tasks.start(self._work(eui64, queue))
+
     async def _work(self, eui64: Eui64, queue: deque[Weighed]) -> None:
         try:
             while queue:

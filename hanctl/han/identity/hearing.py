@@ -27,7 +27,7 @@ from hanctl.han.tasks import Tasks
 from hanctl.han.zcl import Foundation, ZclFrame
 from hanctl.ledger.ledger import Ledger
 from hanctl.model.records import Device
-from hanctl.radio.endpoints import TIME
+from hanctl.radio.endpoints import OTA_UPGRADE, TIME
 from hanctl.radio.frames import IncomingFrame
 
 log = structlog.get_logger()
@@ -108,17 +108,32 @@ class Hearing:
         eui64, keyed = device.eui64, self._may_serve(device)
         number = self._witness.heard(eui64) if frame.aps_encrypted else 0
         if not zcl_frame.cluster_specific and zcl_frame.command in zcl.RESPONSES:
-            self._response(frame, zcl_frame, eui64, number)
+            if not self._response(frame, zcl_frame, eui64, number) and frame.aps_encrypted:
+                self._gate.look(eui64, number)
         else:
             now = self._clock.monotonic()
             contested = self._contested.get(eui64, 0.0) > now
             weighed = self._dispatcher.weigh(frame, zcl_frame, eui64, now, keyed=keyed, contested=contested)
+            if keyed and eui64 not in self._have_time and _reads_time(frame, zcl_frame):
+                weighed = Weighed(frame, zcl_frame, "step")
             if weighed is None:
                 self._serve(frame, zcl_frame, device, "address")
+                # What a transfer brings is too much to look at each.
+                if frame.aps_encrypted and frame.cluster != OTA_UPGRADE:
+                    self._gate.look(eui64, number)
             else:
                 self._gate.put(eui64, replace(weighed, number=number))
         if frame.aps_encrypted and keyed and not self._witness.is_ready(eui64):
             self.greet(device)
+
+    def overheard(self, frame: IncomingFrame) -> None:
+        """A frame that is not for the clusters: it is counted under its key all the same."""
+        if frame.aps_encrypted:
+            device = self._ledger.devices.by_nwk(frame.source_nwk)
+            if device is None:
+                self._witness.stray()
+            else:
+                self._gate.look(device.eui64, self._witness.heard(device.eui64))
 
     def answers_a_secret(self, frame: IncomingFrame) -> bool:
         """Tell whether a frame from an unknown address is the answer expected from there."""
@@ -141,7 +156,7 @@ class Hearing:
     # --- requests
 
     def _serve(self, frame: IncomingFrame, request: ZclFrame, device: Device, proof: Proof) -> None:
-        if frame.cluster == TIME and frame.aps_encrypted and request.command == Foundation.READ_ATTRIBUTES:
+        if _reads_time(frame, request) and proof != "address":
             self._have_time.add(device.eui64)
         answers = self._dispatcher.handle(
             frame, request, device.eui64, self._clock.monotonic(), keyed=self._may_serve(device), proof=proof
@@ -205,22 +220,27 @@ class Hearing:
         except HanctlError as error:
             log.debug("a device did not prove itself", device=eui64, reason=str(error))
         finally:
-            del self._meeting[eui64]
+            if self._meeting.get(eui64) is asyncio.current_task():
+                del self._meeting[eui64]
 
     # --- responses
 
-    def _response(self, frame: IncomingFrame, response: ZclFrame, eui64: Eui64, number: int) -> None:
+    def _response(self, frame: IncomingFrame, response: ZclFrame, eui64: Eui64, number: int) -> bool:
+        """Give a response to whoever wants it; False where nobody does."""
         if needs_encryption(frame.cluster) and not frame.aps_encrypted:
             # A Default Response with FAILURE says that somebody there wants to be spoken to in cipher, as it is: it is
             # nobody's word about what was asked (comms_hub.md §6).
             log.warning("a response in clear was not believed", device=eui64, cluster=frame.cluster)
-            return
-        if self._exchange.zcl_response(frame, response) or response.command != Foundation.DEFAULT_RESPONSE:
-            return
+            return False
+        if self._exchange.zcl_response(frame, response):
+            return True
+        if response.command != Foundation.DEFAULT_RESPONSE:
+            return False
         if frame.aps_encrypted:
             self._gate.put(eui64, Weighed(frame, response, "end", number=number))
         else:
             self._default_response(frame, response, eui64, "address")
+        return True
 
     def _default_response(self, frame: IncomingFrame, response: ZclFrame, eui64: Eui64, proof: Proof) -> None:
         try:
@@ -230,3 +250,9 @@ class Hearing:
             return
         for callback in tuple(self.on_default_response):
             callback(eui64, frame.cluster, command, status, proof)
+
+
+def _reads_time(frame: IncomingFrame, request: ZclFrame) -> bool:
+    """Tell whether a device asks for the hub's clock, under some key."""
+    reads = not request.cluster_specific and request.command == Foundation.READ_ATTRIBUTES
+    return reads and frame.cluster == TIME and frame.aps_encrypted

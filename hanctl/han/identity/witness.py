@@ -64,13 +64,14 @@ class _Window:
 class _Known:
     """State of one device's key since the dongle was opened, or the key was given.
 
-    ``others``: readings of the other keys, as of the device's last one. ``acks_count``: whether its acknowledgements
-    make its counter rise; None: not found out. ``fresh``: it answered a secret since, so that nothing older of it
-    passes the dongle.
+    ``others``: readings of the other keys, as of the last one, and ``strays``: how many frames were nobody's by then.
+    ``acks_count``: whether its acknowledgements make its counter rise; None: not found out. ``fresh``: it answered a
+    secret since, so that nothing older of it passes the dongle.
     """
 
     own: _Mark | None = None
     others: dict[Eui64, _Mark] = field(default_factory=dict)
+    strays: int = 0
     windows: deque[_Window] = field(default_factory=lambda: deque(maxlen=WINDOWS))
     acks_count: bool | None = None
     fresh: bool = False
@@ -84,6 +85,7 @@ class Witness:
         self._exchange = exchange
         self._traffic: defaultdict[Eui64, _Traffic] = defaultdict(_Traffic)
         self._known: defaultdict[Eui64, _Known] = defaultdict(_Known)
+        self._strays = 0
         self._reading = asyncio.Lock()
         exchange.on_way = self._on_its_way
 
@@ -94,6 +96,10 @@ class Witness:
         traffic = self._traffic[eui64]
         traffic.heard += 1
         return traffic.heard
+
+    def stray(self) -> None:
+        """Count a frame under some link key that came from an address that is nobody's."""
+        self._strays += 1
 
     async def _read(self, eui64: Eui64) -> _Mark | None:
         try:
@@ -110,9 +116,9 @@ class Witness:
         return [device for device in self._ledger.devices.all() if device.present]
 
     def _on_its_way(self, nwk: int, change: int, acknowledged: int) -> None:
-        device = self._ledger.devices.by_nwk(nwk)
-        if device is not None:
-            traffic = self._traffic[device.eui64]
+        eui64 = self._ledger.devices.eui64_at(nwk)
+        if eui64 is not None:
+            traffic = self._traffic[eui64]
             traffic.on_the_way += change
             traffic.acknowledged += acknowledged
 
@@ -145,7 +151,7 @@ class Witness:
             for eui64, mark in marks.items():
                 known = self._known[eui64]
                 if known.own is None:
-                    known.own = mark
+                    known.own, known.strays = mark, self._strays
                     known.others = {other: each for other, each in marks.items() if each is not None}
                 for other, each in marks.items():
                     if each is not None:
@@ -193,11 +199,21 @@ class Witness:
         async with self._reading:
             known = self._known[eui64]
             if known.own is not None and number <= known.own.heard:
-                return _remembered(known, number, strict)
+                window = next((each for each in known.windows if each.upto >= number), None)
+                if window is None:
+                    return "unclear"
+                if strict and not window.strict and window.whose == "its own":
+                    # The other keys were last read before: what they tell now is of this window too, if it is the last.
+                    last = window is known.windows[-1]
+                    return "its own" if last and await self._nobody_else(eui64) else "unclear"
+                return window.whose
             before, now = known.own, await self._read(eui64)
             whose = self._own_word(eui64, before, now)
-            if strict and not await self._nobody_else(eui64) and whose == "its own":
-                whose = "unclear"
+            # What was not its own is explained by that: the other keys begin anew from here.
+            if strict or whose == "not its own":
+                nobody_else = await self._nobody_else(eui64)
+                if whose == "its own" and not nobody_else:
+                    whose = "unclear"
             known.own = None if now is None else self._ahead(eui64, before, now)
             if now is not None:
                 known.windows.append(_Window(now.heard, whose, strict))
@@ -227,9 +243,12 @@ class Witness:
     async def _nobody_else(self, eui64: Eui64) -> bool:
         """Tell whether the frames of their own devices explain the counters of all other keys.
 
-        A device without a key that is counted explains nothing, and is left to the device's own counter.
+        All of them together: one whose key is used in the name of a third, or of nobody, is no witness against this
+        device. A device without a key that is counted explains nothing, and is left to the device's own counter.
         """
-        others, explained = self._known[eui64].others, True
+        known = self._known[eui64]
+        others, explained = known.others, True
+        counted, known.strays = known.strays - self._strays, self._strays
         for other in (device.eui64 for device in self._present() if device.eui64 != eui64):
             before, now = others.get(other), await self._read(other)
             if now is None:
@@ -239,15 +258,9 @@ class Witness:
             if before is None:
                 explained = False
                 continue
-            passed = now.heard - before.heard + now.acknowledged - before.acknowledged
-            most = passed + self._traffic[other].on_the_way
-            explained = explained and 0 <= now.counter - before.counter <= most
-        return explained
-
-
-def _remembered(known: _Known, number: int, strict: bool) -> Whose:
-    """Return the verdict on a frame from a reading made while it waited."""
-    window = next((each for each in known.windows if each.upto >= number), None)
-    if window is None:
-        return "unclear"
-    return "unclear" if strict and not window.strict and window.whose == "its own" else window.whose
+            passed = now.heard - before.heard
+            if self._known[other].acks_count is not False:
+                passed += now.acknowledged - before.acknowledged + self._traffic[other].on_the_way
+            explained = explained and now.counter >= before.counter
+            counted += now.counter - before.counter - passed
+        return explained and counted <= 0

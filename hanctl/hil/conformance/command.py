@@ -17,7 +17,7 @@ from hanctl.cli.options import Json, examples
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from hanctl.hil.conformance.outcome import Report, Scenario
+    from hanctl.hil.conformance.outcome import ConformanceReport, Scenario
     from hanctl.hil.conformance.run import Audience
 
 EPILOG = examples(
@@ -97,7 +97,7 @@ def conformance(
         console.width = 160
     rows = tuple(each.strip().upper() for each in only.split(",") if each.strip())
     wish = run.Wish(sim, sim_device, config, rows, junit, artifacts)
-    report: Report = run.run(wish, _audience(console))
+    report: ConformanceReport = run.run(wish, _audience(console))
     if html is not None:
         _write(html, report)
     if as_json:
@@ -153,7 +153,7 @@ def _rows_of(scenario: Scenario) -> str:
     return ",".join(dict.fromkeys(trying.row for trying in scenario.tries))
 
 
-def _print(console: Console, report: Report) -> None:
+def _print(console: Console, report: ConformanceReport) -> None:
     from rich import box
     from rich.table import Table
     from rich.text import Text
@@ -177,7 +177,7 @@ def _print(console: Console, report: Report) -> None:
     console.print(table)
 
 
-def _write(path: Path, report: Report) -> None:
+def _write(path: Path, report: ConformanceReport) -> None:
     from hanctl.hil.conformance.html import page
 
     try:

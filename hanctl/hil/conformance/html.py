@@ -1,11 +1,11 @@
-"""Render the conformance report as a page to print: one file, no script, nothing fetched."""
+"""The conformance report as a page that can be printed: one file, no script, nothing fetched."""
 
 from __future__ import annotations
 
 from datetime import UTC
 from html import escape
 
-from hanctl.hil.conformance.outcome import Report, Row, Scenario
+from hanctl.hil.conformance.outcome import ConformanceReport, Row, Scenario
 from hanctl.tenancy.evidence.report_html import STYLE, table
 
 _STYLE = """
@@ -20,8 +20,8 @@ pre { white-space: pre-wrap; overflow-wrap: anywhere; font-size: 8.5pt; border-l
 _CLASSES = {"pass": "pass", "passed": "pass", "partly": "partly", "fail": "fail", "failed": "fail"}
 
 
-def page(report: Report) -> str:
-    """Return the whole page as HTML."""
+def page(report: ConformanceReport) -> str:
+    """The whole page."""
     failed = ", ".join(report.failed)
     verdict = f"Failed: {failed}" if failed else "No requirement failed"
     facts = [
@@ -46,7 +46,7 @@ def page(report: Report) -> str:
     )
 
 
-def _extent(report: Report) -> str:
+def _extent(report: ConformanceReport) -> str:
     if report.interrupted:
         return "PARTIAL: the run was interrupted"
     return "the whole suite" if report.complete else f"only {', '.join(row.row for row in report.rows)}"

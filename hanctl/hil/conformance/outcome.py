@@ -1,4 +1,4 @@
-"""Judge requirements from the outcomes of scenarios. Pure."""
+"""What became of each scenario, and what that says of each requirement. Pure."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Ended = Literal["passed", "failed", "left out", "not run"]
 
 @dataclass(frozen=True, slots=True)
 class Trying:
-    """Which parts of a requirement a scenario tests, and which not."""
+    """A scenario tries a requirement: what of it, and what not."""
 
     row: str
     covers: str
@@ -50,7 +50,7 @@ class Row:
 
 
 @dataclass(frozen=True, slots=True)
-class Report:
+class ConformanceReport:
     """A whole run. ``facts``: what was tested. ``complete`` False: interrupted, or only some rows were asked for."""
 
     made_at: datetime
@@ -66,7 +66,7 @@ class Report:
 
 
 def judge(scenarios: Sequence[Scenario]) -> tuple[Row, ...]:
-    """Judge every requirement by the scenarios that test it."""
+    """Every requirement by the scenarios that try it."""
     return tuple(_row(name, requirement, _trying(name, scenarios)) for name, requirement in ROWS.items())
 
 

@@ -1,4 +1,4 @@
-"""Run the suite with pytest in this process, with no other plugin, and report the outcome."""
+"""Running the suite: pytest in this process, with the plugin and nothing else, and a report of what became of it."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import pytest
 from hanctl.base.clock import SystemClock
 from hanctl.base.errors import ExitCode, HanctlError, InvalidInput
 from hanctl.hil import plugin
-from hanctl.hil.conformance.outcome import Report, Scenario, Trying, judge
+from hanctl.hil.conformance.outcome import ConformanceReport, Scenario, Trying, judge
 from hanctl.hil.conformance.requirements import ROWS
 
 SUITE = Path(__file__).parent
@@ -29,7 +29,7 @@ class SuiteBroken(HanctlError):
 
 @dataclass(frozen=True, slots=True)
 class Wish:
-    """What to run, and on what: either ``sim`` or ``config``; ``only``: requirements, empty for all."""
+    """What is to be run on what. Either ``sim`` or ``config``; ``only``: rows, empty for all."""
 
     sim: str | None = None
     sim_device: Path | None = None
@@ -40,17 +40,17 @@ class Wish:
 
 
 class Audience:
-    """Observer, called when a scenario begins and when it is over."""
+    """Who watches: told when a scenario begins, and when it is over."""
 
     def begins(self, scenario: Scenario) -> None:
-        """Note that a scenario begins."""
+        """A scenario begins."""
 
     def over(self, scenario: Scenario) -> None:
-        """Note that a scenario is over."""
+        """It is over."""
 
 
-def run(wish: Wish, audience: Audience) -> Report:
-    """Run the suite. A run interrupted with Ctrl-C gives a report too.
+def run(wish: Wish, audience: Audience) -> ConformanceReport:
+    """Run the suite; what was interrupted with Ctrl-C is a report all the same.
 
     Raises InvalidInput, what kept the bench from starting, and SuiteBroken.
     """
@@ -64,7 +64,7 @@ def run(wish: Wish, audience: Audience) -> Report:
         raise SuiteBroken(f"the suite could not be run: {collector.trouble or code}", "please report it")
     scenarios = tuple(collector.scenarios.values())
     rows = tuple(row for row in judge(scenarios) if not wish.only or row.row in wish.only)
-    return Report(
+    return ConformanceReport(
         made_at=SystemClock().now(),
         facts=collector.facts,
         complete=not (wish.only or collector.interrupted),
@@ -91,7 +91,7 @@ def _arguments(wish: Wish) -> list[str]:
 
 
 def _without_foreign_options(work: Callable[[], int | pytest.ExitCode]) -> int | pytest.ExitCode:
-    """Ignore options that a person set for their own pytest runs."""
+    """Options that a person gave to their own pytest are not for this one."""
     kept = {name: os.environ.pop(name) for name in ("PYTEST_ADDOPTS", "PYTEST_PLUGINS") if name in os.environ}
     try:
         return work()
@@ -100,7 +100,7 @@ def _without_foreign_options(work: Callable[[], int | pytest.ExitCode]) -> int |
 
 
 class _Collector:
-    """Plugin that collects outcomes from pytest."""
+    """What pytest tells of the run."""
 
     def __init__(self, only: tuple[str, ...], audience: Audience) -> None:
         self.scenarios: dict[str, Scenario] = {}

@@ -59,7 +59,7 @@ def newest_copy(directory: Path) -> Copy | None:
 def last_written(directory: Path) -> datetime | None:
     """Return when the newest copy was written, by its name and the clock at that time. Raises CopyError."""
     paths = _paths(directory)
-    return _moment(paths[-1]) if paths else None
+    return _written_at(paths[-1]) if paths else None
 
 
 def check_copy(path: Path) -> Copy:
@@ -184,7 +184,7 @@ def _stamp(directory: Path, now: datetime) -> str:
     return following.astimezone(UTC).strftime(_STAMP)
 
 
-def _moment(path: Path) -> datetime:
+def _written_at(path: Path) -> datetime:
     return datetime.strptime(path.stem.removeprefix("ledger-"), _STAMP).replace(tzinfo=UTC)
 
 

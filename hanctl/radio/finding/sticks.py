@@ -77,9 +77,6 @@ STICKS = (
     Stick("ti-launchpad", 0x0451, 0xBEF3, "XDS110*", "znp", manufacturer="Texas Instruments", interface=0),
 )
 
-PLACEHOLDER_SERIALS = ("", "0", "1", "0001", "00000000", "0123456789")
-"""What bridge chips tell that nobody gave a number: two sticks may have the same."""
-
 
 def find(vendor_id: int, product_id: int, manufacturer: str, product: str) -> Stick | None:
     """Return the known stick with these USB properties, if any."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hanctl.radio.errors import DeliveryFailed
 
 
-class Numbers:
+class FrameTags:
     """0 to 255. Z-Stack's confirmations name nothing but this. It is not the ZCL sequence number (zigpy.md §4)."""
 
     def __init__(self) -> None:

@@ -14,7 +14,7 @@ import structlog
 
 from hanctl.radio.errors import DeliveryFailed
 from hanctl.radio.frames import Outcome, OutgoingFrame
-from hanctl.radio.sending.numbers import Numbers
+from hanctl.radio.sending.numbers import FrameTags
 from hanctl.radio.sending.send_queue import Parcel, SendQueue
 
 log = structlog.get_logger()
@@ -59,7 +59,7 @@ class Transmitter(Protocol):
 class Sender:
     """Sends frames in the order of the queue. ``most``: the largest number of bulk frames in flight."""
 
-    def __init__(self, transmitter: Transmitter, numbers: Numbers, most: int) -> None:
+    def __init__(self, transmitter: Transmitter, numbers: FrameTags, most: int) -> None:
         self._transmitter = transmitter
         self._numbers = numbers
         self._queue = SendQueue(most)

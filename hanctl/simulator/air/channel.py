@@ -26,11 +26,11 @@ from hanctl.simulator.air.constants import (
 )
 
 
-class Parcel(Protocol):
+class Transmission(Protocol):
     """What a radio sends: one MAC frame of ``length`` bytes, and what becomes of it."""
 
     length: int
-    receiver: Radio | None
+    receiver: Transceiver | None
     """Who acknowledges it; None: it is a broadcast."""
 
     def can_go(self) -> bool:
@@ -100,23 +100,23 @@ class Channel:
 class _Sending:
     """A parcel at work. ``backoffs``: how often the channel was busy in this try."""
 
-    parcel: Parcel
+    parcel: Transmission
     tries: int = 0
     backoffs: int = 0
 
 
 @dataclass(eq=False)
-class Radio:
+class Transceiver:
     """One node's. It sends one frame after the other."""
 
     channel: Channel
-    _queue: deque[Parcel] = field(default_factory=deque)
+    _queue: deque[Transmission] = field(default_factory=deque)
     _sending: _Sending | None = None
     _free_at: int = 0
     """It begins with nothing new before: it acknowledges, or leaves the space that follows a frame."""
     _acknowledges_until: int = 0
 
-    def send(self, parcel: Parcel, *, first: bool = False) -> None:
+    def send(self, parcel: Transmission, *, first: bool = False) -> None:
         """Send after all that waits, or ``first``."""
         if first:
             self._queue.appendleft(parcel)
@@ -180,7 +180,7 @@ class Radio:
         elif not heard:
             agenda.at(agenda.now + ACK_WAIT_US, lambda: self._missed(sending))
 
-    def acknowledge(self, sender: Radio, sending: _Sending) -> None:
+    def acknowledge(self, sender: Transceiver, sending: _Sending) -> None:
         """Acknowledge what ``sender`` is sending, as soon as the radio has turned around."""
         agenda = self.channel.agenda
         begins = agenda.now + TURNAROUND_US

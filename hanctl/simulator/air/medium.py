@@ -15,7 +15,7 @@ from functools import partial
 from hanctl.base.eui64 import Eui64
 from hanctl.simulator.air import lengths
 from hanctl.simulator.air.agenda import Agenda
-from hanctl.simulator.air.channel import Channel, Radio
+from hanctl.simulator.air.channel import Channel, Transceiver
 from hanctl.simulator.air.constants import NETWORK_RETRIES, PASSIVE_ACK_WAIT_US
 from hanctl.simulator.network.medium import (
     APS_ACK_WAIT_S,
@@ -51,7 +51,7 @@ class _Parcel:
     node: Node | None
     down: bool
     length: int
-    receiver: Radio | None
+    receiver: Transceiver | None
     encode: Encode
     arrive: Callable[[], None]
     after: Done
@@ -134,7 +134,7 @@ class RealMedium(Medium):
     """``agenda`` has the times of all that happens on the channel."""
 
     agenda: Agenda = field(default_factory=Agenda)
-    _radios: dict[Eui64 | None, Radio] = field(default_factory=dict)
+    _radios: dict[Eui64 | None, Transceiver] = field(default_factory=dict)
     _waiting: dict[Eui64, list[_Waiting]] = field(default_factory=dict)
     _blocks: dict[BlockId, _Exchange] = field(default_factory=dict)
 
@@ -343,9 +343,9 @@ class RealMedium(Medium):
         held.parcel.after = over
         self._radio(None).send(held.parcel, first=True)
 
-    def _radio(self, node: Node | None) -> Radio:
+    def _radio(self, node: Node | None) -> Transceiver:
         eui64 = None if node is None else node.eui64
         radio = self._radios.get(eui64)
         if radio is None:
-            radio = self._radios[eui64] = Radio(self.channel)
+            radio = self._radios[eui64] = Transceiver(self.channel)
         return radio

@@ -10,7 +10,7 @@ from pathlib import Path
 from hanctl.base.eui64 import Eui64
 from hanctl.simulator import zdo
 from hanctl.simulator.device.display import Display
-from hanctl.simulator.device.event import DeviceEvent, Listener
+from hanctl.simulator.device.event import Listener, SimulatedDeviceEvent
 from hanctl.simulator.device.keys.cbke import CLUSTER as KEY_ESTABLISHMENT
 from hanctl.simulator.device.keys.registration import Registration
 from hanctl.simulator.device.membership import Joiner
@@ -391,7 +391,7 @@ class SimulatedDevice:
                 self._cut(due)
 
     def _tell(self, kind: str, text: str) -> None:
-        event = DeviceEvent(self.spec.name, kind, text, self.storage.offset, self.storage.image_size)
+        event = SimulatedDeviceEvent(self.spec.name, kind, text, self.storage.offset, self.storage.image_size)
         for listener in list(self.listeners):
             listener(event)
 

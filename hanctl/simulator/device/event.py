@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
-class DeviceEvent:
+class SimulatedDeviceEvent:
     """Something a person may want to see. ``offset`` and ``size``, bytes, are of the image in the slot.
 
     ``kind``: "power", "network", "key", "ota" (another state of the client), "block", "version".
@@ -20,4 +20,4 @@ class DeviceEvent:
     size: int = 0
 
 
-Listener = Callable[[DeviceEvent], None]
+Listener = Callable[[SimulatedDeviceEvent], None]

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Iterable
 
 from hanctl.simulator import zcl, zdo
-from hanctl.simulator.device.ota.runner import Sender
+from hanctl.simulator.device.ota.runner import FrameSender
 from hanctl.simulator.device.spec import DEVICE_MANAGEMENT, EVENTS, TIME
 from hanctl.simulator.device.tenancy_client import Say, TenancyClient
 from hanctl.simulator.device.timers import Timers
@@ -18,7 +18,7 @@ class TenancyRunner:
     """Does what the client asks for; a device without a Device Management client has none."""
 
     def __init__(
-        self, client: TenancyClient, endpoints: Iterable[zdo.Endpoint], timers: Timers, sender: Sender
+        self, client: TenancyClient, endpoints: Iterable[zdo.Endpoint], timers: Timers, sender: FrameSender
     ) -> None:
         self.client = client
         self._endpoint = next((each for each in endpoints if DEVICE_MANAGEMENT in each.output_clusters), None)

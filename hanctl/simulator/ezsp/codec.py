@@ -11,14 +11,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import bellows.types as t
-
 from hanctl.base.errors import HanctlError
 from hanctl.simulator.dongle import SimulatorError
 from hanctl.simulator.ezsp.status import Outcome
 
 PROTOCOL_VERSIONS = (13, 14, 16, 17, 18, 19)
-STATUS_TYPES = (t.EmberStatus, t.EzspStatus, t.sl_Status)
 
 RESPONSE = 0x80
 # Bits 3 and 4 of the frame control say that the frame is an asynchronous callback.
@@ -60,7 +57,7 @@ class FrameError(HanctlError):
 
 
 @dataclass(frozen=True, slots=True)
-class Command:
+class HostCommand:
     """A command from the host, its arguments under their version 13 names."""
 
     sequence: int
@@ -86,7 +83,7 @@ class Codec:
     def __contains__(self, name: str) -> bool:
         return name in self._commands
 
-    def decode(self, frame: bytes) -> Command:
+    def decode(self, frame: bytes) -> HostCommand:
         """Parse a command. Raises FrameError."""
         if len(frame) < 3:
             raise FrameError(f"frame too short: {frame.hex()}", answer=Outcome.TRUNCATED)
@@ -97,7 +94,7 @@ class Codec:
                 raise FrameError(
                     f"not a version command: {frame.hex()}", answer=Outcome.VERSION_NOT_SET, sequence=sequence
                 )
-            return Command(sequence, "version", {"desiredProtocolVersion": frame[3]}, legacy=True)
+            return HostCommand(sequence, "version", {"desiredProtocolVersion": frame[3]}, legacy=True)
         if len(frame) < 5:
             raise FrameError(f"frame too short: {frame.hex()}", answer=Outcome.TRUNCATED, sequence=sequence)
         if frame[1] & RESPONSE:
@@ -108,7 +105,7 @@ class Codec:
             raise FrameError(
                 f"unknown command 0x{identifier:04x}: {frame.hex()}", answer=Outcome.FRAME_ID, sequence=sequence
             )
-        return Command(sequence, name, self._arguments(name, frame, sequence))
+        return HostCommand(sequence, name, self._arguments(name, frame, sequence))
 
     def _arguments(self, name: str, frame: bytes, sequence: int) -> Mapping[str, Any]:
         schema: Any = self._commands[name][1]
@@ -130,7 +127,7 @@ class Codec:
             )
         return values
 
-    def reply(self, command: Command, values: Mapping[str, Any], *, name: str | None = None) -> bytes:
+    def reply(self, command: HostCommand, values: Mapping[str, Any], *, name: str | None = None) -> bytes:
         """The reply to a command; ``name`` where the reply is another frame (noCallbacks)."""
         if command.legacy:
             return bytes([command.sequence, RESPONSE, 0]) + self._values("version", values)

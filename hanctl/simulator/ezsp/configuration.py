@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from bellows.types import EzspConfigId as Config
 from bellows.types import EzspPolicyId as Policy
 from bellows.types import EzspValueId as Value
 
 from hanctl.simulator.ezsp.commands import Arguments, Values, command
+from hanctl.simulator.ezsp.firmware import EzspFirmware
 from hanctl.simulator.ezsp.status import Outcome
 from hanctl.simulator.ezsp.versions import version_info
 from hanctl.simulator.network.trust_centre import JoinPolicy
 from hanctl.simulator.zdo import Endpoint
-
-if TYPE_CHECKING:
-    from hanctl.simulator.ezsp.ncp import EzspDongle
 
 ALLOW_JOINS = 0x01
 ALLOW_UNSECURED_REJOINS = 0x02
@@ -131,7 +127,7 @@ _VALUES: dict[int, bytes] = {
 class Configuration:
     """What a host sets after each reset."""
 
-    def __init__(self, ncp: EzspDongle) -> None:
+    def __init__(self, ncp: EzspFirmware) -> None:
         self._ncp = ncp
         self._values = dict(_VALUES)
         self._settings = {identifier: default for identifier, (default, _) in _DEFAULTS.items()}

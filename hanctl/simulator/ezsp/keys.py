@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
 
 import bellows.types as t
 
 from hanctl.base.eui64 import Eui64, from_bytes, to_bytes
 from hanctl.simulator.ezsp.commands import Arguments, NotInThisBuild, Values, command
+from hanctl.simulator.ezsp.configuration import Configuration
+from hanctl.simulator.ezsp.firmware import EzspFirmware
 from hanctl.simulator.ezsp.status import Outcome
 from hanctl.simulator.ezsp.tokens import KeyToken, SecurityToken
 from hanctl.simulator.network.trust_centre import PartnerKeyOutcome
-
-if TYPE_CHECKING:
-    from hanctl.simulator.ezsp.ncp import EzspDongle
 
 GLOBAL_LINK_KEY = 0x0004
 HASHED_LINK_KEY = 0x0080
@@ -48,8 +46,9 @@ _PARTNER_KEY_STATUS = {
 class Keys:
     """Security frames."""
 
-    def __init__(self, ncp: EzspDongle) -> None:
+    def __init__(self, ncp: EzspFirmware, configuration: Configuration) -> None:
         self._ncp = ncp
+        self._configuration = configuration
         self.initial: InitialSecurity | None = None
 
     # --- the trust centre's own state
@@ -226,7 +225,7 @@ class Keys:
 
     @command("importTransientKey")
     def import_transient_key(self, a: Arguments) -> Values:
-        seconds = self._ncp.configuration[t.EzspConfigId.CONFIG_TRANSIENT_KEY_TIMEOUT_S]
+        seconds = self._configuration[t.EzspConfigId.CONFIG_TRANSIENT_KEY_TIMEOUT_S]
         self._ncp.stack.add_transient_key(
             from_bytes(a["eui64"].serialize()), bytes(a["plaintext_key"].serialize()), seconds
         )

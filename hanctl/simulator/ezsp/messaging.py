@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import bellows.types as t
 
 from hanctl.base.eui64 import to_bytes
 from hanctl.simulator import zdo
 from hanctl.simulator.ezsp.commands import Arguments, Values, command
+from hanctl.simulator.ezsp.configuration import Configuration
+from hanctl.simulator.ezsp.firmware import EzspFirmware
+from hanctl.simulator.ezsp.network import Networking
 from hanctl.simulator.ezsp.status import Outcome
+from hanctl.simulator.ezsp.tables import Tables
 from hanctl.simulator.network.fragmentation import MAX_PAYLOAD
 from hanctl.simulator.network.medium import BROADCAST_RX_ON, COORDINATOR, FIRST_BROADCAST, ApsFrame, Block, Node
 from hanctl.simulator.network.stack import SendError
-
-if TYPE_CHECKING:
-    from hanctl.simulator.ezsp.ncp import EzspDongle
 
 NO_INDEX = 0xFF
 LOOPBACK_LQI, LOOPBACK_RSSI = 255, 0
@@ -49,8 +48,11 @@ Counter = t.EmberCounterType
 class Messaging:
     """Messaging frames."""
 
-    def __init__(self, ncp: EzspDongle) -> None:
+    def __init__(self, ncp: EzspFirmware, configuration: Configuration, networking: Networking, tables: Tables) -> None:
         self._ncp = ncp
+        self._configuration = configuration
+        self._networking = networking
+        self._tables = tables
         self.counters = [0] * 40
 
     def _count(self, counter: int) -> None:
@@ -63,7 +65,7 @@ class Messaging:
         kind, destination = int(a["type"]), int(a["indexOrDestination"])
         node: int | None = destination
         if kind == t.EmberOutgoingMessageType.OUTGOING_VIA_ADDRESS_TABLE:
-            node = self._ncp.tables.node_id_at(destination)
+            node = self._tables.node_id_at(destination)
         elif kind != t.EmberOutgoingMessageType.OUTGOING_DIRECT:
             return {"status": Outcome.INVALID_CALL, "sequence": 0}
         if node is None or node >= FIRST_BROADCAST:
@@ -120,10 +122,10 @@ class Messaging:
         sequence = int(aps.sequence) if block is not None and block.index else stack.next_counter()
         frame = _outgoing(aps, destination, sequence, contents, group, block)
         sent = t.EmberApsFrame(**{**aps.as_dict(), "sequence": sequence})
-        firmware = self
+        boots = self._ncp.boots
 
         def done(delivered: bool) -> None:
-            if self._ncp.messaging is not firmware:
+            if self._ncp.boots != boots:
                 # The firmware that sent it has been reset since.
                 return
             if kind == t.EmberOutgoingMessageType.OUTGOING_DIRECT:
@@ -136,12 +138,12 @@ class Messaging:
                 apsFrame=sent,
                 messageTag=tag,
                 status=Outcome.OK if delivered else Outcome.DELIVERY_FAILED,
-                messageContents=contents if self._ncp.configuration.contents_in_callback else b"",
+                messageContents=contents if self._configuration.contents_in_callback else b"",
             )
 
         refused = stack.send(frame, done)
         if refused is None and (frame.profile, frame.cluster) == (0, zdo.MGMT_NWK_UPDATE_REQ):
-            self._ncp.networking.channel_announced(frame)
+            self._networking.channel_announced(frame)
         if refused is not None:
             return {"status": _REFUSALS[refused], "sequence": 0}
         if frame.broadcast:
@@ -213,7 +215,7 @@ class Messaging:
             # As the sender wrote it into the network header, where it did.
             eui64=long_address,
             bindingIndex=NO_INDEX,
-            addressIndex=self._ncp.tables.index_of(frame.source),
+            addressIndex=self._tables.index_of(frame.source),
             timestamp=0,
             messageContents=frame.payload,
         )
@@ -227,7 +229,7 @@ class Messaging:
     def _zdo_for_host(self, cluster: int) -> bool:
         if cluster & zdo.RESPONSE or cluster == zdo.DEVICE_ANNCE:
             return True
-        flags = self._ncp.configuration[t.EzspConfigId.CONFIG_APPLICATION_ZDO_FLAGS]
+        flags = self._configuration[t.EzspConfigId.CONFIG_APPLICATION_ZDO_FLAGS]
         if flags & ZDO_APP_HANDLES_ENDPOINT and cluster in _ENDPOINT_REQUESTS:
             return True
         if flags & ZDO_APP_HANDLES_BINDING and cluster in _BINDING_REQUESTS:

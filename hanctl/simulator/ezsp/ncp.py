@@ -1,4 +1,4 @@
-"""The dongle as a whole: boot, reset, EZSP dispatch, callbacks, and what it keeps in flash."""
+"""The dongle as a whole: boot, reset, EZSP dispatch and callbacks."""
 
 from __future__ import annotations
 
@@ -7,19 +7,20 @@ import logging
 from typing import Any
 
 from hanctl.base.eui64 import Eui64, from_bytes
-from hanctl.simulator.dongle import Dongle, Flash
+from hanctl.simulator.dongle import Flash
 from hanctl.simulator.ezsp.ash import AshLink, LineNoise
 from hanctl.simulator.ezsp.ash_frames import ResetCode
-from hanctl.simulator.ezsp.codec import Codec, Command, FrameError
+from hanctl.simulator.ezsp.codec import FrameError, HostCommand
 from hanctl.simulator.ezsp.commands import Handler, NotInThisBuild, Values, handlers_of
 from hanctl.simulator.ezsp.configuration import Configuration
+from hanctl.simulator.ezsp.firmware import EzspFirmware
 from hanctl.simulator.ezsp.keys import Keys
 from hanctl.simulator.ezsp.messaging import Messaging
 from hanctl.simulator.ezsp.network import Networking
 from hanctl.simulator.ezsp.nonvolatile import NonVolatile
 from hanctl.simulator.ezsp.status import Outcome
 from hanctl.simulator.ezsp.tables import Tables
-from hanctl.simulator.ezsp.tokens import BLANK_EUI64, COUNTER_STEP, ChildToken, Tokens
+from hanctl.simulator.ezsp.tokens import BLANK_EUI64, COUNTER_STEP, Tokens
 from hanctl.simulator.ezsp.utilities import Utilities
 from hanctl.simulator.ezsp.versions import STACK_TYPE_MESH, stack_version
 from hanctl.simulator.network.addresses import Child
@@ -32,7 +33,7 @@ LOGGER = logging.getLogger(__name__)
 BOOT_S = 0.02
 
 
-class EzspDongle(Dongle):
+class EzspDongle(EzspFirmware):
     """An EmberZNet coordinator NCP on a UART. Raises SimulatorError for an unknown protocol version.
 
     For tests: ``noise`` spoils outgoing frames, ``hang()`` stops the firmware until power is cycled, ``reset()``
@@ -40,13 +41,9 @@ class EzspDongle(Dongle):
     """
 
     def __init__(self, stack: Stack, flash: Flash, *, protocol_version: int = 13) -> None:
-        super().__init__(stack, flash)
-        self.codec = Codec(protocol_version)
+        super().__init__(stack, flash, protocol_version)
         self.noise = LineNoise(stack.medium.rng)
         self.link = AshLink(self, self.write, self.noise)
-        self.tokens = Tokens()
-        self.factory_eui64 = stack.eui64
-        self.factory_key_table_size = stack.key_table_size
         self._hung = False
         self._boot_timer: asyncio.TimerHandle | None = None
         self._new_firmware_state()
@@ -56,11 +53,12 @@ class EzspDongle(Dongle):
 
     def _new_firmware_state(self) -> None:
         """RAM after a reset."""
+        self.boots += 1
         self.configuration = Configuration(self)
-        self.networking = Networking(self)
-        self.keys = Keys(self)
-        self.messaging = Messaging(self)
-        self.tables = Tables(self)
+        self.keys = Keys(self, self.configuration)
+        self.networking = Networking(self, self.keys)
+        self.tables = Tables(self, self.configuration)
+        self.messaging = Messaging(self, self.configuration, self.networking, self.tables)
         self._handlers: dict[str, Handler] = handlers_of(
             self.configuration,
             self.networking,
@@ -68,7 +66,7 @@ class EzspDongle(Dongle):
             self.messaging,
             self.tables,
             NonVolatile(self),
-            Utilities(self),
+            Utilities(self, self.messaging),
         )
         self._version_agreed = False
         self._last_sequence = 0
@@ -167,7 +165,7 @@ class EzspDongle(Dongle):
             return self.codec.refusal(command.sequence, Outcome.FRAME_ID)
         return self.codec.reply(command, values, name="noCallbacks" if command.name == "callback" else None)
 
-    def _version(self, command: Command) -> bytes:
+    def _version(self, command: HostCommand) -> bytes:
         # A host that wants our version in the first place is content with the short header.
         self._version_agreed = command.arguments["desiredProtocolVersion"] == self.codec.version
         return self.codec.reply(
@@ -180,14 +178,12 @@ class EzspDongle(Dongle):
         )
 
     def callback(self, name: str, **values: Any) -> None:
-        """Tell the host; after the reply where a command caused it (source: peers.md §3.1 requirement 3)."""
         if self._answering:
             self._after_reply.append((name, values))
         elif self._version_agreed:
             self.link.send(self.codec.callback(self._last_sequence, name, values), callback=True)
 
     def reboot_after_reply(self) -> None:
-        """Reset once the present command is answered."""
         self._reboot_after_reply = True
 
     # --- what the stack says
@@ -237,23 +233,3 @@ class EzspDongle(Dongle):
         self.keys.use_trust_centre_key()
         self.configuration.apply_policy()
         self.save()
-
-    def save(self) -> None:
-        """Write flash."""
-        stack = self.stack
-        self.tokens.children = [
-            ChildToken(c.eui64, stack.addresses.nwk_of(c.eui64) or c.nwk, c.sleepy, c.link_key)
-            for c in stack.children.values()
-        ]
-        self.flash.save(self.tokens.to_json())
-
-    def note_counter(self, *, encrypted: bool = False) -> None:
-        """A frame was sent: move what flash holds before the counters pass it."""
-        network, token = self.stack.network, self.tokens.network
-        if encrypted:
-            self.tokens.aps_counter += 1
-            if self.tokens.aps_counter % COUNTER_STEP == 1:
-                self.save()
-        if network is not None and token is not None and network.frame_counter >= token.counter_ceiling:
-            token.counter_ceiling = network.frame_counter + COUNTER_STEP
-            self.save()

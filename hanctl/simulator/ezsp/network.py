@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING
 
 import bellows.types as t
 
 from hanctl.base.eui64 import Eui64, to_bytes
 from hanctl.simulator.ezsp.commands import Arguments, Values, command
+from hanctl.simulator.ezsp.firmware import EzspFirmware
+from hanctl.simulator.ezsp.keys import Keys
 from hanctl.simulator.ezsp.status import Outcome
 from hanctl.simulator.ezsp.tokens import COUNTER_STEP, NetworkToken
 from hanctl.simulator.network.medium import COORDINATOR, ApsFrame
 from hanctl.simulator.network.trust_centre import JoinKind, Network
 from hanctl.simulator.zdo import CHANGE_CHANNEL, MGMT_LEAVE_REQ
-
-if TYPE_CHECKING:
-    from hanctl.simulator.ezsp.ncp import EzspDongle
 
 CHANNELS = range(11, 27)
 MAX_POWER_DBM = 20
@@ -38,8 +36,9 @@ _JOIN_STATUS = {
 class Networking:
     """Networking frames."""
 
-    def __init__(self, ncp: EzspDongle) -> None:
+    def __init__(self, ncp: EzspFirmware, keys: Keys) -> None:
         self._ncp = ncp
+        self._keys = keys
         self._timers: set[asyncio.TimerHandle] = set()
         self._closing: asyncio.TimerHandle | None = None
         self._scanning = False
@@ -88,7 +87,7 @@ class Networking:
 
     def _form(self, p: t.EmberNetworkParameters) -> Outcome:
         stack, tokens, rng = self._ncp.stack, self._ncp.tokens, self._ncp.stack.medium.rng
-        security = self._ncp.keys.initial
+        security = self._keys.initial
         if stack.up:
             return Outcome.INVALID_CALL
         if security is None:
@@ -105,7 +104,7 @@ class Networking:
         if extended in (bytes(8), b"\xff" * 8):
             extended = rng.randbytes(8)
         counter = tokens.nwk_counter if security.bitmask & NO_FRAME_COUNTER_RESET else 0
-        self._ncp.keys.commit()
+        self._keys.commit()
         tokens.network = NetworkToken(
             pan_id=pan_id,
             extended_pan_id=extended,
@@ -133,7 +132,7 @@ class Networking:
         tokens.nwk_counter = stack.network.frame_counter
         tokens.network = None
         tokens.security = None
-        self._ncp.keys.use_trust_centre_key()
+        self._keys.use_trust_centre_key()
         self._close_joining()
         stack.leave()
         self._stack_status(Outcome.NETWORK_DOWN)

@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import bellows.types as t
 
 from hanctl.simulator.ezsp.commands import Arguments, Values, command
+from hanctl.simulator.ezsp.firmware import EzspFirmware
 from hanctl.simulator.ezsp.status import Outcome
 from hanctl.simulator.ezsp.tokens import BLANK_LENGTHS
 from hanctl.simulator.network.medium import COORDINATOR
-
-if TYPE_CHECKING:
-    from hanctl.simulator.ezsp.ncp import EzspDongle
 
 STACK_PROFILE_PRO = 2
 USER_TOKENS = 8
@@ -33,7 +29,7 @@ _OBJECTS = {
 class NonVolatile:
     """Token frames."""
 
-    def __init__(self, ncp: EzspDongle) -> None:
+    def __init__(self, ncp: EzspFirmware) -> None:
         self._ncp = ncp
 
     @command("getMfgToken")

@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import bellows.types as t
 
 from hanctl.base.eui64 import Eui64, from_bytes, to_bytes
 from hanctl.simulator.ezsp.commands import Arguments, Values, command
+from hanctl.simulator.ezsp.configuration import Configuration
+from hanctl.simulator.ezsp.firmware import EzspFirmware
 from hanctl.simulator.ezsp.status import Outcome
 from hanctl.simulator.network.addresses import Child
 from hanctl.simulator.network.medium import FIRST_BROADCAST
-
-if TYPE_CHECKING:
-    from hanctl.simulator.ezsp.ncp import EzspDongle
 
 UNUSED, UNKNOWN = 0xFFFF, 0xFFFD
 """Of an entry: that it is not in use, and that the stack does not know where its node is."""
@@ -23,7 +21,7 @@ BLANK = bytes(8)
 
 
 @dataclass(slots=True)
-class Address:
+class AddressEntry:
     """An entry of the address table, as the host wrote it; ``node_id`` 0xFFFF where it is not in use."""
 
     eui64: bytes = BLANK
@@ -33,9 +31,10 @@ class Address:
 class Tables:
     """Tables that the host sees or fills; volatile but for the children."""
 
-    def __init__(self, ncp: EzspDongle) -> None:
+    def __init__(self, ncp: EzspFirmware, configuration: Configuration) -> None:
         self._ncp = ncp
-        self._addresses: dict[int, Address] = {}
+        self._configuration = configuration
+        self._addresses: dict[int, AddressEntry] = {}
         self._groups: dict[int, tuple[int, int]] = {}
         self._extended: set[Eui64] = set()
 
@@ -43,21 +42,21 @@ class Tables:
 
     @property
     def _address_count(self) -> int:
-        return self._ncp.configuration[t.EzspConfigId.CONFIG_ADDRESS_TABLE_SIZE]
+        return self._configuration[t.EzspConfigId.CONFIG_ADDRESS_TABLE_SIZE]
 
-    def _address(self, index: int) -> Address | None:
+    def _address(self, index: int) -> AddressEntry | None:
         if index >= self._address_count:
             return None
-        return self._addresses.setdefault(index, Address())
+        return self._addresses.setdefault(index, AddressEntry())
 
-    def _node_id(self, entry: Address) -> int:
+    def _node_id(self, entry: AddressEntry) -> int:
         """Where the stack has the entry's node: the host's word is only the last one that it knew."""
         if entry.node_id == UNUSED or entry.eui64 == BLANK:
             return entry.node_id
         nwk = self._ncp.stack.nwk_of(from_bytes(entry.eui64))
         return UNKNOWN if nwk is None else nwk
 
-    def _set(self, entry: Address, eui64: bytes, node_id: int) -> None:
+    def _set(self, entry: AddressEntry, eui64: bytes, node_id: int) -> None:
         """The host writes an entry: the stack believes it, and goes on from there."""
         entry.eui64, entry.node_id = eui64, node_id
         if eui64 != BLANK and node_id < FIRST_BROADCAST:
@@ -78,8 +77,8 @@ class Tables:
     def replace_address_table_entry(self, a: Arguments) -> Values:
         entry = self._address(int(a["addressTableIndex"]))
         if entry is None:
-            return _replaced(Outcome.INVALID_INDEX, Address(), extended=False)
-        old, old_extended = Address(entry.eui64, self._node_id(entry)), from_bytes(entry.eui64) in self._extended
+            return _replaced(Outcome.INVALID_INDEX, AddressEntry(), extended=False)
+        old, old_extended = AddressEntry(entry.eui64, self._node_id(entry)), from_bytes(entry.eui64) in self._extended
         self._set(entry, bytes(a["newEui64"].serialize()), int(a["newId"]))
         self._extend(from_bytes(entry.eui64), on=bool(a["newExtendedTimeout"]))
         return _replaced(Outcome.OK, old, extended=old_extended)
@@ -95,7 +94,7 @@ class Tables:
     @command("getAddressTableInfo")
     def get_address_table_info(self, a: Arguments) -> Values:
         entry = self._address(int(a["index"]))
-        shown = entry or Address()
+        shown = entry or AddressEntry()
         return {
             "status": Outcome.INVALID_INDEX if entry is None else Outcome.OK,
             "nodeId": self._node_id(shown),
@@ -167,7 +166,7 @@ class Tables:
 
     @property
     def _group_count(self) -> int:
-        return self._ncp.configuration[t.EzspConfigId.CONFIG_MULTICAST_TABLE_SIZE]
+        return self._configuration[t.EzspConfigId.CONFIG_MULTICAST_TABLE_SIZE]
 
     @command("getMulticastTableEntry")
     def get_multicast_table_entry(self, a: Arguments) -> Values:
@@ -212,7 +211,7 @@ class Tables:
     @command("setChildData")
     def set_child_data(self, a: Arguments) -> Values:
         data = a["child_data"]
-        if int(a["index"]) >= self._ncp.configuration[t.EzspConfigId.CONFIG_MAX_END_DEVICE_CHILDREN]:
+        if int(a["index"]) >= self._configuration[t.EzspConfigId.CONFIG_MAX_END_DEVICE_CHILDREN]:
             return {"status": Outcome.INVALID_INDEX}
         eui64 = from_bytes(data.eui64.serialize())
         # A restored child's own key is not part of its entry: it stands in the link key table, if anywhere.
@@ -247,7 +246,7 @@ class Tables:
 
     @command("getSourceRouteTableTotalSize")
     def get_source_route_table_total_size(self, a: Arguments) -> Values:
-        return {"sourceRouteTableTotalSize": self._ncp.configuration[t.EzspConfigId.CONFIG_SOURCE_ROUTE_TABLE_SIZE]}
+        return {"sourceRouteTableTotalSize": self._configuration[t.EzspConfigId.CONFIG_SOURCE_ROUTE_TABLE_SIZE]}
 
     @command("getSourceRouteTableFilledSize")
     def get_source_route_table_filled_size(self, a: Arguments) -> Values:
@@ -258,7 +257,7 @@ class Tables:
         return {"status": Outcome.OK}
 
 
-def _replaced(outcome: Outcome, old: Address, *, extended: bool) -> Values:
+def _replaced(outcome: Outcome, old: AddressEntry, *, extended: bool) -> Values:
     return {
         "status": outcome,
         "oldEui64": _eui(old.eui64),

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import bellows.types as t
 
 from hanctl.simulator.ezsp.commands import Arguments, Values, command
+from hanctl.simulator.ezsp.firmware import EzspFirmware
+from hanctl.simulator.ezsp.messaging import Messaging
 from hanctl.simulator.ezsp.status import Outcome
-
-if TYPE_CHECKING:
-    from hanctl.simulator.ezsp.ncp import EzspDongle
 
 NO_BOOTLOADER_VERSION = 0xFFFF
 CHANNELS = range(11, 27)
@@ -19,8 +16,9 @@ CHANNELS = range(11, 27)
 class Utilities:
     """Utility frames, and those of features this dongle has only in name."""
 
-    def __init__(self, ncp: EzspDongle) -> None:
+    def __init__(self, ncp: EzspFirmware, messaging: Messaging) -> None:
         self._ncp = ncp
+        self._messaging = messaging
         self._test_running = False
         self._test_channel = 11
         self._test_power = 0
@@ -63,13 +61,13 @@ class Utilities:
 
     @command("readAndClearCounters")
     def read_and_clear_counters(self, a: Arguments) -> Values:
-        values, counters = self._counters(), self._ncp.messaging.counters
+        values, counters = self._counters(), self._messaging.counters
         counters[:] = [0] * len(counters)
         self._ncp.stack.dropped.clear()
         return {"values": values}
 
     def _counters(self) -> list[int]:
-        values = list(self._ncp.messaging.counters)
+        values = list(self._messaging.counters)
         values[t.EmberCounterType.COUNTER_APS_FRAME_COUNTER_FAILURE] = self._ncp.stack.dropped["had before"]
         return values
 

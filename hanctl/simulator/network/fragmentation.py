@@ -16,7 +16,6 @@ MAX_PAYLOAD = 82
 ENCRYPTION_OVERHEAD = 9
 BLOCK_OVERHEAD = 2
 """The extended header: its frame control, and the block's number."""
-MAX_BLOCKS = 255
 SPACING_S = 0.05
 """Pause between blocks; Z-Stack's default, and the Smart Energy profile's."""
 REASSEMBLY_S = 30.0

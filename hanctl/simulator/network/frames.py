@@ -10,7 +10,6 @@ from hanctl.base.eui64 import Eui64
 COORDINATOR = 0x0000
 BROADCAST_ALL = 0xFFFF
 BROADCAST_RX_ON = 0xFFFD
-BROADCAST_ROUTERS = 0xFFFC
 FIRST_BROADCAST = 0xFFF8
 
 Done = Callable[[bool], None]

@@ -6,7 +6,6 @@ APS frames travel whole; what MAC and APS retries would do to them is modelled b
 from __future__ import annotations
 
 import asyncio
-import logging
 import random
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -14,7 +13,6 @@ from dataclasses import dataclass, field
 from hanctl.base.eui64 import Eui64
 from hanctl.simulator.network.frames import (
     BROADCAST_ALL,
-    BROADCAST_ROUTERS,
     BROADCAST_RX_ON,
     COORDINATOR,
     FIRST_BROADCAST,
@@ -29,7 +27,6 @@ from hanctl.simulator.network.observer import Observer
 
 __all__ = [
     "BROADCAST_ALL",
-    "BROADCAST_ROUTERS",
     "BROADCAST_RX_ON",
     "COORDINATOR",
     "FIRST_BROADCAST",
@@ -44,8 +41,6 @@ __all__ = [
     "Medium",
     "Node",
 ]
-
-LOGGER = logging.getLogger(__name__)
 
 APS_ACK_WAIT_S = 1.6
 APS_RETRIES = 3

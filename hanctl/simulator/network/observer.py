@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     from hanctl.base.eui64 import Eui64
-    from hanctl.simulator.network.medium import ApsFrame, Node
+    from hanctl.simulator.network.frames import ApsFrame
+    from hanctl.simulator.network.nodes import Node
 
 
 class Observer(Protocol):

@@ -7,7 +7,6 @@ is kept by the personality in its own tokens or NVRAM; the stack is rebuilt from
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
@@ -20,8 +19,6 @@ from hanctl.simulator.network.medium import COORDINATOR, ApsFrame, BlockId, Done
 from hanctl.simulator.network.nodes import Movable
 from hanctl.simulator.network.trust_centre import Network, TrustCentre
 from hanctl.simulator.quirks import Quirks
-
-LOGGER = logging.getLogger(__name__)
 
 IN_FLIGHT_LIMIT = 20
 

@@ -4,20 +4,17 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from hanctl.base.eui64 import from_bytes
 from hanctl.simulator.network.medium import BROADCAST_RX_ON, COORDINATOR, FIRST_BROADCAST, ApsFrame, Node
 from hanctl.simulator.zdo import Endpoint
 from hanctl.simulator.znp import zdo
 from hanctl.simulator.znp.codec import c, encode, t
+from hanctl.simulator.znp.firmware import ZnpFirmware
 from hanctl.simulator.znp.mt import MtFrame
 
-if TYPE_CHECKING:
-    from hanctl.simulator.znp.dongle import ZnpDongle
-
 ALL_ENDPOINTS = 0xFF
-_ZDO_PROFILE = 0x0000
 _WILDCARD_PROFILE = 0xFFFF
 _OK = t.Status.SUCCESS
 _LARGEST_INLINE = 220
@@ -28,7 +25,7 @@ _TIMESTAMP_UNIT_S = 0.00032
 _NO_ROUTE_S = 0.05
 
 
-def _register(dongle: ZnpDongle, request: Any) -> Any:
+def _register(dongle: ZnpFirmware, request: Any) -> Any:
     number = int(request.Endpoint)
     if not 1 <= number <= 0xFE:
         return c.AF.Register.Rsp(Status=t.Status.INVALID_PARAMETER)
@@ -45,7 +42,7 @@ def _register(dongle: ZnpDongle, request: Any) -> Any:
     return c.AF.Register.Rsp(Status=_OK)
 
 
-def _delete(dongle: ZnpDongle, request: Any) -> Any:
+def _delete(dongle: ZnpFirmware, request: Any) -> Any:
     known = dongle.stack.endpoints.pop(int(request.Endpoint), None) is not None
     return c.AF.Delete.Rsp(Status=_OK if known else t.Status.INVALID_PARAMETER)
 
@@ -53,11 +50,11 @@ def _delete(dongle: ZnpDongle, request: Any) -> Any:
 # --- outgoing
 
 
-def _data_request(dongle: ZnpDongle, request: Any) -> Any:
+def _data_request(dongle: ZnpFirmware, request: Any) -> Any:
     return request.Rsp(Status=_send(dongle, request, int(request.DstAddr), None))
 
 
-def _data_request_ext(dongle: ZnpDongle, request: Any) -> Any:
+def _data_request_ext(dongle: ZnpFirmware, request: Any) -> Any:
     mode, address = request.DstAddrModeAddress.mode, request.DstAddrModeAddress.address
     destination: int | None
     group: int | None = None
@@ -72,7 +69,7 @@ def _data_request_ext(dongle: ZnpDongle, request: Any) -> Any:
     return request.Rsp(Status=_send(dongle, request, destination, group))
 
 
-def _send(dongle: ZnpDongle, request: Any, destination: int, group: int | None) -> Any:
+def _send(dongle: ZnpFirmware, request: Any, destination: int, group: int | None) -> Any:
     """Hand a frame to the stack. Its profile is that of the source endpoint: the command has no field for one."""
     source = int(request.SrcEndpoint)
     options = request.Options
@@ -114,11 +111,11 @@ def _send(dongle: ZnpDongle, request: Any, destination: int, group: int | None) 
     return _OK
 
 
-def _confirm(dongle: ZnpDongle, status: Any, endpoint: int, sequence: int) -> None:
+def _confirm(dongle: ZnpFirmware, status: Any, endpoint: int, sequence: int) -> None:
     dongle.notify(c.AF.DataConfirm.Callback(Status=status, Endpoint=endpoint, TSN=sequence))
 
 
-def _failure(dongle: ZnpDongle, frame: ApsFrame) -> Any:
+def _failure(dongle: ZnpFirmware, frame: ApsFrame) -> Any:
     """Return why a frame was not delivered, with the status of the layer that gave up."""
     node = dongle.stack.medium.node_at(frame.destination)
     if node is None and dongle.stack.eui64_of(frame.destination) is None:
@@ -131,7 +128,7 @@ def _failure(dongle: ZnpDongle, frame: ApsFrame) -> Any:
 # --- incoming
 
 
-def incoming(dongle: ZnpDongle, frame: ApsFrame, node: Node | None) -> None:
+def incoming(dongle: ZnpFirmware, frame: ApsFrame, node: Node | None) -> None:
     """Report a frame for one of its endpoints to the host."""
     if frame.destination_endpoint == ALL_ENDPOINTS:
         targets = [e.endpoint for e in dongle.stack.endpoints.values() if frame.profile in (e.profile, 0xFFFF)]
@@ -166,7 +163,7 @@ def incoming(dongle: ZnpDongle, frame: ApsFrame, node: Node | None) -> None:
             dongle.notify(_huge(dongle, frame, fields))
 
 
-def _huge(dongle: ZnpDongle, frame: ApsFrame, fields: dict[str, Any]) -> MtFrame:
+def _huge(dongle: ZnpFirmware, frame: ApsFrame, fields: dict[str, Any]) -> MtFrame:
     """Announce a message that exceeds one serial frame: the host fetches its data with DataRetrieve."""
     while fields["TimeStamp"] in dongle.huge_messages:
         fields["TimeStamp"] = (fields["TimeStamp"] + 1) & 0xFFFFFFFF
@@ -190,7 +187,7 @@ def _huge(dongle: ZnpDongle, frame: ApsFrame, fields: dict[str, Any]) -> MtFrame
     return MtFrame(announced.cmd0, announced.cmd1, announced.data[:-5] + length + announced.data[-3:])
 
 
-def _retrieve(dongle: ZnpDongle, request: Any) -> Any:
+def _retrieve(dongle: ZnpFirmware, request: Any) -> Any:
     data = dongle.huge_messages.get(int(request.TimeStamp))
     if data is None:
         return c.AF.DataRetrieve.Rsp(Status=t.Status.FAILURE, Data=t.ShortBytes(b""))
@@ -201,7 +198,7 @@ def _retrieve(dongle: ZnpDongle, request: Any) -> Any:
     return c.AF.DataRetrieve.Rsp(Status=_OK, Data=t.ShortBytes(part))
 
 
-def _fragmentation(dongle: ZnpDongle, request: Any) -> Any:
+def _fragmentation(dongle: ZnpFirmware, request: Any) -> Any:
     """Of the settings only the pause between blocks is simulated: a window is always one block."""
     fragmenter = dongle.stack.fragmenter
     if int(request.Endpoint) not in dongle.stack.endpoints or request.WindowSize != 1 or fragmenter is None:
@@ -210,12 +207,12 @@ def _fragmentation(dongle: ZnpDongle, request: Any) -> Any:
     return request.Rsp(Status=_OK)
 
 
-def _accepted(dongle: ZnpDongle, request: Any) -> Any:
+def _accepted(dongle: ZnpFirmware, request: Any) -> Any:
     """Inter-PAN settings: the medium has one network."""
     return request.Rsp(Status=_OK)
 
 
-HANDLERS: dict[Any, Callable[[ZnpDongle, Any], Any]] = {
+HANDLERS: dict[Any, Callable[[ZnpFirmware, Any], Any]] = {
     c.AF.Register.Req: _register,
     c.AF.Delete.Req: _delete,
     c.AF.DataRequest.Req: _data_request,

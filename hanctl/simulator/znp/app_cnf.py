@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from hanctl.base.eui64 import from_bytes
 from hanctl.crypto.install_code import InstallCodeError, install_code
 from hanctl.simulator.znp import network
 from hanctl.simulator.znp.codec import c, t
-
-if TYPE_CHECKING:
-    from hanctl.simulator.znp.dongle import ZnpDongle
+from hanctl.simulator.znp.firmware import ZnpFirmware
 
 _OK = t.Status.SUCCESS
 _KEY_LENGTH = 16
@@ -30,7 +28,7 @@ def _notification(status: Any, remaining: Any) -> Any:
     )
 
 
-def _start_commissioning(dongle: ZnpDongle, request: Any) -> Any:
+def _start_commissioning(dongle: ZnpFirmware, request: Any) -> Any:
     modes = c.app_config.BDBCommissioningMode
     statuses = c.app_config.BDBCommissioningStatus
     stored = network.stored_network(dongle.nvram) is not None
@@ -58,13 +56,13 @@ def _start_commissioning(dongle: ZnpDongle, request: Any) -> Any:
     return c.AppConfig.BDBStartCommissioning.Rsp(Status=_OK)
 
 
-def _set_channel(dongle: ZnpDongle, request: Any) -> Any:
+def _set_channel(dongle: ZnpFirmware, request: Any) -> Any:
     if request.IsPrimary:
         dongle.primary_channels = int(request.Channel)
     return c.AppConfig.BDBSetChannel.Rsp(Status=_OK)
 
 
-def _add_install_code(dongle: ZnpDongle, request: Any) -> Any:
+def _add_install_code(dongle: ZnpFirmware, request: Any) -> Any:
     data = bytes(request.InstallCode)
     formats = c.app_config.InstallCodeFormat
     key: bytes | None = None
@@ -83,22 +81,22 @@ def _add_install_code(dongle: ZnpDongle, request: Any) -> Any:
     return c.AppConfig.BDBAddInstallCode.Rsp(Status=_OK)
 
 
-def _join_uses_install_code(dongle: ZnpDongle, request: Any) -> Any:
+def _join_uses_install_code(dongle: ZnpFirmware, request: Any) -> Any:
     dongle.stack.policy.install_codes_only = bool(request.BdbJoinUsesInstallCodeKey)
     return c.AppConfig.BDBSetJoinUsesInstallCodeKey.Rsp(Status=_OK)
 
 
-def _require_key_exchange(dongle: ZnpDongle, request: Any) -> Any:
+def _require_key_exchange(dongle: ZnpFirmware, request: Any) -> Any:
     dongle.set_key_exchange(required=bool(request.BdbTrustCenterRequireKeyExchange))
     return c.AppConfig.BDBSetTcRequireKeyExchange.Rsp(Status=_OK)
 
 
-def _allow_rejoin(dongle: ZnpDongle, request: Any) -> Any:
+def _allow_rejoin(dongle: ZnpFirmware, request: Any) -> Any:
     dongle.stack.policy.trust_centre_rejoins = bool(request.AllowRejoin)
     return c.AppConfig.SetAllowRejoinTCPolicy.Rsp(Status=_OK)
 
 
-def _set_frame_counter(dongle: ZnpDongle, request: Any) -> Any:
+def _set_frame_counter(dongle: ZnpFirmware, request: Any) -> Any:
     running = dongle.stack.network
     if running is None:
         return c.AppConfig.SetNwkFrameCounter.Rsp(Status=t.Status.FAILURE)
@@ -107,12 +105,12 @@ def _set_frame_counter(dongle: ZnpDongle, request: Any) -> Any:
     return c.AppConfig.SetNwkFrameCounter.Rsp(Status=_OK)
 
 
-def _accepted(dongle: ZnpDongle, request: Any) -> Any:
+def _accepted(dongle: ZnpFirmware, request: Any) -> Any:
     """Timeouts of end devices: the medium's children do not age."""
     return request.Rsp(Status=_OK)
 
 
-HANDLERS: dict[Any, Callable[[ZnpDongle, Any], Any]] = {
+HANDLERS: dict[Any, Callable[[ZnpFirmware, Any], Any]] = {
     c.AppConfig.BDBStartCommissioning.Req: _start_commissioning,
     c.AppConfig.BDBSetChannel.Req: _set_channel,
     c.AppConfig.BDBAddInstallCode.Req: _add_install_code,

@@ -4,26 +4,22 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from zigpy_znp.types.nvids import OsalNvIds
 
 from hanctl.simulator.znp.codec import c, t
+from hanctl.simulator.znp.firmware import VERSION, ZnpFirmware
 
-if TYPE_CHECKING:
-    from hanctl.simulator.znp.dongle import ZnpDongle
-
-# Transport revision, product (1 = Z-Stack 3.x.0), release 2.7.1.
-VERSION = (2, 1, 2, 7, 1)
 CODE_REVISION = 20220219
 CAPABILITIES = 0x0779
 
 
-def _ping(dongle: ZnpDongle, request: Any) -> Any:
+def _ping(dongle: ZnpFirmware, request: Any) -> Any:
     return c.SYS.Ping.Rsp(Capabilities=t.MTCapabilities(CAPABILITIES))
 
 
-def _version(dongle: ZnpDongle, request: Any) -> Any:
+def _version(dongle: ZnpFirmware, request: Any) -> Any:
     transport, product, major, minor, maintenance = VERSION
     return c.SYS.Version.Rsp(
         TransportRev=transport,
@@ -37,36 +33,36 @@ def _version(dongle: ZnpDongle, request: Any) -> Any:
     )
 
 
-def _reset(dongle: ZnpDongle, request: Any) -> None:
+def _reset(dongle: ZnpFirmware, request: Any) -> None:
     dongle.reboot()
 
 
-def _get_ext_addr(dongle: ZnpDongle, request: Any) -> Any:
+def _get_ext_addr(dongle: ZnpFirmware, request: Any) -> Any:
     return c.SYS.GetExtAddr.Rsp(ExtAddr=t.EUI64.deserialize(dongle.nvram.item(OsalNvIds.EXTADDR))[0])
 
 
-def _set_ext_addr(dongle: ZnpDongle, request: Any) -> Any:
+def _set_ext_addr(dongle: ZnpFirmware, request: Any) -> Any:
     dongle.nvram.put_item(OsalNvIds.EXTADDR, request.ExtAddr.serialize())
     return c.SYS.SetExtAddr.Rsp(Status=t.Status.SUCCESS)
 
 
-def _random(dongle: ZnpDongle, request: Any) -> Any:
+def _random(dongle: ZnpFirmware, request: Any) -> Any:
     return c.SYS.Random.Rsp(Value=dongle.stack.medium.rng.randrange(0x10000))
 
 
-def _stack_tune(dongle: ZnpDongle, request: Any) -> Any:
+def _stack_tune(dongle: ZnpFirmware, request: Any) -> Any:
     return c.SYS.StackTune.Rsp(Value=request.Value)
 
 
-def _set_tx_power(dongle: ZnpDongle, request: Any) -> Any:
+def _set_tx_power(dongle: ZnpFirmware, request: Any) -> Any:
     return c.SYS.SetTxPower.Rsp(StatusOrPower=0)
 
 
-def _set_time(dongle: ZnpDongle, request: Any) -> Any:
+def _set_time(dongle: ZnpFirmware, request: Any) -> Any:
     return c.SYS.SetTime.Rsp(Status=t.Status.SUCCESS)
 
 
-def _get_time(dongle: ZnpDongle, request: Any) -> Any:
+def _get_time(dongle: ZnpFirmware, request: Any) -> Any:
     """A chip whose clock nobody set counts from its epoch."""
     seconds = int(asyncio.get_running_loop().time()) & 0xFFFFFFFF
     minutes, second = divmod(seconds, 60)
@@ -76,7 +72,7 @@ def _get_time(dongle: ZnpDongle, request: Any) -> Any:
     )
 
 
-HANDLERS: dict[Any, Callable[[ZnpDongle, Any], Any]] = {
+HANDLERS: dict[Any, Callable[[ZnpFirmware, Any], Any]] = {
     c.SYS.Ping.Req: _ping,
     c.SYS.Version.Req: _version,
     c.SYS.ResetReq.Req: _reset,

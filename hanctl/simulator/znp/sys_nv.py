@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from hanctl.simulator.znp.codec import c, t
+from hanctl.simulator.znp.firmware import ZnpFirmware
 from hanctl.simulator.znp.nvram import LAST_OSAL_ID, LEGACY, ZSTACK, Key, osal
-
-if TYPE_CHECKING:
-    from hanctl.simulator.znp.dongle import ZnpDongle
 
 # What fits into one response beside its status and length.
 _READ_LIMIT = 248
 _LARGEST_ITEM = 0x0400
 
 
-def _write(dongle: ZnpDongle, key: Key, offset: int, value: bytes) -> Any:
+def _write(dongle: ZnpFirmware, key: Key, offset: int, value: bytes) -> Any:
     current = dongle.nvram.get(key)
     if current is None:
         return t.Status.NV_OPER_FAILED
@@ -26,7 +24,7 @@ def _write(dongle: ZnpDongle, key: Key, offset: int, value: bytes) -> Any:
     return t.Status.SUCCESS
 
 
-def _create(dongle: ZnpDongle, key: Key, length: int, value: bytes) -> bool:
+def _create(dongle: ZnpFirmware, key: Key, length: int, value: bytes) -> bool:
     """Whether the item is new."""
     if dongle.nvram.get(key) is not None:
         return False
@@ -37,7 +35,7 @@ def _create(dongle: ZnpDongle, key: Key, length: int, value: bytes) -> bool:
 # --- OSAL items
 
 
-def _osal_init(dongle: ZnpDongle, request: Any) -> Any:
+def _osal_init(dongle: ZnpFirmware, request: Any) -> Any:
     if request.Id > LAST_OSAL_ID or not 0 < request.ItemLen <= _LARGEST_ITEM:
         status = t.Status.INVALID_PARAMETER
     elif _create(dongle, osal(request.Id), request.ItemLen, bytes(request.Value)):
@@ -48,7 +46,7 @@ def _osal_init(dongle: ZnpDongle, request: Any) -> Any:
     return c.SYS.OSALNVItemInit.Rsp(Status=status)
 
 
-def _osal_read(dongle: ZnpDongle, request: Any) -> Any:
+def _osal_read(dongle: ZnpFirmware, request: Any) -> Any:
     value = dongle.nvram.get(osal(request.Id))
     if value is None or request.Offset >= len(value):
         return request.Rsp(Status=t.Status.INVALID_PARAMETER, Value=t.ShortBytes(b""))
@@ -56,13 +54,13 @@ def _osal_read(dongle: ZnpDongle, request: Any) -> Any:
     return request.Rsp(Status=t.Status.SUCCESS, Value=t.ShortBytes(part))
 
 
-def _osal_write(dongle: ZnpDongle, request: Any) -> Any:
+def _osal_write(dongle: ZnpFirmware, request: Any) -> Any:
     if request.Id > LAST_OSAL_ID:
         return request.Rsp(Status=t.Status.INVALID_PARAMETER)
     return request.Rsp(Status=_write(dongle, osal(request.Id), request.Offset, bytes(request.Value)))
 
 
-def _osal_delete(dongle: ZnpDongle, request: Any) -> Any:
+def _osal_delete(dongle: ZnpFirmware, request: Any) -> Any:
     value = dongle.nvram.get(osal(request.Id))
     if value is None:
         status = t.Status.NV_ITEM_UNINIT
@@ -74,7 +72,7 @@ def _osal_delete(dongle: ZnpDongle, request: Any) -> Any:
     return c.SYS.OSALNVDelete.Rsp(Status=status)
 
 
-def _osal_length(dongle: ZnpDongle, request: Any) -> Any:
+def _osal_length(dongle: ZnpFirmware, request: Any) -> Any:
     return c.SYS.OSALNVLength.Rsp(ItemLen=len(dongle.nvram.item(request.Id)))
 
 
@@ -89,7 +87,7 @@ def _writable(key: Key) -> bool:
     return key[0] == ZSTACK and (key[1] != LEGACY or key[2] <= LAST_OSAL_ID)
 
 
-def _nv_create(dongle: ZnpDongle, request: Any) -> Any:
+def _nv_create(dongle: ZnpFirmware, request: Any) -> Any:
     key = _key(request)
     if not _writable(key) or not 0 < request.Length <= _LARGEST_ITEM:
         status = t.Status.INVALID_PARAMETER
@@ -100,16 +98,16 @@ def _nv_create(dongle: ZnpDongle, request: Any) -> Any:
     return c.SYS.NVCreate.Rsp(Status=status)
 
 
-def _nv_delete(dongle: ZnpDongle, request: Any) -> Any:
+def _nv_delete(dongle: ZnpFirmware, request: Any) -> Any:
     status = t.Status.SUCCESS if dongle.nvram.delete(_key(request)) else t.Status.NV_OPER_FAILED
     return c.SYS.NVDelete.Rsp(Status=status)
 
 
-def _nv_length(dongle: ZnpDongle, request: Any) -> Any:
+def _nv_length(dongle: ZnpFirmware, request: Any) -> Any:
     return c.SYS.NVLength.Rsp(Length=len(dongle.nvram.get(_key(request)) or b""))
 
 
-def _nv_read(dongle: ZnpDongle, request: Any) -> Any:
+def _nv_read(dongle: ZnpFirmware, request: Any) -> Any:
     value = dongle.nvram.get(_key(request))
     if value is None or request.Offset >= len(value):
         return c.SYS.NVRead.Rsp(Status=t.Status.NV_OPER_FAILED, Value=t.ShortBytes(b""))
@@ -117,11 +115,11 @@ def _nv_read(dongle: ZnpDongle, request: Any) -> Any:
     return c.SYS.NVRead.Rsp(Status=t.Status.SUCCESS, Value=t.ShortBytes(part))
 
 
-def _nv_write(dongle: ZnpDongle, request: Any) -> Any:
+def _nv_write(dongle: ZnpFirmware, request: Any) -> Any:
     return c.SYS.NVWrite.Rsp(Status=_write(dongle, _key(request), request.Offset, bytes(request.Value)))
 
 
-def _nv_update(dongle: ZnpDongle, request: Any) -> Any:
+def _nv_update(dongle: ZnpFirmware, request: Any) -> Any:
     key = _key(request)
     if not _writable(key) or not request.Value:
         return c.SYS.NVUpdate.Rsp(Status=t.Status.INVALID_PARAMETER)
@@ -129,11 +127,11 @@ def _nv_update(dongle: ZnpDongle, request: Any) -> Any:
     return c.SYS.NVUpdate.Rsp(Status=t.Status.SUCCESS)
 
 
-def _nv_compact(dongle: ZnpDongle, request: Any) -> Any:
+def _nv_compact(dongle: ZnpFirmware, request: Any) -> Any:
     return c.SYS.NVCompact.Rsp(Status=t.Status.SUCCESS)
 
 
-HANDLERS: dict[Any, Callable[[ZnpDongle, Any], Any]] = {
+HANDLERS: dict[Any, Callable[[ZnpFirmware, Any], Any]] = {
     c.SYS.OSALNVItemInit.Req: _osal_init,
     c.SYS.OSALNVRead.Req: _osal_read,
     c.SYS.OSALNVReadExt.Req: _osal_read,

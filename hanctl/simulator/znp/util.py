@@ -4,29 +4,27 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from zigpy_znp.types.nvids import OsalNvIds
 
 from hanctl.base.eui64 import Eui64, from_bytes, to_bytes
 from hanctl.simulator.network.addresses import Child
 from hanctl.simulator.znp.codec import c, not_in_this_build, pack, srsp, t
+from hanctl.simulator.znp.firmware import ZnpFirmware
 from hanctl.simulator.znp.network import association
 from hanctl.simulator.znp.nvram import EMPTY_DEVICE
-
-if TYPE_CHECKING:
-    from hanctl.simulator.znp.dongle import ZnpDongle
 
 _UNKNOWN_NWK = 0xFFFE
 _NO_KEY_ID = 0xFFFF
 _OK = t.Status.SUCCESS
 
 
-def _associated(dongle: ZnpDongle) -> list[Child]:
+def _associated(dongle: ZnpFirmware) -> list[Child]:
     return [child for eui64, child in dongle.stack.children.items() if eui64 not in dongle.dropped_children]
 
 
-def _device_info(dongle: ZnpDongle, request: Any) -> Any:
+def _device_info(dongle: ZnpFirmware, request: Any) -> Any:
     up = dongle.stack.up
     return c.UTIL.GetDeviceInfo.Rsp(
         Status=_OK,
@@ -38,7 +36,7 @@ def _device_info(dongle: ZnpDongle, request: Any) -> Any:
     )
 
 
-def _nv_info(dongle: ZnpDongle, request: Any) -> Any:
+def _nv_info(dongle: ZnpFirmware, request: Any) -> Any:
     nvram = dongle.nvram
     return c.UTIL.GetNVInfo.Rsp(
         Status=_OK,
@@ -50,39 +48,39 @@ def _nv_info(dongle: ZnpDongle, request: Any) -> Any:
     )
 
 
-def _time_alive(dongle: ZnpDongle, request: Any) -> Any:
+def _time_alive(dongle: ZnpFirmware, request: Any) -> Any:
     return c.UTIL.TimeAlive.Rsp(Seconds=int(asyncio.get_running_loop().time()) & 0xFFFFFFFF)
 
 
-def _loopback(dongle: ZnpDongle, request: Any) -> Any:
+def _loopback(dongle: ZnpFirmware, request: Any) -> Any:
     return c.UTIL.Loopback.Rsp(Data=t.Bytes(request.Data))
 
 
-def _accepted(dongle: ZnpDongle, request: Any) -> Any:
+def _accepted(dongle: ZnpFirmware, request: Any) -> Any:
     return request.Rsp(Status=_OK)
 
 
 # --- address manager and associations
 
 
-def _nwk_of(dongle: ZnpDongle, request: Any) -> Any:
+def _nwk_of(dongle: ZnpFirmware, request: Any) -> Any:
     nwk = dongle.stack.nwk_of(from_bytes(request.IEEE.serialize()))
     return c.UTIL.AddrMgrExtAddrLookup.Rsp(NWK=_UNKNOWN_NWK if nwk is None else nwk)
 
 
-def _ieee_of(dongle: ZnpDongle, request: Any) -> Any:
+def _ieee_of(dongle: ZnpFirmware, request: Any) -> Any:
     eui64 = dongle.stack.eui64_of(int(request.NWK))
     raw = bytes(8) if eui64 is None else to_bytes(eui64)
     return c.UTIL.AddrMgwNwkAddrLookUp.Rsp(IEEE=t.EUI64.deserialize(raw)[0])
 
 
-def _assoc_count(dongle: ZnpDongle, request: Any) -> Any:
+def _assoc_count(dongle: ZnpFirmware, request: Any) -> Any:
     relations = [association(child, 0).nodeRelation for child in _associated(dongle)]
     counted = sum(request.StartRelation <= relation <= request.EndRelation for relation in relations)
     return c.UTIL.AssocCount.Rsp(Count=counted)
 
 
-def _assoc_find(dongle: ZnpDongle, request: Any) -> Any:
+def _assoc_find(dongle: ZnpFirmware, request: Any) -> Any:
     """The record as it lies in memory: 36 bytes, which is how hosts tell a 32-bit processor."""
     children = _associated(dongle)
     index = int(request.Index)
@@ -90,7 +88,7 @@ def _assoc_find(dongle: ZnpDongle, request: Any) -> Any:
     return c.UTIL.AssocFindDevice.Rsp(Device=t.Bytes(record))
 
 
-def _assoc_get(dongle: ZnpDongle, request: Any) -> Any:
+def _assoc_get(dongle: ZnpFirmware, request: Any) -> Any:
     wanted = request.IEEE.serialize()
     eui64 = from_bytes(wanted) if any(wanted) else dongle.stack.eui64_of(int(request.NWK))
     child = next((x for x in _associated(dongle) if x.eui64 == eui64), None)
@@ -98,7 +96,7 @@ def _assoc_get(dongle: ZnpDongle, request: Any) -> Any:
     return srsp(c.UTIL.AssocGetWithAddress.Req, pack(association(child, index)))
 
 
-def _assoc_remove(dongle: ZnpDongle, request: Any) -> Any:
+def _assoc_remove(dongle: ZnpFirmware, request: Any) -> Any:
     eui64 = from_bytes(request.IEEE.serialize())
     if eui64 not in dongle.stack.children:
         return c.UTIL.AssocRemove.Rsp(Status=t.Status.FAILURE)
@@ -106,7 +104,7 @@ def _assoc_remove(dongle: ZnpDongle, request: Any) -> Any:
     return c.UTIL.AssocRemove.Rsp(Status=_OK)
 
 
-def _assoc_add(dongle: ZnpDongle, request: Any) -> Any:
+def _assoc_add(dongle: ZnpFirmware, request: Any) -> Any:
     """Add an association, which writes the address manager too: the host's word on where a device is."""
     eui64 = from_bytes(request.IEEE.serialize())
     dongle.dropped_children.discard(eui64)
@@ -118,13 +116,13 @@ def _assoc_add(dongle: ZnpDongle, request: Any) -> Any:
 # --- link keys
 
 
-def _key_index(dongle: ZnpDongle, request: Any) -> tuple[Eui64, int | None]:
+def _key_index(dongle: ZnpFirmware, request: Any) -> tuple[Eui64, int | None]:
     eui64 = from_bytes(request.IEEE.serialize())
     keys = list(dongle.stack.key_table)
     return eui64, keys.index(eui64) if eui64 in keys else None
 
 
-def _link_key_data(dongle: ZnpDongle, request: Any) -> Any:
+def _link_key_data(dongle: ZnpFirmware, request: Any) -> Any:
     stack = dongle.stack
     if stack.quirks.counters == "unsupported":
         return not_in_this_build(type(request))
@@ -138,14 +136,14 @@ def _link_key_data(dongle: ZnpDongle, request: Any) -> Any:
     )
 
 
-def _link_key_nv_id(dongle: ZnpDongle, request: Any) -> Any:
+def _link_key_nv_id(dongle: ZnpFirmware, request: Any) -> Any:
     _, index = _key_index(dongle, request)
     return c.UTIL.APSMELinkKeyNvIdGet.Rsp(
         Status=t.Status.FAILURE if index is None else _OK, LinkKeyNvId=_NO_KEY_ID if index is None else index
     )
 
 
-HANDLERS: dict[Any, Callable[[ZnpDongle, Any], Any]] = {
+HANDLERS: dict[Any, Callable[[ZnpFirmware, Any], Any]] = {
     c.UTIL.GetDeviceInfo.Req: _device_info,
     c.UTIL.GetNVInfo.Req: _nv_info,
     c.UTIL.TimeAlive.Req: _time_alive,

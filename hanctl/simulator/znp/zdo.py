@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from zigpy_znp.types.nvids import OsalNvIds
 
@@ -13,10 +13,8 @@ from hanctl.simulator.network.stack import SendError
 from hanctl.simulator.network.trust_centre import JoinKind
 from hanctl.simulator.znp import zdo_own
 from hanctl.simulator.znp.codec import c, t
+from hanctl.simulator.znp.firmware import ZnpFirmware
 from hanctl.simulator.znp.mt import MtFrame
-
-if TYPE_CHECKING:
-    from hanctl.simulator.znp.dongle import ZnpDongle
 
 ALL_CLUSTERS = 0xFFFF
 DEVICE_ANNCE = 0x0013
@@ -38,7 +36,7 @@ SEND_STATUS = {
 }
 
 
-def send(dongle: ZnpDongle, destination: int, cluster: int, payload: bytes, *, ack: bool = False) -> Any:
+def send(dongle: ZnpFirmware, destination: int, cluster: int, payload: bytes, *, ack: bool = False) -> Any:
     """Send a ZDO frame, sequence number first in ``payload``; a request to oneself is answered by oneself."""
     if destination == COORDINATOR:
         answer = zdo_own.answer(dongle, cluster, payload)
@@ -53,11 +51,11 @@ def send(dongle: ZnpDongle, destination: int, cluster: int, payload: bytes, *, a
     return t.Status.SUCCESS
 
 
-def _loop_back(dongle: ZnpDongle, cluster: int, payload: bytes) -> None:
+def _loop_back(dongle: ZnpFirmware, cluster: int, payload: bytes) -> None:
     incoming(dongle, ApsFrame(COORDINATOR, COORDINATOR, 0, cluster, 0, 0, dongle.stack.next_counter(), payload))
 
 
-def incoming(dongle: ZnpDongle, frame: ApsFrame) -> None:
+def incoming(dongle: ZnpFirmware, frame: ApsFrame) -> None:
     """Report a ZDO frame to the host, in the forms it asked for."""
     if not frame.payload:
         return
@@ -95,7 +93,7 @@ def _typed(frame: ApsFrame, body: bytes) -> MtFrame | None:
     return MtFrame(_ZDO_AREQ, command, source + body)
 
 
-def join_event(dongle: ZnpDongle, eui64: Eui64, nwk: int, kind: JoinKind) -> None:
+def join_event(dongle: ZnpFirmware, eui64: Eui64, nwk: int, kind: JoinKind) -> None:
     """Report to the host that a device came or went."""
     ieee = t.EUI64.deserialize(to_bytes(eui64))[0]
     if kind is JoinKind.LEFT:
@@ -109,29 +107,29 @@ def join_event(dongle: ZnpDongle, eui64: Eui64, nwk: int, kind: JoinKind) -> Non
 # --- requests
 
 
-def _request(dongle: ZnpDongle, request: Any, destination: int, cluster: int, body: bytes) -> Any:
+def _request(dongle: ZnpFirmware, request: Any, destination: int, cluster: int, body: bytes) -> Any:
     dongle.zdo_sequence = (dongle.zdo_sequence + 1) & 0xFF
     return request.Rsp(Status=send(dongle, destination, cluster, bytes([dongle.zdo_sequence]) + body))
 
 
-def _plain(cluster: int, destination: str, *fields: str) -> Callable[[ZnpDongle, Any], Any]:
+def _plain(cluster: int, destination: str, *fields: str) -> Callable[[ZnpFirmware, Any], Any]:
     """A request whose body is its remaining fields, as they are."""
 
-    def handle(dongle: ZnpDongle, request: Any) -> Any:
+    def handle(dongle: ZnpFirmware, request: Any) -> Any:
         body = b"".join(getattr(request, name).serialize() for name in fields)
         return _request(dongle, request, int(getattr(request, destination)), cluster, body)
 
     return handle
 
 
-def _nwk_addr(dongle: ZnpDongle, request: Any) -> Any:
+def _nwk_addr(dongle: ZnpFirmware, request: Any) -> Any:
     ieee = request.IEEE.serialize()
     body = ieee + bytes([request.RequestType, request.StartIndex])
     own = ieee == to_bytes(dongle.stack.eui64)
     return _request(dongle, request, COORDINATOR if own else BROADCAST_RX_ON, 0x0000, body)
 
 
-def _permit_join(dongle: ZnpDongle, request: Any) -> Any:
+def _permit_join(dongle: ZnpFirmware, request: Any) -> Any:
     body = bytes([request.Duration, request.TCSignificance])
     destination = int(request.Dst)
     if destination >= FIRST_BROADCAST:
@@ -142,7 +140,7 @@ def _permit_join(dongle: ZnpDongle, request: Any) -> Any:
     return _request(dongle, request, destination, PERMIT_JOIN_REQ, body)
 
 
-def _nwk_update(dongle: ZnpDongle, request: Any) -> Any:
+def _nwk_update(dongle: ZnpFirmware, request: Any) -> Any:
     body = request.Channels.serialize() + bytes([request.ScanDuration])
     if request.ScanDuration == zdo_own.CHANGE_CHANNEL:
         running = dongle.stack.network
@@ -154,12 +152,12 @@ def _nwk_update(dongle: ZnpDongle, request: Any) -> Any:
     return _request(dongle, request, int(request.Dst), NWK_UPDATE_REQ, body)
 
 
-def _register(dongle: ZnpDongle, request: Any) -> Any:
+def _register(dongle: ZnpFirmware, request: Any) -> Any:
     dongle.zdo_callbacks.add(int(request.ClusterId))
     return c.ZDO.MsgCallbackRegister.Rsp(Status=t.Status.SUCCESS)
 
 
-def _unregister(dongle: ZnpDongle, request: Any) -> Any:
+def _unregister(dongle: ZnpFirmware, request: Any) -> Any:
     dongle.zdo_callbacks.discard(int(request.ClusterId))
     return c.ZDO.MsgCallbackRemove.Rsp(Status=t.Status.SUCCESS)
 
@@ -167,7 +165,7 @@ def _unregister(dongle: ZnpDongle, request: Any) -> Any:
 _BINDING = ("Src", "SrcEndpoint", "ClusterId", "Address")
 _MATCH = ("NWKAddrOfInterest", "ProfileId", "InputClusters", "OutputClusters")
 
-HANDLERS: dict[Any, Callable[[ZnpDongle, Any], Any]] = {
+HANDLERS: dict[Any, Callable[[ZnpFirmware, Any], Any]] = {
     c.ZDO.NwkAddrReq.Req: _nwk_addr,
     c.ZDO.IEEEAddrReq.Req: _plain(0x0001, "NWK", "NWK", "RequestType", "StartIndex"),
     c.ZDO.NodeDescReq.Req: _plain(0x0002, "DstAddr", "NWKAddrOfInterest"),

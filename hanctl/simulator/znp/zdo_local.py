@@ -4,21 +4,19 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from hanctl.base.eui64 import from_bytes
 from hanctl.simulator.network.medium import FIRST_BROADCAST
 from hanctl.simulator.znp import network
 from hanctl.simulator.znp.app_cnf import state_change
 from hanctl.simulator.znp.codec import c, srsp, t
-
-if TYPE_CHECKING:
-    from hanctl.simulator.znp.dongle import ZnpDongle
+from hanctl.simulator.znp.firmware import ZnpFirmware
 
 _OK = t.Status.SUCCESS
 
 
-def _startup(dongle: ZnpDongle, request: Any) -> Any:
+def _startup(dongle: ZnpFirmware, request: Any) -> Any:
     if network.stored_network(dongle.nvram) is None:
         return request.Rsp(State=c.zdo.StartupState.NotStarted)
 
@@ -30,7 +28,7 @@ def _startup(dongle: ZnpDongle, request: Any) -> Any:
     return request.Rsp(State=c.zdo.StartupState.RestoredNetworkState)
 
 
-def _network_info(dongle: ZnpDongle, request: Any) -> Any:
+def _network_info(dongle: ZnpFirmware, request: Any) -> Any:
     """Short address, state, PAN, parent, extended PAN, parent's EUI64, channel: one byte more than published."""
     running = dongle.stack.network if dongle.stack.up else None
     if running is None:
@@ -45,19 +43,19 @@ def _network_info(dongle: ZnpDongle, request: Any) -> Any:
 # --- link keys
 
 
-def _set_link_key(dongle: ZnpDongle, request: Any) -> Any:
+def _set_link_key(dongle: ZnpFirmware, request: Any) -> Any:
     """Import a device's key; the table has its real size."""
     eui64 = from_bytes(request.IEEE.serialize())
     stored = dongle.stack.import_link_key(eui64, request.LinkKeyData.serialize())
     return request.Rsp(Status=_OK if stored else t.Status.NWK_TABLE_FULL)
 
 
-def _remove_link_key(dongle: ZnpDongle, request: Any) -> Any:
+def _remove_link_key(dongle: ZnpFirmware, request: Any) -> Any:
     found = dongle.stack.erase_link_key(from_bytes(request.IEEE.serialize()))
     return c.ZDO.RemoveLinkKey.Rsp(Status=_OK if found else t.Status.NWK_UNKNOWN_DEVICE)
 
 
-def _get_link_key(dongle: ZnpDongle, request: Any) -> Any:
+def _get_link_key(dongle: ZnpFirmware, request: Any) -> Any:
     key = dongle.stack.key_table.get(from_bytes(request.IEEE.serialize()))
     return c.ZDO.GetLinkKey.Rsp(
         Status=t.Status.NWK_UNKNOWN_DEVICE if key is None else _OK,
@@ -69,7 +67,7 @@ def _get_link_key(dongle: ZnpDongle, request: Any) -> Any:
 # --- routes
 
 
-def _route_check(dongle: ZnpDongle, request: Any) -> Any:
+def _route_check(dongle: ZnpFirmware, request: Any) -> Any:
     destination = int(request.Dst)
     eui64 = dongle.stack.eui64_of(destination)
     known = destination >= FIRST_BROADCAST or (eui64 is not None and eui64 not in dongle.dropped_children)
@@ -77,7 +75,7 @@ def _route_check(dongle: ZnpDongle, request: Any) -> Any:
     return c.ZDO.ExtRouteChk.Rsp(Status=status)
 
 
-def _accepted(dongle: ZnpDongle, request: Any) -> Any:
+def _accepted(dongle: ZnpFirmware, request: Any) -> Any:
     """Route discovery and the like: the medium is a star."""
     return request.Rsp(Status=_OK)
 
@@ -85,32 +83,32 @@ def _accepted(dongle: ZnpDongle, request: Any) -> Any:
 # --- groups of the chip's own endpoints
 
 
-def _find_group(dongle: ZnpDongle, request: Any) -> Any:
+def _find_group(dongle: ZnpFirmware, request: Any) -> Any:
     """Status, group and an empty name."""
     found = (int(request.Endpoint), int(request.GroupId)) in dongle.groups
     return srsp(type(request), struct.pack("<BHB", 0 if found else 1, request.GroupId if found else 0, 0))
 
 
-def _add_group(dongle: ZnpDongle, request: Any) -> Any:
+def _add_group(dongle: ZnpFirmware, request: Any) -> Any:
     dongle.groups.add((int(request.Endpoint), int(request.GroupId)))
     return c.ZDO.ExtAddGroup.Rsp(Status=_OK)
 
 
-def _remove_group(dongle: ZnpDongle, request: Any) -> Any:
+def _remove_group(dongle: ZnpFirmware, request: Any) -> Any:
     dongle.groups.discard((int(request.Endpoint), int(request.GroupId)))
     return c.ZDO.ExtRemoveGroup.Rsp(Status=_OK)
 
 
-def _remove_groups(dongle: ZnpDongle, request: Any) -> Any:
+def _remove_groups(dongle: ZnpFirmware, request: Any) -> Any:
     dongle.groups = {(e, g) for e, g in dongle.groups if e != request.Endpoint}
     return c.ZDO.ExtRemoveAllGroups.Rsp(Status=_OK)
 
 
-def _count_groups(dongle: ZnpDongle, request: Any) -> Any:
+def _count_groups(dongle: ZnpFirmware, request: Any) -> Any:
     return c.ZDO.ExtCountAllGroups.Rsp(GroupCount=len(dongle.groups))
 
 
-HANDLERS: dict[Any, Callable[[ZnpDongle, Any], Any]] = {
+HANDLERS: dict[Any, Callable[[ZnpFirmware, Any], Any]] = {
     c.ZDO.StartupFromApp.Req: _startup,
     c.ZDO.StartupFromAppExt.Req: _startup,
     c.ZDO.ExtNwkInfo.Req: _network_info,

@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import struct
-from typing import TYPE_CHECKING
 
 from hanctl.base.eui64 import to_bytes
 from hanctl.simulator.zdo import RESPONSE, SUCCESS
 from hanctl.simulator.znp import network
-
-if TYPE_CHECKING:
-    from hanctl.simulator.znp.dongle import ZnpDongle
+from hanctl.simulator.znp.firmware import ZnpFirmware
 
 LQI_REQ = 0x0031
 RTG_REQ = 0x0032
@@ -24,7 +21,7 @@ _NEIGHBOURS_PER_ANSWER = 3
 _INVALID_REQUEST = 0x80
 
 
-def answer(dongle: ZnpDongle, cluster: int, payload: bytes) -> tuple[int, bytes] | None:
+def answer(dongle: ZnpFirmware, cluster: int, payload: bytes) -> tuple[int, bytes] | None:
     """The response (cluster, payload) to a request to oneself; None where the common stack answers it."""
     answers = {
         LQI_REQ: _neighbours,
@@ -42,16 +39,16 @@ def answer(dongle: ZnpDongle, cluster: int, payload: bytes) -> tuple[int, bytes]
     return cluster | RESPONSE, payload[:1] + body
 
 
-def _permit(dongle: ZnpDongle, body: bytes) -> bytes:
+def _permit(dongle: ZnpFirmware, body: bytes) -> bytes:
     dongle.stack.permit(body[0])
     return bytes([SUCCESS])
 
 
-def _empty_table(dongle: ZnpDongle, body: bytes) -> bytes:
+def _empty_table(dongle: ZnpFirmware, body: bytes) -> bytes:
     return bytes([SUCCESS, 0, body[0], 0])
 
 
-def _neighbours(dongle: ZnpDongle, body: bytes) -> bytes:
+def _neighbours(dongle: ZnpFirmware, body: bytes) -> bytes:
     start = body[0]
     running = dongle.stack.network
     assert running is not None
@@ -66,7 +63,7 @@ def _neighbours(dongle: ZnpDongle, body: bytes) -> bytes:
     return bytes([SUCCESS, len(children), start, len(records)]) + b"".join(records)
 
 
-def _update(dongle: ZnpDongle, body: bytes) -> bytes:
+def _update(dongle: ZnpFirmware, body: bytes) -> bytes:
     channels, duration = struct.unpack_from("<IB", body)
     running = dongle.stack.network
     assert running is not None

@@ -10,7 +10,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 
 from hanctl.model.change_records import Change
-from hanctl.tenancy.moments import from_utc2000, to_utc2000
+from hanctl.tenancy.utc2000 import from_utc2000, to_utc2000
 
 CLOCKS_DIFFER = timedelta(seconds=5)
 """A device's clock is kept to whole seconds, and read some time ago."""

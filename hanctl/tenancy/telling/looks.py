@@ -44,7 +44,7 @@ AT_ONCE = 5
 """Attributes in one request: their values fit one frame, with the ids of a secret."""
 
 
-class Reader(Protocol):
+class LookReader(Protocol):
     """Interface of the HAN that read-back uses."""
 
     async def read_attributes(
@@ -62,7 +62,7 @@ class _Look:
 class Looks:
     """Read back devices. ``run`` does so after they were told; ``before`` reads at once."""
 
-    def __init__(self, ledger: Ledger, han: Reader, records: Records, clock: Clock) -> None:
+    def __init__(self, ledger: Ledger, han: LookReader, records: Records, clock: Clock) -> None:
         self._ledger = ledger
         self._han = han
         self._records = records

@@ -26,9 +26,9 @@ from hanctl.model.change_records import Change, ChangeKind, Evidence, Fuel
 from hanctl.tenancy.evidence.dating import dated_by, may_be_about
 from hanctl.tenancy.evidence.records import Records, Report
 from hanctl.tenancy.evidence.verdicts import PUBLISHED
-from hanctl.tenancy.moment import METERS
+from hanctl.tenancy.execution import METERS
 from hanctl.tenancy.telling.looks import Looks
-from hanctl.tenancy.telling.steps import Step, publication, steps
+from hanctl.tenancy.telling.steps import TellingStep, publication, steps
 
 log = structlog.get_logger()
 
@@ -45,7 +45,7 @@ AGAIN_AFTER = timedelta(minutes=10)
 _RETURNS = frozenset({Life.JOINED, Life.ANNOUNCED, Life.KEYED, Life.INTERVIEWED})
 
 
-class HanLink(Protocol):
+class MessengerLink(Protocol):
     """Interface of the HAN that the messenger uses."""
 
     async def send_command(
@@ -78,7 +78,7 @@ class _Sent:
     """The last step of a cluster and command that a device was sent."""
 
     change: int
-    step: Step
+    step: TellingStep
     answered: asyncio.Event
 
 
@@ -86,7 +86,13 @@ class Messenger:
     """Errands of devices that are to be told. ``run`` does the work; the other methods only say what is due."""
 
     def __init__(
-        self, ledger: Ledger, han: HanLink, records: Records, looks: Looks, clock: Clock, endpoints: Mapping[Fuel, int]
+        self,
+        ledger: Ledger,
+        han: MessengerLink,
+        records: Records,
+        looks: Looks,
+        clock: Clock,
+        endpoints: Mapping[Fuel, int],
     ) -> None:
         self._ledger = ledger
         self._han = han
@@ -161,7 +167,7 @@ class Messenger:
         self._records.answered(sent.change, eui64, sent.step.fuel, sent.step.name, status, proof)
         sent.answered.set()
 
-    def query(self, eui64: Eui64, kind: ChangeKind, fuel: Fuel, proof: Proof) -> Step | None:
+    def query(self, eui64: Eui64, kind: ChangeKind, fuel: Fuel, proof: Proof) -> TellingStep | None:
         """Return the last change for a device that asks; None: there was none."""
         found = self._records.latest(kind, fuel)
         if found is None:
@@ -277,7 +283,7 @@ class Messenger:
             self._looks.told(change, eui64)
         return True
 
-    def _open_steps(self, change: Change, eui64: Eui64, known: list[Evidence] | None = None) -> list[Step]:
+    def _open_steps(self, change: Change, eui64: Eui64, known: list[Evidence] | None = None) -> list[TellingStep]:
         """Return the steps that the device was not sent yet and has the cluster for."""
         device = self._ledger.devices.get(eui64)
         if device is None or not device.present:
@@ -293,7 +299,7 @@ class Messenger:
             and (not device.endpoints or endpoint_with(device.endpoints, step.cluster, client_side=True) is not None)
         ]
 
-    async def _tell(self, change: Change, eui64: Eui64, step: Step) -> None:
+    async def _tell(self, change: Change, eui64: Eui64, step: TellingStep) -> None:
         sent = self._sent[eui64, step.cluster, step.command] = _Sent(change.id, step, asyncio.Event())
         await self._han.send_command(
             eui64,

@@ -15,7 +15,7 @@ from hanctl.han.smart_energy.events import Events
 from hanctl.model.change_records import ChangeKind, Fuel
 from hanctl.tenancy.evidence.records import Report
 from hanctl.tenancy.hub_data import fuel_of
-from hanctl.tenancy.telling.steps import Step
+from hanctl.tenancy.telling.steps import TellingStep
 
 log = structlog.get_logger()
 
@@ -30,7 +30,7 @@ EVENTS: dict[int, tuple[ChangeKind, Report]] = {
 class Answers(Protocol):
     """Source of answers about changes."""
 
-    def query(self, eui64: Eui64, kind: ChangeKind, fuel: Fuel, proof: Proof) -> Step | None: ...
+    def query(self, eui64: Eui64, kind: ChangeKind, fuel: Fuel, proof: Proof) -> TellingStep | None: ...
 
     def report(
         self, eui64: Eui64, kind: ChangeKind, report: Report, fuel: Fuel | None, time: int, proof: Proof

@@ -17,7 +17,7 @@ from hanctl.han.smart_energy.price import Price
 from hanctl.han.smart_energy.types import MessagingControlMask, PeriodDurationType
 from hanctl.model.change_records import Change, ChangePart, Fuel
 from hanctl.tenancy.controls import Control, told
-from hanctl.tenancy.moments import to_utc2000
+from hanctl.tenancy.utc2000 import to_utc2000
 
 CANCEL_ALL_MESSAGES = "CancelAllMessages"
 """The step that also takes messages of the hub's own from a display."""
@@ -34,7 +34,7 @@ CONTACT_SIZE, NAME_SIZE = 18, 16
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
+class TellingStep:
     """One command. ``name`` is the standard's, with the number it is about where there are several."""
 
     name: str
@@ -44,12 +44,12 @@ class Step:
     fuel: Fuel
 
 
-def steps(change: Change, part: ChangePart) -> tuple[Step, ...]:
+def steps(change: Change, part: ChangePart) -> tuple[TellingStep, ...]:
     """List everything that a device is told of one part of a change that is done."""
     return tuple(_steps(change, part))
 
 
-def publication(change: Change, part: ChangePart) -> Step:
+def publication(change: Change, part: ChangePart) -> TellingStep:
     """Build Publish Change of Tenancy or of Supplier, which also answers a query."""
     assert part.issuer_event_id is not None
     if change.kind == "tenancy":
@@ -80,7 +80,7 @@ def publication(change: Change, part: ChangePart) -> Step:
     )
 
 
-def _steps(change: Change, part: ChangePart) -> Iterator[Step]:
+def _steps(change: Change, part: ChangePart) -> Iterator[TellingStep]:
     control, withdrawn = Control(change.control & sum(Control)), dict(part.withdrawn)
     yield publication(change, part)
     for (number,) in withdrawn.get(MESSAGES, ()):
@@ -145,5 +145,5 @@ def _steps(change: Change, part: ChangePart) -> Iterator[Step]:
         )
 
 
-def _step(name: str, cluster: Any, definition: Any, fuel: Fuel, **values: Any) -> Step:
-    return Step(name, int(cluster.cluster_id), int(definition.id), definition.schema(**values).serialize(), fuel)
+def _step(name: str, cluster: Any, definition: Any, fuel: Fuel, **values: Any) -> TellingStep:
+    return TellingStep(name, int(cluster.cluster_id), int(definition.id), definition.schema(**values).serialize(), fuel)

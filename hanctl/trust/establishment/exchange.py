@@ -16,7 +16,7 @@ from hanctl.crypto.suites import Suite
 from hanctl.trust.certificate import Certificate, CertificateUnusable, parse_certificate
 from hanctl.trust.credentials import Credentials
 from hanctl.trust.establishment.messages import (
-    Command,
+    EstablishmentCommand,
     Initiate,
     Message,
     Terminate,
@@ -91,7 +91,7 @@ class Send:
     tsn: int | None
 
     @property
-    def command(self) -> Command:
+    def command(self) -> EstablishmentCommand:
         return command_of(self.message)
 
     @property
@@ -100,7 +100,7 @@ class Send:
 
 
 @dataclass(frozen=True, slots=True)
-class Run:
+class RunJob:
     """Run ``job`` off the event loop, and pass its result to ``finished`` with ``ticket``; None: it raised."""
 
     ticket: int
@@ -139,7 +139,7 @@ class Failed:
     wait: int = 0
 
 
-Output = Send | Run | Established | Failed
+Output = Send | RunJob | Established | Failed
 
 Admission = Callable[[Eui64], Refusal | None]
 """Whether a partner may have a key: asked after its certificate proved to be of the hub's authority and its own."""
@@ -184,7 +184,7 @@ def check_partner(initiate: Initiate, partner: Eui64, own: Credentials, admissio
     return certificate
 
 
-class Exchange:
+class KeyExchange:
     """What initiator and responder have in common: waiting, sending, ending.
 
     All of it is spoken in clear, by the partner or by anybody in its name. That it is over is therefore not believed:
@@ -212,7 +212,7 @@ class Exchange:
         self._job_ticket: int | None = None
         self._sent: set[int] = set()
         self._doubt: Callable[[], list[Output]] | None = None
-        self._seen: dict[Command, bytes] = {}
+        self._seen: dict[EstablishmentCommand, bytes] = {}
 
     @property
     def lingering(self) -> bool:
@@ -233,11 +233,11 @@ class Exchange:
             self._credentials.certificate.raw,
         )
 
-    def knows(self, command: Command, payload: bytes) -> bool:
+    def knows(self, command: EstablishmentCommand, payload: bytes) -> bool:
         """Tell whether a message repeats the last of its kind."""
         return self._seen.get(command) == payload
 
-    def receive(self, command: Command, payload: bytes, tsn: int | None, now: float) -> list[Output]:
+    def receive(self, command: EstablishmentCommand, payload: bytes, tsn: int | None, now: float) -> list[Output]:
         """Handle a message for this role, other than Terminate."""
         raise NotImplementedError
 
@@ -336,10 +336,10 @@ class Exchange:
     def _terminate(self, status: TerminateStatus, tsn: int | None) -> Send:
         return self._send(Terminate(status, self._settings.told_wait, self._terms.suites), tsn)
 
-    def _run(self, job: Callable[[], JobResult], advertised: int, now: float) -> Run:
+    def _run(self, job: Callable[[], JobResult], advertised: int, now: float) -> RunJob:
         self._wait(advertised, now)
         self._job_ticket = next(self._tickets)
-        return Run(self._job_ticket, self.partner, job)
+        return RunJob(self._job_ticket, self.partner, job)
 
     def _wait(self, advertised: int, now: float) -> None:
         if self._begun_at is None:

@@ -9,11 +9,11 @@ from hanctl.base.eui64 import Eui64
 from hanctl.crypto.curve import Point
 from hanctl.trust.certificate import Certificate
 from hanctl.trust.credentials import Credentials
-from hanctl.trust.establishment.exchange import Exchange, Output, Role, Stage, Terms, admit_all, check_partner
+from hanctl.trust.establishment.exchange import KeyExchange, Output, Role, Stage, Terms, admit_all, check_partner
 from hanctl.trust.establishment.messages import (
-    Command,
     Confirm,
     Ephemeral,
+    EstablishmentCommand,
     Initiate,
     MessageError,
     SuiteUnsupported,
@@ -23,7 +23,7 @@ from hanctl.trust.establishment.messages import (
 from hanctl.trust.jobs import Agreed, AgreeJob, EphemeralPair, Identified, IdentifyJob, JobResult, Refusal
 
 
-class Initiator(Exchange):
+class Initiator(KeyExchange):
     """Send Initiate, Ephemeral Data and Confirm Key Data, each once the answer to the one before is processed.
 
     An answer that repeats the last of its kind is passed over: what it called for was sent.
@@ -33,7 +33,7 @@ class Initiator(Exchange):
 
     def __init__(self, partner: Eui64, credentials: Credentials, terms: Terms, tickets: Iterator[int]) -> None:
         super().__init__(partner, credentials, terms, tickets)
-        self._awaited = Command.INITIATE
+        self._awaited = EstablishmentCommand.INITIATE
         self._initiate: Initiate | None = None
         self._certificate: Certificate | None = None
         self._partner_key: Point | None = None
@@ -49,7 +49,7 @@ class Initiator(Exchange):
         self._wait(0, now)
         return [self._send(self.own_initiate(), None)]
 
-    def receive(self, command: Command, payload: bytes, tsn: int | None, now: float) -> list[Output]:
+    def receive(self, command: EstablishmentCommand, payload: bytes, tsn: int | None, now: float) -> list[Output]:
         if self.knows(command, payload):
             return []
         if command is not self._awaited or self._job_ticket is not None or self.lingering:
@@ -109,11 +109,11 @@ class Initiator(Exchange):
         if isinstance(result, Identified):
             assert result.ephemeral is not None
             self._partner_key, self._ephemeral = result.partner_key, result.ephemeral
-            self.stage, self._awaited = Stage.IDENTIFIED, Command.EPHEMERAL
+            self.stage, self._awaited = Stage.IDENTIFIED, EstablishmentCommand.EPHEMERAL
             self._wait(initiate.ephemeral_seconds, now)
             return [self._send(Ephemeral(result.ephemeral.octets), None)]
         assert isinstance(result, Agreed)
         self._agreed, self._ephemeral = result, None
-        self.stage, self._awaited = Stage.AGREED, Command.CONFIRM
+        self.stage, self._awaited = Stage.AGREED, EstablishmentCommand.CONFIRM
         self._wait(initiate.confirm_seconds, now)
         return [self._send(Confirm(result.initiator_smac), None)]

@@ -1,315 +1,236 @@
-"""Run key establishment over the HAN: send the engine's messages, run its jobs on threads, install its keys.
+"""All key establishments of the hub: one at a time with each partner, with several partners at once.
 
-The hub answers devices that ask for a key (cluster 0x0800, server). Its client side hears answers and Terminates too.
+The door of the engine. It is as pure as an exchange: inputs with ``now``, outputs to be carried out in order.
 """
 
 from __future__ import annotations
 
-import asyncio
+import itertools
+import math
 import secrets
-from collections import deque
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import replace
-from typing import Any
+from collections.abc import Iterable
 
-import structlog
-from zigpy.zcl.foundation import DataTypeId
-
-from hanctl.base.clock import Clock
-from hanctl.base.errors import HanctlError, NotFound
+from hanctl.base.errors import Refused
 from hanctl.base.eui64 import Eui64
-from hanctl.han.cluster import Attribute, DefaultReply, LaterReply, Proof, Request, Status
-from hanctl.han.han import Han
-from hanctl.han.tasks import Tasks
-from hanctl.ledger.ledger import Ledger
-from hanctl.model.events import KeyEstablished, KeyFailed
-from hanctl.radio.endpoints import ESI_ENDPOINT, KEY_ESTABLISHMENT
-from hanctl.radio.errors import DeliveryFailed, DongleGone
+from hanctl.crypto.suites import Suite
 from hanctl.trust.credentials import Credentials
-from hanctl.trust.establishment.exchange import Established, Failed, Output, Run, Send, Settings, Stage
-from hanctl.trust.establishment.manager import KeyEstablishment
-from hanctl.trust.establishment.messages import SUITE_ATTRIBUTE, Command, TerminateStatus
-from hanctl.trust.jobs import Below, Refusal
+from hanctl.trust.establishment.exchange import (
+    Admission,
+    Failed,
+    KeyExchange,
+    Output,
+    Reason,
+    Role,
+    Send,
+    Settings,
+    Stage,
+    Terms,
+    admit_all,
+)
+from hanctl.trust.establishment.initiator import Initiator
+from hanctl.trust.establishment.messages import (
+    EstablishmentCommand,
+    Initiate,
+    MessageError,
+    SuiteUnsupported,
+    Terminate,
+    TerminateStatus,
+    common_suite,
+    decode,
+)
+from hanctl.trust.establishment.responder import Responder
+from hanctl.trust.jobs import Below, JobResult
 
-log = structlog.get_logger()
-
-INSTALL_RETRIES_S = (0.5, 2.0, 5.0)
-COMMANDS = frozenset(Command)
-STATUS_NAMES = {status.value: status.name for status in TerminateStatus}
-FAILURES_TOLD = 5
-FAILURES_PERIOD_S = 600.0
-"""Of one device's failures, so many become events in so long; the others are logged."""
+_MOST_SECONDS = 0xFE
+"""The longest wait told to a partner: the field has one byte."""
 
 
-class KeyEstablishmentServer:
-    """Implements ClusterServer. Without credentials it serves the cluster too, and refuses every suite.
-
-    All of this cluster is in clear: whatever is said here in a device's name, its key stays in force until another is
-    established, which only the holder of its certificate's private key can do.
-
-    ``on_keyed`` is called with each device whose key is in the dongle now; ``on_lost`` with each device that has a key
-    which the dongle does not have, and the reason: there is no talking to it any more.
-    """
-
-    cluster = KEY_ESTABLISHMENT
-    endpoint = ESI_ENDPOINT
+class KeyEstablishment:
+    """The engine. ``credentials``: at most one set for each suite; ``admission`` says who may have a key."""
 
     def __init__(
         self,
-        ledger: Ledger,
-        han: Han,
-        clock: Clock,
         credentials: Iterable[Credentials],
         *,
         settings: Settings | None = None,
+        admission: Admission = admit_all,
         below: Below = secrets.randbelow,
     ) -> None:
-        self._ledger = ledger
-        self._han = han
-        self._clock = clock
-        self._engine = KeyEstablishment(credentials, settings=settings, admission=self._admit, below=below)
-        self._tasks = Tasks()
-        self._timer: asyncio.TimerHandle | None = None
-        self._endpoints: dict[Eui64, int] = {}
-        self._installing: dict[Eui64, asyncio.Task[None]] = {}
-        self._uninstalled: dict[Eui64, Established] = {}
-        self._progress: dict[Eui64, str] = {}
-        self._told: dict[Eui64, deque[float]] = {}
-        self.on_keyed: list[Callable[[Eui64], None]] = []
-        self.on_lost: list[Callable[[Eui64, str], None]] = []
-        han.register(self, both_sides=True)
-        han.on_default_response.append(self._default_response)
+        by_suite = {each.suite: each for each in credentials}
+        self._terms = Terms(by_suite, settings or Settings(), admission, below)
+        self._exchanges: dict[Eui64, KeyExchange] = {}
+        self._start_from: dict[Eui64, float] = {}
+        self._accept_from: dict[Eui64, float] = {}
+        self._tickets = itertools.count(1)
 
     @property
     def suites(self) -> int:
-        """Return the bits of the suites that can be used."""
-        return self._engine.suites
+        """The value of the cluster's attribute 0x0000: the bits of the suites that can be used."""
+        return self._terms.suites
 
-    # --- ClusterServer
+    @property
+    def deadline(self) -> float | None:
+        """When ``tick`` has something to do next."""
+        return min((each.deadline for each in self._exchanges.values() if each.deadline is not None), default=None)
 
-    def attributes(self) -> Mapping[int, Attribute]:
-        return {SUITE_ATTRIBUTE: Attribute(DataTypeId.enum16, self.suites.to_bytes(2, "little"))}
+    def stage(self, partner: Eui64) -> Stage:
+        """How far the exchange with a partner has come."""
+        exchange = self._exchanges.get(partner)
+        return exchange.stage if exchange else Stage.NONE
 
-    def handle(self, request: Request) -> DefaultReply | LaterReply:
-        if request.broadcast:
-            return LaterReply()
-        if request.command not in COMMANDS:
-            return DefaultReply(Status.UNSUP_COMMAND)
-        if self._engine.stage(request.device) in (Stage.NONE, Stage.ESTABLISHED):
-            self._endpoints[request.device] = request.source_endpoint
-        elif self._endpoints.setdefault(request.device, request.source_endpoint) != request.source_endpoint:
-            # An exchange is between two endpoints: what comes from a third does not turn its answers away.
-            return LaterReply()
-        outputs = self._engine.receive(
-            request.device,
-            request.command,
-            request.payload,
-            from_server=request.from_server,
-            tsn=request.tsn,
-            now=self._now(),
-        )
-        self._carry_out(outputs)
-        self._note_progress(request.device)
-        return DefaultReply(Status.SUCCESS) if request.command == Command.TERMINATE else LaterReply()
+    def choose_suite(self, partner_suites: int) -> Suite | None:
+        """The suite to start with, from the partner's attribute 0x0000; None: there is none in common."""
+        return common_suite(self.suites, partner_suites)
 
-    # --- for the daemon
+    def start(self, partner: Eui64, suite: Suite, now: float) -> list[Output]:
+        """Ask a partner for a key.
 
-    def start(self, partner: Eui64, partner_suites: int) -> None:
-        """Ask a device for a key, as the initiator; ``partner_suites`` is its attribute 0x0000.
-
-        Raises NotFound if no suite is common, Refused if an exchange is running or just failed.
+        Raises Refused where an exchange with it is under way, or failed moments ago, or too many are under way, or
+        there are no credentials for the suite.
         """
-        suite = self._engine.choose_suite(partner_suites)
-        if suite is None:
-            raise NotFound(f"{partner} and the hub have no suite in common", "see: hanctl certificate show")
-        outputs = self._engine.start(partner, suite, self._now())
-        # Where it last spoke from anybody may have said; the interview found where its server is.
-        self._endpoints.pop(partner, None)
-        self._carry_out(outputs)
+        credentials = self._terms.credentials.get(suite)
+        if credentials is None:
+            raise Refused(f"the hub has no certificate for {suite}", "import one, or use the other suite")
+        if self._under_way(partner):
+            raise Refused(f"a key is being established with {partner}", "wait for its end")
+        if wait := _remaining(self._start_from, partner, now):
+            raise Refused(f"key establishment with {partner} has just failed", f"try again in {wait} s")
+        if self._full():
+            raise Refused("too many key establishments are under way", "wait for one of them to end")
+        exchange = Initiator(partner, credentials, self._terms, self._tickets)
+        self._exchanges[partner] = exchange
+        return self._settle(exchange, exchange.begin(now), now)
 
-    def forget(self, partner: Eui64) -> None:
-        """Forget all exchanges of a device that was removed or is to join again."""
-        self._engine.cancel(partner, self._now())
-        tables: tuple[dict[Eui64, Any], ...] = (self._endpoints, self._uninstalled, self._progress, self._told)
-        for table in tables:
-            table.pop(partner, None)
-
-    def how_far(self, partner: Eui64) -> str | None:
-        """Say how far the device has come; None if it never asked for a key."""
-        return self._progress.get(partner)
-
-    def resume(self) -> None:
-        """Give the dongle the keys it missed, after it (re)opens."""
-        for established in list(self._uninstalled.values()):
-            self._install(established.partner)
-
-    async def stop(self) -> None:
-        """Stop all exchanges."""
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
-        await self._tasks.cancel()
-
-    # --- inside
-
-    def _admit(self, partner: Eui64) -> Refusal | None:
-        device, capacity = self._ledger.devices.get(partner), self._capacity()
-        if device is None or not device.present:
-            return Refusal(TerminateStatus.BAD_MESSAGE, "it is not a device of this hub")
-        if capacity is None or device.keyed_at is not None:
-            return None
-        held = sum(each.keyed_at is not None for each in self._ledger.devices.all())
-        held += sum(eui64 != partner for eui64 in self._uninstalled)
-        if held >= capacity:
-            return Refusal(TerminateStatus.NO_RESOURCES, f"the dongle's key table is full ({held} of {capacity})")
-        return None
-
-    def _capacity(self) -> int | None:
-        return self._han.network.key_capacity if self._han.network is not None else None
-
-    def _carry_out(self, outputs: list[Output]) -> None:
-        for output in outputs:
-            match output:
-                case Send():
-                    self._tasks.start(self._send(output))
-                case Run():
-                    self._tasks.start(self._run(output))
-                case Established():
-                    self._uninstalled[output.partner] = output
-                    self._install(output.partner)
-                case Failed():
-                    self._failed(output)
-        self._set_timer()
-
-    async def _send(self, send: Send) -> None:
+    def receive(
+        self, partner: Eui64, command: int, payload: bytes, *, from_server: bool, tsn: int | None, now: float
+    ) -> list[Output]:
+        """A unicast message of cluster 0x0800; ``from_server`` is its ZCL direction. Broadcasts are not for here."""
         try:
-            await self._han.send_command(
-                send.partner,
-                cluster=KEY_ESTABLISHMENT,
-                command=send.command,
-                payload=send.payload,
-                endpoint=self._endpoints.get(send.partner),
-                tsn=send.tsn,
-                from_server=send.from_server,
-                # As good as the acknowledgement, where that is lost.
-                default_response=send.command is Command.CONFIRM,
-            )
-        except HanctlError as error:
-            log.info("a message of key establishment was not delivered", device=send.partner, reason=str(error))
-            delivered = False
-        else:
-            delivered = True
-        self._carry_out(self._engine.delivered(send.partner, send.ticket, delivered, self._now()))
-        self._note_progress(send.partner)
+            known = EstablishmentCommand(command)
+        except ValueError:
+            return []
+        if known is EstablishmentCommand.TERMINATE:
+            return self._terminated(partner, payload, now)
+        role = Role.INITIATOR if from_server else Role.RESPONDER
+        exchange = self._exchanges.get(partner)
+        if exchange and exchange.role is role and self._belongs(exchange, known, payload):
+            return self._settle(exchange, exchange.receive(known, payload, tsn, now), now)
+        if known is EstablishmentCommand.INITIATE and role is Role.RESPONDER:
+            return self._asked(partner, payload, tsn, now)
+        return self._refuse(partner, role, TerminateStatus.BAD_MESSAGE, f"{known.name} came out of order", tsn)
 
-    async def _run(self, run: Run) -> None:
+    def finished(self, partner: Eui64, ticket: int, result: JobResult | None, now: float) -> list[Output]:
+        """A job's answer, or None where it raised."""
+        exchange = self._exchanges.get(partner)
+        return self._settle(exchange, exchange.finished(ticket, result, now), now) if exchange else []
+
+    def delivered(self, partner: Eui64, ticket: int, success: bool, now: float) -> list[Output]:
+        """The fate of a message: whether the partner's radio acknowledged it."""
+        exchange = self._exchanges.get(partner)
+        return self._settle(exchange, exchange.delivered(ticket, success, now), now) if exchange else []
+
+    def default_response(self, partner: Eui64, command: int, success: bool, now: float) -> list[Output]:
+        """A Default Response of the partner to one of the hub's messages."""
+        exchange = self._exchanges.get(partner)
+        return self._settle(exchange, exchange.default_response(command, success, now), now) if exchange else []
+
+    def cancel(self, partner: Eui64, now: float) -> list[Output]:
+        """The partner was removed: end its exchange, and bear it no grudge."""
+        exchange = self._exchanges.get(partner)
+        outputs = self._settle(exchange, exchange.cancel(), now) if exchange else []
+        self._exchanges.pop(partner, None)
+        self._start_from.pop(partner, None)
+        self._accept_from.pop(partner, None)
+        return outputs
+
+    def tick(self, now: float) -> list[Output]:
+        """Time went on: end what timed out, forget what is over."""
+        for waiting in (self._start_from, self._accept_from):
+            for partner in [each for each, until in waiting.items() if until <= now]:
+                del waiting[partner]
+        outputs: list[Output] = []
+        for exchange in list(self._exchanges.values()):
+            outputs += self._settle(exchange, exchange.tick(now), now)
+        return outputs
+
+    def _belongs(self, exchange: KeyExchange, command: EstablishmentCommand, payload: bytes) -> bool:
+        """Whether a message is for this exchange: all of them, but for what starts another after its end."""
+        if not exchange.lingering or command is not EstablishmentCommand.INITIATE or exchange.role is Role.INITIATOR:
+            return True
+        return exchange.knows(command, payload)
+
+    def _asked(self, partner: Eui64, payload: bytes, tsn: int | None, now: float) -> list[Output]:
+        """An Initiate of a partner with which no exchange is under way, unless the hub's own."""
+        if self._under_way(partner):
+            return [self._terminate(partner, Role.RESPONDER, TerminateStatus.NO_RESOURCES, tsn)]
+        if wait := _remaining(self._accept_from, partner, now):
+            return [self._terminate(partner, Role.RESPONDER, TerminateStatus.NO_RESOURCES, tsn, wait)]
+        refuse = self._refuse
+        if self._full():
+            detail = f"{self._terms.settings.capacity} exchanges are under way already"
+            return refuse(partner, Role.RESPONDER, TerminateStatus.NO_RESOURCES, detail, tsn)
         try:
-            result = await asyncio.to_thread(run.job)
-        except Exception:
-            log.exception("a computation of key establishment failed", device=run.partner)
-            result = None
-        self._carry_out(self._engine.finished(run.partner, run.ticket, result, self._now()))
-        self._note_progress(run.partner)
+            initiate = decode(EstablishmentCommand.INITIATE, payload)
+        except SuiteUnsupported as error:
+            return refuse(partner, Role.RESPONDER, TerminateStatus.UNSUPPORTED_SUITE, str(error), tsn)
+        except MessageError as error:
+            return refuse(partner, Role.RESPONDER, TerminateStatus.BAD_MESSAGE, str(error), tsn)
+        assert isinstance(initiate, Initiate)
+        credentials = self._terms.credentials.get(initiate.suite)
+        if credentials is None:
+            detail = f"it asked for {initiate.suite}, for which the hub has no certificate"
+            return refuse(partner, Role.RESPONDER, TerminateStatus.UNSUPPORTED_SUITE, detail, tsn)
+        exchange = Responder(partner, credentials, self._terms, self._tickets)
+        self._exchanges[partner] = exchange
+        return self._settle(exchange, exchange.begin(initiate, payload, tsn, now), now)
 
-    def _default_response(self, device: Eui64, cluster: int, command: int, status: int, _: Proof) -> None:
-        if cluster != KEY_ESTABLISHMENT:
-            return
-        self._carry_out(self._engine.default_response(device, command, status == Status.SUCCESS, self._now()))
-
-    def _install(self, eui64: Eui64) -> None:
-        if eui64 not in self._installing:
-            self._installing[eui64] = self._tasks.start(self._put_in_dongle(eui64))
-
-    async def _put_in_dongle(self, eui64: Eui64) -> None:
-        """Install the last established key in the dongle; another may be established meanwhile."""
+    def _terminated(self, partner: Eui64, payload: bytes, now: float) -> list[Output]:
+        """A Terminate ends whatever is under way, and is never answered with another."""
+        exchange = self._exchanges.get(partner)
+        if exchange is None:
+            return []
         try:
-            while (established := self._uninstalled.get(eui64)) is not None:
-                try:
-                    await self._tried(established)
-                except DongleGone:
-                    # Kept, and given to the dongle when it is back.
-                    return
-                except HanctlError as error:
-                    if self._is_last(established):
-                        del self._uninstalled[eui64]
-                        self._not_taken(eui64, str(error))
-                else:
-                    if self._is_last(established):
-                        self._keyed(established)
-                        del self._uninstalled[eui64]
-        finally:
-            del self._installing[eui64]
+            terminate = decode(EstablishmentCommand.TERMINATE, payload)
+        except MessageError:
+            return []
+        assert isinstance(terminate, Terminate)
+        return self._settle(exchange, exchange.terminated(terminate), now)
 
-    def _is_last(self, established: Established) -> bool:
-        return self._uninstalled.get(established.partner) is established
+    def _settle(self, exchange: KeyExchange, outputs: list[Output], now: float) -> list[Output]:
+        """Forget an exchange that is over, and note who is to be kept waiting."""
+        if exchange.over and self._exchanges.get(exchange.partner) is exchange:
+            del self._exchanges[exchange.partner]
+            back_off = self._terms.settings.back_off
+            for failed in (each for each in outputs if isinstance(each, Failed)):
+                self._start_from[exchange.partner] = now + max(back_off, failed.wait)
+            if exchange.refused:
+                self._accept_from[exchange.partner] = now + back_off
+        return outputs
 
-    async def _tried(self, established: Established) -> None:
-        for pause in INSTALL_RETRIES_S:
-            try:
-                return await self._han.keys.install(established.partner, established.key)
-            except DeliveryFailed as error:
-                log.warning("the dongle did not take a key", device=established.partner, reason=str(error))
-            await asyncio.sleep(pause)
-            if not self._is_last(established):
-                return None
-        return await self._han.keys.install(established.partner, established.key)
+    def _refuse(
+        self, partner: Eui64, role: Role, status: TerminateStatus, detail: str, tsn: int | None
+    ) -> list[Output]:
+        """Refuse what no exchange is under way for."""
+        answer = self._terminate(partner, role, status, tsn)
+        return [answer, Failed(partner, role, Stage.NONE, Reason.REFUSED, detail, status)]
 
-    def _keyed(self, established: Established) -> None:
-        device = self._ledger.devices.get(established.partner)
-        if device is None or not device.present:
-            return
-        # Its interview was under another key: what passes the next one has this one.
-        state = "joined" if device.state == "interviewed" else device.state
-        with self._ledger.transaction():
-            self._ledger.devices.put(replace(device, keyed_at=self._clock.now(), state=state))
-            suite, seconds = established.suite.number, round(established.seconds, 3)
-            self._ledger.record(KeyEstablished(device=device.eui64, suite=suite, seconds=seconds))
-        self._progress.pop(device.eui64, None)
-        for callback in tuple(self.on_keyed):
-            callback(device.eui64)
-        self._han.key_established(device.eui64)
+    def _terminate(
+        self, partner: Eui64, role: Role, status: TerminateStatus, tsn: int | None, wait: int | None = None
+    ) -> Send:
+        seconds = self._terms.settings.told_wait if wait is None else min(wait, _MOST_SECONDS)
+        answers = tsn if role is Role.RESPONDER else None
+        return Send(
+            next(self._tickets), partner, Terminate(status, seconds, self.suites), role is Role.RESPONDER, answers
+        )
 
-    def _not_taken(self, eui64: Eui64, reason: str) -> None:
-        """Handle a device that now uses a key that the dongle does not have."""
-        device = self._ledger.devices.get(eui64)
-        if device is not None and device.keyed_at is not None:
-            self._ledger.devices.put(replace(device, keyed_at=None))
-        self._fail(eui64, "established", f"the dongle did not take the key: {reason}", None)
-        for callback in tuple(self.on_lost):
-            callback(eui64, f"it has a new key, which the dongle did not take: {reason}")
+    def _under_way(self, partner: Eui64) -> bool:
+        exchange = self._exchanges.get(partner)
+        return exchange is not None and not exchange.lingering
 
-    def _failed(self, failed: Failed) -> None:
-        status = None
-        if failed.status is not None:
-            status = STATUS_NAMES.get(failed.status, f"status {failed.status}")
-        self._fail(failed.partner, failed.stage.value, f"{failed.reason.value}: {failed.detail}", status)
+    def _full(self) -> bool:
+        return sum(not each.lingering for each in self._exchanges.values()) >= self._terms.settings.capacity
 
-    def _fail(self, eui64: Eui64, stage: str, reason: str, status: str | None) -> None:
-        told, now = self._told.setdefault(eui64, deque(maxlen=FAILURES_TOLD)), self._now()
-        if len(told) < FAILURES_TOLD or now - told[0] >= FAILURES_PERIOD_S:
-            told.append(now)
-            self._ledger.record(KeyFailed(device=eui64, stage=stage, reason=reason, status=status))
-        else:
-            log.warning("key establishment failed once more", device=eui64, stage=stage, reason=reason)
-        self._progress[eui64] = f"its last attempt failed ({stage}): {reason}"
 
-    def _note_progress(self, partner: Eui64) -> None:
-        stage = self._engine.stage(partner)
-        if stage not in (Stage.NONE, Stage.ESTABLISHED):
-            self._progress[partner] = stage.value
-
-    def _set_timer(self) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
-        deadline = self._engine.deadline
-        if deadline is not None:
-            loop = asyncio.get_running_loop()
-            self._timer = loop.call_later(max(0.0, deadline - self._now()), self._tick)
-
-    def _tick(self) -> None:
-        self._timer = None
-        self._carry_out(self._engine.tick(self._now()))
-
-    def _now(self) -> float:
-        return self._clock.monotonic()
+def _remaining(waiting: dict[Eui64, float], partner: Eui64, now: float) -> int:
+    """How many seconds a partner still has to wait."""
+    return max(0, math.ceil(waiting.get(partner, now) - now))

@@ -13,12 +13,11 @@ from hanctl.base.errors import HanctlError
 from hanctl.crypto import smac
 from hanctl.crypto.suites import Suite, suite_of_bit
 
-CLUSTER = 0x0800
 SUITE_ATTRIBUTE = 0x0000
 """KeyEstablishmentSuite, on both sides: the suites' bits."""
 
 
-class Command(IntEnum):
+class EstablishmentCommand(IntEnum):
     """Command ids, of requests and responses alike."""
 
     INITIATE = 0x00
@@ -87,13 +86,13 @@ class Terminate:
 Message = Initiate | Ephemeral | Confirm | Terminate
 
 
-def command_of(message: Message) -> Command:
+def command_of(message: Message) -> EstablishmentCommand:
     """Return the command id of a message."""
     if isinstance(message, Initiate):
-        return Command.INITIATE
+        return EstablishmentCommand.INITIATE
     if isinstance(message, Ephemeral):
-        return Command.EPHEMERAL
-    return Command.CONFIRM if isinstance(message, Confirm) else Command.TERMINATE
+        return EstablishmentCommand.EPHEMERAL
+    return EstablishmentCommand.CONFIRM if isinstance(message, Confirm) else EstablishmentCommand.TERMINATE
 
 
 def encode(message: Message) -> bytes:
@@ -113,15 +112,15 @@ def decode(command: int, payload: bytes, suite: Suite | None = None) -> Message:
 
     Raises MessageError, and SuiteUnsupported for an Initiate whose suite is not one.
     """
-    if command == Command.INITIATE:
+    if command == EstablishmentCommand.INITIATE:
         return _decode_initiate(payload)
-    if command == Command.EPHEMERAL:
+    if command == EstablishmentCommand.EPHEMERAL:
         if suite is None:
             raise MessageError("an ephemeral key came without an exchange it could belong to", "start with Initiate")
         return Ephemeral(_sized("Ephemeral Data", payload, suite.public_key_size))
-    if command == Command.CONFIRM:
+    if command == EstablishmentCommand.CONFIRM:
         return Confirm(_sized("Confirm Key Data", payload, smac.SIZE))
-    if command == Command.TERMINATE:
+    if command == EstablishmentCommand.TERMINATE:
         _sized("Terminate", payload, 4)
         return Terminate(payload[0], payload[1], int.from_bytes(payload[2:], "little"))
     raise MessageError(f"command {command:#04x} is not one of key establishment", "commands are 0x00 to 0x03")

@@ -10,11 +10,11 @@ from hanctl.base.eui64 import Eui64
 from hanctl.crypto.curve import Point
 from hanctl.trust.certificate import Certificate
 from hanctl.trust.credentials import Credentials
-from hanctl.trust.establishment.exchange import Exchange, Output, Role, Send, Stage, Terms, check_partner
+from hanctl.trust.establishment.exchange import KeyExchange, Output, Role, Send, Stage, Terms, check_partner
 from hanctl.trust.establishment.messages import (
-    Command,
     Confirm,
     Ephemeral,
+    EstablishmentCommand,
     Initiate,
     Message,
     MessageError,
@@ -41,7 +41,7 @@ class _Partner:
     key: Point | None = None
 
 
-class Responder(Exchange):
+class Responder(KeyExchange):
     """Answer Initiate, Ephemeral Data and Confirm Key Data of one partner.
 
     A request that repeats the last of its kind is answered as before, and changes nothing. A partner that lost its
@@ -53,7 +53,7 @@ class Responder(Exchange):
 
     def __init__(self, partner: Eui64, credentials: Credentials, terms: Terms, tickets: Iterator[int]) -> None:
         super().__init__(partner, credentials, terms, tickets)
-        self._answers: dict[Command, _Answer] = {}
+        self._answers: dict[EstablishmentCommand, _Answer] = {}
         self._partner: _Partner | None = None
         self._agreed: Agreed | None = None
         self._begun_again = False
@@ -69,17 +69,17 @@ class Responder(Exchange):
         checked = check_partner(initiate, self.partner, self._credentials, self._terms.admission)
         if isinstance(checked, Refusal):
             return self.refuse(checked, tsn)
-        self._accept(Command.INITIATE, payload, tsn)
+        self._accept(EstablishmentCommand.INITIATE, payload, tsn)
         self._partner = _Partner(initiate, checked)
         job = IdentifyJob(checked, self._credentials.authority_key, with_ephemeral=False, below=self._terms.below)
         return [self._run(job, self._settings.ephemeral_seconds, now)]
 
-    def receive(self, command: Command, payload: bytes, tsn: int | None, now: float) -> list[Output]:
+    def receive(self, command: EstablishmentCommand, payload: bytes, tsn: int | None, now: float) -> list[Output]:
         if self.knows(command, payload):
             return self._repeated(command, tsn)
-        if command is Command.EPHEMERAL and self._may_take_ephemeral():
+        if command is EstablishmentCommand.EPHEMERAL and self._may_take_ephemeral():
             return self._ephemeral(payload, tsn, now)
-        if command is Command.CONFIRM and self.stage is Stage.AGREED and self._agreed:
+        if command is EstablishmentCommand.CONFIRM and self.stage is Stage.AGREED and self._agreed:
             return self._confirm(self._agreed, payload, tsn, now)
         refusal = Refusal(TerminateStatus.BAD_MESSAGE, f"{command.name} came out of order")
         return self._refuse_unless_code_is_out(refusal, tsn)
@@ -90,19 +90,19 @@ class Responder(Exchange):
         return super().delivered(ticket, success, now)
 
     def default_response(self, command: int, success: bool, now: float) -> list[Output]:
-        if success and command == Command.CONFIRM:
+        if success and command == EstablishmentCommand.CONFIRM:
             return self._complete(now)
         return super().default_response(command, success, now)
 
-    def _repeated(self, command: Command, tsn: int | None) -> list[Output]:
-        if command is Command.INITIATE:
+    def _repeated(self, command: EstablishmentCommand, tsn: int | None) -> list[Output]:
+        if command is EstablishmentCommand.INITIATE:
             self._begun_again = self._may_begin_again
         answer = self._answers[command]
         if answer.message is None:
             answer.tsn = tsn
             return []
         send = self._send(answer.message, tsn)
-        if command is Command.CONFIRM:
+        if command is EstablishmentCommand.CONFIRM:
             self._confirm_tickets.add(send.ticket)
         return [send]
 
@@ -116,13 +116,13 @@ class Responder(Exchange):
             self._may_begin_again = False
         self.stage, self._agreed, self._begun_again = Stage.IDENTIFIED, None, False
         try:
-            message = decode(Command.EPHEMERAL, payload, self._credentials.suite)
+            message = decode(EstablishmentCommand.EPHEMERAL, payload, self._credentials.suite)
         except MessageError as error:
             return self.refuse(Refusal(TerminateStatus.BAD_MESSAGE, str(error)), tsn)
         partner = self._partner
         assert isinstance(message, Ephemeral) and partner is not None and partner.key is not None
-        self._accept(Command.EPHEMERAL, payload, tsn)
-        self._seen.pop(Command.CONFIRM, None)
+        self._accept(EstablishmentCommand.EPHEMERAL, payload, tsn)
+        self._seen.pop(EstablishmentCommand.CONFIRM, None)
         self._confirm_tickets.clear()
         job = AgreeJob(
             credentials=self._credentials,
@@ -137,16 +137,16 @@ class Responder(Exchange):
 
     def _confirm(self, agreed: Agreed, payload: bytes, tsn: int | None, now: float) -> list[Output]:
         try:
-            message = decode(Command.CONFIRM, payload)
+            message = decode(EstablishmentCommand.CONFIRM, payload)
         except MessageError as error:
             return self.refuse(Refusal(TerminateStatus.BAD_MESSAGE, str(error)), tsn)
         assert isinstance(message, Confirm)
         if not hmac.compare_digest(message.smac, agreed.initiator_smac):
             return self.refuse(Refusal(TerminateStatus.BAD_KEY_CONFIRM, "its authentication code is wrong"), tsn)
-        self._accept(Command.CONFIRM, payload, tsn)
+        self._accept(EstablishmentCommand.CONFIRM, payload, tsn)
         self.stage = Stage.CONFIRMED
         self._wait(0, now)
-        send = self._answered(Command.CONFIRM, Confirm(agreed.responder_smac))
+        send = self._answered(EstablishmentCommand.CONFIRM, Confirm(agreed.responder_smac))
         self._confirm_tickets.add(send.ticket)
         return [send]
 
@@ -163,17 +163,17 @@ class Responder(Exchange):
             self._partner = _Partner(partner.initiate, partner.certificate, result.partner_key)
             self.stage = Stage.IDENTIFIED
             self._wait(partner.initiate.ephemeral_seconds, now)
-            return [self._answered(Command.INITIATE, self.own_initiate())]
+            return [self._answered(EstablishmentCommand.INITIATE, self.own_initiate())]
         assert isinstance(result, Agreed)
         self._agreed, self.stage = result, Stage.AGREED
         self._wait(partner.initiate.confirm_seconds, now)
-        return [self._answered(Command.EPHEMERAL, Ephemeral(result.ephemeral))]
+        return [self._answered(EstablishmentCommand.EPHEMERAL, Ephemeral(result.ephemeral))]
 
-    def _accept(self, command: Command, payload: bytes, tsn: int | None) -> None:
+    def _accept(self, command: EstablishmentCommand, payload: bytes, tsn: int | None) -> None:
         self._seen[command] = payload
         self._answers[command] = _Answer(tsn)
 
-    def _answered(self, command: Command, message: Message) -> Send:
+    def _answered(self, command: EstablishmentCommand, message: Message) -> Send:
         answer = self._answers[command]
         answer.message = message
         return self._send(message, answer.tsn)

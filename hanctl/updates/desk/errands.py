@@ -34,7 +34,7 @@ from hanctl.updates.life import gates, lifecycle, power
 from hanctl.updates.life.open_updates import OpenUpdates, Session
 from hanctl.updates.serving import ota
 from hanctl.updates.serving.ends import upgrade_end_reply
-from hanctl.updates.serving.reconciliation import NORMAL, QUERY, READ_BACK, Finding, doubt, reconcile
+from hanctl.updates.serving.reconciliation import NORMAL, QUERY, READ_BACK, VersionFinding, doubt, reconcile
 
 log = structlog.get_logger()
 
@@ -268,10 +268,10 @@ class Errands:
         if told_status == NORMAL and downloaded == update.file_version:
             told_status = None
         if isinstance(version, int) and version != ota.UNKNOWN_VERSION:
-            self.found(session, Finding(version, told_status, "version read back", READ_BACK))
+            self.found(session, VersionFinding(version, told_status, "version read back", READ_BACK))
         elif session.queried_version == update.file_version and (answered or last):
             # It does not tell the attribute, but says the same in its query.
-            self.found(session, Finding(update.file_version, told_status, "query next image", QUERY))
+            self.found(session, VersionFinding(update.file_version, told_status, "query next image", QUERY))
         self.mind_doubt(session)
         return answered
 
@@ -281,7 +281,7 @@ class Errands:
         if update is not None:
             self._updates.step(session, doubt(update, self._clock.now()))
 
-    def found(self, session: Session, finding: Finding) -> None:
+    def found(self, session: Session, finding: VersionFinding) -> None:
         """Act on the version that the device runs; its record is updated in the same transaction."""
         update, device = session.update, self._updates.device(session)
         activations = self._updates.activations(session) if update.state in {"activating", "in_doubt"} else 0

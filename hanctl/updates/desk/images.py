@@ -11,7 +11,7 @@ from hanctl.model.records import Image
 from hanctl.updates.life.open_updates import OpenUpdates
 
 
-class Images:
+class OrderableImages:
     """The images that may be ordered."""
 
     def __init__(self, ledger: Ledger, store: FirmwareStore, updates: OpenUpdates) -> None:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from hanctl.model.records import Device, Update
-from hanctl.updates.life.gates import Wait
+from hanctl.updates.life.gates import WaitReason
 from hanctl.updates.life.open_updates import Session
 
 QUIET_S = 60.0
@@ -34,7 +34,7 @@ def of_ended(update: Update, following: Update | None) -> Progress:
     return Progress(update.offset, update.size, followed_by=None if following is None else following.id)
 
 
-def of_open(session: Session, device: Device, wait: Wait | None, now: datetime, dongle_gone: bool) -> Progress:
+def of_open(session: Session, device: Device, wait: WaitReason | None, now: datetime, dongle_gone: bool) -> Progress:
     """Return the progress of an open update; ``wait``: what its order makes it wait for."""
     update = session.update
     heard = session.last_heard or device.last_seen

@@ -25,7 +25,7 @@ from hanctl.updates.desk import outlook
 from hanctl.updates.desk.courier import Courier
 from hanctl.updates.desk.displays import Displays
 from hanctl.updates.desk.errands import Errands, note_version
-from hanctl.updates.desk.images import Images
+from hanctl.updates.desk.images import OrderableImages
 from hanctl.updates.desk.link import HanLink
 from hanctl.updates.desk.outlook import Progress
 from hanctl.updates.life import lifecycle, making, orders
@@ -35,7 +35,7 @@ from hanctl.updates.life.orders import Match, Order, Verdict
 from hanctl.updates.serving import answers, ota
 from hanctl.updates.serving.answers import Answer
 from hanctl.updates.serving.delivery import Delivery, DeliveryLink, DeliverySettings
-from hanctl.updates.serving.reconciliation import QUERY, Finding
+from hanctl.updates.serving.reconciliation import QUERY, VersionFinding
 from hanctl.updates.serving.server import OtaServer
 from hanctl.updates.serving.weighing import Weighing
 
@@ -47,7 +47,7 @@ _ANSWERS: dict[tuple[int, int], Callable[[Update, Device, int, datetime], Answer
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class OrderOutcome:
     """Outcome of an order for one device; ``update``: the one that was made."""
 
     verdict: Verdict
@@ -90,7 +90,7 @@ class UpdateService:
         displays = Displays(ledger, han, self._open)
         self._errands = Errands(ledger, han, self._open, displays, clock)
         self._courier = Courier(ledger, han, self._open, displays, self._errands, clock)
-        self.images = Images(ledger, store, self._open)
+        self.images = OrderableImages(ledger, store, self._open)
         self.add_image, self.remove_image = self.images.add, self.images.remove
         self.delivery = Delivery(han, clock, delivery)
         weighing = Weighing(self._open, han, clock, han.bulk.is_sleepy)
@@ -118,7 +118,7 @@ class UpdateService:
         (outcome,) = self.order([device], Order(file_sha256, activation, **options))
         return outcome.ordered()
 
-    def order(self, devices: Sequence[Eui64], order: Order, *, dry_run: bool = False) -> list[Outcome]:
+    def order(self, devices: Sequence[Eui64], order: Order, *, dry_run: bool = False) -> list[OrderOutcome]:
         """Order an update of each of these devices that the order fits.
 
         ``dry_run`` changes nothing. Raises NotFound (device or image), InvalidInput, StoreError.
@@ -135,7 +135,7 @@ class UpdateService:
             current = None if session is None else session.update
             verdict = orders.judge(order, image, record, current=current, store=stored, now=now, rules=self._open.rules)
             made = self._make(record, verdict, order, now) if verdict.accepted and not dry_run else None
-            outcomes.append(Outcome(verdict, made))
+            outcomes.append(OrderOutcome(verdict, made))
         return outcomes
 
     def matching(self, match: Match) -> list[Eui64]:
@@ -301,7 +301,8 @@ class UpdateService:
 
     def _queried(self, eui64: Eui64, query: ota.QueryNextImageRequest, proof: Proof) -> None:
         session = self._open.of(eui64)
-        self._learn(eui64, query)
+        if proof != "address":
+            self._learn(eui64, query)
         if session is None:
             return
         update = session.update
@@ -317,12 +318,12 @@ class UpdateService:
             return
         session.queried_version = running
         if update.state in {"ordered", "notified"}:
-            self._errands.found(session, Finding(running, None, "query next image", QUERY))
+            self._errands.found(session, VersionFinding(running, None, "query next image", QUERY))
         elif running == update.file_version:
             self._courier.check_version(session)
         elif update.cancel_asked_at is not None or update.old_version not in (None, running):
             # A client asks for an image only when it has none.
-            self._errands.found(session, Finding(running, 0, "query next image", QUERY))
+            self._errands.found(session, VersionFinding(running, 0, "query next image", QUERY))
 
     def _learn(self, eui64: Eui64, query: ota.QueryNextImageRequest) -> None:
         """Record what a query tells about the device; for a device with several images, those of the first."""

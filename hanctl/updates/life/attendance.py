@@ -13,7 +13,7 @@ from hanctl.ledger.ledger import Ledger
 from hanctl.model.records import Device, Update
 from hanctl.updates.life import lifecycle
 from hanctl.updates.life.gates import OUT_OF_BAND
-from hanctl.updates.life.lifecycle import Step
+from hanctl.updates.life.lifecycle import UpdateStep
 
 PATIENCE_S = 30.0
 """Ten misses at the shortest interval. A hub that was away for less was not missed so often, unless it was before."""
@@ -39,7 +39,7 @@ class Attendance:
         self._ledger.note_presence(now)
         self._last = now
 
-    def doubt(self, update: Update, device: Device) -> Step | None:
+    def doubt(self, update: Update, device: Device) -> UpdateStep | None:
         """Tell whether a device that was told to wait may have activated while the hub was away."""
         since = self._since(update)
         if update.state != "holding" or since is None:

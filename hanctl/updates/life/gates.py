@@ -30,7 +30,7 @@ class Rules:
 
 
 @dataclass(frozen=True, slots=True)
-class Wait:
+class WaitReason:
     """Reason to wait, which completes "waits for"; ``until``: when it ends by itself."""
 
     kind: Literal["window", "date", "clock", "command", "device", "power", "doubt"]
@@ -38,7 +38,7 @@ class Wait:
     until: datetime | None = None
 
 
-def transfer(update: Update, device: Device | None, now: datetime, rules: Rules) -> Wait | None:
+def transfer(update: Update, device: Device | None, now: datetime, rules: Rules) -> WaitReason | None:
     """Say why the device may not fetch the image now; None: it may. Low power does not stop a transfer."""
     begun = update.state not in {"ordered", "notified"}
     if not begun and not update.ignore_power and (low := _low(device, rules)):
@@ -46,17 +46,21 @@ def transfer(update: Update, device: Device | None, now: datetime, rules: Rules)
     return _closed(update.transfer_window, "transfer", now, rules)
 
 
-def release(update: Update, device: Device | None, now: datetime, rules: Rules) -> Wait | None:
+def release(update: Update, device: Device | None, now: datetime, rules: Rules) -> WaitReason | None:
     """Say why the device may not be told to activate the image now; None: it may."""
     if update.cancel_asked_at is not None:
-        return Wait("doubt", "the device: whether it took the activation command, before the update was cancelled")
+        return WaitReason(
+            "doubt", "the device: whether it took the activation command, before the update was cancelled"
+        )
     if update.activation == "by-device" or (device is not None and device.activation_policy == OUT_OF_BAND):
-        return Wait("device", "the device to activate the image: it does so by itself, or somebody has to do it there")
+        return WaitReason(
+            "device", "the device to activate the image: it does so by itself, or somebody has to do it there"
+        )
     if update.released_at is None:
         if update.activation == "hold":
-            return Wait("command", f"the activation command: hanctl update activate {update.id}")
+            return WaitReason("command", f"the activation command: hanctl update activate {update.id}")
         if update.activation == "at" and update.activate_at is not None and now < update.activate_at:
-            return Wait("date", f"its date, {local_text(update.activate_at, rules.zone)}", update.activate_at)
+            return WaitReason("date", f"its date, {local_text(update.activate_at, rules.zone)}", update.activate_at)
     if not update.ignore_power and (low := _low(device, rules)):
         return low
     return _closed(update.window, "activation", now, rules)
@@ -74,19 +78,19 @@ def local_text(moment: datetime, zone: tzinfo) -> str:
     return moment.astimezone(zone).strftime("%Y-%m-%d %H:%M %Z")
 
 
-def _closed(window: str | None, what: str, now: datetime, rules: Rules) -> Wait | None:
+def _closed(window: str | None, what: str, now: datetime, rules: Rules) -> WaitReason | None:
     if window is None:
         return None
     opens = parse_window(window).opens(now, rules.zone)
     if opens > now:
-        return Wait("window", f"its {what} window, {window}: it opens {local_text(opens, rules.zone)}", opens)
+        return WaitReason("window", f"its {what} window, {window}: it opens {local_text(opens, rules.zone)}", opens)
     if rules.clock_doubtful():
-        return Wait("clock", f"the clock to be set: whether its {what} window, {window}, is open cannot be known")
+        return WaitReason("clock", f"the clock to be set: whether its {what} window, {window}, is open cannot be known")
     return None
 
 
-def _low(device: Device | None, rules: Rules) -> Wait | None:
+def _low(device: Device | None, rules: Rules) -> WaitReason | None:
     if device is None or power.power_of(device, rules.battery_percent) != "low":
         return None
     wanted = f"{rules.battery_percent:g} %"
-    return Wait("power", f"mains power: the device is {power.in_words(device)}, and {wanted} is wanted")
+    return WaitReason("power", f"mains power: the device is {power.in_words(device)}, and {wanted} is wanted")

@@ -35,24 +35,26 @@ _EVENTS: dict[UpdateState, type[Event]] = {
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
+class UpdateStep:
     """The new update and the events that led to it."""
 
     update: Update
     events: tuple[Event, ...] = ()
 
-    def then(self, step: Callable[..., Step], *arguments: Any, **named: Any) -> Step:
+    def then(self, step: Callable[..., UpdateStep], *arguments: Any, **named: Any) -> UpdateStep:
         """Append a further step."""
         following = step(self.update, *arguments, **named)
-        return Step(following.update, self.events + following.events)
+        return UpdateStep(following.update, self.events + following.events)
 
-    def noted(self, told: Told) -> Step:
+    def noted(self, told: Told) -> UpdateStep:
         """Add a stage notice, if it was not sent before."""
         update, notices = told
-        return Step(update, self.events + notices)
+        return UpdateStep(update, self.events + notices)
 
 
-def move(update: Update, to: UpdateState, cause: str, *, extra: dict[str, Any] | None = None, **changes: Any) -> Step:
+def move(
+    update: Update, to: UpdateState, cause: str, *, extra: dict[str, Any] | None = None, **changes: Any
+) -> UpdateStep:
     """Move to another state; ``changes``: fields of the update, ``extra``: fields of the event.
 
     Raises IllegalTransition.
@@ -61,10 +63,10 @@ def move(update: Update, to: UpdateState, cause: str, *, extra: dict[str, Any] |
     event = _EVENTS[to].model_validate(
         {"device": update.device, "update": update.id, "was": update.state, "cause": cause, **(extra or {})}
     )
-    return Step(replace(update, state=to, **changes), (event,))
+    return UpdateStep(replace(update, state=to, **changes), (event,))
 
 
-def transferring(update: Update, offset: int, now: datetime, cause: str) -> Step:
+def transferring(update: Update, offset: int, now: datetime, cause: str) -> UpdateStep:
     """Begin a transfer, or begin it again: what the device did with an earlier copy no longer counts."""
     return move(
         update,
@@ -79,30 +81,30 @@ def transferring(update: Update, offset: int, now: datetime, cause: str) -> Step
     )
 
 
-def verifying(update: Update, cause: str) -> Step:
+def verifying(update: Update, cause: str) -> UpdateStep:
     """Note that the device has every byte."""
     return move(update, "verifying", cause, offset=update.size)
 
 
-def found_good(update: Update, now: datetime, device_type: str) -> Step:
+def found_good(update: Update, now: datetime, device_type: str) -> UpdateStep:
     """Note that the device found the image valid and holds it until it is told to activate it."""
-    here = Step(update)
+    here = UpdateStep(update)
     if update.state != "verifying":
         here = here.then(verifying, "the device says that it has the image")
     transferred = events.UpdateTransferred(device=update.device, update=update.id, bytes=update.size)
-    here = Step(replace(here.update, transferred_at=now, offset=update.size), (*here.events, transferred))
+    here = UpdateStep(replace(here.update, transferred_at=now, offset=update.size), (*here.events, transferred))
     return here.noted(stage_notices.transferred(here.update, device_type))
 
 
-def released(update: Update, now: datetime, cause: str) -> Step:
+def released(update: Update, now: datetime, cause: str) -> UpdateStep:
     """Release the update: from now on the hub tells the device to activate."""
     if update.released_at is not None:
-        return Step(update)
+        return UpdateStep(update)
     event = events.UpdateReleased(device=update.device, update=update.id, cause=cause)
-    return Step(replace(update, released_at=now), (event,))
+    return UpdateStep(replace(update, released_at=now), (event,))
 
 
-def activating(update: Update, now: datetime, cause: str) -> Step:
+def activating(update: Update, now: datetime, cause: str) -> UpdateStep:
     """Note that the device was told to activate the image."""
     return move(
         update,
@@ -114,7 +116,7 @@ def activating(update: Update, now: datetime, cause: str) -> Step:
     )
 
 
-def confirmed(update: Update, now: datetime, device_type: str, by: str, rests_on: str) -> Step:
+def confirmed(update: Update, now: datetime, device_type: str, by: str, rests_on: str) -> UpdateStep:
     """Confirm that the device runs the ordered version, by ``by``; ``rests_on``: the frame and its key."""
     here = move(
         update,
@@ -137,7 +139,7 @@ def failed(
     *,
     refused: bool = False,
     reason: Reason = "file transfer failure",
-) -> Step:
+) -> UpdateStep:
     """End the update without success; ``refused``: by the device's own verdict on the image."""
     here = move(update, "refused" if refused else "failed", cause, ended_at=now, reason=cause)
     if "transfer" in update.notices:
@@ -145,12 +147,12 @@ def failed(
     return here.noted(stage_notices.transferred(here.update, device_type, reason, cause))
 
 
-def cancelled(update: Update, now: datetime, cause: str) -> Step:
+def cancelled(update: Update, now: datetime, cause: str) -> UpdateStep:
     """End the update as cancelled by a service user."""
     return move(update, "cancelled", cause, ended_at=now, reason=cause)
 
 
-def superseded(update: Update, by: int, now: datetime) -> Step:
+def superseded(update: Update, by: int, now: datetime) -> UpdateStep:
     """End the update as superseded by another."""
     cause = f"update {by} took its place"
     return move(update, "superseded", cause, extra={"by": by}, ended_at=now, reason=cause)

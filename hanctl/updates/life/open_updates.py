@@ -20,8 +20,8 @@ from hanctl.model.records import Device, Image, Update
 from hanctl.model.update_events import UpdateImageMissing, UpdateInterrupted, UpdateTransferred
 from hanctl.model.update_states import OPEN_STATES
 from hanctl.updates.life import gates, making
-from hanctl.updates.life.gates import Rules, Wait
-from hanctl.updates.life.lifecycle import Step
+from hanctl.updates.life.gates import Rules, WaitReason
+from hanctl.updates.life.lifecycle import UpdateStep
 
 log = structlog.get_logger()
 
@@ -98,7 +98,7 @@ class OpenUpdates:
         assert device is not None  # the ledger keeps every device an update refers to
         return device
 
-    def transfer_wait(self, session: Session) -> Wait | None:
+    def transfer_wait(self, session: Session) -> WaitReason | None:
         """Say why the device may not fetch the image now; None: it may."""
         update = session.update
         if update.transfer_window is None and update.state not in {"ordered", "notified"}:
@@ -106,7 +106,7 @@ class OpenUpdates:
             return None
         return gates.transfer(session.update, self.device(session), self._clock.now(), self.rules)
 
-    def release_wait(self, session: Session) -> Wait | None:
+    def release_wait(self, session: Session) -> WaitReason | None:
         """Say why the device may not be told to activate the image now; None: it may."""
         return gates.release(session.update, self.device(session), self._clock.now(), self.rules)
 
@@ -140,7 +140,7 @@ class OpenUpdates:
         if following is not None:
             self.adopt(following)
 
-    def step(self, session: Session, step: Step | None, device: Device | None = None) -> None:
+    def step(self, session: Session, step: UpdateStep | None, device: Device | None = None) -> None:
         """Store a step of the update, if there is one."""
         if step is not None:
             self.change(session, step.update, *step.events, device=device)

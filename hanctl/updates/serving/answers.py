@@ -14,7 +14,7 @@ from hanctl.model.records import Device, Update
 from hanctl.model.update_events import UpdateActivationChanged, UpdateReleaseAnswered
 from hanctl.updates.life import lifecycle
 from hanctl.updates.life.gates import OUT_OF_BAND
-from hanctl.updates.life.lifecycle import Step
+from hanctl.updates.life.lifecycle import UpdateStep
 
 _MEANING = {
     Status.FAILURE: "it counts down already, and takes no other word",
@@ -27,7 +27,7 @@ _MEANING = {
 class Answer:
     """The update after an answer; ``device``: its record, if that changed."""
 
-    step: Step
+    step: UpdateStep
     device: Device | None = None
 
 
@@ -50,7 +50,7 @@ def release_answered(update: Update, device: Device, status: int, now: datetime)
     if status == Status.SUCCESS or not told:
         return None
     meaning = _MEANING.get(Status(status), "it gives no reason") if status in _STATUSES else "it gives no reason"
-    here = Step(
+    here = UpdateStep(
         update,
         (UpdateReleaseAnswered(device=update.device, update=update.id, status=status, meaning=meaning),),
     )
@@ -67,7 +67,7 @@ def release_answered(update: Update, device: Device, status: int, now: datetime)
     return Answer(here)
 
 
-def _out_of_band(here: Step) -> Step:
+def _out_of_band(here: UpdateStep) -> UpdateStep:
     update = here.update
     if update.activation != "by-device":
         changed = UpdateActivationChanged(
@@ -76,17 +76,17 @@ def _out_of_band(here: Step) -> Step:
             activation="by-device",
             cause="the device refused the activation command: it is activated out of band only (NOT_AUTHORIZED)",
         )
-        here = Step(replace(update, activation="by-device"), (*here.events, changed))
+        here = UpdateStep(replace(update, activation="by-device"), (*here.events, changed))
     if update.state != "holding":
         here = here.then(lifecycle.move, "holding", "the device is activated out of band only", activated_at=None)
     return here
 
 
-def _counting(here: Step, now: datetime) -> Step:
+def _counting(here: UpdateStep, now: datetime) -> UpdateStep:
     """Note that the device counts down and will activate, whatever was wanted (trap 3)."""
     if here.update.state == "activating":
         return here
-    here = Step(replace(here.update, cancel_asked_at=None), here.events)
+    here = UpdateStep(replace(here.update, cancel_asked_at=None), here.events)
     return here.then(lifecycle.activating, now, "the device counts down already (FAILURE)")
 
 

@@ -16,8 +16,8 @@ from hanctl.model.event import Event
 from hanctl.model.records import Image, Update
 from hanctl.model.update_events import UpdateResumed
 from hanctl.updates.life import lifecycle, pathways
-from hanctl.updates.life.gates import Wait
-from hanctl.updates.life.lifecycle import Step
+from hanctl.updates.life.gates import WaitReason
+from hanctl.updates.life.lifecycle import UpdateStep
 from hanctl.updates.serving import ota
 
 MAX_BLOCK = 56
@@ -53,13 +53,13 @@ class Situation:
     started: bool = False
     activations: int = 0
     given_up_here: int = 0
-    transfer_wait: Wait | None = None
-    release_wait: Wait | None = None
+    transfer_wait: WaitReason | None = None
+    release_wait: WaitReason | None = None
     largest_block: int = MAX_BLOCK
 
 
 @dataclass(frozen=True, slots=True)
-class Refusal:
+class Misfit:
     """Why a request is refused; of each ``kind`` at most one event a minute is recorded."""
 
     kind: str
@@ -73,13 +73,13 @@ class Decision:
     reply: Reply | DefaultReply
     update: Update | None = None
     events: tuple[Event, ...] = ()
-    refusal: Refusal | None = None
+    refusal: Misfit | None = None
     started: bool | None = None
     served_to: int | None = None
     """Offset after the last byte served."""
 
 
-class Identified(Protocol):
+class ImageName(Protocol):
     """What names an image."""
 
     @property
@@ -98,8 +98,8 @@ NO_IMAGE = Reply(
 )
 ABORT_BLOCK = Reply(ota.Command.IMAGE_BLOCK_RESPONSE, ota.ImageBlockResponse(status=ota.OtaStatus.ABORT).serialize())
 _UNKNOWN_IMAGE = DefaultReply(Status.NO_IMAGE_AVAILABLE)
-NOTHING_OPEN = Refusal("no-update", "no update is open for this device")
-_IMAGE_GONE = Refusal("image-gone", "the ordered image is not in the store")
+NOTHING_OPEN = Misfit("no-update", "no update is open for this device")
+_IMAGE_GONE = Misfit("image-gone", "the ordered image is not in the store")
 
 
 # --- Query Next Image
@@ -140,21 +140,23 @@ def query_next_image(request: ota.QueryNextImageRequest, situation: Situation) -
     return Decision(Reply(ota.Command.QUERY_NEXT_IMAGE_RESPONSE, response.serialize()), update=changed, started=False)
 
 
-def _other_device_part(request: ota.QueryNextImageRequest, update: Update) -> Refusal | None:
+def _other_device_part(request: ota.QueryNextImageRequest, update: Update) -> Misfit | None:
     """Refuse a query for another image of the device, which says nothing about this update; None: it is for this."""
     if request.manufacturer_code != update.manufacturer_code:
-        return Refusal(
+        return Misfit(
             "manufacturer",
             f"it asks for manufacturer 0x{request.manufacturer_code:04x}, ordered is 0x{update.manufacturer_code:04x}",
         )
     if request.image_type != update.image_type:
-        return Refusal(
+        return Misfit(
             "image-type", f"it asks for image type 0x{request.image_type:04x}, ordered is 0x{update.image_type:04x}"
         )
     return None
 
 
-def _misfit(request: ota.QueryNextImageRequest, update: Update, image: Image, situation: Situation) -> Step | None:
+def _misfit(
+    request: ota.QueryNextImageRequest, update: Update, image: Image, situation: Situation
+) -> UpdateStep | None:
     """End the update if the device reports that the image cannot be for it."""
     now, device_type = situation.now, situation.device_type
     if image.destination is not None and image.destination != situation.device:
@@ -223,7 +225,7 @@ def image_block(
     data = situation.data[offset : offset + wanted]
     if not data:
         what = f"offset {offset} of {update.size} bytes" if wanted else "blocks of 0 bytes"
-        return Decision(_UNKNOWN_IMAGE, refusal=Refusal("block-range", f"it asks for {what}"))
+        return Decision(_UNKNOWN_IMAGE, refusal=Misfit("block-range", f"it asks for {what}"))
     reply = Reply(ota.Command.IMAGE_BLOCK_RESPONSE, ota.image_block(request, offset, data))
     served_to = offset + len(data)
     last = served_to == update.size and not isinstance(request, ota.ImagePageRequest)
@@ -233,13 +235,13 @@ def image_block(
     return Decision(reply, update=step.update, events=step.events, started=True, served_to=served_to)
 
 
-def _fetching(update: Update, offset: int, last: bool, situation: Situation) -> Step | None:
+def _fetching(update: Update, offset: int, last: bool, situation: Situation) -> UpdateStep | None:
     """Apply a served block: the first one begins the transfer, the ``last`` one ends it."""
-    step = Step(update)
+    step = UpdateStep(update)
     if not situation.started:
         if update.state == "transferring":
             resumed = UpdateResumed(device=update.device, update=update.id, offset=offset)
-            step = Step(replace(update, offset=offset), (resumed,))
+            step = UpdateStep(replace(update, offset=offset), (resumed,))
         else:
             cause = "the device asks for the image" if offset == 0 else "the device goes on with the image it had"
             step = lifecycle.transferring(update, offset, situation.now, cause)
@@ -248,12 +250,12 @@ def _fetching(update: Update, offset: int, last: bool, situation: Situation) -> 
     return step if step.events else None
 
 
-def page_sent(update: Update, sent_to: int) -> Step | None:
+def page_sent(update: Update, sent_to: int) -> UpdateStep | None:
     """Apply a block of a page that was sent: the last one of the image ends the transfer."""
-    return _all_sent(Step(update)) if sent_to == update.size and update.state == "transferring" else None
+    return _all_sent(UpdateStep(update)) if sent_to == update.size and update.state == "transferring" else None
 
 
-def _all_sent(step: Step) -> Step:
+def _all_sent(step: UpdateStep) -> UpdateStep:
     return step.then(lifecycle.verifying, "the device was sent the last byte")
 
 
@@ -262,7 +264,7 @@ def wait_for_data(seconds: int) -> Reply:
     return Reply(ota.Command.IMAGE_BLOCK_RESPONSE, ota.wait_for_data(seconds, None))
 
 
-def _seconds(wait: Wait, now: datetime) -> int:
+def _seconds(wait: WaitReason, now: datetime) -> int:
     """Return how long the device is told to wait, in seconds; without a known end it asks from time to time."""
     if wait.until is None:
         return LONGEST_WAIT_S // 6
@@ -272,12 +274,12 @@ def _seconds(wait: Wait, now: datetime) -> int:
 # --- shared
 
 
-def ended(reply: Reply | DefaultReply, step: Step) -> Decision:
+def ended(reply: Reply | DefaultReply, step: UpdateStep) -> Decision:
     """Answer a request about an update that is over."""
     return Decision(reply, update=step.update, events=step.events)
 
 
-def same_image(request: Identified, update: Update) -> bool:
+def same_image(request: ImageName, update: Update) -> bool:
     """Tell whether the request names the update's image."""
     return (
         request.manufacturer_code == update.manufacturer_code
@@ -286,9 +288,9 @@ def same_image(request: Identified, update: Update) -> bool:
     )
 
 
-def other_image(request: Identified, update: Update) -> Refusal:
+def other_image(request: ImageName, update: Update) -> Misfit:
     """Return the refusal of a request that names another image than the ordered one."""
-    return Refusal(
+    return Misfit(
         "other-image",
         f"it names image 0x{request.manufacturer_code:04x}-0x{request.image_type:04x}-0x{request.file_version:08x},"
         f" ordered is 0x{update.manufacturer_code:04x}-0x{update.image_type:04x}-0x{update.file_version:08x}",

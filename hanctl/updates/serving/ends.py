@@ -8,14 +8,14 @@ from __future__ import annotations
 from hanctl.han.cluster import DefaultReply, Reply, Status
 from hanctl.model.update_events import UpdateInterrupted
 from hanctl.updates.life import gates, lifecycle
-from hanctl.updates.life.lifecycle import Step
+from hanctl.updates.life.lifecycle import UpdateStep
 from hanctl.updates.serving import ota
 from hanctl.updates.serving.decisions import (
     NO_IMAGE,
     NOTHING_OPEN,
     Decision,
-    Identified,
-    Refusal,
+    ImageName,
+    Misfit,
     Situation,
     ended,
     other_image,
@@ -35,7 +35,7 @@ def upgrade_end(request: ota.UpgradeEndRequest, situation: Situation) -> Decisio
     if request.status != ota.OtaStatus.SUCCESS:
         return _upgrade_failed(request, situation)
     if request.file_version is None:
-        return Decision(DefaultReply(Status.INVALID_FIELD), refusal=Refusal("short", "it does not say which image"))
+        return Decision(DefaultReply(Status.INVALID_FIELD), refusal=Misfit("short", "it does not say which image"))
     update, now = situation.update, situation.now
     # Silence would be worse than refusing: after ten missed answers a client activates (comms_hub.md §0.4).
     refused = DefaultReply(Status.ABORT)
@@ -48,7 +48,7 @@ def upgrade_end(request: ota.UpgradeEndRequest, situation: Situation) -> Decisio
         return ended(refused, lifecycle.cancelled(update, now, cause))
     # The device is told to activate at once, or to hold; never a time ahead: see comms_hub.md §0.1-0.3.
     wait = situation.release_wait
-    step = Step(update)
+    step = UpdateStep(update)
     if update.state not in {"holding", "activating", "in_doubt"}:
         step = lifecycle.found_good(update, now, situation.device_type)
     state = step.update.state
@@ -103,7 +103,7 @@ def _upgrade_failed(request: ota.UpgradeEndRequest, situation: Situation) -> Dec
     return Decision(reply, update=step.update, events=(interrupted, *step.events), started=False)
 
 
-def upgrade_end_reply(image: Identified, *, hold: bool) -> Reply:
+def upgrade_end_reply(image: ImageName, *, hold: bool) -> Reply:
     """Return an Upgrade End Response: activate at once (times 0, 0), or hold until told (comms_hub.md §1.8)."""
     response = ota.UpgradeEndResponse(
         manufacturer_code=image.manufacturer_code,

@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 
 from hanctl.model.records import Update
 from hanctl.updates.life import lifecycle
-from hanctl.updates.life.lifecycle import Step
+from hanctl.updates.life.lifecycle import UpdateStep
 from hanctl.updates.serving import decisions
 
 NORMAL, WAITING, COUNTING_DOWN, OUT_OF_BAND = 0, 3, 4, 6
@@ -29,7 +29,7 @@ SETTLED_AFTER = timedelta(seconds=60)
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
+class VersionFinding:
     """The running version, ImageUpgradeStatus where it says something, and how it was learnt: "version read back".
 
     ``rests_on``: the frame that shows it, and its key.
@@ -43,7 +43,9 @@ class Finding:
     rests_on: str
 
 
-def reconcile(update: Update, found: Finding, now: datetime, device_type: str, activations: int) -> Step | None:
+def reconcile(
+    update: Update, found: VersionFinding, now: datetime, device_type: str, activations: int
+) -> UpdateStep | None:
     """Return the next state of the update for the version that the device runs; None: no change.
 
     ``activations``: how often the device was told to activate the image.
@@ -65,7 +67,7 @@ def reconcile(update: Update, found: Finding, now: datetime, device_type: str, a
     return None
 
 
-def _runs_it(update: Update, found: Finding, now: datetime, device_type: str) -> Step | None:
+def _runs_it(update: Update, found: VersionFinding, now: datetime, device_type: str) -> UpdateStep | None:
     if update.state in {"ordered", "notified"} and "transfer" not in update.notices:
         if update.allow_reinstall:
             return None
@@ -81,15 +83,15 @@ def _runs_it(update: Update, found: Finding, now: datetime, device_type: str) ->
 
 
 def _not_activated(
-    update: Update, runs: str, now: datetime, device_type: str, activations: int, found: Finding
-) -> Step:
+    update: Update, runs: str, now: datetime, device_type: str, activations: int, found: VersionFinding
+) -> UpdateStep:
     """Fail or repeat an activation whose device has neither the image nor the version."""
     if activations >= decisions.ACTIVATIONS:
         return lifecycle.failed(update, now, device_type, decisions.activated_in_vain(activations, found.version))
     return lifecycle.move(update, "ordered", f"{runs} and has no image any more: it is asked anew")
 
 
-def _cancelled_or_not(update: Update, runs: str, found: Finding, now: datetime) -> Step | None:
+def _cancelled_or_not(update: Update, runs: str, found: VersionFinding, now: datetime) -> UpdateStep | None:
     if found.status == COUNTING_DOWN:
         return lifecycle.move(
             update, "activating", "the device counts down: the cancellation came too late", cancel_asked_at=None
@@ -101,8 +103,8 @@ def _cancelled_or_not(update: Update, runs: str, found: Finding, now: datetime) 
 
 
 def _doubt_over(
-    update: Update, runs: str, found: Finding, now: datetime, device_type: str, activations: int
-) -> Step | None:
+    update: Update, runs: str, found: VersionFinding, now: datetime, device_type: str, activations: int
+) -> UpdateStep | None:
     if found.status == COUNTING_DOWN:
         return lifecycle.activating(update, now, "the device counts down")
     if found.status in _WAITING or (found.status is None and update.release_tried_at is None):
@@ -112,7 +114,7 @@ def _doubt_over(
     return _not_activated(update, runs, now, device_type, activations, found)
 
 
-def doubt(update: Update, now: datetime) -> Step | None:
+def doubt(update: Update, now: datetime) -> UpdateStep | None:
     """Move the update to "in_doubt" if the device has not been seen to run the image for too long."""
     told = update.activated_at
     if update.state != "activating" or told is None or now - told < DOUBT_AFTER:

@@ -20,7 +20,7 @@ from hanctl.ledger.ledger import Ledger
 from hanctl.model.events import OtaRequestRefused
 from hanctl.updates.life.open_updates import OpenUpdates, Session
 from hanctl.updates.serving import decisions, ends, ota
-from hanctl.updates.serving.decisions import Decision, Refusal, Situation
+from hanctl.updates.serving.decisions import Decision, Misfit, Situation
 from hanctl.updates.serving.delivery import Delivery
 from hanctl.updates.serving.weighing import Weighing, rest_on
 
@@ -180,7 +180,7 @@ class OtaServer:
         return self._carry_out("upgrade end", request, session, rest_on(decision, request.proof))
 
     def _situation(
-        self, device: Eui64, session: Session | None, image_id: decisions.Identified | None = None
+        self, device: Eui64, session: Session | None, image_id: decisions.ImageName | None = None
     ) -> Situation:
         now = self._clock.now()
         strange = session is None or (image_id is not None and not decisions.same_image(image_id, session.update))
@@ -213,7 +213,7 @@ class OtaServer:
             self._tell_refusal(request.device, what, decision.refusal, session)
         return decision.reply
 
-    def _tell_refusal(self, device: Eui64, what: str, refusal: Refusal, session: Session | None) -> None:
+    def _tell_refusal(self, device: Eui64, what: str, refusal: Misfit, session: Session | None) -> None:
         now = self._clock.monotonic()
         told = self._refused.get((device, refusal.kind))
         if told is None or now - told >= REFUSAL_INTERVAL:

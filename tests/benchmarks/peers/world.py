@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from hanctl.simulator.device.device import SimulatedDevice
-from hanctl.simulator.device.event import DeviceEvent
+from hanctl.simulator.device.event import SimulatedDeviceEvent
 from hanctl.simulator.device.ota import frames as ota_frames
 from hanctl.simulator.device.ota.frames import ImageId
 from hanctl.simulator.device.spec import DeviceSpec
@@ -159,7 +159,7 @@ class Watch:
         self.online = 0
         world.listen(self.happened)
 
-    def happened(self, event: DeviceEvent) -> None:
+    def happened(self, event: SimulatedDeviceEvent) -> None:
         display, now = self.displays[event.device], time.perf_counter()
         if event.kind == "ota" and event.text == "download" and display.began is None:
             if all(d.began is None for d in self.displays.values()):

@@ -35,7 +35,7 @@ _POINT = {1: slice(0, 22), 2: slice(37, 74)}
 _KEY_AGREEMENT = 0x08
 
 
-class Refused(Exception):
+class PartnerRefused(Exception):
     """What a partner sent will not do: the status of the Terminate it gets, and why."""
 
     def __init__(self, status: int, why: str) -> None:
@@ -109,13 +109,13 @@ class Initiation:
     def unpack(cls, payload: bytes) -> Initiation:
         """Raises Refused."""
         if len(payload) < 4:
-            raise Refused(BAD_MESSAGE, f"an Initiate of {len(payload)} bytes")
+            raise PartnerRefused(BAD_MESSAGE, f"an Initiate of {len(payload)} bytes")
         bits, ephemeral_s, confirm_s = struct.unpack_from("<HBB", payload)
         if bits not in SUITES:
-            raise Refused(UNSUPPORTED_SUITE, f"an Initiate for suites 0x{bits:04x}")
+            raise PartnerRefused(UNSUPPORTED_SUITE, f"an Initiate for suites 0x{bits:04x}")
         suite = SUITES[bits]
         if len(payload) != 4 + suite.certificate_size:
-            raise Refused(BAD_MESSAGE, f"an Initiate of {len(payload)} bytes for {suite}")
+            raise PartnerRefused(BAD_MESSAGE, f"an Initiate of {len(payload)} bytes for {suite}")
         return cls(suite, ephemeral_s, confirm_s, payload[4:])
 
 
@@ -131,23 +131,23 @@ def check_certificate(certificate: bytes, own: Identity, partner: bytes) -> Poin
     """
     suite = own.suite
     if certificate[_ISSUER[suite.number]] != own.issuer:
-        raise Refused(UNKNOWN_ISSUER, f"its certificate is of issuer {certificate[_ISSUER[suite.number]].hex()}")
+        raise PartnerRefused(UNKNOWN_ISSUER, f"its certificate is of issuer {certificate[_ISSUER[suite.number]].hex()}")
     if certificate[_SUBJECT[suite.number]] != partner:
-        raise Refused(BAD_MESSAGE, f"its certificate names {certificate[_SUBJECT[suite.number]].hex()}")
+        raise PartnerRefused(BAD_MESSAGE, f"its certificate names {certificate[_SUBJECT[suite.number]].hex()}")
     if suite is SUITE_2:
         kind, curve, digest, usage = certificate[0], certificate[9], certificate[10], certificate[36]
         if (kind, curve, digest) != (0x00, 0x0D, 0x08) or not usage & _KEY_AGREEMENT:
-            raise Refused(INVALID_CERTIFICATE, "its certificate is not for key agreement")
+            raise PartnerRefused(INVALID_CERTIFICATE, "its certificate is not for key agreement")
     try:
         point = suite.curve.decompress(certificate[_POINT[suite.number]])
         weight = int.from_bytes(mmo_hash(certificate), "big")
         return suite.curve.add(suite.curve.multiply(weight, point), suite.curve.decompress(own.authority_key))
     except PointError as error:
-        raise Refused(INVALID_CERTIFICATE, f"its certificate holds no proper point: {error}") from None
+        raise PartnerRefused(INVALID_CERTIFICATE, f"its certificate holds no proper point: {error}") from None
 
 
 @dataclass(frozen=True, slots=True)
-class Ephemeral:
+class CbkePair:
     """A key pair for one exchange."""
 
     private: int = field(repr=False)
@@ -155,11 +155,11 @@ class Ephemeral:
     octets: bytes
 
 
-def make_ephemeral(suite: Suite, below: Callable[[int], int]) -> Ephemeral:
+def make_ephemeral(suite: Suite, below: Callable[[int], int]) -> CbkePair:
     """``below(n)`` gives a random number from 0 to n - 1."""
     private = suite.curve.random_scalar(below)
     public = suite.curve.multiply_generator(private)
-    return Ephemeral(private, public, suite.curve.compress(public))
+    return CbkePair(private, public, suite.curve.compress(public))
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,7 +173,7 @@ class Secrets:
 
 def agree(
     own: Identity,
-    ephemeral: Ephemeral,
+    ephemeral: CbkePair,
     partner: bytes,
     partner_key: Point,
     partner_ephemeral: bytes,
@@ -192,7 +192,7 @@ def agree(
             partner_ephemeral=suite.curve.decompress(partner_ephemeral),
         )
     except PointError as error:
-        raise Refused(BAD_MESSAGE, f"its ephemeral key is not usable: {error}") from None
+        raise PartnerRefused(BAD_MESSAGE, f"its ephemeral key is not usable: {error}") from None
     keys = derive_keys(secret)
     me, it = (own.subject, ephemeral.octets), (partner, partner_ephemeral)
     (id_u, e_u), (id_v, e_v) = (me, it) if initiator else (it, me)

@@ -12,7 +12,7 @@ from enum import Enum
 
 from hanctl.crypto.curve import Point
 from hanctl.simulator.device.keys import cbke
-from hanctl.simulator.device.keys.cbke import Identity, Initiation, Refused
+from hanctl.simulator.device.keys.cbke import Identity, Initiation, PartnerRefused
 
 BASE_S = 10.0
 """Every wait is this, and what the partner advertised for the step."""
@@ -20,7 +20,7 @@ EPHEMERAL_S, CONFIRM_S = 11, 16
 """Advertised. Source: comms_hub.md §5.4."""
 
 
-class Stage(Enum):
+class CbkeStage(Enum):
     """What is awaited, or was reached."""
 
     IDLE = "idle"
@@ -58,14 +58,14 @@ class GaveUp:
 Output = Say | Keyed | GaveUp
 
 
-class Exchange:
+class CbkeExchange:
     """What both roles share. ``partner`` is an EUI64, most significant byte first."""
 
     initiator: bool
 
     def __init__(self, identity: Identity, below: Callable[[int], int], compute_s: float) -> None:
         self.identity = identity
-        self.stage = Stage.IDLE
+        self.stage = CbkeStage.IDLE
         self.deadline: float | None = None
         self._below = below
         self._compute_s = compute_s
@@ -73,17 +73,17 @@ class Exchange:
         self._partner = b""
         self._partner_key: Point | None = None
         self._partner_times = (0, 0)
-        self._ephemeral: cbke.Ephemeral | None = None
+        self._ephemeral: cbke.CbkePair | None = None
         self._secrets: cbke.Secrets | None = None
         self._answered: dict[int, tuple[bytes, list[Output]]] = {}
 
     @property
     def busy(self) -> bool:
-        return self.stage is not Stage.IDLE
+        return self.stage is not CbkeStage.IDLE
 
     def stop(self) -> None:
         """Forget the exchange."""
-        self.stage, self.deadline, self._action = Stage.IDLE, None, None
+        self.stage, self.deadline, self._action = CbkeStage.IDLE, None, None
         self._secrets = self._ephemeral = None
         self._answered.clear()
 
@@ -99,7 +99,7 @@ class Exchange:
         self.stop()
         return [GaveUp(f"the partner sent Terminate {payload[0]}", payload[0], payload[1])]
 
-    def refuse(self, refused: Refused) -> list[Output]:
+    def refuse(self, refused: PartnerRefused) -> list[Output]:
         """End it, and say so."""
         self.stop()
         said = cbke.terminate(refused.status, self.identity.suite.bit)
@@ -112,14 +112,14 @@ class Exchange:
         """Take the partner's first message. Raises Refused."""
         initiation = Initiation.unpack(payload)
         if initiation.suite is not self.identity.suite:
-            raise Refused(cbke.UNSUPPORTED_SUITE, f"it is for {initiation.suite}")
+            raise PartnerRefused(cbke.UNSUPPORTED_SUITE, f"it is for {initiation.suite}")
         self._partner_key = cbke.check_certificate(initiation.certificate, self.identity, self._partner)
         self._partner_times = initiation.ephemeral_s, initiation.confirm_s
 
     def _agree(self, partner_ephemeral: bytes) -> cbke.Secrets:
         assert self._ephemeral is not None and self._partner_key is not None
         if len(partner_ephemeral) != self.identity.suite.public_key_size:
-            raise Refused(cbke.BAD_MESSAGE, f"an ephemeral key of {len(partner_ephemeral)} bytes")
+            raise PartnerRefused(cbke.BAD_MESSAGE, f"an ephemeral key of {len(partner_ephemeral)} bytes")
         return cbke.agree(
             self.identity,
             self._ephemeral,
@@ -139,13 +139,13 @@ class Exchange:
         def done(later: float) -> list[Output]:
             try:
                 return then(later)
-            except Refused as refused:
+            except PartnerRefused as refused:
                 return self.refuse(refused)
 
         self.deadline, self._action = now + self._compute_s, done
         return []
 
-    def _await(self, now: float, stage: Stage, seconds: float) -> None:
+    def _await(self, now: float, stage: CbkeStage, seconds: float) -> None:
         self.stage = stage
         self.deadline, self._action = now + BASE_S + seconds, self._timed_out
 
@@ -155,7 +155,7 @@ class Exchange:
         return [GaveUp(f"nothing came after it had {stage.value}")]
 
 
-class InitiatorExchange(Exchange):
+class InitiatorExchange(CbkeExchange):
     """The device asks for a key, as it does after it has joined."""
 
     initiator = True
@@ -163,7 +163,7 @@ class InitiatorExchange(Exchange):
     def start(self, partner: bytes, now: float) -> list[Output]:
         self.stop()
         self._partner = partner
-        self._await(now, Stage.INITIATED, 0)
+        self._await(now, CbkeStage.INITIATED, 0)
         return [Say(cbke.INITIATE, self._own_initiation())]
 
     def receive(self, command: int, payload: bytes, now: float) -> list[Output]:
@@ -174,36 +174,40 @@ class InitiatorExchange(Exchange):
         if seen is not None and seen[0] == payload:
             return []
         expected = {
-            Stage.INITIATED: (cbke.INITIATE, self._initiated),
-            Stage.IDENTIFIED: (cbke.EPHEMERAL, self._ephemeral_came),
-            Stage.AGREED: (cbke.CONFIRM, self._confirmed),
+            CbkeStage.INITIATED: (cbke.INITIATE, self._initiated),
+            CbkeStage.IDENTIFIED: (cbke.EPHEMERAL, self._ephemeral_came),
+            CbkeStage.AGREED: (cbke.CONFIRM, self._confirmed),
         }.get(self.stage)
         if expected is None or expected[0] != command or self._action != self._timed_out:
-            return self.refuse(Refused(cbke.BAD_MESSAGE, f"command {command} came out of order")) if self.busy else []
+            return (
+                self.refuse(PartnerRefused(cbke.BAD_MESSAGE, f"command {command} came out of order"))
+                if self.busy
+                else []
+            )
         self._answered[command] = (payload, [])
         return self._compute(now, lambda later: expected[1](payload, later))
 
     def _initiated(self, payload: bytes, now: float) -> list[Output]:
         self._identify(payload)
         octets = self._make_ephemeral()
-        self._await(now, Stage.IDENTIFIED, self._partner_times[0])
+        self._await(now, CbkeStage.IDENTIFIED, self._partner_times[0])
         return [Say(cbke.EPHEMERAL, octets)]
 
     def _ephemeral_came(self, payload: bytes, now: float) -> list[Output]:
         self._secrets = self._agree(payload)
-        self._await(now, Stage.AGREED, self._partner_times[1])
+        self._await(now, CbkeStage.AGREED, self._partner_times[1])
         return [Say(cbke.CONFIRM, self._secrets.mac_u)]
 
     def _confirmed(self, payload: bytes, now: float) -> list[Output]:
         assert self._secrets is not None
         if not cbke.same(payload, self._secrets.mac_v):
-            raise Refused(cbke.BAD_KEY_CONFIRM, "its authentication code is wrong")
+            raise PartnerRefused(cbke.BAD_KEY_CONFIRM, "its authentication code is wrong")
         key = self._secrets.key
         self.stop()
         return [Keyed(key)]
 
 
-class ResponderExchange(Exchange):
+class ResponderExchange(CbkeExchange):
     """The partner asks the device for a key."""
 
     initiator = False
@@ -219,13 +223,13 @@ class ResponderExchange(Exchange):
             self.stop()
             self._partner = partner
             work = self._initiated
-        elif command == cbke.EPHEMERAL and self.stage is Stage.IDENTIFIED:
+        elif command == cbke.EPHEMERAL and self.stage is CbkeStage.IDENTIFIED:
             work = self._ephemeral_came
-        elif command == cbke.CONFIRM and self.stage is Stage.AGREED:
+        elif command == cbke.CONFIRM and self.stage is CbkeStage.AGREED:
             work = self._confirm_came
         else:
-            return self.refuse(Refused(cbke.BAD_MESSAGE, f"command {command} came out of order"))
-        self.stage = Stage.INITIATED if command == cbke.INITIATE else self.stage
+            return self.refuse(PartnerRefused(cbke.BAD_MESSAGE, f"command {command} came out of order"))
+        self.stage = CbkeStage.INITIATED if command == cbke.INITIATE else self.stage
 
         def answer(later: float) -> list[Output]:
             said = work(payload, later)
@@ -237,25 +241,25 @@ class ResponderExchange(Exchange):
     def delivered(self, success: bool) -> list[Output]:
         """Whether the partner acknowledged the last message."""
         secrets = self._secrets
-        if self.stage is not Stage.CONFIRMED or secrets is None:
+        if self.stage is not CbkeStage.CONFIRMED or secrets is None:
             return []
         self.stop()
         return [Keyed(secrets.key)] if success else [GaveUp("the last message was not delivered")]
 
     def _initiated(self, payload: bytes, now: float) -> list[Output]:
         self._identify(payload)
-        self._await(now, Stage.IDENTIFIED, self._partner_times[0])
+        self._await(now, CbkeStage.IDENTIFIED, self._partner_times[0])
         return [Say(cbke.INITIATE, self._own_initiation())]
 
     def _ephemeral_came(self, payload: bytes, now: float) -> list[Output]:
         octets = self._make_ephemeral()
         self._secrets = self._agree(payload)
-        self._await(now, Stage.AGREED, self._partner_times[1])
+        self._await(now, CbkeStage.AGREED, self._partner_times[1])
         return [Say(cbke.EPHEMERAL, octets)]
 
     def _confirm_came(self, payload: bytes, now: float) -> list[Output]:
         assert self._secrets is not None
         if not cbke.same(payload, self._secrets.mac_u):
-            raise Refused(cbke.BAD_KEY_CONFIRM, "its authentication code is wrong")
-        self._await(now, Stage.CONFIRMED, 0)
+            raise PartnerRefused(cbke.BAD_KEY_CONFIRM, "its authentication code is wrong")
+        self._await(now, CbkeStage.CONFIRMED, 0)
         return [Say(cbke.CONFIRM, self._secrets.mac_v, confirm=True)]

@@ -20,7 +20,7 @@ from hanctl.simulator import zcl
 from hanctl.simulator.device.keys import cbke
 from hanctl.simulator.device.keys.cbke import Identity
 from hanctl.simulator.device.keys.cbke_exchange import (
-    Exchange,
+    CbkeExchange,
     GaveUp,
     InitiatorExchange,
     Keyed,
@@ -37,7 +37,7 @@ REPLAY_AFTER_S, REPLAY_SPACING_S = 15.0, 2.0
 _ATTRIBUTE_TIMEOUT_S = 5.0
 
 
-class Device(Protocol):
+class RegisteringDevice(Protocol):
     """Interface of the device that registration uses."""
 
     @property
@@ -81,7 +81,7 @@ class Registration:
         storage: DeviceStorage,
         timers: Timers,
         rng: random.Random,
-        device: Device,
+        device: RegisteringDevice,
     ) -> None:
         self.heard = Heard([])
         self._spec = spec
@@ -196,7 +196,7 @@ class Registration:
         if not frame.no_default_response:
             self._device.say_key_command(frame.default_response(zcl.SUCCESS), self._endpoint, _ignore)
 
-    def _carry_out(self, exchange: Exchange, outputs: list[Output], answers: ZclFrame | None = None) -> None:
+    def _carry_out(self, exchange: CbkeExchange, outputs: list[Output], answers: ZclFrame | None = None) -> None:
         for output in outputs:
             if isinstance(output, Say):
                 self._say(exchange, output, answers)
@@ -217,7 +217,7 @@ class Registration:
 
         self._timers.set(name, exchange.deadline - self._now(), timer)
 
-    def _say(self, exchange: Exchange, said: Say, answers: ZclFrame | None) -> None:
+    def _say(self, exchange: CbkeExchange, said: Say, answers: ZclFrame | None) -> None:
         command, payload = self._bent(said.command, said.payload)
         if exchange.initiator or answers is None:
             frame = ZclFrame(self._device.next_tsn(), command, payload, cluster_specific=True, no_default_response=True)

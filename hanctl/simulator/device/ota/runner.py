@@ -16,7 +16,7 @@ from hanctl.simulator.network.medium import BROADCAST_RX_ON
 from hanctl.simulator.zcl import ZclFrame
 
 
-class Sender(Protocol):
+class FrameSender(Protocol):
     """What the client needs of its device to be heard."""
 
     def next_tsn(self) -> int: ...
@@ -36,7 +36,7 @@ class OtaRunner:
         client: OtaClient,
         endpoint: zdo.Endpoint | None,
         timers: Timers,
-        sender: Sender,
+        sender: FrameSender,
         reboot: Callable[[], None],
         tell: Callable[[str, str], None],
     ) -> None:

@@ -35,7 +35,7 @@ def from_utc2000(seconds: int) -> datetime:
     return EPOCH + timedelta(seconds=seconds)
 
 
-def parse_moment(text: str, zone: str = LOCAL_ZONE) -> datetime:
+def parse_time(text: str, zone: str = LOCAL_ZONE) -> datetime:
     """Parse ISO 8601: with Z or an offset, else local time in ``zone``. Returns whole seconds, UTC.
 
     Raises InvalidInput, also for a local time that does not exist or exists twice when the clocks change.

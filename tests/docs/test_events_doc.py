@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from events_doc import markdown
+
 from hanctl.model.event import EVENT_TYPES
-from hanctl.model.events_doc import markdown
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "events.md"
 
 
 def test_the_document_is_up_to_date() -> None:
-    assert DOCUMENT.read_text() == markdown(), "run: python -m hanctl.model.events_doc > docs/events.md"
+    assert DOCUMENT.read_text() == markdown(), "run: python tests/docs/events_doc.py > docs/events.md"
 
 
 def test_every_event_is_explained() -> None:

@@ -1,4 +1,4 @@
-"""Make a ledger behave as on a full disk."""
+"""A ledger without room, as on a full disk."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from hanctl.model.events import HubStarted
 
 
 def fill(ledger: Ledger) -> None:
-    """Leave the ledger no room: no further pages, and no free space in the existing ones."""
+    """Leave the ledger no room for anything: no page more, and none free in those that there are."""
     (pages,) = ledger._execute("PRAGMA page_count").fetchone()
     ledger._execute(f"PRAGMA max_page_count = {pages}")
     size = 4000
@@ -22,5 +22,5 @@ def fill(ledger: Ledger) -> None:
 
 
 def make_room(ledger: Ledger) -> None:
-    """Undo ``fill``."""
+    """Give back what ``fill`` took."""
     ledger._execute("PRAGMA max_page_count = 1000000")

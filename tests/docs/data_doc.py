@@ -1,7 +1,8 @@
-"""The tables of docs/data.md, made from the code: ``python -m hanctl.data.data_doc`` rewrites them."""
+"""The tables of docs/data.md, made from the code: ``python tests/docs/data_doc.py`` rewrites them."""
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from itertools import groupby
 from pathlib import Path
 from typing import Any
@@ -9,13 +10,13 @@ from typing import Any
 import zigpy.types as t
 
 from hanctl.data.classes import ATTRIBUTE_RULES, TABLE_RULES, AttributeRule
-from hanctl.data.dating import dated_by
-from hanctl.data.tables import TABLES
+from hanctl.data.dating import PERIODS, hidden
+from hanctl.data.tables import INTERVALS, TABLES
 from hanctl.han.smart_energy.clusters import CLUSTERS
 from hanctl.han.smart_energy.enumerations import ProposedChangeControl as Bit
 from hanctl.han.smart_energy.types import OctetString, Text
 
-BEGIN = "<!-- made by hanctl.data.data_doc: {} -->\n"
+BEGIN = "<!-- made by tests/docs/data_doc.py: {} -->\n"
 END = "<!-- end -->\n"
 
 
@@ -31,7 +32,14 @@ def classes() -> str:
     ]
     for table in TABLE_RULES:
         bits = _bits(table.bits)
-        cells = (f"`{table.name}`", _cluster(table.cluster), table.data_class, bits, dated_by(table.name), table.reason)
+        cells = (
+            f"`{table.name}`",
+            _cluster(table.cluster),
+            table.data_class,
+            bits,
+            _dated_by(table.name),
+            table.reason,
+        )
         lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines) + "\n"
 
@@ -73,6 +81,13 @@ def _attribute_row(rules: list[AttributeRule]) -> str:
         ids = f"0x{first.first:04X}, 0x{rules[1].first:04X}, … 0x{rules[-1].first:04X}"
     cluster, bits = _cluster(first.cluster), _bits(first.bits)
     return f"| {cluster} | {ids} | {first.data_class} | {bits} | {reads} | {first.reason} |"
+
+
+def _dated_by(table: str) -> str:
+    """By what the rows of a table are hidden before the cut-off of a change of tenancy."""
+    if table not in hidden("tenancy", datetime.now(UTC)).tables:
+        return "–"
+    return "its end" if table in PERIODS or table in INTERVALS else "its time"
 
 
 def _cluster(number: int) -> str:

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import inspect
+import pkgutil
 import typing
+from importlib import import_module
 
+import hanctl.model
 from hanctl.model.event import EVENT_TYPES, Event
 
 HEAD = """# Events
@@ -26,6 +29,8 @@ not accepted, and it keeps all events of an update until 365 days after its end.
 
 def markdown() -> str:
     """Return the whole document."""
+    for module in pkgutil.iter_modules(hanctl.model.__path__):
+        import_module(f"hanctl.model.{module.name}")
     return HEAD + "".join(_row(kind) for _, kind in sorted(EVENT_TYPES.items()))
 
 

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from hanctl.radio.finding.sticks import PLACEHOLDER_SERIALS, STICKS, Stick
+from hanctl.radio.finding.sticks import STICKS, Stick
+
+PLACEHOLDER_SERIALS = ("", "0", "1", "0001", "00000000", "0123456789")
+"""What bridge chips tell that nobody gave a number: two sticks may have the same."""
 
 HEAD = """\
 # Sticks with an EZSP or ZNP radio that hanctl knows; made from hanctl/radio/finding/sticks.py, see docs/service.md.

@@ -2,9 +2,10 @@
 
 What is dated before the cut-off is hidden, of all endpoints of the change's fuels; what control bits ask for is added.
 Where a cut-off was given, what is dated after it stays, whatever the bits: it is the new tenant's or supplier's.
-Without one the change is of this moment, and to its bits all that is held is of before.
+Without one the cut-off is now, and to the bits all that is held is of before.
 
-Before it the change is scheduled, after it done; a kill in between leaves it scheduled, and nothing cleared.
+Before the transaction the change is scheduled, after it done. A kill in between leaves it scheduled, and nothing is
+cleared.
 """
 
 from __future__ import annotations
@@ -26,8 +27,8 @@ from hanctl.model.change_records import Change, ChangeKind, ChangePart, Fuel
 from hanctl.tenancy.controls import Control
 from hanctl.tenancy.evidence.keeping import Kept, kept
 from hanctl.tenancy.hub_data import ENDPOINTS, HubData
-from hanctl.tenancy.moments import HIGHEST_GIVEN, to_utc2000
 from hanctl.tenancy.telling.steps import CALENDARS, MESSAGES, TARIFFS
+from hanctl.tenancy.utc2000 import HIGHEST_GIVEN, to_utc2000
 
 SNAPSHOT_CAUSES = {"tenancy": 0x00001000, "supplier": 0x00002000}
 """Source: comms_hub.md §2.4, bit 0."""
@@ -40,7 +41,7 @@ Counts = tuple[tuple[str, int], ...]
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class ChangeEffect:
     """Effect of a change on the hub's data: names and counts, no values. For its fields see ``Change``."""
 
     hidden: Counts
@@ -53,7 +54,7 @@ class Outcome:
 class Preview:
     """Effect that a change would have, and what would stay."""
 
-    outcome: Outcome
+    outcome: ChangeEffect
     kept: tuple[Kept, ...]
 
 
@@ -71,7 +72,7 @@ class _Undo(Exception):
     """Raised to undo the transaction of a preview."""
 
 
-class Moment:
+class ChangeExecutor:
     """Carry out changes on the hub's own data."""
 
     def __init__(self, ledger: Ledger, data: HubData, snapshots: Snapshots, clock: Clock) -> None:
@@ -167,13 +168,13 @@ class Moment:
 
     def _clear(
         self, kind: ChangeKind, control: int, at: datetime, cut_off: datetime | None, fuels: Iterable[Fuel]
-    ) -> Outcome:
+    ) -> ChangeEffect:
         counts: list[dict[str, int]] = [{}, {}, {}, {}]
         for fuel, endpoint in [(each, endpoint) for each in fuels for endpoint in ENDPOINTS[each]]:
             for count, found in zip(counts, self._clear_endpoint(kind, control, at, cut_off, endpoint), strict=True):
                 for name, number in _names(fuel, found).items():
                     count[name] = count.get(name, 0) + number
-        return Outcome(*(tuple(sorted(count.items())) for count in counts))
+        return ChangeEffect(*(tuple(sorted(count.items())) for count in counts))
 
     def _clear_endpoint(
         self, kind: ChangeKind, control: int, at: datetime, cut_off: datetime | None, endpoint: int

@@ -1,4 +1,4 @@
-"""What the air alone allows: an OTA server inside the dongle that takes no time, without a host or a serial line.
+"""Measure what the air alone allows: an OTA server inside the dongle that takes no time, without host or serial line.
 
 ``World.build(..., make_dongle=yardstick(image))`` has it in place of a dongle. It lets every device of the world join;
 from ``serve`` on it gives each that asks the image, in the largest blocks that the device and one frame allow, and
@@ -28,7 +28,7 @@ _FOREVER_S = 1e9
 
 
 def yardstick(image: bytes) -> MakeDongle:
-    """What builds it. ``image`` is a whole OTA file."""
+    """Return the maker of a yardstick. ``image`` is a whole OTA file."""
     return lambda stack, flash: Yardstick(stack, flash, image)
 
 
@@ -42,7 +42,7 @@ class Yardstick(Dongle):
         stack.listener = self
 
     def serve(self) -> None:
-        """Have the image from now on, and tell every device that has joined."""
+        """Offer the image from now on, and notify every device that has joined."""
         self._serving = True
         for child in self.stack.children.values():
             notify = zcl.ZclFrame(0, ota.IMAGE_NOTIFY, b"\x00\x64", True, True, no_default_response=True)
@@ -60,10 +60,10 @@ class Yardstick(Dongle):
                 stack.add_transient_key(node.eui64, node.spec.link_key, _FOREVER_S)
 
     def shut_down(self) -> None:
-        """It has no timers."""
+        """Do nothing: it has no timers."""
 
     def data_received(self, data: bytes) -> None:
-        """No host is listened to."""
+        """Ignore bytes: there is no host."""
 
     # --- what the stack says
 
@@ -82,7 +82,7 @@ class Yardstick(Dongle):
         """Nobody is told."""
 
     def stack_changed(self) -> None:
-        """Nothing is kept."""
+        """Do nothing: it keeps no state."""
 
     # --- the server
 

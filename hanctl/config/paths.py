@@ -9,14 +9,14 @@ SYSTEM_SOCKET = Path("/run/hanctl/hanctl.sock")
 
 
 def own_state_dir() -> Path:
-    """Where the hub of whoever runs this keeps its state."""
+    """Return the state directory of the present user's hub."""
     from platformdirs import user_state_path
 
     return user_state_path("hanctl")
 
 
 def own_config_dir(program: str = "hanctl") -> Path:
-    """Where whoever runs this keeps a program's configuration."""
+    """Return the configuration directory of a program for the present user."""
     from platformdirs import user_config_path
 
     return user_config_path(program)

@@ -1,4 +1,4 @@
-"""What every simulated dongle has: power, one serial line, a file for what survives a power cut, and fault counts."""
+"""Base of simulated dongles: power, one serial line, a file for memory that survives a power cut, and fault counts."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class Flash:
         self._content: dict[str, Any] = {}
 
     def load(self) -> dict[str, Any]:
-        """What was last saved; empty for new flash. Raises SimulatorError where the file is not ours."""
+        """Return what was last saved; empty for new flash. Raises SimulatorError if the file is another program's."""
         if self.path is not None and self.path.exists():
             try:
                 content = json.loads(self.path.read_text())
@@ -90,7 +90,7 @@ class Dongle(ABC):
             listener(True)
 
     def power_off(self) -> None:
-        """Unplug: whatever was not in flash is gone, and the port disappears."""
+        """Unplug: everything that is not in flash is lost, and the port disappears."""
         if not self.powered:
             return
         self.shut_down()
@@ -101,12 +101,12 @@ class Dongle(ABC):
         self._close_line()
 
     def attach(self, write: Write) -> None:
-        """The host opened the port."""
+        """Attach a host that opened the port."""
         self._write = write
         self.line_opened()
 
     def detach(self) -> None:
-        """The host closed the port; the dongle runs on."""
+        """Detach the host that closed the port; the dongle keeps running."""
         self._close_line()
         self.line_closed()
 
@@ -116,7 +116,7 @@ class Dongle(ABC):
         LOGGER.warning("serial fault: %s: %s", reason, detail)
 
     def write(self, data: bytes) -> None:
-        """Send bytes to the host; lost where no host has the port open."""
+        """Send bytes to the host; they are lost if no host has the port open."""
         if self.uart is None:
             self._to_host(data)
         elif self._write is not None:
@@ -144,14 +144,14 @@ class Dongle(ABC):
 
     @abstractmethod
     def shut_down(self) -> None:
-        """Power is going: cancel timers. Nothing may be saved here that a real dongle would lose."""
+        """Cancel timers as power fails. Nothing may be saved here that a real dongle would lose."""
 
     @abstractmethod
     def data_received(self, data: bytes) -> None:
-        """Bytes from the host have arrived."""
+        """Handle bytes from the host."""
 
     def line_opened(self) -> None:  # noqa: B027 - most firmware does not notice
-        """The host opened the serial line."""
+        """Handle the opening of the serial line by the host."""
 
     def line_closed(self) -> None:  # noqa: B027
-        """The host closed the serial line."""
+        """Handle the closing of the serial line by the host."""

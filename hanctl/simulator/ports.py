@@ -50,11 +50,11 @@ class TcpPort:
 
     @property
     def url(self) -> str:
-        """Where a host finds it, as hanctl, bellows and zigbee-herdsman write it."""
+        """Return the URL for a host, as hanctl, bellows and zigbee-herdsman write it."""
         return f"tcp://{self._host}:{self._port}"
 
     async def open(self) -> None:
-        """Listen. Raises SimulatorError where the port is taken."""
+        """Listen. Raises SimulatorError if the port is taken."""
         loop = asyncio.get_running_loop()
         try:
             self._server = await loop.create_server(lambda: _TcpLine(self), self._host, self._port, reuse_address=True)
@@ -86,11 +86,11 @@ class PtyPort:
 
     @property
     def url(self) -> str:
-        """The device path a host opens."""
+        """Return the device path that a host opens."""
         return str(self.link) if self.link is not None else self.path
 
     async def open(self) -> None:
-        """Create the terminal. Raises SimulatorError where the link's path is taken by something else."""
+        """Create the terminal. Raises SimulatorError if the link's path is taken by something else."""
         if self.link is not None and self.link.exists() and not self.link.is_symlink():
             raise SimulatorError(f"{self.link} exists and is not a link", "choose another path with --pty")
         self._master, self._slave = os.openpty()

@@ -1,4 +1,4 @@
-"""What a real dongle may do with identities, each a setting, where nobody has yet proven on silicon which it does."""
+"""Settings of how a dongle tells senders apart, where it is not yet proven on silicon what real ones do."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ _SWITCHES = {"true": True, "false": False}
 
 
 def quirks_of(settings: Iterable[str]) -> Quirks:
-    """The defaults but for what is set, as NAME=VALUE. Raises InvalidInput, which says what there is."""
+    """Return the defaults with these NAME=VALUE changes. Raises InvalidInput, which lists the names."""
     chosen: dict[str, Any] = {}
     names = [each.name for each in fields(Quirks)]
     for setting in settings:

@@ -29,9 +29,9 @@ DONGLE_EUI64 = {"ezsp": parse_eui64("00:0d:6f:00:0a:00:00:01"), "znp": parse_eui
 
 
 def dongle_maker(kind: Kind, protocol_version: int | None = None) -> MakeDongle:
-    """What builds the dongle of a kind. ``protocol_version`` is EZSP's; None leaves it to the dongle.
+    """Return the maker of a kind of dongle. ``protocol_version`` of EZSP; None: the dongle's default.
 
-    Raises SimulatorError for a version that is none of the kind's.
+    Raises SimulatorError for a version that the kind does not have.
     """
     if kind == "znp":
         from hanctl.simulator.znp import ZnpDongle
@@ -70,7 +70,7 @@ class World:
         baud: int = BAUD,
         quirks: Quirks = Quirks(),  # noqa: B008 - it is frozen
     ) -> World:
-        """A world without power. ``state`` is the directory that keeps what survives; None: memory only.
+        """Build a world without power. ``state``: directory for what survives a power cut; None: memory only.
 
         On ``real`` air frames take their time and wait for each other, and the serial line has ``baud``; on ``ideal``
         a frame takes ``Link.delay_s``, and the serial line nothing. ``quirks``: how the dongle tells senders apart.
@@ -88,7 +88,7 @@ class World:
         return cls(medium, stack, dongle, [SimulatedDevice(spec, medium, stack, state) for spec in specs])
 
     def device(self, name: str) -> SimulatedDevice:
-        """The device with this name or EUI64. Raises SimulatorError."""
+        """Return the device with this name or EUI64. Raises SimulatorError."""
         for device in self.devices:
             if name in (device.spec.name, device.eui64):
                 return device
@@ -96,7 +96,7 @@ class World:
         raise SimulatorError(f"there is no simulated device '{name}'", f"devices: {names}")
 
     def capture(self, pcap: Path, keys: Path | None = None, *, now: Callable[[], float] = time.time) -> Capture:
-        """Record from now on what is on air, until the capture is closed; ``now`` gives seconds since the epoch.
+        """Record the air from now on until the capture is closed; ``now`` returns seconds since the epoch.
 
         ``pcap`` gets IEEE 802.15.4 frames, and ``keys`` all that they need, as a Wireshark table; it is named as
         ``pcap`` with ".keys" behind unless given. Both files are for their owner alone. Raises SimulatorError where one
@@ -105,18 +105,18 @@ class World:
         return Capture(self.stack, pcap, keys or pcap.with_name(pcap.name + ".keys"), now)
 
     def listen(self, listener: Listener) -> None:
-        """Tell ``listener`` of every event of every device."""
+        """Call ``listener`` for every event of every device."""
         for device in self.devices:
             device.listeners.append(listener)
 
     def start(self) -> None:
-        """Power for everything."""
+        """Switch everything on."""
         self.plug()
         for device in self.devices:
             device.power_on()
 
     def stop(self) -> None:
-        """No power for anything, and nobody is told; no timer of a device is left."""
+        """Switch everything off without telling anybody; no timer of a device is left."""
         for device in self.devices:
             listeners, device.listeners = device.listeners, []
             device.power_off()

@@ -71,13 +71,13 @@ class ZclFrame:
         return bytes([control]) + manufacturer + bytes([self.tsn, self.command]) + self.payload
 
     def answered(self, command: int, payload: bytes, *, cluster_specific: bool = False) -> ZclFrame:
-        """The answer to this frame: same sequence number, other direction, asking for no Default Response."""
+        """Return the answer to this frame: same sequence number, other direction, no Default Response wanted."""
         return ZclFrame(
             self.tsn, command, payload, cluster_specific, not self.to_client, True, manufacturer=self.manufacturer
         )
 
     def default_response(self, status: int) -> ZclFrame:
-        """The Default Response to this frame."""
+        """Return the Default Response to this frame."""
         return self.answered(DEFAULT_RESPONSE, bytes([self.command, status]))
 
 
@@ -123,9 +123,9 @@ Attributes = Mapping[int, Attribute]
 
 
 def answer_global(frame: ZclFrame, attributes: Attributes | None) -> ZclFrame | None:
-    """The answer to a global command other than a Default Response; ``attributes`` None: no such cluster here.
+    """Return the answer to a global command other than Default Response; ``attributes`` None: no such cluster.
 
-    None where nothing is to be sent. All attributes are read-only.
+    None: nothing is to be sent. All attributes are read-only.
     """
     if frame.command == DEFAULT_RESPONSE:
         return None

@@ -58,7 +58,7 @@ class Endpoint:
 
 @dataclass(frozen=True, slots=True)
 class NodeDescription:
-    """What a node says of itself. ``mac_capability``: bit 1 router, bit 2 mains, bit 3 receiver on when idle."""
+    """Node descriptor of a node. ``mac_capability``: bit 1 router, bit 2 mains, bit 3 receiver on when idle."""
 
     eui64: Eui64
     nwk: int
@@ -89,7 +89,7 @@ def _clusters(ids: Iterable[int]) -> bytes:
 
 
 def device_annce(tsn: int, eui64: Eui64, nwk: int, mac_capability: int) -> bytes:
-    """Payload of Device_annce (cluster 0x0013)."""
+    """Build the payload of Device_annce (cluster 0x0013)."""
     return bytes([tsn]) + struct.pack("<H", nwk) + to_bytes(eui64) + bytes([mac_capability])
 
 
@@ -103,7 +103,7 @@ def address_told(cluster: int, payload: bytes) -> tuple[Eui64, int] | None:
 
 
 def leave_request(own: Eui64, payload: bytes) -> tuple[int, bool]:
-    """What a Mgmt_Leave_req means to the node ``own``: the status of its answer, and whether it is to rejoin."""
+    """Interpret a Mgmt_Leave_req for the node ``own``: the status of its answer, and whether to rejoin."""
     if len(payload) < 10:
         return INV_REQUESTTYPE, False
     if payload[1:9] not in (bytes(8), to_bytes(own)):
@@ -112,7 +112,7 @@ def leave_request(own: Eui64, payload: bytes) -> tuple[int, bool]:
 
 
 def matching_endpoints(node: NodeDescription, profile: int, inputs: set[int], outputs: set[int]) -> list[int]:
-    """Endpoints that have the profile and at least one of the wanted clusters."""
+    """Return endpoints that have the profile and at least one of the wanted clusters."""
     return [
         e.endpoint
         for e in node.endpoints
@@ -121,7 +121,7 @@ def matching_endpoints(node: NodeDescription, profile: int, inputs: set[int], ou
 
 
 def answer(node: NodeDescription, cluster: int, payload: bytes, *, broadcast: bool) -> tuple[int, bytes] | None:
-    """The response a stack gives to a ZDO request: (cluster, payload), or None where it stays silent."""
+    """Return the response of a stack to a ZDO request: (cluster, payload), or None if it stays silent."""
     try:
         return _answer(node, cluster, payload, broadcast)
     except (struct.error, IndexError):

@@ -1,4 +1,4 @@
-"""What happens next, in whole microseconds of the event loop's time.
+"""Schedule events in whole microseconds of the event loop's time.
 
 Each event happens at its own time, however late the loop comes to it, and what follows from it is not late as well: so
 the air keeps its speed in real time, where timers are late by up to a millisecond.
@@ -27,16 +27,16 @@ class Agenda:
 
     @property
     def now(self) -> int:
-        """While an event runs its time, else the loop's."""
+        """Return the time of the running event, else the loop's."""
         return _loop_time() if self._running is None else self._running
 
     @property
     def late_s(self) -> float:
-        """How long ago that was, by the loop, seconds."""
+        """Return by how many seconds the loop is late for the running event."""
         return max(0, _loop_time() - self.now) / 1e6
 
     def at(self, when: int, event: Event) -> None:
-        """Have ``event`` happen at ``when``."""
+        """Schedule ``event`` for ``when``."""
         heapq.heappush(self._events, (when, next(self._numbers), event))
         if self._running is None and self._events[0][2] is event:
             self._set_timer()

@@ -38,7 +38,7 @@ UART_BITS_PER_BYTE = 10
 
 
 def on_air_us(length: int) -> int:
-    """How long a frame of ``length`` bytes is on air, its check sequence included."""
+    """Return how long a frame of ``length`` bytes (with check sequence) is on air."""
     return (PHY_HEADER + length) * BYTE_US
 
 
@@ -46,5 +46,5 @@ ACK_US = on_air_us(MAC_ACK)
 
 
 def spacing_us(length: int) -> int:
-    """What its sender leaves free after a frame."""
+    """Return the interframe spacing after a frame."""
     return SHORT_IFS_US if length <= LONGEST_SHORT_FRAME else LONG_IFS_US

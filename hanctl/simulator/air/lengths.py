@@ -1,4 +1,4 @@
-"""How long frames are on air: MAC frames in bytes, their check sequence included. Source: as ``simulator/sniffer``."""
+"""Compute the lengths of frames on air: MAC frames in bytes, with check sequence. Source: as ``simulator/sniffer``."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _BLOCK, _BLOCK_ACKNOWLEDGEMENT = 2, 3
 
 
 def data(frame: ApsFrame) -> int:
-    """An APS data frame."""
+    """Return the length of an APS data frame."""
     return (
         _MAC
         + _NWK
@@ -31,7 +31,7 @@ def data(frame: ApsFrame) -> int:
 
 
 def acknowledgement(frame: ApsFrame) -> int:
-    """The APS acknowledgement of a data frame, under the same security."""
+    """Return the length of the APS acknowledgement of a data frame, under the same security."""
     return (
         _MAC
         + _NWK

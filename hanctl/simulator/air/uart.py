@@ -1,4 +1,4 @@
-"""The serial line between host and dongle: what is written arrives when its last byte does."""
+"""Simulate the serial line between host and dongle: a write arrives when its last byte does."""
 
 from __future__ import annotations
 
@@ -39,6 +39,6 @@ class Uart:
         self.to_host = _Direction(agenda, baud)
 
     def clear(self) -> None:
-        """The line is closed, or the dongle without power: what is on its way is lost."""
+        """Drop bytes in flight, as the line is closed or the dongle has no power."""
         self.to_dongle.clear()
         self.to_host.clear()

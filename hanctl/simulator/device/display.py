@@ -1,4 +1,4 @@
-"""What a user of a simulated device sees and does: the messages on its display, its battery, and its mains plug.
+"""Simulate what a user sees and does: messages on the display, battery and mains plug.
 
 Messaging client as the reference one: Display Message and Cancel Message alone. Source: comms_hub.md §3.4. The Power
 Configuration cluster is the Zigbee Cluster Library's; the project's sources do not have it.

@@ -1,4 +1,4 @@
-"""What a simulated device tells of itself."""
+"""Events of a simulated device."""
 
 from __future__ import annotations
 

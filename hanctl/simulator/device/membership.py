@@ -1,4 +1,4 @@
-"""How a simulated device gets on a network, comes back to it, notices that it is gone, and leaves."""
+"""Let a simulated device join a network, rejoin it, notice its loss, and leave."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ WATCH_S = 120.0
 
 @dataclass(slots=True)
 class Joiner:
-    """Looks for a network until it is on one. ``on_network`` is called with how: "joined" or "rejoined"."""
+    """Search for a network until joined. ``on_network`` is called with "joined" or "rejoined"."""
 
     node: Node
     spec: DeviceSpec

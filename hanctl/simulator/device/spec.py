@@ -1,4 +1,4 @@
-"""A simulated device as plain data: what it is, how its radio behaves, and what goes wrong with it."""
+"""Describe a simulated device as plain data: its type, radio and faults."""
 
 from __future__ import annotations
 
@@ -243,7 +243,7 @@ class ShownSpec(Section):
 
 
 class TenancySpec(Section):
-    """What the device does when tenancy or supplier change.
+    """Behaviour of the device when tenancy or supplier change.
 
     ``behaviour``: "obedient" clears; "deaf" answers SUCCESS and clears nothing; "reference" does as the reference
     stack's client, which refuses a change of tenancy (comms_hub.md §2.5); "caching" clears, and shows it again later.

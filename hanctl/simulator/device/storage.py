@@ -1,4 +1,4 @@
-"""What a simulated device keeps without power: its network, the version it runs, and the image it is receiving."""
+"""Memory of a simulated device that survives a power cut: network, running version, and received image."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a simulated device does with a ZCL frame: security, Default Responses, attributes, its OTA client."""
+"""Handle ZCL frames of a simulated device: security, Default Responses, attributes, OTA client."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a simulated device does with a ZDO frame: it answers as every stack does, and takes the answers it waits for."""
+"""Handle ZDO frames of a simulated device: answer as every stack does, and take expected answers."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from hanctl.simulator.network.medium import ApsFrame
 
 
 def described(spec: DeviceSpec, nwk: int | None, endpoints: Mapping[int, zdo.Endpoint]) -> zdo.NodeDescription:
-    """What the device says of itself."""
+    """Return the node description of the device."""
     return zdo.NodeDescription(
         spec.eui64,
         nwk or 0,

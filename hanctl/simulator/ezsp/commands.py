@@ -1,4 +1,4 @@
-"""How handlers are found: methods marked with the names of the EZSP commands they answer."""
+"""Find handlers: methods marked with the names of the EZSP commands they answer."""
 
 from __future__ import annotations
 

@@ -27,7 +27,7 @@ KEY_HAS_PARTNER_AND_COUNTERS = 0x000E
 
 @dataclass(frozen=True, slots=True)
 class InitialSecurity:
-    """What the host wants the next network to be formed with."""
+    """Security settings with which the host wants the next network formed."""
 
     bitmask: int
     link_key: bytes = field(repr=False)

@@ -1,4 +1,4 @@
-"""What a command came to, and how each generation of EZSP writes it.
+"""Outcomes of commands, in the status codes of each generation of EZSP.
 
 Up to version 13 a status is one byte of EmberStatus or EzspStatus, from 14 on a 32-bit sl_Status
 (source: peers.md §3.1 requirement 5).

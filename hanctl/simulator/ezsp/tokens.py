@@ -1,4 +1,4 @@
-"""What an EmberZNet dongle keeps in flash, and how it is written to the simulated flash file.
+"""Flash of an EmberZNet dongle, and its form in the simulated flash file.
 
 The network frame counter is not written at every frame: flash holds a ceiling, and after a reset the dongle goes on
 from there, so that no counter value is ever used twice.
@@ -64,7 +64,7 @@ class ChildToken:
 
 @dataclass(slots=True)
 class Tokens:
-    """All of flash."""
+    """The whole flash."""
 
     network: NetworkToken | None = None
     security: SecurityToken | None = None

@@ -1,4 +1,4 @@
-"""Which EmberZNet release stands for each protocol version (approximate: hosts only show it)."""
+"""EmberZNet release of each protocol version (approximate: hosts only show it)."""
 
 from __future__ import annotations
 

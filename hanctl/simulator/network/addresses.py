@@ -1,4 +1,4 @@
-"""Who is where: the dongle's map of short addresses, what moves it, and the children whose addresses it has.
+"""The dongle's map of short addresses: what changes it, and the children in it.
 
 EmberZNet keeps it in neighbour, child and address tables, Z-Stack in its address manager. By it the dongle chooses the
 key of what it sends, and of what it receives without an EUI64 in the APS header.
@@ -37,15 +37,15 @@ class AddressMap:
         self._nwk: dict[Eui64, int | None] = {}
 
     def nwk_of(self, eui64: Eui64) -> int | None:
-        """Where the node is; None where that is not known."""
+        """Return the address of the node; None if it is not known."""
         return self._nwk.get(eui64)
 
     def eui64_of(self, nwk: int) -> Eui64 | None:
-        """Who is there; None where that is not known."""
+        """Return the node at the address; None if it is not known."""
         return next((eui64 for eui64, at in self._nwk.items() if at == nwk), None)
 
     def put(self, eui64: Eui64, nwk: int) -> None:
-        """The node is there, beyond doubt: who was there before is nowhere now."""
+        """Set the address of a node; a node that had it before has none now."""
         if not COORDINATOR < nwk < FIRST_BROADCAST:
             return
         present = self.eui64_of(nwk)
@@ -54,15 +54,15 @@ class AddressMap:
         self._nwk[eui64] = nwk
 
     def know(self, eui64: Eui64) -> None:
-        """There is such a node, wherever it is."""
+        """Add a node without an address."""
         self._nwk.setdefault(eui64, None)
 
     def forget(self, eui64: Eui64) -> None:
-        """There is no such node any more."""
+        """Remove a node."""
         self._nwk.pop(eui64, None)
 
     def clear(self) -> None:
-        """Nobody is anywhere."""
+        """Remove all nodes."""
         self._nwk.clear()
 
     def announced(self, eui64: Eui64, nwk: int) -> bool:

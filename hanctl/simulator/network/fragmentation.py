@@ -1,4 +1,4 @@
-"""APS fragmentation as a stack does it by itself: a device's, or Z-Stack's. The window is one block.
+"""Fragment and reassemble APS messages as the stack of a device or Z-Stack does. The window is one block.
 
 A long message goes as blocks that share its APS counter; each is sent once the one before is acknowledged.
 """
@@ -25,13 +25,13 @@ FORGET_S = 10.0
 
 
 def room(frame: ApsFrame) -> int:
-    """The longest payload of a frame like this one, in bytes."""
+    """Return the longest payload of a frame like this one, in bytes."""
     overhead = ENCRYPTION_OVERHEAD if frame.encrypted else 0
     return MAX_PAYLOAD - overhead - (BLOCK_OVERHEAD if frame.block is not None else 0)
 
 
 def split(frame: ApsFrame) -> list[ApsFrame]:
-    """The blocks of a long message."""
+    """Split a long message into blocks."""
     size = room(replace(frame, block=Block(0)))
     parts = [frame.payload[at : at + size] for at in range(0, len(frame.payload), size)]
     return [
@@ -41,14 +41,14 @@ def split(frame: ApsFrame) -> list[ApsFrame]:
 
 
 def block_id(node: Node, frame: ApsFrame) -> BlockId:
-    """What identifies this block on the link with a device."""
+    """Return the id of this block on the link with a device."""
     assert frame.block is not None
     return BlockId(node.eui64, frame.source == COORDINATOR, frame.counter, frame.block.index)
 
 
 @dataclass(slots=True)
 class _Partial:
-    """A message on its way in. ``blocks`` are complete from the first on."""
+    """An incoming message in reassembly. ``blocks`` are complete from the first on."""
 
     total: int
     blocks: list[bytes] = field(default_factory=list)
@@ -81,12 +81,12 @@ class Fragmenter:
         self._run = 0
 
     def reset(self) -> None:
-        """The node lost power: what was under way is forgotten, and nobody is told."""
+        """Forget all messages, as the node lost power; nobody is told."""
         self._partial.clear()
         self._run += 1
 
     def send(self, frame: ApsFrame, done: Done) -> None:
-        """Send a frame, in blocks where it does not fit; ``done`` is called once."""
+        """Send a frame, in blocks if it does not fit; ``done`` is called once."""
         if frame.broadcast or len(frame.payload) <= room(frame):
             self._transmit(frame, done)
             return
@@ -105,7 +105,7 @@ class Fragmenter:
         send_block(0)
 
     def receive(self, frame: ApsFrame) -> ApsFrame | None:
-        """The frame itself, or the whole message where a block completed it; None for any other block."""
+        """Return the frame itself, or the whole message if a block completes it; None for any other block."""
         if frame.block is None:
             return frame
         now = asyncio.get_running_loop().time()
@@ -132,7 +132,7 @@ class Fragmenter:
 
 
 def fragmenter_of(node: Node, medium: Medium) -> Fragmenter:
-    """A device's own."""
+    """Return the fragmenter of a device."""
 
     def transmit(frame: ApsFrame, done: Done) -> None:
         if frame.secured and isinstance(node, Counting):

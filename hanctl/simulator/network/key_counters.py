@@ -1,4 +1,4 @@
-"""The incoming frame counter of each link key in a dongle, by which it knows a frame that it had before."""
+"""Keep the incoming frame counter of each link key in a dongle, by which it detects replays."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ class KeyCounters:
     saved: dict[Eui64, int] = field(default_factory=dict)
 
     def of(self, eui64: Eui64) -> int:
-        """The last one accepted; 0 where there was none."""
+        """Return the last counter accepted; 0 if there was none."""
         return self.live.get(eui64, 0)
 
     def accept(self, eui64: Eui64, counter: int) -> bool:
-        """A frame was accepted; whether it is time to write flash."""
+        """Count an accepted frame. Returns whether it is time to write flash."""
         self.live[eui64] = counter
         if counter - self.saved.get(eui64, 0) < SAVED_EVERY:
             return False
@@ -30,11 +30,11 @@ class KeyCounters:
         return True
 
     def begin(self, eui64: Eui64) -> None:
-        """The node's key was written, be it the same again: counting begins anew."""
+        """Restart the counter of a node whose key was written, even if it is the same."""
         self.live.pop(eui64, None)
         self.saved.pop(eui64, None)
 
     def boot(self, saved: dict[Eui64, int] | None = None) -> None:
-        """The dongle starts with what flash has; EmberZNet's has nothing."""
+        """Start with the counters in flash; EmberZNet keeps none there."""
         self.saved = dict(saved or {})
         self.live = dict(self.saved)

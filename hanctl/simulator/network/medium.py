@@ -73,7 +73,7 @@ class _Attempt:
 
 @dataclass(slots=True)
 class Counts:
-    """What the medium has carried. ``undecryptable``: under another key than the receiver's, retries included."""
+    """Counts of carried frames. ``undecryptable``: under another key than the receiver's, retries included."""
 
     sent: int = 0
     lost: int = 0
@@ -102,11 +102,11 @@ class Medium:
         self.nodes.append(node)
 
     def node_at(self, nwk: int) -> Node | None:
-        """The powered or unpowered node that has this network address."""
+        """Return the node, powered or not, that has this network address."""
         return next((n for n in self.nodes if n.nwk == nwk), None)
 
     def forge_acknowledgements(self, node: Node, nwk: int) -> None:
-        """From now on the node acknowledges, in clear, all that the dongle sends to this address."""
+        """Make the node acknowledge, in clear, everything that the dongle sends to this address."""
         self._forgers[nwk] = node
 
     def from_coordinator(self, frame: ApsFrame, done: Done) -> None:
@@ -140,7 +140,7 @@ class Medium:
         self._attempt(node, frame, done, fresh=fresh)
 
     def poll(self, node: Node) -> None:
-        """A sleepy child asks its parent for held frames."""
+        """Let a sleepy child ask its parent for held frames."""
         heard = self.coordinator is not None and self.coordinator.hearing()
         waiting = self._held.pop(node.eui64, []) if heard else []
         if self.observer is not None and not waiting:
@@ -151,7 +151,7 @@ class Medium:
             self._attempt(node, held.frame, held.done)
 
     def acknowledge(self, node: Node, block: BlockId) -> None:
-        """The receiver of a block acknowledges it over this link; nothing where nobody waits for that any more."""
+        """Let the receiver of a block acknowledge it over this link; nothing happens if nobody waits for that."""
         attempt = self._unacknowledged.get(block)
         if attempt is None:
             return
@@ -163,13 +163,13 @@ class Medium:
             self._in_turn(node, self._block_acknowledged, node, answer, block)
 
     def leave(self, node: Node) -> None:
-        """The node announced that it leaves; its address is free at once."""
+        """Free the address of a node that announced that it leaves."""
         if self.coordinator is not None and self.coordinator.hearing():
             self.coordinator.child_left(node)
         node.nwk = None
 
     def forget_held(self) -> None:
-        """The parent lost power: frames held for sleepy children are gone, and nobody is told."""
+        """Drop the frames held for sleepy children, as the parent lost power; nobody is told."""
         for waiting in self._held.values():
             for held in waiting:
                 if held.expiry is not None:
@@ -193,7 +193,7 @@ class Medium:
         return first
 
     def _believed(self, node: Node, answer: ApsFrame | None) -> bool:
-        """Whether the acknowledgement counts."""
+        """Tell whether the acknowledgement counts."""
         return answer is None or (self.coordinator is not None and self.coordinator.takes_from(node, answer))
 
     def _broadcast(self, frame: ApsFrame) -> None:
@@ -264,7 +264,7 @@ class Medium:
         return self.numbers.again(attempt.node, attempt.frame) if repeated else attempt.frame
 
     def _transmitted(self, attempt: _Attempt) -> bool:
-        """One transmission: whether its receiver hears it."""
+        """Make one transmission. Returns whether its receiver hears it."""
         heard = self._reach(attempt.node) and not self._lost(attempt.node)
         if self.observer is not None:
             self.observer.unicast(attempt.node, attempt.frame, heard=heard)
@@ -350,4 +350,4 @@ class Medium:
 
 
 def _ignore(_: bool) -> None:
-    """A broadcast is not acknowledged."""
+    """Do nothing: a broadcast is not acknowledged."""

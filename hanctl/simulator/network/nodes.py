@@ -1,4 +1,4 @@
-"""What the medium knows of those on it: devices, the dongle, and the frame counters that devices send under."""
+"""Interfaces of the nodes on the medium (devices and dongle), and the frame counters of devices."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class Node(Protocol):
     link: Link
 
     def takes(self, frame: ApsFrame) -> bool:
-        """Whether its stack can decrypt a frame addressed to it; what it cannot, it does not acknowledge."""
+        """Tell whether its stack can decrypt a frame addressed to it; if not, it does not acknowledge."""
 
     def receive(self, frame: ApsFrame) -> None:
         """Take a frame addressed to this node."""
@@ -46,15 +46,15 @@ class Coordinator(Protocol):
     """The dongle's end of every link."""
 
     def takes_from(self, node: Node, frame: ApsFrame) -> bool:
-        """As ``Node.takes``."""
+        """Tell whether the dongle accepts the frame; as ``Node.takes``."""
 
     def believes_anybody(self, frame: ApsFrame) -> bool:
-        """Whether an acknowledgement in clear, of whoever sends it, counts for this frame."""
+        """Tell whether an acknowledgement in clear, from anybody, counts for this frame."""
 
     def receive_from(self, node: Node, frame: ApsFrame) -> None: ...
 
     def hearing(self) -> bool:
-        """Whether the coordinator is powered and its network is up."""
+        """Tell whether the coordinator is powered and its network is up."""
 
     def child_left(self, node: Node) -> None: ...
 

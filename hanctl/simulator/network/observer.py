@@ -1,4 +1,4 @@
-"""Who listens to the medium without being on it."""
+"""Interface of observers that listen to the medium without being on it."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 class Observer(Protocol):
-    """What is told of all that is on air. ``heard``: whether the receiver got it.
+    """Observer of everything on air. ``heard``: whether the receiver got it.
 
     ``node`` is the device at its end of the link; the coordinator's broadcasts have none.
     """

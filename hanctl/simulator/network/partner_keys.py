@@ -1,4 +1,4 @@
-"""Link keys between two devices, given by the trust centre's own firmware on a device's APS Request Key.
+"""Give two devices a link key with each other when one sends an APS Request Key, as the trust centre's firmware does.
 
 Assumptions, to be proven on silicon: one request is enough, and both devices must have a link key in the dongle's
 table, that is, have established keys.
@@ -18,7 +18,7 @@ KEY_SIZE = 16
 
 @runtime_checkable
 class Partner(Protocol):
-    """A node that can have keys with others."""
+    """A node that can have link keys with others."""
 
     def take_partner_key(self, partner: Eui64, key: bytes) -> None:
         """An APS Transport Key with an application link key, under the node's own link key."""

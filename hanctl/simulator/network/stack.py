@@ -24,7 +24,7 @@ IN_FLIGHT_LIMIT = 20
 
 
 class SendError(Enum):
-    """Why the stack did not take a frame."""
+    """Reasons why the stack does not accept a frame."""
 
     NETWORK_DOWN = "network down"
     TOO_LONG = "payload too long"
@@ -66,7 +66,7 @@ class Stack(TrustCentre):
     # --- power and network
 
     def power_on(self) -> None:
-        """Power, without a network yet; volatile state is fresh."""
+        """Switch on, without a network yet; volatile state is fresh."""
         self.powered = True
         self.up = False
         self.endpoints.clear()
@@ -83,7 +83,7 @@ class Stack(TrustCentre):
         self.medium.forget_held()
 
     def form(self, network: Network) -> None:
-        """Start a new network: nobody is on it."""
+        """Start a new network with no devices."""
         self.network = network
         self.children.clear()
         self.addresses.clear()
@@ -91,7 +91,7 @@ class Stack(TrustCentre):
         self._changed()
 
     def start(self) -> bool:
-        """Resume the stored network; False where there is none."""
+        """Resume the stored network. Returns False if there is none."""
         self.up = self.network is not None
         return self.up
 
@@ -154,11 +154,11 @@ class Stack(TrustCentre):
             self.medium.acknowledge(node, BlockId(node.eui64, False, counter, index))
 
     def believes_anybody(self, frame: ApsFrame) -> bool:
-        """Whether an acknowledgement in clear, of whoever sends it, counts for this frame."""
+        """Tell whether an acknowledgement in clear, from anybody, counts for this frame."""
         return not frame.encrypted or self.quirks.forged_acks
 
     def takes_from(self, node: Node, frame: ApsFrame) -> bool:
-        """Whether the frame is in clear, or can be decrypted and was not had before.
+        """Tell whether the frame is in clear, or can be decrypted and is no replay.
 
         The key is that of the EUI64 in the APS header, or else of whom the dongle has at the short address; the nonce
         must be of the same EUI64.
@@ -190,7 +190,7 @@ class Stack(TrustCentre):
         return ""
 
     def receive_from(self, node: Node, frame: ApsFrame) -> None:
-        """A frame from a device: the stack answers its own ZDO, the host hears of everything."""
+        """Handle a frame from a device: the stack answers its own ZDO, and passes everything to the host."""
         if not self.hearing() or node.nwk is None:
             return
         whole = frame if self.fragmenter is None else self.fragmenter.receive(frame)
@@ -204,11 +204,11 @@ class Stack(TrustCentre):
             self.listener.incoming(frame, node)
 
     def counter_told(self, eui64: Eui64) -> int:
-        """The incoming frame counter of the node's key, as the host is told of it."""
+        """Return the incoming frame counter of the node's key, as the host sees it."""
         return self.counters.of(eui64) if self.quirks.counters == "live" else 0
 
     def _learn(self, frame: ApsFrame) -> None:
-        """Move the map by what anybody says of anybody's address: no key vouches for it."""
+        """Update the address map by claims of any sender: no key proves them."""
         said = zdo.address_told(frame.cluster, frame.payload)
         if said is None or said[0] == self.eui64:
             return
@@ -244,7 +244,7 @@ class Stack(TrustCentre):
             self.medium.acknowledge(node, block_id(node, frame))
 
     def describe(self) -> zdo.NodeDescription:
-        """The dongle as a Zigbee node."""
+        """Describe the dongle as a Zigbee node."""
         return zdo.NodeDescription(
             self.eui64,
             COORDINATOR,
@@ -265,7 +265,7 @@ class Stack(TrustCentre):
             )
 
     def _loop_back(self, frame: ApsFrame, done: Done) -> None:
-        """The host wrote to its own dongle: answered by the dongle's own ZDO."""
+        """Answer a frame that the host sent to its own dongle, by the dongle's ZDO."""
         done(True)
         if self.listener is None or frame.profile != 0:
             return

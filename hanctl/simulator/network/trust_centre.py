@@ -1,4 +1,4 @@
-"""The trust centre inside a simulated dongle: who gets on the network, under which key, and the table of link keys.
+"""The trust centre inside a simulated dongle: admission to the network, join keys, and the link key table.
 
 Assumption, to be proven on silicon: the key a device joined with stays usable for APS encryption without taking an
 entry of the link key table; only keys that the host imports take entries.
@@ -37,7 +37,7 @@ class Network:
 
 @dataclass(slots=True)
 class JoinPolicy:
-    """What the trust centre lets in while joining is permitted."""
+    """Which devices the trust centre admits while joining is permitted."""
 
     allow_joins: bool = True
     install_codes_only: bool = False
@@ -95,11 +95,11 @@ class TrustCentre:
         self._permit_until = 0.0
 
     def hearing(self) -> bool:
-        """Whether it has power and its network is up."""
+        """Tell whether it has power and its network is up."""
         return self.powered and self.up
 
     def reset(self) -> None:
-        """The firmware starts: what is volatile is fresh."""
+        """Reset volatile state as the firmware starts."""
         self._transient.clear()
         self._permit_until = 0.0
         self.policy = JoinPolicy()
@@ -132,7 +132,7 @@ class TrustCentre:
         self._transient.clear()
 
     def import_link_key(self, eui64: Eui64, key: bytes) -> bool:
-        """Put a link key in the table, replacing the device's own; False where the table is full."""
+        """Put a link key in the table, replacing the device's last. Returns False if the table is full."""
         if eui64 not in self.key_table and len(self.key_table) >= self.key_table_size:
             return False
         self.key_table[eui64] = key
@@ -149,12 +149,12 @@ class TrustCentre:
         return found
 
     def link_key(self, eui64: Eui64) -> bytes | None:
-        """The key that APS encryption with this device uses."""
+        """Return the key for APS encryption with this device."""
         child = self.children.get(eui64)
         return self.key_table.get(eui64) or (child.link_key if child else None) or None
 
     def admit(self, node: Node, link_key: bytes) -> int | None:
-        """A device asks to join with its pre-configured key: its new address, or None.
+        """Handle a join with a pre-configured key. Returns the new address, or None.
 
         A device whose key is not the one the trust centre used is reported to the host as joined, as on silicon, but
         cannot read the network key and so gets no address here.
@@ -180,7 +180,7 @@ class TrustCentre:
         return nwk
 
     def readmit(self, node: Node, network_key: bytes, nwk: int | None = None) -> int | None:
-        """A known device comes back with the network key: its address, or None.
+        """Handle a rejoin with the network key. Returns the address, or None.
 
         ``nwk`` is the address that it comes with, which it keeps unless another has it; None: where it was before.
         """
@@ -200,7 +200,7 @@ class TrustCentre:
         return nwk
 
     def rejoin_trust_centre(self, node: Node, link_key: bytes) -> int | None:
-        """A device that lost the network key comes back with its own link key: its address, or None.
+        """Handle a trust centre rejoin, with a link key only. Returns the address, or None.
 
         Assumption, to be proven on silicon: only keys in the link key table count, not the one a device joined with.
         """
@@ -226,11 +226,11 @@ class TrustCentre:
             self._tell_join(child.eui64, child.nwk, JoinKind.LEFT, denied=False)
 
     def eui64_of(self, nwk: int) -> Eui64 | None:
-        """Whom the dongle has at this address."""
+        """Return the EUI64 that the dongle has at this address."""
         return self.eui64 if nwk == COORDINATOR else self.addresses.eui64_of(nwk)
 
     def nwk_of(self, eui64: Eui64) -> int | None:
-        """Where the dongle has this node."""
+        """Return the address that the dongle has for this node."""
         return COORDINATOR if eui64 == self.eui64 else self.addresses.nwk_of(eui64)
 
     def _key_offered_to(self, eui64: Eui64) -> bytes | None:

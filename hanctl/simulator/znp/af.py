@@ -116,7 +116,7 @@ def _confirm(dongle: ZnpFirmware, status: Any, endpoint: int, sequence: int) -> 
 
 
 def _failure(dongle: ZnpFirmware, frame: ApsFrame) -> Any:
-    """Why a frame was not delivered, as the layer that gave up would put it."""
+    """Return why a frame was not delivered, with the status of the layer that gave up."""
     node = dongle.stack.medium.node_at(frame.destination)
     if node is None and dongle.stack.eui64_of(frame.destination) is None:
         return t.Status.NWK_NO_ROUTE
@@ -129,7 +129,7 @@ def _failure(dongle: ZnpFirmware, frame: ApsFrame) -> Any:
 
 
 def incoming(dongle: ZnpFirmware, frame: ApsFrame, node: Node | None) -> None:
-    """Tell the host of a frame for one of its endpoints."""
+    """Report a frame for one of its endpoints to the host."""
     if frame.destination_endpoint == ALL_ENDPOINTS:
         targets = [e.endpoint for e in dongle.stack.endpoints.values() if frame.profile in (e.profile, 0xFFFF)]
     else:
@@ -164,7 +164,7 @@ def incoming(dongle: ZnpFirmware, frame: ApsFrame, node: Node | None) -> None:
 
 
 def _huge(dongle: ZnpFirmware, frame: ApsFrame, fields: dict[str, Any]) -> MtFrame:
-    """A message that no serial frame can hold is only announced: the host fetches its data with DataRetrieve."""
+    """Announce a message that exceeds one serial frame: the host fetches its data with DataRetrieve."""
     while fields["TimeStamp"] in dongle.huge_messages:
         fields["TimeStamp"] = (fields["TimeStamp"] + 1) & 0xFFFFFFFF
     stamp = fields["TimeStamp"]

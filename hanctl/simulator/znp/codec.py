@@ -1,4 +1,4 @@
-"""MT commands as zigpy-znp declares them: its schemas are somebody else's, and other hosts check them."""
+"""Encode and decode MT commands by zigpy-znp's schemas, which are independent and checked by other hosts."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class Unreadable(Exception):
 
 
 def decode(frame: MtFrame) -> Command:
-    """The request in the frame. Raises Unreadable, and nothing else."""
+    """Decode the request in the frame. Raises Unreadable, and nothing else."""
     cls = _REQUESTS.get((frame.cmd0, frame.cmd1))
     if cls is None:
         code = INVALID_COMMAND if frame.cmd0 & 0x1F in _SUBSYSTEMS else INVALID_SUBSYSTEM
@@ -51,33 +51,33 @@ def decode(frame: MtFrame) -> Command:
 
 
 def encode(command: Command) -> MtFrame:
-    """The frame of a response or callback; structures padded as a 32-bit processor lays them out."""
+    """Encode a response or callback; structures are padded as on a 32-bit processor."""
     frame = command.to_frame(align=True)
     return MtFrame(int(frame.header.cmd0), int(frame.header.id), bytes(frame.data))
 
 
 def srsp(request: type[Command], data: bytes) -> MtFrame:
-    """A synchronous response in raw bytes, where the schema does not say what is really sent."""
+    """Make a synchronous response of raw bytes, where the schema differs from what is really sent."""
     header = request.header
     return MtFrame(int(header.cmd0) + SRSP_BIT, int(header.id), data)
 
 
 def rpc_error(frame: MtFrame, code: int) -> MtFrame:
-    """The answer to a frame that cannot be taken (0x60 0x00)."""
+    """Make the answer to a frame that cannot be accepted (0x60 0x00)."""
     return MtFrame(0x60, 0x00, bytes([code, frame.cmd0, frame.cmd1]))
 
 
 def not_in_this_build(request: type[Command]) -> MtFrame:
-    """The answer to a command that the firmware was built without."""
+    """Make the answer to a command that the firmware was built without."""
     header = request.header
     return rpc_error(MtFrame(int(header.cmd0), int(header.id)), INVALID_COMMAND)
 
 
 def pack(value: Any) -> bytes:
-    """A structure as it lies in the memory of a 32-bit processor."""
+    """Pack a structure as in the memory of a 32-bit processor."""
     return bytes(value.serialize(align=True))
 
 
 def unpack(kind: Any, data: bytes) -> Any:
-    """The structure that begins ``data``. Raises ValueError where it is too short."""
+    """Unpack the structure that begins ``data``. Raises ValueError if it is too short."""
     return kind.deserialize(data, align=True)[0]

@@ -90,4 +90,4 @@ class ZnpDongle(ZnpFirmware):
             zdo.join_event(self, eui64, nwk, kind)
 
     def partner_key_event(self, requester: Eui64, outcome: PartnerKeyOutcome) -> None:
-        """Z-Stack has no word for it."""
+        """Do nothing: Z-Stack does not report it."""

@@ -1,4 +1,4 @@
-"""Trouble on the serial line, on purpose: bytes lost or changed, with a seeded probability."""
+"""Inject faults on the serial line: bytes lost or changed, with a seeded probability."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class LineFaults:
         return self.drop > 0 or self.corrupt > 0
 
     def spoil(self, data: bytes, rng: random.Random) -> bytes:
-        """What arrives of ``data``."""
+        """Return what arrives of ``data``."""
         arrived = bytearray()
         for byte in data:
             if rng.random() < self.drop:

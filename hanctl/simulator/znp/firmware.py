@@ -108,7 +108,7 @@ class ZnpFirmware(Dongle):
         self._reset_reason = t.ResetReason.PowerUp
 
     def set_key_exchange(self, *, required: bool) -> None:
-        """Whether joiners must get a key of their own; until then this build reads strangers by the known one."""
+        """Set whether joiners must get a key of their own; if not, this build reads strangers by the well-known key."""
         self.require_key_exchange = required
         known = not required and self.stack.quirks.well_known_for_strangers
         self.stack.stranger_key = WELL_KNOWN_KEY if known else None
@@ -133,7 +133,7 @@ class ZnpFirmware(Dongle):
         return self.stack.start()
 
     def counter_used(self) -> None:
-        """A frame went out: save the counter every so often."""
+        """Count a sent frame, and save the counter now and then."""
         running = self.stack.network
         if running is not None and running.frame_counter >= self._save_counter_at:
             self.save_counter()
@@ -175,7 +175,7 @@ class ZnpFirmware(Dongle):
         asyncio.get_running_loop().call_later(delay_s, act)
 
     def guard(self, done: Callable[[bool], None]) -> Callable[[bool], None]:
-        """An outcome that arrives after a reset is for nobody."""
+        """Wrap a callback so that an outcome after a reset is dropped."""
         generation = self._generation
         return lambda delivered: done(delivered) if generation == self._generation else None
 

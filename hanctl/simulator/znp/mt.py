@@ -20,21 +20,21 @@ class MtFrame:
     data: bytes = b""
 
     def encode(self) -> bytes:
-        """The frame as it goes over the line."""
+        """Return the bytes of the frame on the serial line."""
         body = bytes([len(self.data), self.cmd0, self.cmd1]) + self.data
         return bytes([SOF]) + body + bytes([reduce(xor, body)])
 
 
 @dataclass(frozen=True, slots=True)
 class BadBytes:
-    """Bytes that are no frame, and why: ``noise``, ``length`` or ``fcs``."""
+    """Bytes that are not a frame, and why: ``noise``, ``length`` or ``fcs``."""
 
     reason: str
     data: bytes
 
 
 class MtReader:
-    """Finds frames in a stream of bytes. After a bad frame it looks for the next SOF, inside the bad one too."""
+    """Find frames in a stream of bytes. After a bad frame it looks for the next SOF, inside the bad one too."""
 
     def __init__(self) -> None:
         self._buffer = bytearray()
@@ -44,7 +44,7 @@ class MtReader:
         self._buffer.clear()
 
     def feed(self, data: bytes) -> list[MtFrame | BadBytes]:
-        """What the bytes complete, in order of arrival."""
+        """Return the frames that the bytes complete, in order of arrival."""
         self._buffer += data
         found: list[MtFrame | BadBytes] = []
         while self._buffer:
@@ -73,7 +73,7 @@ class MtReader:
         return frame
 
     def _drop(self, reason: str) -> BadBytes:
-        """Give up what stands before the next SOF."""
+        """Drop the bytes before the next SOF."""
         end = self._buffer.find(SOF, 1)
         if end < 0:
             end = len(self._buffer)

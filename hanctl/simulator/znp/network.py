@@ -1,4 +1,4 @@
-"""The network as NVRAM holds it, and the stack as rebuilt from it: the chip knows no other store.
+"""Store the network in NVRAM, and rebuild the stack from it: the chip has no other store.
 
 Link keys: a device's key that is derived from the trust centre's seed is kept as a number of shifts, one from an
 install code in the table of provisional keys, one that the host imported in the APS key table.
@@ -33,7 +33,7 @@ _DEFAULT_CHANNELS = 0x07FFF800
 
 
 def stored_network(nvram: Nvram) -> Network | None:
-    """The network that the chip is on, or None."""
+    """Return the network that the chip is on, or None."""
     if nvram.item(OsalNvIds.BDBNODEISONANETWORK) != b"\x01":
         return None
     try:
@@ -56,7 +56,7 @@ def stored_network(nvram: Nvram) -> Network | None:
 
 
 def new_network(nvram: Nvram, channels: int, rng: random.Random) -> Network:
-    """A network to form, from the items that the host wrote; whatever it left open is drawn at random."""
+    """Make a network to form from the items that the host wrote; what it left open is random."""
     pan_id = int.from_bytes(nvram.item(OsalNvIds.PANID), "little")
     epid = nvram.item(OsalNvIds.APS_USE_EXT_PANID)
     key = nvram.item(OsalNvIds.PRECFGKEY)
@@ -71,7 +71,7 @@ def new_network(nvram: Nvram, channels: int, rng: random.Random) -> Network:
 
 
 def store_new(nvram: Nvram, network: Network, channels: int) -> None:
-    """A network was formed: keep it."""
+    """Store a network that was formed."""
     key = t.NwkKeyDesc(KeySeqNum=network.key_sequence, Key=t.KeyData(network.key))
     nvram.put_item(OsalNvIds.NWK_ACTIVE_KEY_INFO, pack(key))
     nvram.put_item(OsalNvIds.NWK_ALTERN_KEY_INFO, pack(key))
@@ -83,7 +83,7 @@ def store_new(nvram: Nvram, network: Network, channels: int) -> None:
 
 
 def store_channel(nvram: Nvram, network: Network) -> None:
-    """The network moved."""
+    """Store the channel after a change."""
     nib = unpack(t.NIB, nvram.item(OsalNvIds.NIB))
     nib = nib.replace(
         nwkLogicalChannel=network.channel, channelList=1 << network.channel, nwkUpdateId=network.update_id
@@ -92,7 +92,7 @@ def store_channel(nvram: Nvram, network: Network) -> None:
 
 
 def stored_counter(nvram: Nvram, extended_pan_id: bytes) -> int:
-    """The frame counter saved for a network; the global one where it has none of its own; 0 without either."""
+    """Return the frame counter saved for a network, else the global one, else 0."""
     materials = [unpack(t.NwkSecMaterialDesc, e) for e in nvram.entries(ExNvIds.NWK_SEC_MATERIAL_TABLE)]
     for wanted in (extended_pan_id, _ANY_EPID):
         for material in materials:
@@ -148,7 +148,7 @@ def load_devices(nvram: Nvram, stack: Stack) -> None:
 
 
 def store_devices(nvram: Nvram, stack: Stack) -> None:
-    """Keep the stack's children and its link key table."""
+    """Store the stack's children and its link key table."""
     seed = nvram.item(OsalNvIds.TCLK_SEED)
     addresses: list[bytes] = []
     devices: list[bytes] = []
@@ -189,13 +189,13 @@ def store_devices(nvram: Nvram, stack: Stack) -> None:
 
 
 def _where_it_is(stack: Stack, eui64: Eui64) -> Child | None:
-    """The device's record with the address that the address manager has."""
+    """Return the device's record with the address that the address manager has."""
     child, nwk = stack.children.get(eui64), stack.addresses.nwk_of(eui64)
     return child if child is None or nwk is None else replace(child, nwk=nwk)
 
 
 def association(child: Child | None, index: int) -> Any:
-    """The firmware's record of a device that it is the parent of; of none where ``child`` is None."""
+    """Build the firmware's record of a child; an empty one if ``child`` is None."""
     relation = c.util.NodeRelation
     kind = relation.NOTUSED
     if child is not None:
@@ -216,7 +216,7 @@ def association(child: Child | None, index: int) -> Any:
 
 
 def hashed_key(eui64: Eui64, seed: bytes, shift: int) -> bytes:
-    """A unique trust centre link key: the seed rotated by ``shift`` bytes, exclusive-or the EUI64 twice."""
+    """Compute a unique trust centre link key: the seed rotated by ``shift`` bytes, exclusive-or the EUI64 twice."""
     rotated = seed[shift:] + seed[:shift]
     return bytes(a ^ b for a, b in zip(rotated, 2 * to_bytes(eui64), strict=True))
 
@@ -271,7 +271,7 @@ def _sleepy_devices(nvram: Nvram) -> set[int]:
 
 
 def _links(nvram: Nvram) -> list[Any]:
-    """Entries of the APS link key table that its count says are used."""
+    """Return the used entries of the APS link key table."""
     try:
         return list(unpack(t.APSLinkKeyTable, nvram.item(OsalNvIds.APS_LINK_KEY_TABLE)))
     except ValueError:

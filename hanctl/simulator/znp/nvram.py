@@ -40,12 +40,12 @@ Key = tuple[int, int, int]
 
 
 def osal(item: int) -> Key:
-    """The address of an OSAL item."""
+    """Return the address of an OSAL item."""
     return (ZSTACK, LEGACY, int(item))
 
 
 def table(item: int, index: int) -> Key:
-    """The address of one entry of an extended table."""
+    """Return the address of one entry of an extended table."""
     return (ZSTACK, int(item), index)
 
 
@@ -118,11 +118,11 @@ class Nvram:
         return self._items.get(key)
 
     def item(self, item: int) -> bytes:
-        """An OSAL item, empty where there is none."""
+        """Return an OSAL item; empty if there is none."""
         return self._items.get(osal(item), b"")
 
     def entries(self, item: int) -> list[bytes]:
-        """An extended table, up to its first missing entry."""
+        """Return an extended table, up to its first missing entry."""
         found: list[bytes] = []
         while (value := self._items.get(table(item, len(found)))) is not None:
             found.append(value)
@@ -138,7 +138,7 @@ class Nvram:
         self.put(osal(item), value)
 
     def put_entries(self, item: int, values: list[bytes], empty: bytes) -> int:
-        """Fill a table from its start and clear its rest; how many values had no room."""
+        """Fill a table from its start and clear its rest. Returns how many values had no room."""
         size = len(self.entries(item))
         for index in range(size):
             self.put(table(item, index), values[index] if index < len(values) else empty)
@@ -151,7 +151,7 @@ class Nvram:
         return existed
 
     def flush(self) -> None:
-        """Write what is pending now."""
+        """Write pending changes now."""
         if self._pending is not None:
             self._save()
 

@@ -56,7 +56,7 @@ def _loop_back(dongle: ZnpFirmware, cluster: int, payload: bytes) -> None:
 
 
 def incoming(dongle: ZnpFirmware, frame: ApsFrame) -> None:
-    """Tell the host of a ZDO frame, in the forms it asked for."""
+    """Report a ZDO frame to the host, in the forms it asked for."""
     if not frame.payload:
         return
     sequence, body = frame.payload[0], frame.payload[1:]
@@ -94,7 +94,7 @@ def _typed(frame: ApsFrame, body: bytes) -> MtFrame | None:
 
 
 def join_event(dongle: ZnpFirmware, eui64: Eui64, nwk: int, kind: JoinKind) -> None:
-    """A device came or went."""
+    """Report to the host that a device came or went."""
     ieee = t.EUI64.deserialize(to_bytes(eui64))[0]
     if kind is JoinKind.LEFT:
         no = t.Bool.false

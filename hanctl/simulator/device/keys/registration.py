@@ -1,4 +1,4 @@
-"""How a simulated device gets its link key after it has joined, and what it does wrong where it is told to.
+"""Let a simulated device get its link key after it has joined, with faults if configured.
 
 Source: comms_hub.md §6 (the reference's registration client: wait, find the server, establish, retry, leave).
 """
@@ -38,7 +38,7 @@ _ATTRIBUTE_TIMEOUT_S = 5.0
 
 
 class RegisteringDevice(Protocol):
-    """What registration needs of its device."""
+    """Interface of the device that registration uses."""
 
     @property
     def trust_centre(self) -> Eui64: ...

@@ -1,4 +1,4 @@
-"""A simulated device's OTA client at work: its timer, its frames, and what it tells."""
+"""Run the OTA client of a simulated device: its timer, frames and events."""
 
 from __future__ import annotations
 

@@ -70,7 +70,7 @@ Output = FindServer | AskServerEui | Request | DefaultResponse | Activate
 
 @dataclass(frozen=True, slots=True)
 class OtaIdentity:
-    """What the client says of its device; ``hardware_version`` None is not sent."""
+    """Identity that the client sends; ``hardware_version`` None is not sent."""
 
     eui64: Eui64
     manufacturer: int

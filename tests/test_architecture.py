@@ -29,7 +29,7 @@ ARROWS: dict[str, set[str]] = {
     "webhook": {"base", "config", "ledger", "model"},
     "console": {"base", "config", "ledger", "model"},
     "radio": {"base", "model"},
-    "install": {"base", "radio", "state"},
+    "install": {"base", "config", "state"},
     "han": {"base", "ledger", "model", "radio"},
     "trust": {"base", "crypto", "han", "ledger", "model", "radio"},
     "images": {"base", "crypto", "model", "trust"},

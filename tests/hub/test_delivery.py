@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import Callable
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -148,8 +149,9 @@ def test_a_sleepy_display_misses_every_frame_it_did_not_ask_for(play: Play) -> N
             else:
                 asyncio.get_running_loop().call_later(7.68, done, False)
 
-        # It was on the mains when it joined.
-        assert (await rig.hub.han.interview(rig.device().eui64)).sleepy
+        # It was on the mains when it joined, and is on record as sleeping since.
+        devices = rig.hub.ledger.devices
+        devices.put(replace(next(each for each in devices.all() if each.eui64 == rig.device().eui64), sleepy=True))
         rig.down = from_coordinator
         numbers = rig.order(IMAGE, activation="hold")
         await rig.until(lambda: rig.update(numbers[0]).state == "holding", 7200)

@@ -104,7 +104,9 @@ def test_every_frame_is_there_well_formed_and_readable(recorded: tuple[Path, Rec
     assert seen.count("frame.packet_flags_direction == 1") == recording.said["in"]
     assert seen.count("frame.packet_flags_direction == 2") == recording.said["out"] - never_sent
     assert recording.said["delivered"] > 50
-    assert seen.count('frame.comment == "failed"') == recording.said["failed"]
+    # What was given up later than the file waits for is written as not confirmed yet.
+    failed, open_ = seen.count('frame.comment == "failed"'), seen.count('frame.comment contains "not confirmed yet"')
+    assert failed <= recording.said["failed"] <= failed + open_
     times = [float(time) for (time,) in seen.rows("frame", "frame.time_epoch")]
     assert times == sorted(times)
 

@@ -196,7 +196,8 @@ class Hearing:
     def greet(self, device: Device) -> None:
         """Make a device prove itself, so that its old frames cannot be replayed and its counter is known."""
         now = self._clock.monotonic()
-        if device.endpoints and now - self._greeted.get(device.eui64, -GREETING_GAP_S) >= GREETING_GAP_S:
+        lately = now - self._greeted.get(device.eui64, -GREETING_GAP_S) < GREETING_GAP_S
+        if device.endpoints and not lately and device.eui64 not in self._meeting:
             self._greeted[device.eui64] = now
             self._meeting[device.eui64] = self._tasks.start(self._meet(device.eui64))
 
@@ -218,6 +219,8 @@ class Hearing:
             await self._witness.mark()
             await self._witness.learn(eui64, ask)
         except HanctlError as error:
+            # It was not asked: it is off, or the dongle is busy. Its next frame is reason enough to ask.
+            self._greeted.pop(eui64, None)
             log.debug("a device did not prove itself", device=eui64, reason=str(error))
         finally:
             if self._meeting.get(eui64) is asyncio.current_task():

@@ -26,6 +26,8 @@ log = structlog.get_logger()
 
 Whose = Literal["its own", "not its own", "unclear"]
 
+LESSONS = 3
+"""Tries to find out whether a device's acknowledgements are counted, while other frames of it come between."""
 WINDOWS = 16
 """Judgements remembered of each device, for frames that waited while others were judged."""
 
@@ -161,19 +163,21 @@ class Witness:
         """Make the device answer two secrets (``ask``), and learn whether acknowledgements raise its counter.
 
         After the first nothing of its past can be replayed, and its counter is what it is now, whatever the dongle had
-        kept of it; the second is one answer and one acknowledgement. Raises what ``ask`` raises.
+        kept of it; the second is one answer and one acknowledgement, where nothing comes between. Raises what ``ask``
+        raises.
         """
         if not await ask():
             return
-        before = await self._begin(eui64)
-        if before is None or not await ask():
-            return
-        async with self._reading:
-            now = await self._read(eui64)
-        known = self._known[eui64]
-        alone = now is not None and (now.heard, now.acknowledged) == (before.heard + 1, before.acknowledged + 1)
-        if now is not None and alone and now.counter > before.counter:
-            known.acks_count = now.counter - before.counter > 1
+        for _ in range(LESSONS):
+            before = await self._begin(eui64)
+            if before is None or not await ask():
+                return
+            async with self._reading:
+                now = await self._read(eui64)
+            counts = None if now is None else _acks_count(before, now)
+            if counts is not None:
+                self._known[eui64].acks_count = counts
+                return
 
     async def _begin(self, eui64: Eui64) -> _Mark | None:
         """Read the device's counter anew: what comes from now on is judged by that, of other devices too.
@@ -264,3 +268,16 @@ class Witness:
             explained = explained and now.counter >= before.counter
             counted += now.counter - before.counter - passed
         return explained and counted <= 0
+
+
+def _acks_count(before: _Mark, now: _Mark) -> bool | None:
+    """Tell whether acknowledgements made a counter rise between two readings; None: that cannot be told from them.
+
+    Frames that others sent in the device's name make more of what was heard: they hide that acknowledgements count, but
+    are never taken for that; and that they do not count is believed of one answer and one acknowledgement alone.
+    """
+    heard, acknowledged = now.heard - before.heard, now.acknowledged - before.acknowledged
+    rise = now.counter - before.counter
+    if acknowledged and rise == heard + acknowledged:
+        return True
+    return False if (heard, acknowledged, rise) == (1, 1, 1) else None

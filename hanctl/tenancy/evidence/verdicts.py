@@ -77,7 +77,7 @@ def _of_fuel(evidence: Sequence[Evidence], fuel: Fuel) -> tuple[Verdict, str]:
         if each.proof == "address":
             # Somebody said so from its address: that is worth a line, and no verdict.
             if verdict == "silent":
-                basis = f"{_ADDRESS} came no more than {_frame(each)} ({fuel}), which proves nothing"
+                basis = f"{_ADDRESS} came no more than {_frame(each)} ({fuel}): it may be another's or a replay"
             continue
         match each.kind:
             case "told" if each.what in PUBLISHED and verdict == "silent":

@@ -78,3 +78,13 @@ def test_answers_to_the_offer_of_an_image(state: str, status: int, refused: bool
     assert answer.step.update.state == "refused"
     assert [event.type for event in answer.step.events] == ["update.refused", "transfer.notice"]
     assert answer.step.events[1].model_dump()["reason_code"] == 1
+
+
+@pytest.mark.parametrize("update", [TRIED, ACTIVATING])
+def test_a_device_that_may_be_told_and_says_not_authorized_has_restarted_and_is_told_when_it_asks(
+    update: Update,
+) -> None:
+    answer = release_answered(update, replace(make_device(), activation_policy=0), NOT_AUTHORIZED, START)
+    assert answer is not None and answer.device is None
+    assert (answer.step.update.state, answer.step.update.activation) == ("holding", "hold")
+    assert "does not know its server" in answer.step.events[0].model_dump()["meaning"]

@@ -16,6 +16,10 @@ from hanctl.updates.life import lifecycle
 from hanctl.updates.life.gates import OUT_OF_BAND
 from hanctl.updates.life.lifecycle import UpdateStep
 
+SERVER_ACTIVATES = 0
+"""UpgradeActivationPolicy of a device that may be told. It answers NOT_AUTHORIZED while it does not know its server: it
+restarted, and seeks it (comms_hub.md §1.7)."""
+
 _MEANING = {
     Status.FAILURE: "it counts down already, and takes no other word",
     Status.NOT_AUTHORIZED: "it is activated out of band only",
@@ -50,11 +54,13 @@ def release_answered(update: Update, device: Device, status: int, now: datetime)
     if status == Status.SUCCESS or not told:
         return None
     meaning = _MEANING.get(Status(status), "it gives no reason") if status in _STATUSES else "it gives no reason"
+    if status == Status.NOT_AUTHORIZED and device.activation_policy == SERVER_ACTIVATES:
+        meaning = "it does not know its server yet: it has restarted, and asks by itself"
     here = UpdateStep(
         update,
         (UpdateReleaseAnswered(device=update.device, update=update.id, status=status, meaning=meaning),),
     )
-    if status == Status.NOT_AUTHORIZED:
+    if status == Status.NOT_AUTHORIZED and device.activation_policy != SERVER_ACTIVATES:
         return Answer(_out_of_band(here), replace(device, activation_policy=OUT_OF_BAND))
     if status == Status.INVALID_VALUE:
         cause = "the device holds another image than the one that is to be activated (INVALID_VALUE)"

@@ -123,7 +123,7 @@ class Hearing:
                     self._gate.look(eui64, number)
             else:
                 self._gate.put(eui64, replace(weighed, number=number))
-        if frame.aps_encrypted and keyed and not self._witness.is_ready(eui64):
+        if frame.aps_encrypted and keyed and self._witness.wants_proof(eui64):
             self.greet(device)
 
     def overheard(self, frame: IncomingFrame) -> None:
@@ -203,7 +203,7 @@ class Hearing:
 
     async def meet(self, device: Device) -> None:
         """Greet a device not met since the dongle opened, and wait for it, so that its answer counts."""
-        if self._may_serve(device) and not self._witness.is_ready(device.eui64):
+        if self._may_serve(device) and self._witness.wants_proof(device.eui64):
             self.greet(device)
             meeting = self._meeting.get(device.eui64)
             if meeting is not None:

@@ -68,7 +68,8 @@ class _Known:
 
     ``others``: readings of the other keys, as of the last one, and ``strays``: how many frames were nobody's by then.
     ``acks_count``: whether its acknowledgements make its counter rise; None: not found out. ``fresh``: it answered a
-    secret since, so that nothing older of it passes the dongle.
+    secret since, so that nothing older of it passes the dongle. ``counted``: False where the dongle tells no counter of
+    its key, as of one that does not fit its table.
     """
 
     own: _Mark | None = None
@@ -77,6 +78,7 @@ class _Known:
     windows: deque[_Window] = field(default_factory=lambda: deque(maxlen=WINDOWS))
     acks_count: bool | None = None
     fresh: bool = False
+    counted: bool = True
 
 
 class Witness:
@@ -104,12 +106,16 @@ class Witness:
         self._strays += 1
 
     async def _read(self, eui64: Eui64) -> _Mark | None:
+        known = self._known[eui64]
+        if not known.counted:
+            return None
         try:
             counter = await self._exchange.radio.key_counter(eui64)
         except HanctlError as error:
             log.debug("a key's counter was not read", device=eui64, reason=str(error))
-            counter = None
+            return None
         if counter is None:
+            known.counted = False
             return None
         traffic = self._traffic[eui64]
         return _Mark(counter, traffic.heard, traffic.acknowledged)
@@ -145,6 +151,11 @@ class Witness:
         """Tell whether the device's frames can be judged."""
         known = self._known[eui64]
         return known.fresh and known.acks_count is not None
+
+    def wants_proof(self, eui64: Eui64) -> bool:
+        """Tell whether a secret that the device answers would teach anything."""
+        known = self._known[eui64]
+        return not known.fresh or (known.counted and known.acks_count is None)
 
     async def mark(self) -> None:
         """Read the counters of all devices that were not read yet, for what comes from now on to be judged by."""

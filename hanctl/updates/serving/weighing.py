@@ -32,6 +32,8 @@ HAS_IMAGE = frozenset({2, 3, 4, 6})
 """ImageUpgradeStatus: downloaded, waits to upgrade, counts down, waits for a word from outside."""
 ASKED_S = 3.0
 """A device waits for the answer to its request meanwhile, for five seconds at the least (comms_hub.md §1.7)."""
+BELIEVED_S = 60.0
+"""A device that confirmed its transfer is not asked about each further step of the same."""
 UNASKED_S = 300.0
 """A sleeper that did not answer is not asked again for so long: each time keeps its request waiting."""
 NO_OFFSET = 0xFFFFFFFF
@@ -56,6 +58,7 @@ class Weighing:
         self._updates = updates
         self._is_sleepy = is_sleepy
         self._unasked_until: dict[Eui64, float] = {}
+        self._believed_until: dict[Eui64, float] = {}
         self._han = han
         self._clock = clock
 
@@ -76,14 +79,25 @@ class Weighing:
         session = self._updates.of(request.device)
         if session is None or len(request.payload) < _BLOCK.size:
             return True
-        update = session.update
-        if not session.started or update.cancel_asked_at is not None:
-            return False
-        if update.state != "transferring":
-            return update.state in {"verifying", "holding", "activating", "in_doubt"}
-        offset = _BLOCK.unpack_from(request.payload)[4]
+        state = session.update.state
+        if state != "transferring" and session.started and session.update.cancel_asked_at is None:
+            return state in {"verifying", "holding", "activating", "in_doubt"}
         lately = self._clock.monotonic() - session.persisted_at < PERSIST_INTERVAL
-        return bool(lately and offset <= session.offset and offset + MAX_BLOCK < update.size)
+        return lately and self._is_within(request)
+
+    def _is_within(self, request: Request) -> bool:
+        """Tell whether the block is within the transfer as it is known."""
+        session = self._updates.of(request.device)
+        if session is None or not session.started or session.update.cancel_asked_at is not None:
+            return False
+        if request.command != ota.Command.IMAGE_BLOCK_REQUEST or len(request.payload) < _BLOCK.size:
+            return False
+        offset = int(_BLOCK.unpack_from(request.payload)[4])
+        return (
+            session.update.state == "transferring"
+            and offset <= session.offset
+            and offset + MAX_BLOCK < session.update.size
+        )
 
     async def corroborate(self, request: Request) -> bool | None:
         """Ask the device for its OTA attributes, and tell whether they agree with the request.
@@ -92,6 +106,8 @@ class Weighing:
         """
         now = self._clock.monotonic()
         if self._unasked_until.get(request.device, now) > now:
+            return None
+        if self._believed_until.get(request.device, now) > now and self._is_within(request):
             return None
         try:
             async with asyncio.timeout(ASKED_S):
@@ -121,7 +137,10 @@ class Weighing:
             return None
         if not isinstance(frame, ota.UpgradeEndRequest):
             reached = offset if isinstance(offset, int) and offset != NO_OFFSET else None
-            return status in {DOWNLOADING, WAITING_FOR_MORE} and (reached is None or frame.file_offset <= reached)
+            agrees = status in {DOWNLOADING, WAITING_FOR_MORE} and (reached is None or frame.file_offset <= reached)
+            if agrees:
+                self._believed_until[request.device] = now + BELIEVED_S
+            return agrees
         if frame.status == ota.OtaStatus.SUCCESS:
             return status in HAS_IMAGE or version == frame.file_version
         return status not in {DOWNLOADING, *HAS_IMAGE}

@@ -28,6 +28,8 @@ Whose = Literal["its own", "not its own", "unclear"]
 
 LESSONS = 3
 """Tries to find out whether a device's acknowledgements are counted, while other frames of it come between."""
+SETTLING, SETTLE_S = 60, 0.005
+"""Looks, and seconds between them, whether a device's acknowledgements are there."""
 WINDOWS = 16
 """Judgements remembered of each device, for frames that waited while others were judged."""
 
@@ -222,6 +224,8 @@ class Witness:
                     last = window is known.windows[-1]
                     return "its own" if last and await self._nobody_else(eui64) else "unclear"
                 return window.whose
+            if strict:
+                await self._settled(eui64)
             before, now = known.own, await self._read(eui64)
             whose = self._own_word(eui64, before, now)
             # What was not its own is explained by that: the other keys begin anew from here.
@@ -245,6 +249,17 @@ class Witness:
         if now.counter - before.counter < wanted:
             return "not its own"
         return "its own" if self.is_ready(eui64) else "unclear"
+
+    async def _settled(self, eui64: Eui64) -> None:
+        """Wait a little for the acknowledgements that are on the way from the device.
+
+        One that was counted and not reported yet looks like a frame of the device.
+        """
+        if self._known[eui64].acks_count:
+            for _ in range(SETTLING):
+                if not self._traffic[eui64].on_the_way:
+                    return
+                await asyncio.sleep(SETTLE_S)
 
     def _ahead(self, eui64: Eui64, before: _Mark | None, now: _Mark) -> _Mark:
         """Return the reading that includes acknowledgements counted already but not reported yet."""

@@ -53,14 +53,15 @@ def release_answered(update: Update, device: Device, status: int, now: datetime)
     )
     if status == Status.SUCCESS or not told:
         return None
+    restarted = status == Status.NOT_AUTHORIZED and device.activation_policy == SERVER_ACTIVATES
     meaning = _MEANING.get(Status(status), "it gives no reason") if status in _STATUSES else "it gives no reason"
-    if status == Status.NOT_AUTHORIZED and device.activation_policy == SERVER_ACTIVATES:
+    if restarted:
         meaning = "it does not know its server yet: it has restarted, and asks by itself"
     here = UpdateStep(
         update,
         (UpdateReleaseAnswered(device=update.device, update=update.id, status=status, meaning=meaning),),
     )
-    if status == Status.NOT_AUTHORIZED and device.activation_policy != SERVER_ACTIVATES:
+    if status == Status.NOT_AUTHORIZED and not restarted:
         return Answer(_out_of_band(here), replace(device, activation_policy=OUT_OF_BAND))
     if status == Status.INVALID_VALUE:
         cause = "the device holds another image than the one that is to be activated (INVALID_VALUE)"

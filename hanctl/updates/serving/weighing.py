@@ -20,16 +20,22 @@ from hanctl.base.errors import HanctlError
 from hanctl.base.eui64 import Eui64
 from hanctl.han.cluster import Proof, Request, Weight
 from hanctl.han.errors import Unproven
+from hanctl.han.smart_energy.ota_upgrade import ImageUpgradeStatus
 from hanctl.updates.desk.link import HanLink
-from hanctl.updates.life.open_updates import PERSIST_INTERVAL, OpenUpdates
+from hanctl.updates.life.open_updates import PERSIST_INTERVAL, OpenUpdates, Session
 from hanctl.updates.serving import ota
 from hanctl.updates.serving.decisions import MAX_BLOCK, Decision
 
 log = structlog.get_logger()
 
-DOWNLOADING, WAITING_FOR_MORE = 1, 5
-HAS_IMAGE = frozenset({2, 3, 4, 6})
-"""ImageUpgradeStatus: downloaded, waits to upgrade, counts down, waits for a word from outside."""
+HAS_IMAGE = frozenset(
+    {
+        ImageUpgradeStatus.DownloadComplete,
+        ImageUpgradeStatus.WaitingToUpgrade,
+        ImageUpgradeStatus.CountDown,
+        ImageUpgradeStatus.WaitingToUpgradeViaExternalEvent,
+    }
+)
 ASKED_S = 3.0
 """A device waits for the answer to its request meanwhile, for five seconds at the least (comms_hub.md §1.7)."""
 BELIEVED_S = 60.0
@@ -39,6 +45,7 @@ UNASKED_S = 300.0
 NO_OFFSET = 0xFFFFFFFF
 UNDER_SOME_KEY = "said from its address, under some key"
 
+_FETCHING = frozenset({ImageUpgradeStatus.DownloadInProgress, ImageUpgradeStatus.WaitForMore})
 _BLOCK = Struct("<BHHIIB")
 _ASKED = (ota.CURRENT_FILE_VERSION, ota.IMAGE_UPGRADE_STATUS, ota.FILE_OFFSET)
 
@@ -79,24 +86,25 @@ class Weighing:
         session = self._updates.of(request.device)
         if session is None or len(request.payload) < _BLOCK.size:
             return True
-        state = session.update.state
-        if state != "transferring" and session.started and session.update.cancel_asked_at is None:
-            return state in {"verifying", "holding", "activating", "in_doubt"}
-        lately = self._clock.monotonic() - session.persisted_at < PERSIST_INTERVAL
-        return lately and self._is_within(request)
+        update = session.update
+        if not session.started or update.cancel_asked_at is not None:
+            return False
+        if update.state != "transferring":
+            return update.state in {"verifying", "holding", "activating", "in_doubt"}
+        return self._clock.monotonic() - session.persisted_at < PERSIST_INTERVAL and _is_within(session, request)
 
-    def _is_within(self, request: Request) -> bool:
-        """Tell whether the block is within the transfer as it is known."""
+    def _is_believed(self, request: Request) -> bool:
+        """Tell whether the request is a block of a transfer that the device confirmed lately."""
+        if self._believed_until.get(request.device, 0.0) <= self._clock.monotonic():
+            return False
         session = self._updates.of(request.device)
-        if session is None or not session.started or session.update.cancel_asked_at is not None:
-            return False
-        if request.command != ota.Command.IMAGE_BLOCK_REQUEST or len(request.payload) < _BLOCK.size:
-            return False
-        offset = int(_BLOCK.unpack_from(request.payload)[4])
         return (
-            session.update.state == "transferring"
-            and offset <= session.offset
-            and offset + MAX_BLOCK < session.update.size
+            session is not None
+            and session.started
+            and session.update.cancel_asked_at is None
+            and session.update.state == "transferring"
+            and request.command == ota.Command.IMAGE_BLOCK_REQUEST
+            and _is_within(session, request)
         )
 
     async def corroborate(self, request: Request) -> bool | None:
@@ -107,7 +115,7 @@ class Weighing:
         now = self._clock.monotonic()
         if self._unasked_until.get(request.device, now) > now:
             return None
-        if self._believed_until.get(request.device, now) > now and self._is_within(request):
+        if self._is_believed(request):
             return None
         try:
             async with asyncio.timeout(ASKED_S):
@@ -137,10 +145,18 @@ class Weighing:
             return None
         if not isinstance(frame, ota.UpgradeEndRequest):
             reached = offset if isinstance(offset, int) and offset != NO_OFFSET else None
-            agrees = status in {DOWNLOADING, WAITING_FOR_MORE} and (reached is None or frame.file_offset <= reached)
+            agrees = status in _FETCHING and (reached is None or frame.file_offset <= reached)
             if agrees:
                 self._believed_until[request.device] = now + BELIEVED_S
             return agrees
         if frame.status == ota.OtaStatus.SUCCESS:
             return status in HAS_IMAGE or version == frame.file_version
-        return status not in {DOWNLOADING, *HAS_IMAGE}
+        return status not in {ImageUpgradeStatus.DownloadInProgress, *HAS_IMAGE}
+
+
+def _is_within(session: Session, request: Request) -> bool:
+    """Tell whether the block was reached already, or is the next, and is not the last."""
+    if len(request.payload) < _BLOCK.size:
+        return False
+    offset = int(_BLOCK.unpack_from(request.payload)[4])
+    return offset <= session.offset and offset + MAX_BLOCK < session.update.size

@@ -14,32 +14,16 @@ from pathlib import Path
 
 import httpx
 import pytest
+from activation_notices import activation_notice
 
 from hanctl.base import virtual
 from hanctl.base.clock import LoopClock, SystemClock
 from hanctl.base.errors import ConfigError
 from hanctl.ledger.ledger import Ledger
-from hanctl.model.update_events import ActivationNotice
 from hanctl.webhook.webhook import Webhook, back_off, read_secret
 
 SECRET = b"0123456789abcdef0123456789abcdef"
-NOTICE = ActivationNotice(
-    device="00:0d:6f:00:0a:90:69:e7",
-    update=1,
-    device_type="ppmid",
-    outcome="activated",
-    result_code=0,
-    reason=None,
-    old_version=1,
-    new_version=2,
-    file_sha256="ab" * 32,
-    manufacturer_image_sha256=None,
-    ordered_at="2026-01-01T00:00:00Z",
-    transferred_at=None,
-    activated_at=None,
-    confirmed_at="2026-01-01T01:00:00Z",
-    confirmed_by="version read back",
-)
+NOTICE = activation_notice("00:0d:6f:00:0a:90:69:e7")
 
 
 def check_signature(request: httpx.Request) -> None:

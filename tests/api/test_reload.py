@@ -15,6 +15,7 @@ from typing import Any, get_args
 
 import httpx
 import pytest
+from activation_notices import activation_notice
 from hub_fakes import PPMID, FakeRadio, write_config
 
 from hanctl.api.app import make_app
@@ -28,7 +29,6 @@ from hanctl.hub.daemon import Daemon
 from hanctl.hub.reload import FILES
 from hanctl.images.build import Fields, build, build_signed
 from hanctl.model.records import Device
-from hanctl.model.update_events import ActivationNotice
 from hanctl.trust.authority import BenchAuthority
 from hanctl.trust.certificate import DIGITAL_SIGNATURE
 from hanctl.updates.life.orders import Order
@@ -38,23 +38,7 @@ CODE = "83FED3407A939723A5C639B26916D505C3B5"
 FIELDS = Fields(manufacturer_code=0x1234, image_type=1, file_version=2)
 PLAIN = build(b"new firmware" * 100, FIELDS)
 LOW = "waits for mains power: the device is on battery, 40 %, and 50 % is wanted"
-NOTICE = ActivationNotice(
-    device=PPMID,
-    update=1,
-    device_type="ppmid",
-    outcome="activated",
-    result_code=0,
-    reason=None,
-    old_version=1,
-    new_version=2,
-    file_sha256="ab" * 32,
-    manufacturer_image_sha256=None,
-    ordered_at="2026-01-01T00:00:00Z",
-    transferred_at=None,
-    activated_at=None,
-    confirmed_at="2026-01-01T01:00:00Z",
-    confirmed_by="version read back",
-)
+NOTICE = activation_notice(PPMID)
 
 
 class Hub:

@@ -17,6 +17,7 @@ from typing import Any
 
 import httpx
 import pytest
+from activation_notices import activation_notice
 from logging_journald import JournaldTransport
 
 from hanctl.api.app import make_app
@@ -28,7 +29,6 @@ from hanctl.ledger.database import APPLICATION_ID
 from hanctl.ledger.files.copies import copies_of, list_copies
 from hanctl.ledger.ledger import Ledger
 from hanctl.logs import setup as logs
-from hanctl.model.update_events import ActivationNotice
 from hanctl.state.state import LEDGER, restore_ledger
 from hanctl.webhook.webhook import NOTICE_TYPES
 
@@ -208,23 +208,7 @@ async def a_clock_that_went_back(readers: Readers) -> None:
     await readers.run()
 
 
-NOTICE = ActivationNotice(
-    device="00:0d:6f:00:0b:00:00:01",
-    update=1,
-    device_type="ppmid",
-    outcome="activated",
-    result_code=0,
-    reason=None,
-    old_version=1,
-    new_version=2,
-    file_sha256="ab" * 32,
-    manufacturer_image_sha256=None,
-    ordered_at="2026-01-01T00:00:00Z",
-    transferred_at=None,
-    activated_at=None,
-    confirmed_at="2026-01-01T01:00:00Z",
-    confirmed_by="version read back",
-)
+NOTICE = activation_notice("00:0d:6f:00:0b:00:00:01")
 WAYS = [
     fresh,
     after_a_stop_and_a_kill,

@@ -16,6 +16,10 @@ from hanctl.updates.life.windows import parse_window
 OUT_OF_BAND = 1
 """UpgradeActivationPolicy of a device that the hub may not activate (comms_hub.md §1.4)."""
 
+SERVER_ACTIVATES = 0
+"""UpgradeActivationPolicy of a device that may be told. It answers NOT_AUTHORIZED while it does not know its server: it
+restarted, and seeks it (comms_hub.md §1.7)."""
+
 
 @dataclass(frozen=True, slots=True)
 class Rules:

@@ -13,12 +13,8 @@ from hanctl.han.cluster import Status
 from hanctl.model.records import Device, Update
 from hanctl.model.update_events import UpdateActivationChanged, UpdateReleaseAnswered
 from hanctl.updates.life import lifecycle
-from hanctl.updates.life.gates import OUT_OF_BAND
+from hanctl.updates.life.gates import OUT_OF_BAND, SERVER_ACTIVATES
 from hanctl.updates.life.lifecycle import UpdateStep
-
-SERVER_ACTIVATES = 0
-"""UpgradeActivationPolicy of a device that may be told. It answers NOT_AUTHORIZED while it does not know its server: it
-restarted, and seeks it (comms_hub.md §1.7)."""
 
 _MEANING = {
     Status.FAILURE: "it counts down already, and takes no other word",

@@ -19,7 +19,7 @@ from tshark_peer import require_tshark
 
 from hanctl.data.catalogue import ATTRIBUTES
 from hanctl.han.smart_energy.clusters import CLUSTERS, DATA_CLUSTERS, pack
-from hanctl.han.smart_energy.types import OctetString, Text
+from hanctl.han.smart_energy.types import Text
 
 pytestmark = [pytest.mark.thirdparty, pytest.mark.timeout(180)]
 
@@ -93,11 +93,7 @@ KNOWN = {
     "publish_snapshot": {"snapshot_payload[0]": "bytes as one", "snapshot_payload[1]": "bytes as one"},
     "publish_prepay_snapshot": {"snapshot_payload[0]": "bytes as one", "snapshot_payload[1]": "bytes as one"},
     "message_confirmation": {"message_confirmation_control": "only its lowest bit is shown"},
-    "image_block_response": {
-        "image_data[0]": "bytes as one",
-        "image_data[1]": "bytes as one",
-        "minimum_block_period": "not dissected",
-    },
+    "image_block_response": {"data": "its length and its bytes apart", "minimum_block_period": "not dissected"},
     "initiate_key_establishment_request": {"identity": "the certificate is shown in its parts alone"},
     "initiate_key_establishment_response": {"identity": "the certificate is shown in its parts alone"},
 }
@@ -283,9 +279,9 @@ class Values:
             return kind([self.make(kind._item_type) for _ in range(2)])
         if issubclass(kind, t.FixedList):
             return kind([self._n + place for place in range(kind._length)])
-        if issubclass(kind, OctetString | Text):
+        if issubclass(kind, t.LVBytes | Text):
             text = f"V{self._n:03}"
-            return kind(text.encode() if issubclass(kind, OctetString) else text)
+            return kind(text.encode() if issubclass(kind, t.LVBytes) else text)
         members = list(getattr(kind, "__members__", {}).values())
         if members and kind._bits == 8 and not issubclass(kind, t.bitmap8):
             return members[self._n % len(members)]

@@ -21,7 +21,8 @@ from hanctl.radio.frames import SMART_ENERGY, ZDO_PROFILE, IncomingFrame, Outcom
 
 log = structlog.get_logger()
 
-OnWay = Callable[[int, int, int], None]
+Arrived = Callable[[bool], None]
+OnWay = Callable[[int], Arrived]
 Accepts = Callable[[ZclFrame], bool]
 
 
@@ -46,8 +47,9 @@ class Exchange:
         self._waiting: dict[Hashable, _Waiting] = {}
         self._zcl_tsn = 0
         self._zdo_tsn = 0
-        self.on_way: OnWay = lambda *_: None
-        """Told of frames under a link key: (destination, how many more are on their way, how many acknowledged)."""
+        self.on_way: OnWay = lambda _: lambda _: None
+        """Told of each frame that goes out under a link key, by its destination; what it returns is told whether the
+        frame was acknowledged."""
 
     @property
     def radio(self) -> Radio:
@@ -75,13 +77,13 @@ class Exchange:
         if not _is_acknowledged(frame):
             await radio.send(frame)
             return
-        acknowledged = 0
-        self.on_way(frame.destination_nwk, 1, 0)
+        acknowledged = False
+        arrived = self.on_way(frame.destination_nwk)
         try:
             await radio.send(frame)
-            acknowledged = 1
+            acknowledged = True
         finally:
-            self.on_way(frame.destination_nwk, -1, acknowledged)
+            arrived(acknowledged)
 
     def answer(self, frames: Sequence[OutgoingFrame], tasks: Tasks) -> None:
         """Send the frames that answer one request; several go in order, as one of these ``tasks``."""
@@ -101,16 +103,11 @@ class Exchange:
         """Send without waiting; ``frame.outcome`` is told, "dropped" while there is no radio."""
         if self._radio is not None:
             if _is_acknowledged(frame):
-                self.on_way(frame.destination_nwk, 1, 0)
-                frame = replace(frame, outcome=partial(self._posted, frame))
+                arrived = self.on_way(frame.destination_nwk)
+                frame = replace(frame, outcome=partial(_posted, frame.outcome, arrived))
             self._radio.post(frame)
         elif frame.outcome is not None:
             frame.outcome("dropped")
-
-    def _posted(self, frame: OutgoingFrame, outcome: Outcome) -> None:
-        self.on_way(frame.destination_nwk, -1, outcome == "delivered")
-        if frame.outcome is not None:
-            frame.outcome(outcome)
 
     def backlog(self) -> float:
         """Return how long bulk frames wait for their turn, in seconds."""
@@ -261,3 +258,9 @@ class Exchange:
 def _is_acknowledged(frame: OutgoingFrame) -> bool:
     """Tell whether the destination acknowledges the frame under its link key."""
     return frame.aps_encrypted and frame.aps_ack
+
+
+def _posted(told: Callable[[Outcome], None] | None, arrived: Arrived, outcome: Outcome) -> None:
+    arrived(outcome == "delivered")
+    if told is not None:
+        told(outcome)

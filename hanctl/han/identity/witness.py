@@ -11,14 +11,16 @@ from __future__ import annotations
 import asyncio
 from collections import defaultdict, deque
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Literal
 
 import structlog
 
 from hanctl.base.errors import HanctlError
 from hanctl.base.eui64 import Eui64
-from hanctl.han.exchange import Exchange
+from hanctl.han.exchange import Arrived, Exchange
 from hanctl.ledger.ledger import Ledger
 from hanctl.model.records import Device
 
@@ -28,8 +30,8 @@ Whose = Literal["its own", "not its own", "unclear"]
 
 LESSONS = 3
 """Tries to find out whether a device's acknowledgements are counted, while other frames of it come between."""
-SETTLING, SETTLE_S = 60, 0.005
-"""Looks, and seconds between them, whether a device's acknowledgements are there."""
+SETTLE_S = 0.3
+"""Acknowledgements on the way from a device are waited for so long, before its frames are judged."""
 WINDOWS = 16
 """Judgements remembered of each device, for frames that waited while others were judged."""
 
@@ -93,6 +95,7 @@ class Witness:
         self._known: defaultdict[Eui64, _Known] = defaultdict(_Known)
         self._strays = 0
         self._reading = asyncio.Lock()
+        self._nothing_on_the_way = asyncio.Event()
         exchange.on_way = self._on_its_way
 
     # --- what passes
@@ -125,12 +128,18 @@ class Witness:
     def _present(self) -> list[Device]:
         return [device for device in self._ledger.devices.all() if device.present]
 
-    def _on_its_way(self, nwk: int, change: int, acknowledged: int) -> None:
+    def _on_its_way(self, nwk: int) -> Arrived:
         eui64 = self._ledger.devices.eui64_at(nwk)
-        if eui64 is not None:
-            traffic = self._traffic[eui64]
-            traffic.on_the_way += change
-            traffic.acknowledged += acknowledged
+        # Whose address it was counts: by the time it is acknowledged the device may have another, or none.
+        traffic = _Traffic() if eui64 is None else self._traffic[eui64]
+        traffic.on_the_way += 1
+        return partial(self._arrived, traffic)
+
+    def _arrived(self, traffic: _Traffic, acknowledged: bool) -> None:
+        traffic.on_the_way -= 1
+        traffic.acknowledged += acknowledged
+        if not traffic.on_the_way:
+            self._nothing_on_the_way.set()
 
     # --- what is known
 
@@ -213,6 +222,8 @@ class Witness:
         the dongle counts nothing of the device that it does not hand on. "unclear": the counters are not told, or say
         too little.
         """
+        if strict:
+            await self._settled(eui64)
         async with self._reading:
             known = self._known[eui64]
             if known.own is not None and number <= known.own.heard:
@@ -224,10 +235,8 @@ class Witness:
                     last = window is known.windows[-1]
                     return "its own" if last and await self._nobody_else(eui64) else "unclear"
                 return window.whose
-            if strict:
-                await self._settled(eui64)
             before, now = known.own, await self._read(eui64)
-            whose = self._own_word(eui64, before, now)
+            whose = self._own_word(eui64, before, now, strict=strict)
             # What was not its own is explained by that: the other keys begin anew from here.
             if strict or whose == "not its own":
                 nobody_else = await self._nobody_else(eui64)
@@ -238,28 +247,30 @@ class Witness:
                 known.windows.append(_Window(now.heard, whose, strict))
             return whose
 
-    def _own_word(self, eui64: Eui64, before: _Mark | None, now: _Mark | None) -> Whose:
+    def _own_word(self, eui64: Eui64, before: _Mark | None, now: _Mark | None, *, strict: bool) -> Whose:
         known = self._known[eui64]
         # A dongle that tells nothing may tell 0 each time.
         if before is None or now is None or not before.counter <= now.counter or not now.counter:
             return "unclear"
-        wanted = now.heard - before.heard
+        wanted, perhaps = now.heard - before.heard, 0
         if known.acks_count:
             wanted += now.acknowledged - before.acknowledged
-        if now.counter - before.counter < wanted:
+            # One that was counted and not reported yet looks like a frame of the device.
+            perhaps = self._traffic[eui64].on_the_way if strict else 0
+        rise = now.counter - before.counter
+        if rise < wanted:
             return "not its own"
-        return "its own" if self.is_ready(eui64) else "unclear"
+        return "its own" if rise >= wanted + perhaps and self.is_ready(eui64) else "unclear"
 
     async def _settled(self, eui64: Eui64) -> None:
-        """Wait a little for the acknowledgements that are on the way from the device.
-
-        One that was counted and not reported yet looks like a frame of the device.
-        """
-        if self._known[eui64].acks_count:
-            for _ in range(SETTLING):
-                if not self._traffic[eui64].on_the_way:
-                    return
-                await asyncio.sleep(SETTLE_S)
+        """Wait a little for the acknowledgements that are on the way from the device."""
+        if not self._known[eui64].acks_count:
+            return
+        with suppress(TimeoutError):
+            async with asyncio.timeout(SETTLE_S):
+                while self._traffic[eui64].on_the_way:
+                    self._nothing_on_the_way.clear()
+                    await self._nothing_on_the_way.wait()
 
     def _ahead(self, eui64: Eui64, before: _Mark | None, now: _Mark) -> _Mark:
         """Return the reading that includes acknowledgements counted already but not reported yet."""

@@ -58,6 +58,7 @@ class Dispatcher:
     def __init__(self, on_refused: Callable[[Eui64, int, Fault], None] = lambda *_: None) -> None:
         self._on_refused = on_refused
         self._servers: dict[tuple[int, int], ClusterServer] = {}
+        self._endpoints: set[int] = set()
         self._both_sides: set[tuple[int, int]] = set()
         self._weighing: dict[tuple[int, int], Weighs] = {}
         self._answered: OrderedDict[_Key, _Answered] = OrderedDict()
@@ -71,6 +72,7 @@ class Dispatcher:
         if key in self._servers:
             raise ValueError(f"cluster 0x{server.cluster:04x} of endpoint {server.endpoint} is served already")
         self._servers[key] = server
+        self._endpoints.add(server.endpoint)
         if both_sides:
             self._both_sides.add(key)
         if isinstance(server, Weighs):
@@ -172,8 +174,7 @@ class Dispatcher:
         """Find the endpoint that answers (None: none of the hub's) and its server, if any."""
         if frame.destination_endpoint != ALL_ENDPOINTS:
             endpoint = frame.destination_endpoint
-            ours = any(served == endpoint for served, _ in self._servers)
-            return (endpoint if ours else None), self._servers.get((endpoint, frame.cluster))
+            return (endpoint if endpoint in self._endpoints else None), self._servers.get((endpoint, frame.cluster))
         for (endpoint, cluster), server in sorted(self._servers.items(), key=lambda item: item[0]):
             if cluster == frame.cluster:
                 return endpoint, server

@@ -11,6 +11,7 @@ from zigpy.zdo.types import ZDOCmd
 from hanctl.base.clock import Clock
 from hanctl.base.errors import HanctlError, NotFound
 from hanctl.base.eui64 import Eui64
+from hanctl.base.lately import Lately
 from hanctl.han import zcl, zdo
 from hanctl.han.arrivals import Arrivals
 from hanctl.han.bulk import Bulk
@@ -74,7 +75,7 @@ class Han:
         self.keys = LinkKeys(ledger, self._exchange, self._asking.reachable)
         self._arrivals = Arrivals(ledger, clock, self._exchange, self._tasks, self.addresses)
         self._departures = Departures(ledger, self._exchange, self._tasks, self.addresses, self._interviews.cancel)
-        self._lived: dict[tuple[Eui64, Life], float] = {}
+        self._lived = Lately[tuple[Eui64, Life]](clock, LOOK_GAP_S)
         self.on_life: list[Callable[[Eui64, Life], None]] = []
         self.on_dongle_lost: list[Callable[[str], None]] = []
         self.network: NetworkState | None = None
@@ -344,12 +345,11 @@ class Han:
         self._lives(device, Life.FRAME)
 
     def _arrived(self, eui64: Eui64, nwk: int, life: Life, *, sleepy: bool | None = None) -> None:
-        now = self._clock.monotonic()
-        if now - self._lived.get((eui64, life), -LOOK_GAP_S) < LOOK_GAP_S and self._is_at(eui64, nwk):
+        if (eui64, life) in self._lived and self._is_at(eui64, nwk):
             return
         device = self._arrivals.arrived(eui64, nwk, life, sleepy=sleepy)
         if device is not None:
-            self._lived[eui64, life] = now
+            self._lived.add((eui64, life))
             self._moved(device, life)
 
     def _is_at(self, eui64: Eui64, nwk: int) -> bool:

@@ -18,6 +18,7 @@ import structlog
 from hanctl.base.clock import Clock
 from hanctl.base.errors import HanctlError
 from hanctl.base.eui64 import Eui64
+from hanctl.base.lately import Lately
 from hanctl.han.exchange import Exchange
 from hanctl.han.life import Life
 from hanctl.han.tasks import Tasks
@@ -87,9 +88,9 @@ class Addresses:
         self.under_way: list[Callable[[Eui64], bool]] = []
         self.on_moved: Callable[[Device, Life], None] = lambda *_: None
         self._looks: dict[Eui64, _Look] = {}
-        self._looked: dict[Eui64, float] = {}
-        self._told: dict[Eui64, float] = {}
-        self._placed: dict[Eui64, float] = {}
+        self._looked = Lately[Eui64](clock, LOOK_GAP_S)
+        self._told = Lately[Eui64](clock, TOLD_GAP_S)
+        self._placed = Lately[Eui64](clock, LOOK_GAP_S)
         self._waiting_for_life: set[Eui64] = set()
         self._held: dict[Eui64, float] = {}
         self._repairing: set[Eui64] = set()
@@ -177,11 +178,9 @@ class Addresses:
         )
         with self._ledger.transaction():
             self._ledger.devices.put(there)
-            now = self._clock.monotonic()
-            again = now - self._placed.get(device.eui64, -LOOK_GAP_S) < LOOK_GAP_S
-            if device.state != state or (device.nwk != nwk and not again):
+            if device.state != state or (device.nwk != nwk and device.eui64 not in self._placed):
                 assert nwk is not None
-                self._placed[device.eui64] = now
+                self._placed.add(device.eui64)
                 self._ledger.record(DeviceJoined(device=device.eui64, nwk=nwk, rejoin=device.joined_at is not None))
         return there
 
@@ -217,9 +216,8 @@ class Addresses:
 
     async def _look(self, eui64: Eui64, look: _Look) -> None:
         try:
-            pause = self._looked.get(eui64, -LOOK_GAP_S) + LOOK_GAP_S - self._clock.monotonic()
-            if pause > 0:
-                await asyncio.sleep(pause)
+            if eui64 in self._looked:
+                await asyncio.sleep(self._looked.left(eui64))
             await self._prove(eui64, look)
         except DongleGone:
             # It is placed anew by what is heard when the dongle is back.
@@ -227,7 +225,7 @@ class Addresses:
         except HanctlError as error:
             log.info("the dongle did not say where a device is", device=eui64, reason=str(error))
         finally:
-            self._looked[eui64] = self._clock.monotonic()
+            self._looked.add(eui64)
             del self._looks[eui64]
             if look.over is not None:
                 look.over.set()
@@ -313,9 +311,7 @@ class Addresses:
 
     def claimed(self, eui64: Eui64, how: str) -> None:
         """Record, at most once an hour, that somebody claims to be the device."""
-        now = self._clock.monotonic()
-        if now - self._told.get(eui64, -TOLD_GAP_S) >= TOLD_GAP_S:
-            self._told[eui64] = now
+        if self._told.first(eui64):
             self._ledger.record(DeviceClaimed(device=eui64, how=how))
 
 

@@ -12,6 +12,7 @@ from zigpy.zdo.types import ZDOCmd
 from hanctl.base.clock import Clock
 from hanctl.base.errors import HanctlError
 from hanctl.base.eui64 import Eui64
+from hanctl.base.lately import Lately
 from hanctl.han import zcl, zdo
 from hanctl.han.cluster import Proof
 from hanctl.han.dispatcher import Dispatcher
@@ -72,9 +73,9 @@ class Hearing:
         self.addresses = Addresses(ledger, clock, exchange, tasks, self.asking.challenge, self._can_prove)
         self._gate = Gate(self._witness, tasks, self._weighed, self._forged)
         self.on_default_response: list[DefaultResponseCallback] = []
-        self._greeted: dict[Eui64, float] = {}
+        self._greeted = Lately[Eui64](clock, GREETING_GAP_S)
         self._meeting: dict[Eui64, asyncio.Task[None]] = {}
-        self._sought: dict[Eui64, float] = {}
+        self._sought = Lately[Eui64](clock, SEEK_GAP_S)
         self._contested: dict[Eui64, float] = {}
         self._have_time: set[Eui64] = set()
 
@@ -90,7 +91,7 @@ class Hearing:
         """Forget what was known under the last key of a device that has a new one."""
         self._dispatcher.forget(device.eui64)
         self._witness.forget(device.eui64)
-        self._greeted.pop(device.eui64, None)
+        self._greeted.forget(device.eui64)
         self._tasks.start(self._witness.mark())
         self.greet(device)
 
@@ -146,9 +147,7 @@ class Hearing:
 
     def missed(self, eui64: Eui64) -> None:
         """Search a device that did not acknowledge a frame: broadcast for its address, as it may have moved."""
-        now = self._clock.monotonic()
-        if now - self._sought.get(eui64, -SEEK_GAP_S) >= SEEK_GAP_S:
-            self._sought[eui64] = now
+        if self._sought.first(eui64):
             self._exchange.post_zdo(
                 nwk=ALL_AWAKE, cluster=ZDOCmd.NWK_addr_req, build=lambda tsn: zdo.nwk_addr_req(tsn, eui64)
             )
@@ -195,10 +194,7 @@ class Hearing:
 
     def greet(self, device: Device) -> None:
         """Make a device prove itself, so that its old frames cannot be replayed and its counter is known."""
-        now = self._clock.monotonic()
-        lately = now - self._greeted.get(device.eui64, -GREETING_GAP_S) < GREETING_GAP_S
-        if device.endpoints and not lately and device.eui64 not in self._meeting:
-            self._greeted[device.eui64] = now
+        if device.endpoints and device.eui64 not in self._meeting and self._greeted.first(device.eui64):
             self._meeting[device.eui64] = self._tasks.start(self._meet(device.eui64))
 
     async def meet(self, device: Device) -> None:
@@ -220,7 +216,7 @@ class Hearing:
             await self._witness.learn(eui64, ask)
         except HanctlError as error:
             # It was not asked: it is off, or the dongle is busy. Its next frame is reason enough to ask.
-            self._greeted.pop(eui64, None)
+            self._greeted.forget(eui64)
             log.debug("a device did not prove itself", device=eui64, reason=str(error))
         finally:
             if self._meeting.get(eui64) is asyncio.current_task():

@@ -6,6 +6,7 @@ from __future__ import annotations
 import ast
 import subprocess
 import sys
+from collections import defaultdict
 from pathlib import Path
 
 import pytest
@@ -158,6 +159,15 @@ def test_no_room_is_a_heap() -> None:
     heaps = {path.parent: len(list(path.parent.glob("*.py"))) for path in MODULES}
     assert {str(path): count for path, count in heaps.items() if count > MOST_FILES} == {}
     assert heaps[PACKAGE] <= 10
+
+
+def test_one_name_means_one_class() -> None:
+    where: defaultdict[str, list[str]] = defaultdict(list)
+    for path in MODULES:
+        for node in ast.parse(path.read_text()).body:
+            if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
+                where[node.name].append(str(path.relative_to(PACKAGE)))
+    assert {name: paths for name, paths in where.items() if len(paths) > 1} == {}
 
 
 def test_nothing_waits_inside_a_transaction() -> None:

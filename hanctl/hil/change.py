@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, Literal
 
 from hanctl.cli.options import duration
-from hanctl.hil.device import Device
+from hanctl.hil.device import TrialDevice
 from hanctl.hil.trial import Event, Expired, Trial, in_words, matching
 
 Kind = Literal["tenancy", "supplier"]
@@ -13,10 +13,10 @@ SETTLED = ("change.reported", "change.seen_cleared", "change.confirmed")
 ANSWERED = ("change.acknowledged", "change.refused")
 
 
-class Tenancy:
+class OrderedChange:
     """The last change that the test ordered. ``number``: the hub's for it, 0 before."""
 
-    def __init__(self, trial: Trial, device: Device) -> None:
+    def __init__(self, trial: Trial, device: TrialDevice) -> None:
         self._trial = trial
         self._device = device
         self.number = 0

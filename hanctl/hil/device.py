@@ -16,7 +16,7 @@ ON_THE_HAN = ("joined", "interviewed")
 OFF_S = "10s"
 
 
-class Device:
+class TrialDevice:
     """The device under test. ``eui64`` and ``type`` are the bench's; the rest is as the hub has it now."""
 
     def __init__(self, trial: Trial) -> None:

@@ -15,13 +15,13 @@ import pytest
 
 if TYPE_CHECKING:
     from hanctl.base.errors import HanctlError
-    from hanctl.hil.change import Tenancy
-    from hanctl.hil.device import Device
+    from hanctl.hil.change import OrderedChange
+    from hanctl.hil.device import TrialDevice
     from hanctl.hil.driver import Driver
     from hanctl.hil.hub import Hub
     from hanctl.hil.sim import SimLab
     from hanctl.hil.trial import Trial
-    from hanctl.hil.update import Update
+    from hanctl.hil.update import OrderedUpdate
 
 TRIAL: pytest.StashKey[Trial] = pytest.StashKey()
 FACTS: pytest.StashKey[dict[str, str]] = pytest.StashKey()
@@ -137,11 +137,11 @@ def device(
     request: pytest.FixtureRequest,
     _hanctl_trial: Trial,
     record_testsuite_property: Callable[[str, object], None],
-) -> Iterator[Device]:
+) -> Iterator[TrialDevice]:
     """The device under test; on the HAN, unless the test is marked ``device_unjoined``."""
-    from hanctl.hil.device import Device
+    from hanctl.hil.device import TrialDevice
 
-    found = Device(_hanctl_trial)
+    found = TrialDevice(_hanctl_trial)
     if request.node.get_closest_marker("device_unjoined") is not None:
         found.begin_unjoined()
     elif not found.joined:
@@ -156,11 +156,11 @@ def device(
 
 
 @pytest.fixture
-def update(_hanctl_trial: Trial, device: Device) -> Iterator[Update]:
+def update(_hanctl_trial: Trial, device: TrialDevice) -> Iterator[OrderedUpdate]:
     """An update of the device, which begins with its base version. None is left open behind the test."""
-    from hanctl.hil.update import Update
+    from hanctl.hil.update import OrderedUpdate
 
-    found = Update(_hanctl_trial, device)
+    found = OrderedUpdate(_hanctl_trial, device)
     found.begin_at_base()
     _hanctl_trial.begin_here()
     yield found
@@ -168,11 +168,11 @@ def update(_hanctl_trial: Trial, device: Device) -> Iterator[Update]:
 
 
 @pytest.fixture
-def tenancy(_hanctl_trial: Trial, device: Device) -> Tenancy:
+def tenancy(_hanctl_trial: Trial, device: TrialDevice) -> OrderedChange:
     """Changes of tenancy and supplier."""
-    from hanctl.hil.change import Tenancy
+    from hanctl.hil.change import OrderedChange
 
-    return Tenancy(_hanctl_trial, device)
+    return OrderedChange(_hanctl_trial, device)
 
 
 @pytest.fixture

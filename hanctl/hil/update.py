@@ -9,17 +9,17 @@ import pytest
 
 from hanctl.cli.options import duration
 from hanctl.hil.api_client import RemoteError, now
-from hanctl.hil.device import Device
+from hanctl.hil.device import TrialDevice
 from hanctl.hil.trial import Event, Expired, Trial, in_words, matching
 from hanctl.hil.under_test import ImageFile
 
 OVER = ("confirmed", "failed", "refused", "cancelled", "superseded")
 
 
-class Update:
+class OrderedUpdate:
     """The last update that the test ordered. ``number``: the hub's for it, 0 before."""
 
-    def __init__(self, trial: Trial, device: Device) -> None:
+    def __init__(self, trial: Trial, device: TrialDevice) -> None:
         self._trial = trial
         self._device = device
         self.number = 0

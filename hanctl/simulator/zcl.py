@@ -49,7 +49,7 @@ class MalformedFrame(ValueError):
 
 
 @dataclass(frozen=True, slots=True)
-class ZclFrame:
+class ZclMessage:
     """One ZCL frame. ``to_client``: the direction bit, set where a server speaks to a client."""
 
     tsn: int
@@ -70,18 +70,18 @@ class ZclFrame:
         manufacturer = b"" if self.manufacturer is None else struct.pack("<H", self.manufacturer)
         return bytes([control]) + manufacturer + bytes([self.tsn, self.command]) + self.payload
 
-    def answered(self, command: int, payload: bytes, *, cluster_specific: bool = False) -> ZclFrame:
+    def answered(self, command: int, payload: bytes, *, cluster_specific: bool = False) -> ZclMessage:
         """Return the answer to this frame: same sequence number, other direction, no Default Response wanted."""
-        return ZclFrame(
+        return ZclMessage(
             self.tsn, command, payload, cluster_specific, not self.to_client, True, manufacturer=self.manufacturer
         )
 
-    def default_response(self, status: int) -> ZclFrame:
+    def default_response(self, status: int) -> ZclMessage:
         """Return the Default Response to this frame."""
         return self.answered(DEFAULT_RESPONSE, bytes([self.command, status]))
 
 
-def decode(data: bytes) -> ZclFrame:
+def decode(data: bytes) -> ZclMessage:
     """Read a ZCL frame. Raises MalformedFrame."""
     try:
         control = data[0]
@@ -92,7 +92,7 @@ def decode(data: bytes) -> ZclFrame:
         raise MalformedFrame(f"{len(data)} bytes are too few for a ZCL frame") from None
     if control & 0x03 not in (0x00, 0x01):
         raise MalformedFrame(f"frame control 0x{control:02x} has a reserved frame type")
-    return ZclFrame(
+    return ZclMessage(
         tsn,
         command,
         data[at + 2 :],
@@ -104,7 +104,7 @@ def decode(data: bytes) -> ZclFrame:
 
 
 @dataclass(frozen=True, slots=True)
-class Attribute:
+class AttributeValue:
     """A readable attribute: its ZCL data type and value."""
 
     type: int
@@ -119,10 +119,10 @@ class Attribute:
         return struct.pack(_PACKED[self.type], self.value)
 
 
-Attributes = Mapping[int, Attribute]
+Attributes = Mapping[int, AttributeValue]
 
 
-def answer_global(frame: ZclFrame, attributes: Attributes | None) -> ZclFrame | None:
+def answer_global(frame: ZclMessage, attributes: Attributes | None) -> ZclMessage | None:
     """Return the answer to a global command other than Default Response; ``attributes`` None: no such cluster.
 
     None: nothing is to be sent. All attributes are read-only.

@@ -21,7 +21,7 @@ from hanctl.cli.run import SWITCH_INTERVAL_S
 from hanctl.crypto.suites import SUITE_2
 from hanctl.trust.authority import BenchAuthority
 from hanctl.trust.establishment.exchange import Established, Output, RunJob, Send
-from hanctl.trust.establishment.key_establishment import KeyEstablishment
+from hanctl.trust.establishment.key_establishment import KeyEstablishmentEngine
 from hanctl.trust.jobs import JobResult
 
 HUB, DISPLAY = Eui64("00:0d:6f:00:0a:90:69:e7"), Eui64("00:db:12:34:56:78:00:a1")
@@ -43,7 +43,7 @@ async def off_the_loop(job: Job) -> JobResult:
 WAYS: dict[str, Runner] = {"inline": inline, "asyncio.to_thread": off_the_loop}
 
 
-async def exchange(hub: KeyEstablishment, display: KeyEstablishment, run: Runner) -> float:
+async def exchange(hub: KeyEstablishmentEngine, display: KeyEstablishmentEngine, run: Runner) -> float:
     """One exchange; the seconds that the hub's side of it took."""
     spent = 0.0
     to_hub: list[Output] = display.start(HUB, SUITE_2, 0)
@@ -107,7 +107,7 @@ async def measure(runs: int) -> dict[str, tuple[list[float], float]]:
     for _ in range(runs):
         for name, run in WAYS.items():
             for each in (run, probes[name]):
-                hub, display = KeyEstablishment([hub_credentials]), KeyEstablishment([display_credentials])
+                hub, display = KeyEstablishmentEngine([hub_credentials]), KeyEstablishmentEngine([display_credentials])
                 spent = await exchange(hub, display, each)
                 if each is run:
                     times[name].append(spent)

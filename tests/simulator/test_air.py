@@ -20,7 +20,7 @@ from hanctl.simulator.air import constants, lengths
 from hanctl.simulator.air.agenda import Agenda
 from hanctl.simulator.air.medium import RealMedium
 from hanctl.simulator.device.spec import DeviceSpec
-from hanctl.simulator.network.medium import ApsFrame, Block
+from hanctl.simulator.network.medium import ApsFrame, ExtendedHeader
 from hanctl.simulator.network.trust_centre import Network
 from hanctl.simulator.sniffer.sniffer import Sniffer
 from hanctl.simulator.world import World
@@ -78,8 +78,8 @@ def up(node: Listener, payload: bytes = b"x", *, ack: bool = True) -> ApsFrame:
         {},
         {"encrypted": True, "link_key": KEY},
         {"ack_request": False},
-        {"block": Block(0, 3)},
-        {"block": Block(2), "encrypted": True, "link_key": KEY},
+        {"block": ExtendedHeader(0, 3)},
+        {"block": ExtendedHeader(2), "encrypted": True, "link_key": KEY},
     ],
 )
 @in_virtual_time

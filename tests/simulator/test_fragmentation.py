@@ -16,7 +16,7 @@ from simulator_hub import in_virtual_time
 
 from hanctl.base import virtual
 from hanctl.simulator.network.fragmentation import Fragmenter, fragmenter_of, room, split
-from hanctl.simulator.network.medium import ApsFrame, Block, BlockId, Done, Medium
+from hanctl.simulator.network.medium import ApsFrame, BlockId, Done, ExtendedHeader, Medium
 
 OPTIONS = 0x8000 | 0x40 | 0x100
 
@@ -29,7 +29,7 @@ def test_what_is_cut_and_where() -> None:
     assert [len(part.payload) for part in split(frame(bytes(200)))] == [80, 80, 40]
     secret = split(frame(bytes(150), encrypted=True))
     assert [len(part.payload) for part in secret] == [71, 71, 8]
-    assert [part.block for part in secret] == [Block(0, 3), Block(1), Block(2)]
+    assert [part.block for part in secret] == [ExtendedHeader(0, 3), ExtendedHeader(1), ExtendedHeader(2)]
     assert all(len(part.payload) <= room(part) and part.ack_request for part in secret)
 
 
@@ -186,8 +186,11 @@ def test_the_ncp_sends_blocks_as_it_is_told(version: int) -> None:
         await asyncio.sleep(20)
         (sent,) = host.take_callbacks("messageSentHandler")
         assert int(sent["status"]) == (0x66 if version < 14 else t.sl_Status.ZIGBEE_DELIVERY_FAILED)
-        assert node.heard[0].block == Block(0, 2)
-        assert {(f.block, f.counter) for f in node.heard} == {(Block(0, 2), sequence), (Block(1), sequence)}
+        assert node.heard[0].block == ExtendedHeader(0, 2)
+        assert {(f.block, f.counter) for f in node.heard} == {
+            (ExtendedHeader(0, 2), sequence),
+            (ExtendedHeader(1), sequence),
+        }
         too_long = 0x74 if version < 14 else t.sl_Status.MESSAGE_TOO_LONG
         assert unicast(host, nwk, aps(group=0x0200), bytes(81))[0] == too_long
         assert unicast(host, nwk, aps(group=0x0200, options=OPTIONS | 0x20), bytes(72))[0] == too_long
@@ -216,7 +219,7 @@ async def test_z_stack_cuts_and_reassembles_by_itself() -> None:
         device.receive(node.heard[-1])
         assert not host.seen(znp.c.AF.DataConfirm.Callback)
     await asyncio.sleep(1)
-    assert [f.block for f in node.heard] == [Block(0, 3), Block(1), Block(2)]
+    assert [f.block for f in node.heard] == [ExtendedHeader(0, 3), ExtendedHeader(1), ExtendedHeader(2)]
     assert [x.Status for x in host.seen(znp.c.AF.DataConfirm.Callback)] == [znp.t.Status.SUCCESS]
 
     outcomes: list[bool] = []

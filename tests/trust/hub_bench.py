@@ -25,7 +25,7 @@ from hanctl.radio.errors import DeliveryFailed, DongleGone, KeyTableFull
 from hanctl.radio.frames import IncomingFrame, NetworkState, OutgoingFrame, RadioListener
 from hanctl.trust.credentials import Credentials, save_credentials
 from hanctl.trust.establishment.exchange import Established, Failed, Output, RunJob, Send
-from hanctl.trust.establishment.key_establishment import KeyEstablishment
+from hanctl.trust.establishment.key_establishment import KeyEstablishmentEngine
 
 CODE = "83FED3407A939723A5C639B26916D505C3B5"
 SUITE_2 = 0x0002
@@ -47,7 +47,7 @@ class Display:
     _tsn: int = 0
 
     def __post_init__(self) -> None:
-        self.engine = KeyEstablishment([self.credentials])
+        self.engine = KeyEstablishmentEngine([self.credentials])
         self.radio.displays[self.nwk] = self
 
     @property

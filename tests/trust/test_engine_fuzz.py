@@ -13,7 +13,7 @@ from hanctl.base.errors import HanctlError
 from hanctl.base.eui64 import Eui64
 from hanctl.crypto.suites import SUITE_1, SUITE_2
 from hanctl.trust.establishment.exchange import Established, Failed, Output, RunJob, Send, Stage
-from hanctl.trust.establishment.key_establishment import KeyEstablishment
+from hanctl.trust.establishment.key_establishment import KeyEstablishmentEngine
 from hanctl.trust.establishment.messages import EstablishmentCommand, Initiate, encode
 from hanctl.trust.jobs import Agreed
 
@@ -23,7 +23,7 @@ OTHER = Eui64("00:db:12:34:56:78:00:a9")
 class Watched:
     """A hub's engine whose every output is looked at."""
 
-    def __init__(self, engine: KeyEstablishment) -> None:
+    def __init__(self, engine: KeyEstablishmentEngine) -> None:
         self.engine = engine
         self.now = 0.0
         self.runs: list[RunJob] = []
@@ -106,7 +106,7 @@ def genuine_initiate(seconds: int = 3) -> bytes:
 @given(data=st.data())
 def test_nobody_without_the_private_key_gets_a_key(data: st.DataObject) -> None:
     """All that can be known without it: certificates, proper points, old codes."""
-    hub = Watched(KeyEstablishment([issued(HUB), published(SUITE_1, "V")]))
+    hub = Watched(KeyEstablishmentEngine([issued(HUB), published(SUITE_1, "V")]))
     payloads = [
         genuine_initiate(),
         genuine_initiate(0),
@@ -128,7 +128,7 @@ def test_nobody_without_the_private_key_gets_a_key(data: st.DataObject) -> None:
 @given(data=st.data())
 def test_among_any_disturbance_a_key_is_always_one_that_was_confirmed(data: st.DataObject) -> None:
     """A genuine display takes part, whose messages are delivered, repeated, withheld and mixed with others."""
-    hub, display = Watched(KeyEstablishment([issued(HUB)])), Watched(KeyEstablishment([issued(DISPLAY)]))
+    hub, display = Watched(KeyEstablishmentEngine([issued(HUB)])), Watched(KeyEstablishmentEngine([issued(DISPLAY)]))
     display.take(display.engine.start(HUB, SUITE_2, 0))
     carried = {True: 0, False: 0}
     for _ in range(data.draw(st.integers(8, 40))):
@@ -161,7 +161,7 @@ def carry(hub: Watched, display: Watched, carried: dict[bool, int], back: Any) -
 
 def test_undisturbed_the_fuzz_does_get_a_key() -> None:
     """Else the tests above would prove nothing."""
-    hub, display = Watched(KeyEstablishment([issued(HUB)])), Watched(KeyEstablishment([issued(DISPLAY)]))
+    hub, display = Watched(KeyEstablishmentEngine([issued(HUB)])), Watched(KeyEstablishmentEngine([issued(DISPLAY)]))
     display.take(display.engine.start(HUB, SUITE_2, 0))
     carried = {True: 0, False: 0}
     for _ in range(8):

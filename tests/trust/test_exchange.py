@@ -24,7 +24,7 @@ from hanctl.base.eui64 import Eui64
 from hanctl.crypto.suites import SUITE_1, SUITE_2, SUITES, Suite
 from hanctl.trust.credentials import Credentials
 from hanctl.trust.establishment.exchange import Failed, Reason, Role, Send, Stage
-from hanctl.trust.establishment.key_establishment import KeyEstablishment
+from hanctl.trust.establishment.key_establishment import KeyEstablishmentEngine
 from hanctl.trust.establishment.messages import (
     Confirm,
     Ephemeral,
@@ -46,7 +46,7 @@ def failure(failed: list[Failed]) -> Failed:
 
 def own_certificate(credentials: Credentials, display: Eui64 = DISPLAY) -> Wire:
     """A display with these credentials, on air as ``display``."""
-    return Wire(KeyEstablishment([issued(HUB)]), KeyEstablishment([credentials]), (HUB, display))
+    return Wire(KeyEstablishmentEngine([issued(HUB)]), KeyEstablishmentEngine([credentials]), (HUB, display))
 
 
 def forged(credentials: Credentials, **changes: int) -> Credentials:
@@ -74,8 +74,8 @@ class TestAsPublished:
     @pytest.mark.parametrize("suite", SUITES, ids=str)
     def test_the_hub_can_initiate_too(self, suite: Suite) -> None:
         wire = Wire(
-            KeyEstablishment([published(suite, "V")]),
-            KeyEstablishment([published(suite, "U")]),
+            KeyEstablishmentEngine([published(suite, "V")]),
+            KeyEstablishmentEngine([published(suite, "U")]),
             (published(suite, "V").subject, published(suite, "U").subject),
         )
         wire.put(wire.hub, wire.hub.engine.start(wire.display.eui64, suite, wire.now))
@@ -176,10 +176,10 @@ class TestCertificates:
 
     def test_the_display_checks_the_hub_too(self) -> None:
         impostor = stranger_authority(True).issue(HUB, valid_from=ISSUED_AT)
-        wire = Wire(KeyEstablishment([impostor]), KeyEstablishment([issued(DISPLAY)]))
+        wire = Wire(KeyEstablishmentEngine([impostor]), KeyEstablishmentEngine([issued(DISPLAY)]))
         wire.start()
         assert not wire.hub.established and not wire.display.established
-        wire = Wire(KeyEstablishment([issued(DISPLAY)]), KeyEstablishment([issued(DISPLAY)]))
+        wire = Wire(KeyEstablishmentEngine([issued(DISPLAY)]), KeyEstablishmentEngine([issued(DISPLAY)]))
         wire.start()
         assert wire.display.terminates == [BAD_MESSAGE]
 
@@ -196,7 +196,7 @@ class TestCertificates:
 
     def test_a_suite_that_the_hub_has_no_certificate_for(self) -> None:
         device = published(SUITE_1, "U")
-        wire = Wire(KeyEstablishment([issued(HUB)]), KeyEstablishment([device]), (HUB, device.subject))
+        wire = Wire(KeyEstablishmentEngine([issued(HUB)]), KeyEstablishmentEngine([device]), (HUB, device.subject))
         wire.start(SUITE_1)
         assert wire.hub.terminates == [TerminateStatus.UNSUPPORTED_SUITE]
         terminate = wire.hub.sent[0].message

@@ -11,7 +11,7 @@ from hanctl.base.errors import Refused
 from hanctl.base.eui64 import Eui64
 from hanctl.crypto.suites import SUITE_1, SUITE_2
 from hanctl.trust.establishment.exchange import Failed, Reason, Settings, Stage
-from hanctl.trust.establishment.key_establishment import KeyEstablishment
+from hanctl.trust.establishment.key_establishment import KeyEstablishmentEngine
 from hanctl.trust.establishment.messages import Confirm, Ephemeral, EstablishmentCommand, Terminate, TerminateStatus
 
 BAD_MESSAGE = TerminateStatus.BAD_MESSAGE
@@ -103,7 +103,7 @@ class TestRepetition:
         wire.display.tamper = lambda send: () if isinstance(send.message, Confirm) else (send,)
         wire.start()
         assert wire.hub.engine.stage(DISPLAY) is Stage.AGREED
-        wire.display = type(wire.display)(DISPLAY, KeyEstablishment([issued(DISPLAY)]))
+        wire.display = type(wire.display)(DISPLAY, KeyEstablishmentEngine([issued(DISPLAY)]))
         wire.pass_time(2)
         wire.start()
         assert wire.hub.key == wire.display.key
@@ -230,19 +230,19 @@ class TestTime:
 
     def test_what_the_partner_advertises_is_added(self) -> None:
         slow = Settings(ephemeral_seconds=100, confirm_seconds=50)
-        wire = Wire(KeyEstablishment([issued(HUB)]), KeyEstablishment([issued(DISPLAY)], settings=slow))
+        wire = Wire(KeyEstablishmentEngine([issued(HUB)]), KeyEstablishmentEngine([issued(DISPLAY)], settings=slow))
         wire.display.tamper = lambda send: () if isinstance(send.message, Ephemeral) else (send,)
         wire.start()
         assert wire.hub.engine.deadline == wire.now + 110
-        wire = Wire(KeyEstablishment([issued(HUB)]), KeyEstablishment([issued(DISPLAY)], settings=slow))
+        wire = Wire(KeyEstablishmentEngine([issued(HUB)]), KeyEstablishmentEngine([issued(DISPLAY)], settings=slow))
         wire.display.tamper = lambda send: () if isinstance(send.message, Confirm) else (send,)
         wire.start()
         assert wire.hub.engine.deadline == wire.now + 60
-        wire = Wire(KeyEstablishment([issued(HUB)], settings=slow), KeyEstablishment([issued(DISPLAY)]))
+        wire = Wire(KeyEstablishmentEngine([issued(HUB)], settings=slow), KeyEstablishmentEngine([issued(DISPLAY)]))
         wire.hub.tamper = lambda send: () if isinstance(send.message, Ephemeral) else (send,)
         wire.start()
         assert wire.display.engine.deadline == wire.now + 110
-        wire = Wire(KeyEstablishment([issued(HUB)], settings=slow), KeyEstablishment([issued(DISPLAY)]))
+        wire = Wire(KeyEstablishmentEngine([issued(HUB)], settings=slow), KeyEstablishmentEngine([issued(DISPLAY)]))
         wire.hub.tamper = lambda send: () if isinstance(send.message, Confirm) else (send,)
         wire.start()
         assert wire.display.engine.deadline == wire.now + 60
@@ -296,7 +296,7 @@ class TestBackOff:
             (replace(send, message=Confirm(bytes(16))),) if isinstance(send.message, Confirm) else (send,)
         )
         wire.start()
-        wire.display = type(wire.display)(DISPLAY, KeyEstablishment([issued(DISPLAY)]))
+        wire.display = type(wire.display)(DISPLAY, KeyEstablishmentEngine([issued(DISPLAY)]))
         wire.hub.sent.clear()
         return wire
 
@@ -319,7 +319,7 @@ class TestBackOff:
         wire.display.tamper = lambda send: () if isinstance(send.message, Ephemeral) else (send,)
         wire.start()
         wire.pass_time(20)
-        wire.display = type(wire.display)(DISPLAY, KeyEstablishment([issued(DISPLAY)]))
+        wire.display = type(wire.display)(DISPLAY, KeyEstablishmentEngine([issued(DISPLAY)]))
         wire.start()
         assert wire.hub.key == wire.display.key
 
@@ -361,8 +361,8 @@ class TestSeveral:
         return [Eui64(f"00:db:12:34:56:79:00:{index:02x}") for index in range(count)]
 
     def test_many_at_once_each_get_their_own_key(self) -> None:
-        hub = KeyEstablishment([issued(HUB)])
-        wires = [Wire(hub, KeyEstablishment([issued(each)]), (HUB, each)) for each in self.displays(6)]
+        hub = KeyEstablishmentEngine([issued(HUB)])
+        wires = [Wire(hub, KeyEstablishmentEngine([issued(each)]), (HUB, each)) for each in self.displays(6)]
         for wire in wires:
             wire.hold_jobs = True
             wire.start()
@@ -373,16 +373,16 @@ class TestSeveral:
         assert len({wire.hub.key for wire in wires}) == 6
 
     def test_a_silent_one_does_not_hinder_the_others(self) -> None:
-        hub = KeyEstablishment([issued(HUB)])
-        silent, good = (Wire(hub, KeyEstablishment([issued(each)]), (HUB, each)) for each in self.displays(2))
+        hub = KeyEstablishmentEngine([issued(HUB)])
+        silent, good = (Wire(hub, KeyEstablishmentEngine([issued(each)]), (HUB, each)) for each in self.displays(2))
         silent.display.tamper = lambda send: () if isinstance(send.message, Ephemeral) else (send,)
         silent.start()
         good.start()
         assert good.hub.key == good.display.key
 
     def test_one_too_many_gets_a_clear_refusal(self) -> None:
-        hub = KeyEstablishment([issued(HUB)], settings=Settings(capacity=2))
-        wires = [Wire(hub, KeyEstablishment([issued(each)]), (HUB, each)) for each in self.displays(3)]
+        hub = KeyEstablishmentEngine([issued(HUB)], settings=Settings(capacity=2))
+        wires = [Wire(hub, KeyEstablishmentEngine([issued(each)]), (HUB, each)) for each in self.displays(3)]
         for wire in wires:
             wire.hold_jobs = True
             wire.start()
@@ -412,10 +412,10 @@ class TestSeveral:
 
     def test_without_a_certificate_nothing_is_started(self) -> None:
         with pytest.raises(Refused, match="no certificate"):
-            KeyEstablishment([issued(HUB)]).start(DISPLAY, SUITE_1, 0)
+            KeyEstablishmentEngine([issued(HUB)]).start(DISPLAY, SUITE_1, 0)
 
     def test_the_best_suite_in_common_is_chosen(self) -> None:
-        both = KeyEstablishment([published(SUITE_1, "V"), published(SUITE_2, "V")])
+        both = KeyEstablishmentEngine([published(SUITE_1, "V"), published(SUITE_2, "V")])
         assert both.suites == 3
         assert [both.choose_suite(bits) for bits in (0, 1, 2, 3, 4)] == [SUITE_1, SUITE_1, SUITE_2, SUITE_2, None]
-        assert KeyEstablishment([issued(HUB)]).choose_suite(0) is None
+        assert KeyEstablishmentEngine([issued(HUB)]).choose_suite(0) is None

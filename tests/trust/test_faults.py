@@ -46,7 +46,7 @@ from hanctl.crypto.curve import SECT163K1, SECT283K1, Point, PointLowOrder, Poin
 from hanctl.crypto.suites import SUITES
 from hanctl.trust.credentials import Credentials, KeyMismatch, credentials_of
 from hanctl.trust.establishment.exchange import Reason
-from hanctl.trust.establishment.key_establishment import KeyEstablishment
+from hanctl.trust.establishment.key_establishment import KeyEstablishmentEngine
 from hanctl.trust.establishment.messages import Confirm, Ephemeral, EstablishmentCommand, TerminateStatus
 
 Check = Callable[[], None]
@@ -75,7 +75,7 @@ def bad_points_are_refused() -> None:
 
 
 def display_with(credentials: Credentials) -> Wire:
-    wire = Wire(KeyEstablishment([issued(HUB)]), KeyEstablishment([credentials]))
+    wire = Wire(KeyEstablishmentEngine([issued(HUB)]), KeyEstablishmentEngine([credentials]))
     wire.start()
     return wire
 

@@ -15,7 +15,7 @@ from hanctl.crypto.suites import SUITE_1, SUITE_2, Suite
 from hanctl.trust.authority import BenchAuthority
 from hanctl.trust.credentials import Credentials, credentials_of
 from hanctl.trust.establishment.exchange import Established, Failed, Output, RunJob, Send
-from hanctl.trust.establishment.key_establishment import KeyEstablishment
+from hanctl.trust.establishment.key_establishment import KeyEstablishmentEngine
 from hanctl.trust.establishment.messages import Terminate
 from hanctl.trust.jobs import JobResult
 
@@ -67,7 +67,7 @@ def as_it_is(send: Send) -> Iterable[Send]:
 @dataclass
 class Side:
     eui64: Eui64
-    engine: KeyEstablishment
+    engine: KeyEstablishmentEngine
     sent: list[Send] = field(default_factory=list)
     established: list[Established] = field(default_factory=list)
     failed: list[Failed] = field(default_factory=list)
@@ -91,7 +91,9 @@ class Side:
 class Wire:
     """A hub and a display. Nothing happens but through ``pump``; jobs run at once unless ``hold_jobs``."""
 
-    def __init__(self, hub: KeyEstablishment, display: KeyEstablishment, names: tuple[Eui64, Eui64] = (HUB, DISPLAY)):
+    def __init__(
+        self, hub: KeyEstablishmentEngine, display: KeyEstablishmentEngine, names: tuple[Eui64, Eui64] = (HUB, DISPLAY)
+    ):
         self.hub, self.display = Side(names[0], hub), Side(names[1], display)
         self.now = 1000.0
         self.hold_jobs = False
@@ -165,14 +167,14 @@ class Wire:
 
 def bench_wire(**hub_options: Any) -> Wire:
     """A hub and a display with certificates of one bench authority."""
-    return Wire(KeyEstablishment([issued(HUB)], **hub_options), KeyEstablishment([issued(DISPLAY)]))
+    return Wire(KeyEstablishmentEngine([issued(HUB)], **hub_options), KeyEstablishmentEngine([issued(DISPLAY)]))
 
 
 def published_wire(suite: Suite) -> Wire:
     """The published exchange: V is the hub, which responds."""
     hub, display = published(suite, "V"), published(suite, "U")
     return Wire(
-        KeyEstablishment([hub], below=always(published_value(suite, "eV"))),
-        KeyEstablishment([display], below=always(published_value(suite, "eU"))),
+        KeyEstablishmentEngine([hub], below=always(published_value(suite, "eV"))),
+        KeyEstablishmentEngine([display], below=always(published_value(suite, "eU"))),
         (hub.subject, display.subject),
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from hanctl.hil.device import Device
+from hanctl.hil.device import TrialDevice
 from hanctl.hil.hub import Hub
 from hanctl.hil.trial import Trial
 
@@ -13,7 +13,7 @@ OTHER_CODE = "00112233445566778899AABBCCDDEEFF"
 
 @pytest.mark.device_unjoined
 @pytest.mark.requirement("J1", covers="joining with the install code, key establishment, interview")
-def test_it_joins_with_its_install_code(hub: Hub, device: Device, evidence: Trial) -> None:
+def test_it_joins_with_its_install_code(hub: Hub, device: TrialDevice, evidence: Trial) -> None:
     """The network is opened to the device with its install code. It joins, establishes a key with the hub where both
     have certificates, and answers the interview with its endpoints, Basic attributes and running version."""
     device.join()
@@ -29,7 +29,7 @@ def test_it_joins_with_its_install_code(hub: Hub, device: Device, evidence: Tria
 
 @pytest.mark.device_unjoined
 @pytest.mark.requirement("J2", covers="joining with an install code that is not the device's")
-def test_it_is_not_let_in_with_another_install_code(hub: Hub, device: Device) -> None:
+def test_it_is_not_let_in_with_another_install_code(hub: Hub, device: TrialDevice) -> None:
     """The network is opened to the device for four minutes with an install code that is not its own. It does not get
     in: the dongle may announce it, but it cannot read the network's key, and answers nothing. Forgotten again, it
     joins with its own."""
@@ -45,7 +45,7 @@ def test_it_is_not_let_in_with_another_install_code(hub: Hub, device: Device) ->
 
 @pytest.mark.requirement("J3", covers="a power cut of ten seconds, and one of ten minutes")
 @pytest.mark.takes("10m")
-def test_it_comes_back_after_a_power_cut(hub: Hub, device: Device) -> None:
+def test_it_comes_back_after_a_power_cut(hub: Hub, device: TrialDevice) -> None:
     """The device's power is cut for ten seconds, and for ten minutes. Each time the hub hears it again, without
     another install code, and it is still the device that it was."""
     for off in ("10s", "10m"):

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from hanctl.hil.change import ANSWERED, Kind, Tenancy
-from hanctl.hil.device import Device
+from hanctl.hil.change import ANSWERED, Kind, OrderedChange
+from hanctl.hil.device import TrialDevice
 from hanctl.hil.hub import Hub
 from hanctl.hil.trial import Expired, Trial
 
@@ -23,7 +23,7 @@ PROVIDERS = {"electricity": {"id": 3303, "name": "Other Power"}, "gas": {"id": 4
     not_covered="that the attributes can be read on the HAN: a display cannot be made to read them",
 )
 @pytest.mark.parametrize("kind", ["tenancy", "supplier"])
-def test_the_publication_is_taken(hub: Hub, device: Device, tenancy: Tenancy, kind: Kind) -> None:
+def test_the_publication_is_taken(hub: Hub, device: TrialDevice, tenancy: OrderedChange, kind: Kind) -> None:
     """A change is made. The device has a client of the Device Management cluster, takes the publication, and answers
     it with SUCCESS."""
     clients = [0x0708 in endpoint["output_clusters"] for endpoint in device.record["endpoints"]]
@@ -36,7 +36,7 @@ def test_the_publication_is_taken(hub: Hub, device: Device, tenancy: Tenancy, ki
 
 @pytest.mark.requirement("T2", covers="a device that was off during the change is told when it is back")
 @pytest.mark.takes("10m")
-def test_it_is_told_after_having_been_off(hub: Hub, device: Device, tenancy: Tenancy) -> None:
+def test_it_is_told_after_having_been_off(hub: Hub, device: TrialDevice, tenancy: OrderedChange) -> None:
     """The device has no power when the tenant changes. When it is back it gets the publication."""
     device.power_off()
     tenancy.change()
@@ -47,7 +47,7 @@ def test_it_is_told_after_having_been_off(hub: Hub, device: Device, tenancy: Ten
 
 
 @pytest.mark.requirement("T2", covers="the device asks for the change by itself, and is answered")
-def test_it_asks_by_itself(hub: Hub, device: Device, tenancy: Tenancy, evidence: Trial) -> None:
+def test_it_asks_by_itself(hub: Hub, device: TrialDevice, tenancy: OrderedChange, evidence: Trial) -> None:
     """A change was made, and the device's power is cut for a minute. It asks the hub for changes by itself, as it is
     obliged to: when it is back, or within the day."""
     tenancy.change()
@@ -65,7 +65,7 @@ def test_it_asks_by_itself(hub: Hub, device: Device, tenancy: Tenancy, evidence:
     covers="what the hub holds of the household, before and after a change",
     not_covered="that reads of a device are refused: a display cannot be made to read on command",
 )
-def test_the_hub_clears_what_it_holds(hub: Hub, tenancy: Tenancy, evidence: Trial) -> None:
+def test_the_hub_clears_what_it_holds(hub: Hub, tenancy: OrderedChange, evidence: Trial) -> None:
     """The hub is given a household: credit, debt, consumption, top-ups. After a change of tenancy it holds none of the
     consumer's, or gives it to no device; the report says what was cleared, what is held, and why what is left stays."""
     hub.load(HOUSEHOLD)
@@ -86,7 +86,7 @@ def test_the_hub_clears_what_it_holds(hub: Hub, tenancy: Tenancy, evidence: Tria
     covers="what is dated before a cut-off that has passed, and balances, after a change that asks for no control bit",
     not_covered="that reads of a device are refused: a display cannot be made to read on command",
 )
-def test_the_hub_hides_what_is_dated_before_a_cut_off(hub: Hub, tenancy: Tenancy, evidence: Trial) -> None:
+def test_the_hub_hides_what_is_dated_before_a_cut_off(hub: Hub, tenancy: OrderedChange, evidence: Trial) -> None:
     """The hub is given a household whose days and top-ups are of November 2025, and a change of tenancy since December
     2025. It gives none of them to a device any more, and credit and debt are as they were."""
     hub.load(HOUSEHOLD)
@@ -112,7 +112,9 @@ def _held(hub: Hub) -> dict[tuple[int, str], Any]:
 
 
 @pytest.mark.requirement("T4", covers="the verdict on the device, and its basis, when told and three hours later")
-def test_there_is_evidence_of_what_the_device_did(hub: Hub, device: Device, tenancy: Tenancy, evidence: Trial) -> None:
+def test_there_is_evidence_of_what_the_device_did(
+    hub: Hub, device: TrialDevice, tenancy: OrderedChange, evidence: Trial
+) -> None:
     """After a change of tenancy the report says of the device that it was told, when, and whether it cleared: by its
     own event, or by what was read back of it. It is looked at again after three hours."""
     tenancy.change()

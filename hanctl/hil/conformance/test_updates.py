@@ -5,17 +5,17 @@ from __future__ import annotations
 import pytest
 
 from hanctl.hil.api_client import RemoteError
-from hanctl.hil.device import Device
+from hanctl.hil.device import TrialDevice
 from hanctl.hil.hub import Hub
 from hanctl.hil.trial import Event, Expired, Trial
-from hanctl.hil.update import OVER, Update
+from hanctl.hil.update import OVER, OrderedUpdate
 
 LATER = "10m"
 """How long a device is watched that is to do nothing."""
 UNREACHABLE_VERSION = 0xFFFFFFFE
 
 
-def check_activated(device: Device, update: Update, notice: Event) -> None:
+def check_activated(device: TrialDevice, update: OrderedUpdate, notice: Event) -> None:
     assert (notice["outcome"], notice["new_version"]) == ("activated", update.image.version)
     device.check_runs(update.image)
 
@@ -26,7 +26,7 @@ def check_activated(device: Device, update: Update, notice: Event) -> None:
 @pytest.mark.requirement(
     "F1", covers="delivery to a device of this type", not_covered="delivery to devices of other types than this one"
 )
-def test_an_image_is_delivered(device: Device, update: Update) -> None:
+def test_an_image_is_delivered(device: TrialDevice, update: OrderedUpdate) -> None:
     """An update is ordered, to be held. The device fetches the whole image with the OTA Upgrade cluster and says that
     it is good; the service user gets the notice of the transfer. The update is cancelled then."""
     update.start(activate="hold")
@@ -38,7 +38,7 @@ def test_an_image_is_delivered(device: Device, update: Update) -> None:
 
 @pytest.mark.requirement("F1", covers="a power cut in mid-transfer: the transfer goes on where it was")
 def test_an_interrupted_transfer_goes_on_where_it_was(
-    hub: Hub, device: Device, update: Update, evidence: Trial
+    hub: Hub, device: TrialDevice, update: OrderedUpdate, evidence: Trial
 ) -> None:
     """In the middle of the transfer the device's power is cut for 30 seconds. It goes on with the transfer at the byte
     that it was at, give or take what was on the way and a last block or page, and finds the image good."""
@@ -55,7 +55,7 @@ def test_an_interrupted_transfer_goes_on_where_it_was(
 
 
 @pytest.mark.requirement("F1", covers="an image damaged by one bit is refused by the device")
-def test_a_damaged_image_is_refused(device: Device, update: Update) -> None:
+def test_a_damaged_image_is_refused(device: TrialDevice, update: OrderedUpdate) -> None:
     """A copy of the image, with one bit of what is to be run turned over, is ordered, to be held: it would never be
     activated. The device fetches it, refuses it, and goes on with the version that it runs."""
     running = device.version
@@ -74,7 +74,9 @@ def test_a_damaged_image_is_refused(device: Device, update: Update) -> None:
 
 
 @pytest.mark.requirement("F1", covers="an image of another type is not offered to the device")
-def test_an_image_of_another_type_is_not_offered(hub: Hub, device: Device, update: Update, evidence: Trial) -> None:
+def test_an_image_of_another_type_is_not_offered(
+    hub: Hub, device: TrialDevice, update: OrderedUpdate, evidence: Trial
+) -> None:
     """A copy of the image, whose header names another image type, is ordered. The device does not fetch it: the hub
     refuses the order, or, where it does not know yet which type the device takes, never offers it."""
     running = device.version
@@ -95,7 +97,7 @@ def test_an_image_of_another_type_is_not_offered(hub: Hub, device: Device, updat
 
 @pytest.mark.requirement("F2", covers="the device waits until the hub activates; the notice of the activation")
 @pytest.mark.takes("10m")
-def test_it_is_held_until_it_is_released(hub: Hub, device: Device, update: Update) -> None:
+def test_it_is_held_until_it_is_released(hub: Hub, device: TrialDevice, update: OrderedUpdate) -> None:
     """An update is ordered, to be held. Once it has the image the device goes on with its old version, for ten
     minutes, until it is released. Then it comes back with the new one, which is read from it, and the service user
     gets the notice of the activation."""
@@ -111,7 +113,7 @@ def test_it_is_held_until_it_is_released(hub: Hub, device: Device, update: Updat
 
 @pytest.mark.requirement("F2", covers="an update that is held and cancelled is not activated")
 @pytest.mark.takes("12m")
-def test_a_cancelled_update_is_not_activated(hub: Hub, device: Device, update: Update) -> None:
+def test_a_cancelled_update_is_not_activated(hub: Hub, device: TrialDevice, update: OrderedUpdate) -> None:
     """An update is ordered, to be held, and cancelled once the device has the image. The device goes on with its old
     version, also after its power was cut."""
     update.start(activate="hold")
@@ -129,7 +131,7 @@ def test_a_cancelled_update_is_not_activated(hub: Hub, device: Device, update: U
 
 
 @pytest.mark.requirement("F3", covers="one order, with nothing said after it")
-def test_one_request_distributes_and_activates(device: Device, update: Update) -> None:
+def test_one_request_distributes_and_activates(device: TrialDevice, update: OrderedUpdate) -> None:
     """One order is given, to be activated at once, and nothing else. The device ends on the new version, and the
     service user gets the notices of delivery, transfer and activation, each once."""
     if device.type == "hcalcs":
@@ -146,7 +148,7 @@ def test_one_request_distributes_and_activates(device: Device, update: Update) -
 @pytest.mark.requirement("F4", covers="activation by a command of its own, with the right hash alone")
 @pytest.mark.takes("10m")
 def test_activation_is_a_command_of_its_own_with_the_right_hash(
-    hub: Hub, device: Device, update: Update, evidence: Trial
+    hub: Hub, device: TrialDevice, update: OrderedUpdate, evidence: Trial
 ) -> None:
     """An image is distributed, to be held. A command to activate it with a wrong hash is refused, and the device keeps
     its version; the command with the hash of the manufacturer's image is carried out."""
@@ -171,7 +173,7 @@ def test_activation_is_a_command_of_its_own_with_the_right_hash(
 
 
 @pytest.mark.requirement("F5", covers="the message on the display, waiting, and going on once on mains")
-def test_a_battery_device_is_asked_to_be_plugged_in(hub: Hub, device: Device, update: Update) -> None:
+def test_a_battery_device_is_asked_to_be_plugged_in(hub: Hub, device: TrialDevice, update: OrderedUpdate) -> None:
     """The device is unplugged from the mains, with less left in its battery than an update wants. An update waits, and
     the device takes a message for its display that asks for the mains. Once plugged in, the message is taken back, and
     the image is transferred."""
@@ -198,7 +200,9 @@ def test_a_battery_device_is_asked_to_be_plugged_in(hub: Hub, device: Device, up
 
 
 @pytest.mark.requirement("F6", covers="the state, the offset and what it waits for, at every stage")
-def test_it_is_seen_where_the_image_is_at_every_stage(device: Device, update: Update, evidence: Trial) -> None:
+def test_it_is_seen_where_the_image_is_at_every_stage(
+    device: TrialDevice, update: OrderedUpdate, evidence: Trial
+) -> None:
     """At each stage of an update, between its order and its activation, the hub is asked: it tells the stage, how many
     bytes the device has, and what the update waits for."""
 
@@ -230,7 +234,7 @@ def test_it_is_seen_where_the_image_is_at_every_stage(device: Device, update: Up
 
 
 @pytest.mark.requirement("F7", covers="a power cut right after the activation command")
-def test_a_lost_activation_answer_is_reconciled(device: Device, update: Update) -> None:
+def test_a_lost_activation_answer_is_reconciled(device: TrialDevice, update: OrderedUpdate) -> None:
     """A held update is released, and the device's power is cut as soon as it has the command: nobody hears what became
     of it. When it is back the hub reads its version, and the update is confirmed by that."""
     update.start(activate="hold")
@@ -246,7 +250,7 @@ def test_a_lost_activation_answer_is_reconciled(device: Device, update: Update) 
 
 @pytest.mark.requirement("F7", covers="a device that is away for more than an hour after the activation command")
 @pytest.mark.takes("70m")
-def test_a_long_absence_after_the_command_is_reconciled(hub: Hub, device: Device, update: Update) -> None:
+def test_a_long_absence_after_the_command_is_reconciled(hub: Hub, device: TrialDevice, update: OrderedUpdate) -> None:
     """As before, but the device stays without power until the hub says that it does not know any more what it runs.
     The doubt ends by reading its version."""
     update.start(activate="hold")
@@ -267,7 +271,7 @@ def test_a_long_absence_after_the_command_is_reconciled(hub: Hub, device: Device
 
 @pytest.mark.requirement("F8", covers="an image whose prerequisite the device does not run is refused")
 def test_an_image_without_its_prerequisite_is_refused(
-    hub: Hub, device: Device, update: Update, evidence: Trial
+    hub: Hub, device: TrialDevice, update: OrderedUpdate, evidence: Trial
 ) -> None:
     """An image is ordered for devices that run a version that this one does not run, and to which nothing leads. The
     order is refused, and nothing is transferred."""
@@ -279,7 +283,7 @@ def test_an_image_without_its_prerequisite_is_refused(
 
 
 @pytest.mark.requirement("F8", covers="a prerequisite is applied first, and the image after it")
-def test_a_prerequisite_is_applied_first(device: Device, update: Update) -> None:
+def test_a_prerequisite_is_applied_first(device: TrialDevice, update: OrderedUpdate) -> None:
     """The image after the next is ordered, for devices that run the next one. Both are applied, one after the other."""
     if device.type == "hcalcs":
         pytest.skip("each step of a load control switch needs an activation command of its own")

@@ -11,8 +11,8 @@ import zigpy.types as t
 
 from hanctl.radio.application import HubApplication, Sink, base_config, foreign_network, key_table_full
 from hanctl.radio.errors import DeliveryFailed, NetworkStartFailed
-from hanctl.radio.ezsp.messages import LongMessages
-from hanctl.radio.ezsp.unicasts import Unicasts
+from hanctl.radio.ezsp.messages import EzspLongMessages
+from hanctl.radio.ezsp.unicasts import EzspUnicasts
 from hanctl.radio.settings import DongleSettings
 
 CLOSED = bt.EzspDecisionBitmask.ALLOW_UNSECURED_REJOINS
@@ -38,7 +38,7 @@ PARTNER_KEY_REFUSALS = {
 }
 
 
-class EzspApplication(Unicasts, LongMessages):
+class EzspApplication(EzspUnicasts, EzspLongMessages):
     """The hub on an EmberZNet NCP."""
 
     MOST_ON_THE_WAY = 32

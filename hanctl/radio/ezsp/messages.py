@@ -40,7 +40,7 @@ _INCOMING_IDENTIFIER = b"\x45\x00"
 _OPTIONS_HIGH_BYTE = 13
 
 
-class LongMessages(ControllerApplication):
+class EzspLongMessages(ControllerApplication):
     """bellows' application, with long messages in both directions."""
 
     _ezsp: Any

@@ -97,7 +97,7 @@ class _Confirmation:
         self._confirmed(_name(result[0]))
 
 
-class Unicasts(HubApplication):
+class EzspUnicasts(HubApplication):
     """Fast path beside bellows' own; a mixin that comes before bellows' application in the bases of a class."""
 
     _ezsp: Any

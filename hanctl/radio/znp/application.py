@@ -16,8 +16,8 @@ from hanctl.radio.application import HubApplication, Sink, base_config, foreign_
 from hanctl.radio.errors import DeliveryFailed, UnsupportedFirmware
 from hanctl.radio.frames import SMART_ENERGY, ZDO_PROFILE
 from hanctl.radio.settings import DongleSettings
-from hanctl.radio.znp.messages import LongMessages
-from hanctl.radio.znp.unicasts import Unicasts
+from hanctl.radio.znp.messages import ZnpLongMessages
+from hanctl.radio.znp.unicasts import ZnpUnicasts
 
 c: Any = zigpy_znp.commands
 """Untyped: the library makes these classes at import."""
@@ -29,7 +29,7 @@ KEY_TABLE_FULL = frozenset({zt.Status.NWK_TABLE_FULL, zt.Status.APS_TABLE_FULL})
 _source_endpoint: ContextVar[int] = ContextVar("source_endpoint")
 
 
-class ZnpApplication(Unicasts, LongMessages):
+class ZnpApplication(ZnpUnicasts, ZnpLongMessages):
     """The hub on a Z-Stack coordinator."""
 
     MOST_ON_THE_WAY = 16

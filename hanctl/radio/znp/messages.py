@@ -37,7 +37,7 @@ _ANNOUNCEMENT_SIZE = 30
 _LENGTH = slice(25, 27)
 
 
-class LongMessages(ControllerApplication):
+class ZnpLongMessages(ControllerApplication):
     """zigpy-znp's application, with long messages in both directions."""
 
     _znp: Any

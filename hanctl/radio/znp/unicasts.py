@@ -44,7 +44,7 @@ _ENCRYPT = int(c.af.TransmitOptions.ENABLE_SECURITY)
 _NO_DISCOVERY = int(c.af.TransmitOptions.SUPPRESS_ROUTE_DISC_NETWORK)
 
 
-class Unicasts(HubApplication):
+class ZnpUnicasts(HubApplication):
     """Fast path beside zigpy-znp's own; a mixin that comes before its application in the bases of a class."""
 
     _znp: Any

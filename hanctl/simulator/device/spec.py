@@ -85,20 +85,20 @@ Seconds = Annotated[float, Field(ge=0)]
 Clusters = Annotated[tuple[U16, ...], Field(strict=False)]
 
 
-class Section(BaseModel):
+class DevicesTable(BaseModel):
     """One table of the devices file."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True, hide_input_in_errors=True)
 
 
-class LinkSpec(Section):
+class LinkSpec(DevicesTable):
     """Radio conditions: seconds one way (on ideal air), and probability of loss of each transmission."""
 
     delay_s: Seconds = 0.004
     loss: Annotated[float, Field(ge=0, lt=1)] = 0.0
 
 
-class PowerCut(Section):
+class PowerCut(DevicesTable):
     """Power goes once: when the download reaches ``offset`` bytes, or ``after_s`` seconds after power-on."""
 
     offset: U32 | None = None
@@ -112,7 +112,7 @@ class PowerCut(Section):
         return self
 
 
-class BatterySpec(Section):
+class BatterySpec(DevicesTable):
     """A battery, and how soon the user confirms what the display asks (None: never)."""
 
     percent: Annotated[float, Field(ge=0, le=100)] = 100.0
@@ -120,7 +120,7 @@ class BatterySpec(Section):
     confirms_after_s: Seconds | None = None
 
 
-class EndpointSpec(Section):
+class EndpointSpec(DevicesTable):
     """An endpoint that replaces the ones the type brings."""
 
     number: Annotated[int, Field(ge=1, le=240)]
@@ -129,7 +129,7 @@ class EndpointSpec(Section):
     output_clusters: Clusters = ()
 
 
-class OtaTimings(Section):
+class OtaTimings(DevicesTable):
     """Constants of the OTA client; defaults are the reference client's. Source: comms_hub.md §1.7."""
 
     start_delay_s: Annotated[tuple[Seconds, Seconds], Field(strict=False)] = (1.0, 255.0)
@@ -156,7 +156,7 @@ class OtaTimings(Section):
     missed_block_delay_s: Seconds = 0.01
 
 
-class Behaviour(Section):
+class Behaviour(DevicesTable):
     """How the OTA client is built and what it does wrong."""
 
     max_data_size: Annotated[int, Field(ge=1, le=63)] = 63
@@ -188,7 +188,7 @@ class Behaviour(Section):
     write_error_at: U32 | None = None
 
 
-class TrustSpec(Section):
+class TrustSpec(DevicesTable):
     """The device's certificate, and how it establishes keys; by ``file`` (Certicom's text form) or in hex."""
 
     file: Annotated[Path | None, Field(strict=False)] = None
@@ -232,7 +232,7 @@ class TrustSpec(Section):
         return Identity.of(self.certificate, self.private_key, self.authority_key)
 
 
-class ShownSpec(Section):
+class ShownSpec(DevicesTable):
     """Something that the device shows of its consumer (or supplier): an attribute of its server side, and its value."""
 
     cluster: U16
@@ -242,7 +242,7 @@ class ShownSpec(Section):
     supplier: bool = False
 
 
-class TenancySpec(Section):
+class TenancySpec(DevicesTable):
     """Behaviour of the device when tenancy or supplier change.
 
     ``behaviour``: "obedient" clears; "deaf" answers SUCCESS and clears nothing; "reference" does as the reference
@@ -268,7 +268,7 @@ class TenancySpec(Section):
     """Whether what it shows can also be read of it; most displays serve nothing."""
 
 
-class DeviceSpec(Section):
+class DeviceSpec(DevicesTable):
     """One simulated device."""
 
     name: Annotated[str, Field(min_length=1)]

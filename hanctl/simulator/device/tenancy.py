@@ -8,10 +8,10 @@ from collections.abc import Iterable
 from hanctl.simulator import zcl, zdo
 from hanctl.simulator.device.ota.runner import FrameSender
 from hanctl.simulator.device.spec import DEVICE_MANAGEMENT, EVENTS, TIME
-from hanctl.simulator.device.tenancy_client import Say, TenancyClient
+from hanctl.simulator.device.tenancy_client import TenancyClient, Unsolicited
 from hanctl.simulator.device.timers import Timers
 from hanctl.simulator.network.medium import COORDINATOR
-from hanctl.simulator.zcl import ZclFrame
+from hanctl.simulator.zcl import ZclMessage
 
 
 class TenancyRunner:
@@ -35,13 +35,13 @@ class TenancyRunner:
         self._timers.cancel("tenancy")
         self.client.stopped()
 
-    def receive(self, cluster: int, command: ZclFrame, endpoint: int) -> int:
+    def receive(self, cluster: int, command: ZclMessage, endpoint: int) -> int:
         """A command from the hub's ``endpoint``; the status it is answered with. What is said follows the answer."""
         answer = self.client.receive(cluster, command.command, command.payload, endpoint, self._now())
         asyncio.get_running_loop().call_soon(self._do, answer.says)
         return answer.status
 
-    def response(self, cluster: int, frame: ZclFrame) -> None:
+    def response(self, cluster: int, frame: ZclMessage) -> None:
         """A response to what it asked: the time, or that there is no change."""
         if cluster == TIME and frame.command == zcl.READ_ATTRIBUTES_RESPONSE:
             self.client.time_read(frame.payload, self._now())
@@ -52,7 +52,7 @@ class TenancyRunner:
     def _timer(self) -> None:
         self._do(self.client.timer(self._now()))
 
-    def _do(self, says: Iterable[Say]) -> None:
+    def _do(self, says: Iterable[Unsolicited]) -> None:
         for said in says:
             self._say(said)
         if self.client.deadline is None or self._endpoint is None:
@@ -60,11 +60,11 @@ class TenancyRunner:
         else:
             self._timers.set("tenancy", self.client.deadline - self._now(), self._timer)
 
-    def _say(self, said: Say) -> None:
+    def _say(self, said: Unsolicited) -> None:
         endpoint = self._endpoint
         if endpoint is None or (said.cluster == EVENTS and EVENTS not in endpoint.input_clusters):
             return
-        frame = ZclFrame(
+        frame = ZclMessage(
             self._sender.next_tsn(),
             said.command,
             said.payload,

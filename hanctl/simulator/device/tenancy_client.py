@@ -40,7 +40,7 @@ _SIZES = {0x20: 1, 0x21: 2, 0x22: 3, 0x23: 4, 0x25: 6, 0x2B: 4, 0xE2: 4}
 
 
 @dataclass(frozen=True, slots=True)
-class Say:
+class Unsolicited:
     """A frame of its own accord; ``endpoint``: the hub's."""
 
     cluster: int
@@ -62,11 +62,11 @@ class _Change:
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class CommandAnswer:
     """The status for a Default Response, and what is said afterwards."""
 
     status: int
-    says: tuple[Say, ...] = ()
+    says: tuple[Unsolicited, ...] = ()
 
 
 class TenancyClient:
@@ -99,7 +99,7 @@ class TenancyClient:
         waits += [each for each in (self._next_query, self._restore_at) if each is not None]
         return min(waits, default=None)
 
-    def started(self, now: float) -> list[Say]:
+    def started(self, now: float) -> list[Unsolicited]:
         """It is on the network, and may speak Smart Energy."""
         if self.spec.queries == "start":
             self._next_query = now + self.spec.query_after_s
@@ -121,9 +121,9 @@ class TenancyClient:
         if self.spec.queries == "midnight":
             self._next_query = self._midnight(now)
 
-    def timer(self, now: float) -> list[Say]:
+    def timer(self, now: float) -> list[Unsolicited]:
         """Time has passed."""
-        says: list[Say] = []
+        says: list[Unsolicited] = []
         due = [change for at, change in self._due if at <= now]
         self._due = [each for each in self._due if each[0] > now]
         for change in due:
@@ -134,7 +134,9 @@ class TenancyClient:
         if self._next_query is not None and self._next_query <= now:
             self._next_query = self._midnight(now) if self.spec.queries == "midnight" else None
             for endpoint in self.spec.servers:
-                says += [Say(DEVICE_MANAGEMENT, command, b"", endpoint) for command in (GET_TENANCY, GET_SUPPLIER)]
+                says += [
+                    Unsolicited(DEVICE_MANAGEMENT, command, b"", endpoint) for command in (GET_TENANCY, GET_SUPPLIER)
+                ]
         return says
 
     def _midnight(self, now: float) -> float | None:
@@ -142,28 +144,28 @@ class TenancyClient:
 
     # --- commands
 
-    def receive(self, cluster: int, command: int, payload: bytes, endpoint: int, now: float) -> Answer:
+    def receive(self, cluster: int, command: int, payload: bytes, endpoint: int, now: float) -> CommandAnswer:
         """A command of the hub's server side."""
         if self.spec.behaviour == "deaf":
-            return Answer(zcl.SUCCESS)
+            return CommandAnswer(zcl.SUCCESS)
         try:
             if cluster == MESSAGING:
-                return Answer(self._message(command, payload))
+                return CommandAnswer(self._message(command, payload))
             if cluster != DEVICE_MANAGEMENT:
-                return Answer(zcl.SUCCESS)
+                return CommandAnswer(zcl.SUCCESS)
             if command == PUBLISH_TENANCY:
                 provider, event, _, time, control = struct.unpack("<IIBII", payload)
                 return self._publish(_Change(command, provider, event, time, control, endpoint), now)
             if command == PUBLISH_SUPPLIER:
                 provider, event, _, _, time, control, name = struct.unpack_from("<IIBIIIB", payload)
                 if name in (0, 0xFF) and self.spec.behaviour == "reference":
-                    return Answer(zcl.INVALID_VALUE)
+                    return CommandAnswer(zcl.INVALID_VALUE)
                 return self._publish(_Change(command, provider, event, time, control, endpoint), now)
             if command == UPDATE_CIN:
-                return Answer(self._update_customer_id(payload))
+                return CommandAnswer(self._update_customer_id(payload))
         except (struct.error, IndexError):
-            return Answer(zcl.MALFORMED_COMMAND)
-        return Answer(zcl.UNSUP_COMMAND)
+            return CommandAnswer(zcl.MALFORMED_COMMAND)
+        return CommandAnswer(zcl.UNSUP_COMMAND)
 
     def refused(self, command: int, status: int) -> None:
         """A query of its own got a Default Response instead of a publication."""
@@ -173,7 +175,7 @@ class TenancyClient:
     def attributes(self, cluster: int) -> zcl.Attributes:
         """What can be read of it; nothing, of most."""
         return {
-            each.attribute: zcl.Attribute(each.type, self._packed(each))
+            each.attribute: zcl.AttributeValue(each.type, self._packed(each))
             for each in self.spec.data
             if each.cluster == cluster and self.spec.serves
         }
@@ -181,17 +183,17 @@ class TenancyClient:
     def _packed(self, each: ShownSpec) -> bytes:
         return self.shown.get((each.cluster, each.attribute), 0).to_bytes(_SIZES[each.type], "little", signed=False)
 
-    def _publish(self, change: _Change, now: float) -> Answer:
+    def _publish(self, change: _Change, now: float) -> CommandAnswer:
         if self.spec.behaviour == "reference":
             # It writes attributes that it has not, and gives the status of that; of suppliers it only takes note.
-            return Answer(self.spec.refuses_with if change.command == PUBLISH_TENANCY else zcl.SUCCESS)
+            return CommandAnswer(self.spec.refuses_with if change.command == PUBLISH_TENANCY else zcl.SUCCESS)
         if change.time == CANCEL:
             kept = [each for each in self._due if (each[1].provider, each[1].event) != (change.provider, change.event)]
             cancelled, self._due = len(self._due) > len(kept), kept
-            return Answer(zcl.SUCCESS, self._report(change, CANCELLED, now) if cancelled else ())
+            return CommandAnswer(zcl.SUCCESS, self._report(change, CANCELLED, now) if cancelled else ())
         latest = max((event for command, event in self.published if command == change.command), default=0)
         if change.event <= latest:
-            return Answer(zcl.SUCCESS)
+            return CommandAnswer(zcl.SUCCESS)
         self.published.append((change.command, change.event))
         says = self._report(change, RECEIVED, now)
         if change.time == NOW:
@@ -201,12 +203,12 @@ class TenancyClient:
             says += (self._ask_time(),)
         else:
             self._due.append((max(now + self.spec.action_s, change.time - self._offset), change))
-        return Answer(zcl.SUCCESS, says)
+        return CommandAnswer(zcl.SUCCESS, says)
 
-    def _ask_time(self) -> Say:
-        return Say(TIME, zcl.READ_ATTRIBUTES, b"\x00\x00", self.spec.servers[0], cluster_specific=False)
+    def _ask_time(self) -> Unsolicited:
+        return Unsolicited(TIME, zcl.READ_ATTRIBUTES, b"\x00\x00", self.spec.servers[0], cluster_specific=False)
 
-    def _act(self, change: _Change, now: float) -> tuple[Say, ...]:
+    def _act(self, change: _Change, now: float) -> tuple[Unsolicited, ...]:
         of_consumer = change.command == PUBLISH_TENANCY and change.control & CONSUMER_BITS
         of_supplier = change.control & SUPPLIER_BITS
         for each in self.spec.data:
@@ -219,12 +221,12 @@ class TenancyClient:
                 self._restore_at = now + self.spec.restore_after_s
         return self._report(change, ACTIONED, now)
 
-    def _report(self, change: _Change, what: int, now: float) -> tuple[Say, ...]:
+    def _report(self, change: _Change, what: int, now: float) -> tuple[Unsolicited, ...]:
         if not self.spec.reports:
             return ()
         event, time = FIRST_EVENT[change.command] + what, int(now + (self._offset or 0))
         body = struct.pack("<BHIBB", GENERAL_LOG, event, time & 0xFFFFFFFF, REPORT_TO_HAN, 0)
-        return (Say(EVENTS, PUBLISH_EVENT, body, change.endpoint, to_client=True),)
+        return (Unsolicited(EVENTS, PUBLISH_EVENT, body, change.endpoint, to_client=True),)
 
     def _message(self, command: int, payload: bytes) -> int:
         if command == DISPLAY_MESSAGE:

@@ -13,7 +13,14 @@ from hanctl.simulator.ezsp.network import Networking
 from hanctl.simulator.ezsp.status import Outcome
 from hanctl.simulator.ezsp.tables import Tables
 from hanctl.simulator.network.fragmentation import MAX_PAYLOAD
-from hanctl.simulator.network.medium import BROADCAST_RX_ON, COORDINATOR, FIRST_BROADCAST, ApsFrame, Block, Node
+from hanctl.simulator.network.medium import (
+    BROADCAST_RX_ON,
+    COORDINATOR,
+    FIRST_BROADCAST,
+    ApsFrame,
+    ExtendedHeader,
+    Node,
+)
 from hanctl.simulator.network.stack import SendError
 
 NO_INDEX = 0xFF
@@ -45,7 +52,7 @@ _REFUSALS = {
 Counter = t.EmberCounterType
 
 
-class Messaging:
+class MessagingFrames:
     """Messaging frames."""
 
     def __init__(self, ncp: EzspFirmware, configuration: Configuration, networking: Networking, tables: Tables) -> None:
@@ -238,12 +245,12 @@ class Messaging:
         return bool(flags & wanted)
 
 
-def _block(aps: t.EmberApsFrame) -> Block | None:
+def _block(aps: t.EmberApsFrame) -> ExtendedHeader | None:
     """The block that a host's frame says it is; None where that makes no sense."""
     index, total = int(aps.groupId) & 0xFF, int(aps.groupId) >> 8
     if index >= total or not int(aps.options) & OPTION_RETRY:
         return None
-    return Block(index, 0 if index else total)
+    return ExtendedHeader(index, 0 if index else total)
 
 
 def _group_or_block(frame: ApsFrame) -> int:
@@ -258,7 +265,7 @@ def _outgoing(
     counter: int,
     payload: bytes,
     group: int | None = None,
-    block: Block | None = None,
+    block: ExtendedHeader | None = None,
 ) -> ApsFrame:
     options = int(aps.options)
     return ApsFrame(

@@ -15,7 +15,7 @@ from hanctl.simulator.ezsp.commands import Handler, NotInThisBuild, Values, hand
 from hanctl.simulator.ezsp.configuration import Configuration
 from hanctl.simulator.ezsp.firmware import EzspFirmware
 from hanctl.simulator.ezsp.keys import Keys
-from hanctl.simulator.ezsp.messaging import Messaging
+from hanctl.simulator.ezsp.messaging import MessagingFrames
 from hanctl.simulator.ezsp.network import Networking
 from hanctl.simulator.ezsp.nonvolatile import NonVolatile
 from hanctl.simulator.ezsp.status import Outcome
@@ -58,7 +58,7 @@ class EzspDongle(EzspFirmware):
         self.keys = Keys(self, self.configuration)
         self.networking = Networking(self, self.keys)
         self.tables = Tables(self, self.configuration)
-        self.messaging = Messaging(self, self.configuration, self.networking, self.tables)
+        self.messaging = MessagingFrames(self, self.configuration, self.networking, self.tables)
         self._handlers: dict[str, Handler] = handlers_of(
             self.configuration,
             self.networking,

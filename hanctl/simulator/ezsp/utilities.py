@@ -6,7 +6,7 @@ import bellows.types as t
 
 from hanctl.simulator.ezsp.commands import Arguments, Values, command
 from hanctl.simulator.ezsp.firmware import EzspFirmware
-from hanctl.simulator.ezsp.messaging import Messaging
+from hanctl.simulator.ezsp.messaging import MessagingFrames
 from hanctl.simulator.ezsp.status import Outcome
 
 NO_BOOTLOADER_VERSION = 0xFFFF
@@ -16,7 +16,7 @@ CHANNELS = range(11, 27)
 class Utilities:
     """Utility frames, and those of features this dongle has only in name."""
 
-    def __init__(self, ncp: EzspFirmware, messaging: Messaging) -> None:
+    def __init__(self, ncp: EzspFirmware, messaging: MessagingFrames) -> None:
         self._ncp = ncp
         self._messaging = messaging
         self._test_running = False

@@ -9,7 +9,7 @@ import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
-from hanctl.simulator.network.medium import COORDINATOR, ApsFrame, Block, BlockId, Counting, Done, Medium, Node
+from hanctl.simulator.network.medium import COORDINATOR, ApsFrame, BlockId, Counting, Done, ExtendedHeader, Medium, Node
 
 MAX_PAYLOAD = 82
 """Payload of a frame under NWK security."""
@@ -32,10 +32,10 @@ def room(frame: ApsFrame) -> int:
 
 def split(frame: ApsFrame) -> list[ApsFrame]:
     """Split a long message into blocks."""
-    size = room(replace(frame, block=Block(0)))
+    size = room(replace(frame, block=ExtendedHeader(0)))
     parts = [frame.payload[at : at + size] for at in range(0, len(frame.payload), size)]
     return [
-        replace(frame, payload=part, ack_request=True, block=Block(index, 0 if index else len(parts)))
+        replace(frame, payload=part, ack_request=True, block=ExtendedHeader(index, 0 if index else len(parts)))
         for index, part in enumerate(parts)
     ]
 

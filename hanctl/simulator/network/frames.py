@@ -16,7 +16,7 @@ Done = Callable[[bool], None]
 
 
 @dataclass(frozen=True, slots=True)
-class Block:
+class ExtendedHeader:
     """The extended header of one block of a fragmented message; only the first tells the ``total``, others have 0."""
 
     index: int
@@ -56,7 +56,7 @@ class ApsFrame:
     ack_request: bool = True
     encrypted: bool = False
     group: int | None = None
-    block: Block | None = None
+    block: ExtendedHeader | None = None
     link_key: bytes | None = field(default=None, repr=False)
     secured_by: Eui64 | None = None
     extended_nonce: bool | None = None

@@ -17,9 +17,9 @@ from hanctl.simulator.network.frames import (
     COORDINATOR,
     FIRST_BROADCAST,
     ApsFrame,
-    Block,
     BlockId,
     Done,
+    ExtendedHeader,
     Link,
 )
 from hanctl.simulator.network.nodes import Coordinator, Counting, FrameNumbers, Node
@@ -31,12 +31,12 @@ __all__ = [
     "COORDINATOR",
     "FIRST_BROADCAST",
     "ApsFrame",
-    "Block",
     "BlockId",
     "Coordinator",
     "Counting",
     "Counts",
     "Done",
+    "ExtendedHeader",
     "Link",
     "Medium",
     "Node",
@@ -303,7 +303,7 @@ class Medium:
         else:
             self._later(UNREACHABLE_S, attempt.done, False)
 
-    def _attempt_block(self, attempt: _Attempt, block: Block) -> None:
+    def _attempt_block(self, attempt: _Attempt, block: ExtendedHeader) -> None:
         """Deliver a block, again and again until its receiver acknowledges it: a repeated block is heard again."""
         node, frame = attempt.node, attempt.frame
         identity = BlockId(node.eui64, frame.from_coordinator, frame.counter, block.index)

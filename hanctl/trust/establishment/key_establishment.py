@@ -45,7 +45,7 @@ _MOST_SECONDS = 0xFE
 """The longest wait told to a partner: the field has one byte."""
 
 
-class KeyEstablishment:
+class KeyEstablishmentEngine:
     """The engine. ``credentials``: at most one set for each suite; ``admission`` says who may have a key."""
 
     def __init__(

@@ -27,7 +27,7 @@ from hanctl.radio.endpoints import ESI_ENDPOINT, KEY_ESTABLISHMENT
 from hanctl.radio.errors import DeliveryFailed, DongleGone
 from hanctl.trust.credentials import Credentials
 from hanctl.trust.establishment.exchange import Established, Failed, Output, RunJob, Send, Settings, Stage
-from hanctl.trust.establishment.key_establishment import KeyEstablishment
+from hanctl.trust.establishment.key_establishment import KeyEstablishmentEngine
 from hanctl.trust.establishment.messages import SUITE_ATTRIBUTE, EstablishmentCommand, TerminateStatus
 from hanctl.trust.jobs import Below, Refusal
 
@@ -67,7 +67,7 @@ class KeyEstablishmentServer:
         self._ledger = ledger
         self._han = han
         self._clock = clock
-        self._engine = KeyEstablishment(credentials, settings=settings, admission=self._admit, below=below)
+        self._engine = KeyEstablishmentEngine(credentials, settings=settings, admission=self._admit, below=below)
         self._tasks = Tasks()
         self._timer: asyncio.TimerHandle | None = None
         self._endpoints: dict[Eui64, int] = {}

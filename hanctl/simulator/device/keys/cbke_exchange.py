@@ -31,7 +31,7 @@ class CbkeStage(Enum):
 
 
 @dataclass(frozen=True, slots=True)
-class Say:
+class SendCommand:
     """Send a command of the cluster. ``confirm``: this is the responder's last, after whose delivery it has the key."""
 
     command: int
@@ -55,7 +55,7 @@ class GaveUp:
     wait_s: int = 0
 
 
-Output = Say | Keyed | GaveUp
+Output = SendCommand | Keyed | GaveUp
 
 
 class CbkeExchange:
@@ -103,7 +103,7 @@ class CbkeExchange:
         """End it, and say so."""
         self.stop()
         said = cbke.terminate(refused.status, self.identity.suite.bit)
-        return [Say(cbke.TERMINATE, said), GaveUp(str(refused), refused.status)]
+        return [SendCommand(cbke.TERMINATE, said), GaveUp(str(refused), refused.status)]
 
     def _own_initiation(self) -> bytes:
         return Initiation(self.identity.suite, EPHEMERAL_S, CONFIRM_S, self.identity.certificate).pack()
@@ -164,7 +164,7 @@ class InitiatorExchange(CbkeExchange):
         self.stop()
         self._partner = partner
         self._await(now, CbkeStage.INITIATED, 0)
-        return [Say(cbke.INITIATE, self._own_initiation())]
+        return [SendCommand(cbke.INITIATE, self._own_initiation())]
 
     def receive(self, command: int, payload: bytes, now: float) -> list[Output]:
         """An answer of the partner."""
@@ -191,12 +191,12 @@ class InitiatorExchange(CbkeExchange):
         self._identify(payload)
         octets = self._make_ephemeral()
         self._await(now, CbkeStage.IDENTIFIED, self._partner_times[0])
-        return [Say(cbke.EPHEMERAL, octets)]
+        return [SendCommand(cbke.EPHEMERAL, octets)]
 
     def _ephemeral_came(self, payload: bytes, now: float) -> list[Output]:
         self._secrets = self._agree(payload)
         self._await(now, CbkeStage.AGREED, self._partner_times[1])
-        return [Say(cbke.CONFIRM, self._secrets.mac_u)]
+        return [SendCommand(cbke.CONFIRM, self._secrets.mac_u)]
 
     def _confirmed(self, payload: bytes, now: float) -> list[Output]:
         assert self._secrets is not None
@@ -249,17 +249,17 @@ class ResponderExchange(CbkeExchange):
     def _initiated(self, payload: bytes, now: float) -> list[Output]:
         self._identify(payload)
         self._await(now, CbkeStage.IDENTIFIED, self._partner_times[0])
-        return [Say(cbke.INITIATE, self._own_initiation())]
+        return [SendCommand(cbke.INITIATE, self._own_initiation())]
 
     def _ephemeral_came(self, payload: bytes, now: float) -> list[Output]:
         octets = self._make_ephemeral()
         self._secrets = self._agree(payload)
         self._await(now, CbkeStage.AGREED, self._partner_times[1])
-        return [Say(cbke.EPHEMERAL, octets)]
+        return [SendCommand(cbke.EPHEMERAL, octets)]
 
     def _confirm_came(self, payload: bytes, now: float) -> list[Output]:
         assert self._secrets is not None
         if not cbke.same(payload, self._secrets.mac_u):
             raise PartnerRefused(cbke.BAD_KEY_CONFIRM, "its authentication code is wrong")
         self._await(now, CbkeStage.CONFIRMED, 0)
-        return [Say(cbke.CONFIRM, self._secrets.mac_v, confirm=True)]
+        return [SendCommand(cbke.CONFIRM, self._secrets.mac_v, confirm=True)]

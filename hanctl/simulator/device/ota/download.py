@@ -8,7 +8,7 @@ from abc import ABC, abstractmethod
 from hanctl.simulator import zcl
 from hanctl.simulator.device.ota import frames as ota
 from hanctl.simulator.device.ota.engine import OtaEngine
-from hanctl.simulator.device.ota.page import Page, PageBroken
+from hanctl.simulator.device.ota.page import PageBroken, PageProgress
 from hanctl.simulator.device.ota.types import OtaState
 from hanctl.simulator.device.storage import Phase
 
@@ -41,7 +41,7 @@ class OtaDownload(OtaEngine, ABC):
             return
         timings, offset = self.timings, self.storage.offset
         size = min(timings.page_size, self.storage.image_size - offset)
-        self._page = Page(offset, size, timings.page_block)
+        self._page = PageProgress(offset, size, timings.page_block)
         self.counts.pages += 1
         payload = ota.image_page_request(
             self._image, offset, timings.page_block, timings.page_size, timings.page_spacing_ms, self._eui64
@@ -103,7 +103,7 @@ class OtaDownload(OtaEngine, ABC):
         elif offset == self.storage.offset:
             self._store(data, now)
 
-    def _page_block(self, page: Page, offset: int, data: bytes, now: float) -> None:
+    def _page_block(self, page: PageProgress, offset: int, data: bytes, now: float) -> None:
         try:
             page.take(offset, data)
         except PageBroken as error:

@@ -8,16 +8,16 @@ from collections.abc import Callable
 from hanctl.base.eui64 import Eui64
 from hanctl.simulator.device.ota import frames as ota
 from hanctl.simulator.device.ota.frames import ImageId
-from hanctl.simulator.device.ota.page import Page
+from hanctl.simulator.device.ota.page import PageProgress
 from hanctl.simulator.device.ota.types import (
     STATUS_WAIT_FOR_MORE,
     UPGRADE_STATUS,
     DefaultResponse,
     OtaCounts,
     OtaIdentity,
+    OtaRequest,
     OtaState,
     Output,
-    Request,
 )
 from hanctl.simulator.device.spec import Behaviour, OtaTimings
 from hanctl.simulator.device.storage import DeviceStorage
@@ -51,7 +51,7 @@ class OtaEngine:
         self._rng = rng
         self._errors = 0
         self._paging = behaviour.page_mode
-        self._page: Page | None = None
+        self._page: PageProgress | None = None
         self._told_to_wait = False
         self._action: Callable[[float], None] | None = None
         self._out: list[Output] = []
@@ -99,7 +99,7 @@ class OtaEngine:
         self.server_nwk = self.server_eui64 = None
 
     def _ask(self, command: int, payload: bytes) -> None:
-        self._out.append(Request(command, payload))
+        self._out.append(OtaRequest(command, payload))
 
     def _end(self, status: int, image: ImageId) -> None:
         self.counts.ends += 1

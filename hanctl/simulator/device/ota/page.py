@@ -7,7 +7,7 @@ class PageBroken(ValueError):
     """The server does not keep to the page: a block of another size, or at another place."""
 
 
-class Page:
+class PageProgress:
     """Bytes ``start`` to ``start + size`` of the image, in blocks of ``block`` bytes, the last one shorter."""
 
     def __init__(self, start: int, size: int, block: int) -> None:

@@ -9,11 +9,11 @@ from typing import Protocol
 
 from hanctl.simulator import zdo
 from hanctl.simulator.device.ota.client import OtaClient
-from hanctl.simulator.device.ota.types import Activate, AskServerEui, FindServer, OtaState, Output, Request
+from hanctl.simulator.device.ota.types import Activate, AskServerEui, FindServer, OtaRequest, OtaState, Output
 from hanctl.simulator.device.spec import OTA, DeviceSpec
 from hanctl.simulator.device.timers import Timers
 from hanctl.simulator.network.medium import BROADCAST_RX_ON
-from hanctl.simulator.zcl import ZclFrame
+from hanctl.simulator.zcl import ZclMessage
 
 
 class FrameSender(Protocol):
@@ -23,7 +23,7 @@ class FrameSender(Protocol):
 
     def send_zdo(self, destination: int, cluster: int, payload: bytes) -> None: ...
 
-    def send_zcl(self, destination: int, cluster: int, ends: tuple[int, int], frame: ZclFrame) -> None:
+    def send_zcl(self, destination: int, cluster: int, ends: tuple[int, int], frame: ZclMessage) -> None:
         """A frame of the device's profile to a node, from and to these endpoints, under the device's security."""
 
 
@@ -82,8 +82,8 @@ class OtaRunner:
         elif isinstance(output, AskServerEui):
             wanted = struct.pack("<HBB", output.nwk, 0, 0)
             self._sender.send_zdo(output.nwk, zdo.IEEE_ADDR_REQ, bytes([self._sender.next_tsn()]) + wanted)
-        elif isinstance(output, Request) and server is not None:
-            request = ZclFrame(self._sender.next_tsn(), output.command, output.payload, cluster_specific=True)
+        elif isinstance(output, OtaRequest) and server is not None:
+            request = ZclMessage(self._sender.next_tsn(), output.command, output.payload, cluster_specific=True)
             self._sender.send_zcl(server, OTA, (endpoint.endpoint, self._client.server_endpoint), request)
         elif isinstance(output, Activate):
             self._reboot()

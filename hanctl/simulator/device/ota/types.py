@@ -46,7 +46,7 @@ class AskServerEui:
 
 
 @dataclass(frozen=True, slots=True)
-class Request:
+class OtaRequest:
     """Send a command of the OTA cluster to the server."""
 
     command: int
@@ -65,7 +65,7 @@ class Activate:
     """Reboot into the image in the slot."""
 
 
-Output = FindServer | AskServerEui | Request | DefaultResponse | Activate
+Output = FindServer | AskServerEui | OtaRequest | DefaultResponse | Activate
 
 
 @dataclass(frozen=True, slots=True)

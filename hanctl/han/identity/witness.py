@@ -27,6 +27,8 @@ from hanctl.model.records import Device
 log = structlog.get_logger()
 
 Whose = Literal["its own", "not its own", "unclear"]
+Others = Literal["silent", "perhaps", "spoke"]
+"""Whether other keys were used for more than their own devices' frames, as far as their counters tell."""
 
 LESSONS = 3
 """Tries to find out whether a device's acknowledgements are counted, while other frames of it come between."""
@@ -59,11 +61,16 @@ class _Mark:
 
 @dataclass(frozen=True, slots=True)
 class _Window:
-    """Verdict on the frames up to one: ``whose`` they were, and whether other keys were read."""
+    """Verdict on the frames up to one: ``whose`` they were, and whether other keys were read.
+
+    ``alone``: one frame, while no acknowledgement of the device's was under way. Then a counter that rose, by however
+    much, rose for that one; where more came, frames that were lost on the way may have made up for a forged one.
+    """
 
     upto: int
     whose: Whose
     strict: bool
+    alone: bool
 
 
 @dataclass(slots=True)
@@ -233,19 +240,23 @@ class Witness:
                 if strict and not window.strict and window.whose == "its own":
                     # The other keys were last read before: what they tell now is of this window too, if it is the last.
                     last = window is known.windows[-1]
-                    return "its own" if last and await self._nobody_else(eui64) else "unclear"
+                    return _strictly("its own", await self._others(eui64), window.alone) if last else "unclear"
                 return window.whose
             before, now = known.own, await self._read(eui64)
             whose = self._own_word(eui64, before, now, strict=strict)
+            alone = before is not None and now is not None and self._is_alone(eui64, before, now)
             # What was not its own is explained by that: the other keys begin anew from here.
             if strict or whose == "not its own":
-                nobody_else = await self._nobody_else(eui64)
-                if whose == "its own" and not nobody_else:
-                    whose = "unclear"
+                whose = _strictly(whose, await self._others(eui64), alone)
             known.own = None if now is None else self._ahead(eui64, before, now)
             if now is not None:
-                known.windows.append(_Window(now.heard, whose, strict))
+                known.windows.append(_Window(now.heard, whose, strict, alone))
             return whose
+
+    def _is_alone(self, eui64: Eui64, before: _Mark, now: _Mark) -> bool:
+        """Tell whether one frame came between the readings, and no acknowledgement can have."""
+        told = (now.heard - before.heard, now.acknowledged - before.acknowledged)
+        return told == (1, 0) and not self._traffic[eui64].on_the_way
 
     def _own_word(self, eui64: Eui64, before: _Mark | None, now: _Mark | None, *, strict: bool) -> Whose:
         known = self._known[eui64]
@@ -281,30 +292,42 @@ class Witness:
         early = min(on_the_way, max(0, now.counter - before.counter - told))
         return replace(now, acknowledged=now.acknowledged + early)
 
-    async def _nobody_else(self, eui64: Eui64) -> bool:
+    async def _others(self, eui64: Eui64) -> Others:
         """Tell whether the frames of their own devices explain the counters of all other keys.
 
         All of them together: one whose key is used in the name of a third, or of nobody, is no witness against this
-        device. A device without a key that is counted explains nothing, and is left to the device's own counter.
+        device. "perhaps": one tells no counter, or has acknowledgements on the way that may be counted already.
         """
         known = self._known[eui64]
-        others, explained = known.others, True
+        others, perhaps, rose = known.others, False, False
         counted, known.strays = known.strays - self._strays, self._strays
+        early = 0
         for other in (device.eui64 for device in self._present() if device.eui64 != eui64):
             before, now = others.get(other), await self._read(other)
             if now is None:
                 others.pop(other, None)
+                perhaps = True
                 continue
-            others[other] = now
-            if before is None:
-                explained = False
+            others[other] = self._ahead(other, before, now)
+            if before is None or now.counter < before.counter:
+                rose = True
                 continue
-            passed = now.heard - before.heard
+            surplus = now.counter - before.counter - (now.heard - before.heard)
             if self._known[other].acks_count is not False:
-                passed += now.acknowledged - before.acknowledged + self._traffic[other].on_the_way
-            explained = explained and now.counter >= before.counter
-            counted += now.counter - before.counter - passed
-        return explained and counted <= 0
+                surplus -= now.acknowledged - before.acknowledged
+                # One that is on the way explains a rise that there is, and nothing where there is none.
+                early += min(self._traffic[other].on_the_way, max(0, surplus))
+            counted += surplus
+        if rose or counted > early:
+            return "spoke"
+        return "perhaps" if perhaps or counted > 0 else "silent"
+
+
+def _strictly(whose: Whose, others: Others, alone: bool) -> Whose:
+    """Return what is sure of a frame that its own device's counter speaks for, once the other keys were read."""
+    if whose != "its own" or others == "silent" or (others == "perhaps" and alone):
+        return whose
+    return "unclear"
 
 
 def _acks_count(before: _Mark, now: _Mark) -> bool | None:

@@ -75,6 +75,20 @@ FORBIDDEN_CALLS = {
     "date.today",
 }
 FORBIDDEN_MODULES = {"threading", "multiprocessing", "concurrent"}
+NO_VERBS = frozenset(
+    {
+        *("A", "All", "Also", "An", "Any", "As", "At", "Attributes", "Between", "Both", "By", "Bytes"),
+        *("Captures", "Each", "Every", "Everything", "Exclusive-or", "False", "For", "Frames", "From", "Gates"),
+        *("How", "If", "In", "Inter-PAN", "It", "Its", "No", "Nobody", "None", "Not", "Nothing", "Octets"),
+        *("Of", "On", "Once", "One", "Only", "Options", "Payload", "Plain", "RAM", "Raises", "Same", "Seconds"),
+        *("Short", "Some", "Somebody", "Something", "Status", "Table", "That", "The", "Their", "There"),
+        *("These", "They", "This", "Those", "Time", "Timeouts", "To", "True", "Two", "Until", "What", "When"),
+        *("Where", "Whether", "Which", "Who", "Whose", "Word"),
+    }
+)
+"""Words with which docstrings of functions began that did not say what the function does."""
+NAMED_BY_NOUNS = ("property", "fixture", "setter")
+"""Decorators of functions whose docstrings say what something is."""
 
 MODULES = sorted(PACKAGE.rglob("*.py"))
 TIMELESS = [
@@ -168,6 +182,26 @@ def test_one_name_means_one_class() -> None:
             if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
                 where[node.name].append(str(path.relative_to(PACKAGE)))
     assert {name: paths for name, paths in where.items() if len(paths) > 1} == {}
+
+
+def begins_with_a_verb(docstring: str) -> bool:
+    first = docstring.split(maxsplit=1)[0]
+    return first[0].isupper() and not first.endswith(":") and first.rstrip(",.;") not in NO_VERBS
+
+
+def test_a_docstring_begins_with_a_verb() -> None:
+    """The tests of the conformance suite name what they test: that is printed in its report."""
+    wrong = []
+    for path in (path for path in MODULES if not path.name.startswith("test_")):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if not isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
+                continue
+            decorators, docstring = " ".join(map(ast.unparse, node.decorator_list)), ast.get_docstring(node)
+            if docstring is None or any(word in decorators for word in NAMED_BY_NOUNS):
+                continue
+            if not begins_with_a_verb(docstring):
+                wrong.append(f"{path.relative_to(PACKAGE)}:{node.lineno} {docstring.splitlines()[0]}")
+    assert wrong == []
 
 
 def test_nothing_waits_inside_a_transaction() -> None:

@@ -69,7 +69,7 @@ class UpdateOptions(_Order):
     requires: tuple[Version, ...] = ()
 
     def order(self) -> Order:
-        """The same, as the service takes it."""
+        """Return these options as an order for the update service."""
         return Order(**{field.name: getattr(self, field.name) for field in fields(Order)})
 
 
@@ -88,7 +88,7 @@ class DeviceMatch(_Order):
     highest_version: Version | None = None
 
     def match(self) -> Match:
-        """The same, as the service takes it."""
+        """Return these conditions as the update service takes them."""
         return Match(**self.model_dump())
 
 

@@ -9,7 +9,7 @@ CODE_SIZE = 4
 
 
 def seal(key: bytes, nonce: bytes, header: bytes, payload: bytes) -> bytes:
-    """``payload`` encrypted, with the code over it and ``header`` behind it.
+    """Return ``payload`` encrypted, followed by the code that authenticates it and ``header``.
 
     With a code of this length CCM* is CCM. ``nonce``: 13 bytes, never twice under one key.
     """

@@ -76,7 +76,7 @@ class Curve:
         return 1 + self.field.size
 
     def on_curve(self, point: Point) -> bool:
-        """Whether the coordinates are field elements that satisfy the equation."""
+        """Tell whether the coordinates are field elements that satisfy the curve's equation."""
         x, y = point.x, point.y
         if not (0 <= x < 1 << self.field.degree and 0 <= y < 1 << self.field.degree):
             return False
@@ -85,7 +85,7 @@ class Curve:
         return left == self.field.multiply(x_squared, x) ^ (x_squared if self.a else 0) ^ 1
 
     def in_subgroup(self, point: Point) -> bool:
-        """Whether a point of the curve can be halved as often as the cofactor says, which only its subgroup can.
+        """Tell whether a point of the curve is in the subgroup: only then can it be halved log2(cofactor) times.
 
         P = 2Q has a solution Q on the curve exactly where trace(x) = trace(a). The points whose order divides the
         cofactor form a cyclic group, so that either half of a point decides for both.
@@ -103,7 +103,7 @@ class Curve:
         return field.trace(half_x_squared ^ self.a) == 0
 
     def validate(self, point: Point) -> Point:
-        """The same point, if it is one that a partner may send. Raises PointOffCurve, PointLowOrder."""
+        """Return the same point if a partner may send it. Raises PointOffCurve, PointLowOrder."""
         if not self.on_curve(point):
             raise PointOffCurve(f"the point is not on {self.name}", "its sender, or whatever altered it, is at fault")
         if not self.in_subgroup(point):
@@ -114,12 +114,12 @@ class Curve:
         return point
 
     def compress(self, point: Point) -> bytes:
-        """The point as octets: 02 or 03, then x."""
+        """Return the point as octets: 02 or 03, then x."""
         odd = self.field.multiply(point.y, self.field.inverse(point.x)) & 1 if point.x else 0
         return bytes((_ODD if odd else _EVEN,)) + point.x.to_bytes(self.field.size, "big")
 
     def decompress(self, octets: bytes) -> Point:
-        """The valid point that ``octets`` stand for.
+        """Return the valid point that ``octets`` stand for.
 
         Raises PointMalformed, PointOffCurve (no point has this x) and PointLowOrder.
         """
@@ -141,7 +141,7 @@ class Curve:
         return self.validate(Point(x, field.multiply(x, z)))
 
     def add(self, p: Point, q: Point) -> Point:
-        """The sum. Raises PointAtInfinity where one is the other's negative."""
+        """Return the sum of two points. Raises PointAtInfinity where one is the other's negative."""
         field = self.field
         if p.x == q.x:
             if p.y != q.y or p.x == 0:
@@ -154,7 +154,7 @@ class Curve:
         return Point(x, field.multiply(slope, p.x ^ x) ^ x ^ p.y)
 
     def multiply(self, scalar: int, point: Point) -> Point:
-        """``scalar`` times a point of the subgroup, in as many steps for any scalar of less than the order.
+        """Return ``scalar`` times a point of the subgroup, in as many steps for any scalar less than the order.
 
         Raises PointAtInfinity for multiples of the order.
         """
@@ -164,21 +164,21 @@ class Curve:
         return self._ladder(scalar, point)
 
     def multiply_public(self, scalar: int, point: Point) -> Point:
-        """``scalar`` (1 or more, and no secret) times a point of the subgroup, in one step for each of its bits."""
+        """Return ``scalar`` (1 or more, not secret) times a point of the subgroup, in one step for each of its bits."""
         if scalar < 1:
             raise PointAtInfinity("a point was multiplied by nought", "whoever chose the number cannot be genuine")
         return self._ladder(scalar, point)
 
     def multiply_generator(self, scalar: int) -> Point:
-        """The public key of a private one."""
+        """Return the public key that belongs to a private key."""
         return self.multiply(scalar, self.generator)
 
     def random_scalar(self, below: Callable[[int], int]) -> int:
-        """A private key. ``below(n)`` gives a random number from 0 to n - 1: ``secrets.randbelow``."""
+        """Draw a private key. ``below(n)`` gives a random number from 0 to n - 1: ``secrets.randbelow``."""
         return 1 + below(self.order - 1)
 
     def _ladder(self, scalar: int, point: Point) -> Point:
-        """Double and add for every bit below the highest, on x alone (López and Dahab), then y recovered."""
+        """Double and add for every bit below the highest, on x alone (López and Dahab), then recover y."""
         field = self.field
         product, reduce, square = field.product, field.reduce, field.square
         lane, lowest_lane = field.lane, (1 << field.lane) - 1
@@ -201,7 +201,7 @@ class Curve:
         return self._recovered(point, pair[0], pair[1])
 
     def _recovered(self, point: Point, result: tuple[int, int], successor: tuple[int, int]) -> Point:
-        """The affine form of ``result``, where ``successor`` is it plus ``point``; both are (X, Z) with x = X/Z."""
+        """Return the affine form of ``result``; ``successor`` is it plus ``point``; both are (X, Z) with x = X/Z."""
         field = self.field
         (x_0, z_0), (x_1, z_1) = result, successor
         if z_0 == 0:

@@ -12,12 +12,12 @@ from hanctl.crypto.curve import Curve, Point, PointAtInfinity
 
 
 def in_range(curve: Curve, signature: bytes) -> bool:
-    """Whether this can be a signature: of the right length, with r and s from 1 to the order less 1."""
+    """Tell whether this can be a signature: of the right length, with r and s from 1 to the order less 1."""
     return _split(curve, signature) is not None
 
 
 def verify(curve: Curve, public_key: Point, digest: bytes, signature: bytes) -> bool:
-    """Whether the owner of ``public_key``, a valid point, signed this digest."""
+    """Tell whether the owner of ``public_key``, a valid point, signed this digest."""
     pair = _split(curve, signature)
     if pair is None:
         return False
@@ -34,7 +34,7 @@ def verify(curve: Curve, public_key: Point, digest: bytes, signature: bytes) -> 
 
 
 def sign(curve: Curve, private_key: int, digest: bytes, below: Callable[[int], int]) -> bytes:
-    """The signature of a digest. ``below(n)`` gives a random number from 0 to n - 1: ``secrets.randbelow``."""
+    """Return the signature of a digest. ``below(n)`` gives a random number from 0 to n - 1: ``secrets.randbelow``."""
     number, order = _number(curve, digest), curve.order
     while True:
         secret, blind = curve.random_scalar(below), curve.random_scalar(below)

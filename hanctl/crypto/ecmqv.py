@@ -7,7 +7,7 @@ from hanctl.crypto.suites import Suite
 
 
 def associate_value(suite: Suite, point: Point) -> int:
-    """The low half of a point's x with a bit set above it."""
+    """Return the low half of a point's x with a bit set above it."""
     return point.x % (1 << suite.associate_bits) + (1 << suite.associate_bits)
 
 
@@ -20,7 +20,7 @@ def shared_secret(
     partner_static: Point,
     partner_ephemeral: Point,
 ) -> bytes:
-    """The secret Z, which the partner computes likewise. All points must have been validated.
+    """Return the secret Z, which the partner computes likewise. All points must have been validated.
 
     Raises PointAtInfinity, which means that the partner's keys were made to that end.
     """

@@ -14,12 +14,12 @@ from hanctl.crypto.mmo import mmo_hash
 
 
 def certificate_scalar(certificate: bytes) -> int:
-    """The number e that a certificate hashes to."""
+    """Return the number e that a certificate hashes to."""
     return int.from_bytes(mmo_hash(certificate), "big")
 
 
 def public_key(curve: Curve, certificate: bytes, reconstruction: Point, issuer_key: Point) -> Point:
-    """The subject's public key, e times the certificate's point plus the issuer's key. Raises PointError."""
+    """Return the subject's public key: e times the certificate's point plus the issuer's key. Raises PointError."""
     scaled = curve.multiply_public(certificate_scalar(certificate), reconstruction)
     return curve.add(scaled, issuer_key)
 

@@ -21,7 +21,7 @@ Multiples = tuple[int, ...]
 
 
 def multiples(b: int) -> Multiples:
-    """The products of ``b`` with the sixteen polynomials of degree 3 and less, by their value."""
+    """Return the products of ``b`` with the 16 polynomials of degree 3 or less, indexed by the polynomial's bits."""
     b2, b4, b8 = b << 1, b << 2, b << 3
     b3, b12 = b2 ^ b, b8 ^ b4
     return (
@@ -52,7 +52,7 @@ class BinaryField:
         return 2 * self.degree
 
     def reduce(self, value: int) -> int:
-        """``value``, of less than twice the degree, modulo the polynomial."""
+        """Return ``value``, of less than twice the degree, modulo the polynomial."""
         a, b, c = self.taps
         degree = self.degree
         high = value >> degree
@@ -60,11 +60,11 @@ class BinaryField:
         return (value ^ high ^ high << a ^ high << b ^ high << c) & ((1 << degree) - 1)
 
     def nibbles(self, a: int) -> bytes:
-        """``a`` from its highest nibble to its lowest, as many for every element."""
+        """Return the nibbles of ``a``, highest first; their number is the same for every element."""
         return hexlify(a.to_bytes((self.degree + 7) // 8, "big")).translate(_NIBBLES)
 
     def product(self, a: int, b: int) -> int:
-        """The product before reduction, by nibbles of ``a`` against the sixteen multiples of ``b``.
+        """Return the product before reduction, by nibbles of ``a`` against the 16 multiples of ``b``.
 
         ``b`` may hold several elements, ``lane`` bits apart: so will the product, which costs less than they would
         singly.
@@ -76,23 +76,23 @@ class BinaryField:
         return total
 
     def sum_of_products(self, a: int, b_multiples: Multiples, c: int, d_multiples: Multiples) -> int:
-        """``a`` times b plus ``c`` times d before reduction, for a little more than one product costs."""
+        """Return ``a`` times b plus ``c`` times d before reduction, for little more than the cost of one product."""
         total = 0
         for a_nibble, c_nibble in zip(self.nibbles(a), self.nibbles(c), strict=True):
             total = total << 4 ^ b_multiples[a_nibble] ^ d_multiples[c_nibble]
         return total
 
     def multiply(self, a: int, b: int) -> int:
-        """The product."""
+        """Return the product of two elements."""
         return self.reduce(self.product(a, b))
 
     def square(self, a: int) -> int:
-        """The square: the same bits with a zero between each two, reduced."""
+        """Return the square: the same bits with a zero between each two, reduced."""
         digits = hexlify(a.to_bytes((self.degree + 7) // 8, "big"))
         return self.reduce(int.from_bytes(digits.translate(_SPREAD), "big"))
 
     def inverse(self, a: int) -> int:
-        """The inverse, by Euclid. Raises ZeroDivisionError for zero.
+        """Return the inverse, by Euclid's algorithm. Raises ZeroDivisionError for zero.
 
         How Euclid runs depends on its operand, which may come from a secret: so that of a random multiple is taken.
         """
@@ -110,17 +110,17 @@ class BinaryField:
         return self.reduce(u_factor)
 
     def root(self, a: int) -> int:
-        """The square root, which every element has exactly once."""
+        """Return the square root, which every element has exactly once."""
         for _ in range(self.degree - 1):
             a = self.square(a)
         return a
 
     def trace(self, a: int) -> int:
-        """The trace, 0 or 1. It is linear, so that of each power of x decides."""
+        """Return the trace, 0 or 1. It is linear, so the traces of the powers of x determine it."""
         return sum(a >> exponent for exponent in self.traced) & 1
 
     def half_trace(self, a: int) -> int:
-        """The h with h^2 + h = a + trace(a) (the degree is odd): the other such element is h + 1."""
+        """Return the h with h^2 + h = a + trace(a) (the degree is odd); the only other such element is h + 1."""
         total = a
         for _ in range((self.degree - 1) // 2):
             a = self.square(self.square(a))

@@ -45,7 +45,7 @@ class InstallCode:
 
 
 def install_code(data: bytes) -> InstallCode:
-    """The install code in ``data``, given with or without its CRC.
+    """Return the install code in ``data``, given with or without its CRC.
 
     The lengths of the two forms differ (6, 8, 12, 16 without; 8, 10, 14, 18 with) but for 8 bytes, which are a
     six-byte code where their last two are the CRC of the first six, and an eight-byte code otherwise.

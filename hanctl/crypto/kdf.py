@@ -16,6 +16,6 @@ class DerivedKeys:
 
 
 def derive_keys(secret: bytes) -> DerivedKeys:
-    """Both keys from a shared secret Z."""
+    """Derive both keys from a shared secret Z."""
     mac_key, key_data = (mmo_hash(secret + counter.to_bytes(4, "big")) for counter in (1, 2))
     return DerivedKeys(mac_key, key_data)

@@ -28,7 +28,7 @@ def _padded(message: bytes) -> bytes:
 
 
 def mmo_hash(message: bytes) -> bytes:
-    """The 16-byte digest of ``message``; a megabyte takes most of a second."""
+    """Return the 16-byte digest of ``message``; a megabyte takes most of a second."""
     digest = bytes(BLOCK)
     padded = _padded(message)
     for start in range(0, len(padded), BLOCK):
@@ -39,7 +39,7 @@ def mmo_hash(message: bytes) -> bytes:
 
 
 def mmo_hmac(key: bytes, message: bytes) -> bytes:
-    """HMAC over AES-128-MMO; a key longer than a block is hashed first."""
+    """Return the HMAC over AES-128-MMO; a key longer than a block is hashed first."""
     if len(key) > BLOCK:
         key = mmo_hash(key)
     key = key.ljust(BLOCK, b"\x00")

@@ -22,12 +22,12 @@ class Party:
 
 
 def initiator_smac(mac_key: bytes, initiator: Party, responder: Party) -> bytes:
-    """What the initiator sends and the responder checks (MACU)."""
+    """Return the code that the initiator sends and the responder checks (MACU)."""
     return _smac(mac_key, _INITIATOR, initiator, responder)
 
 
 def responder_smac(mac_key: bytes, initiator: Party, responder: Party) -> bytes:
-    """What the responder sends and the initiator checks (MACV)."""
+    """Return the code that the responder sends and the initiator checks (MACV)."""
     return _smac(mac_key, _RESPONDER, responder, initiator)
 
 

@@ -53,5 +53,5 @@ SUITES = (SUITE_1, SUITE_2)
 
 
 def suite_of_bit(bit: int) -> Suite | None:
-    """The suite that exactly this value stands for, if any."""
+    """Return the suite that exactly this value stands for, if any."""
     return next((suite for suite in SUITES if suite.bit == bit), None)

@@ -50,8 +50,8 @@ def cuts(cut_off: datetime) -> Cuts:
 
 
 def hidden(kind: ChangeKind, cut_off: datetime) -> Cuts:
-    """What a change of this kind hides: all that is of the household and dated before; what the supplier told, where
-    the supplier changes alone."""
+    """Return what a change of this kind hides: household data dated before the cut-off; or, where the supplier alone
+    changes, what the supplier told before it."""
     dated = cuts(cut_off)
     tables = {name: time for name, time in dated.tables.items() if _is_hidden(RULES[name], kind)}
     return Cuts(dated.attributes if kind == "tenancy" else {}, tables)

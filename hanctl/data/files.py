@@ -93,7 +93,7 @@ def _below(key: str | int, function: Any, *arguments: Any) -> Any:
 
 
 def _lower(reason: str) -> str:
-    """A parser's message, which quotes at most one character of the text, as the end of a sentence."""
+    """Return a parser's message, which quotes at most one character of the text, as the end of a sentence."""
     return reason[:1].lower() + reason[1:]
 
 
@@ -152,7 +152,7 @@ def _record(table: str, given: Any, now: datetime) -> NewRecord:
 
 
 def _samples(table: str, content: Any) -> list[Sample]:
-    """``{start = TIME, values = [...]}``, or a list of such."""
+    """Read ``{start = TIME, values = [...]}``, or a list of such."""
     found: list[Sample] = []
     for n, run in enumerate(content if isinstance(content, list) else [content]):
         if not isinstance(run, dict) or run.keys() != {"start", "values"} or not isinstance(run["values"], list):

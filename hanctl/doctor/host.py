@@ -72,7 +72,7 @@ def python_version() -> tuple[int, int]:
 
 
 def clock_synchronised() -> bool | None:
-    """Whether the kernel's clock is kept right by a time service; None where it does not say. Source: adjtimex(2)."""
+    """Tell whether a time service keeps the kernel's clock right; None: it does not say. Source: adjtimex(2)."""
     try:
         state = ctypes.CDLL(None, use_errno=True).adjtimex(ctypes.create_string_buffer(_TIMEX_BYTES))
     except (OSError, AttributeError):

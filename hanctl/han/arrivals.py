@@ -98,7 +98,7 @@ class Arrivals:
             then(device, frame)
 
     async def _who_is_at(self, nwk: int) -> Device | None:
-        """The device at an address that was nobody's, once that is settled; None where it is none of the hub's."""
+        """Ask the node at an unknown address who it is; return its device once settled, None if it is not the hub's."""
         try:
             response = await self._exchange.request_zdo(
                 nwk=nwk,

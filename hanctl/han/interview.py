@@ -122,7 +122,7 @@ def type_of(endpoints: Sequence[EndpointRecord], *, sleepy: bool) -> DeviceType:
 
 
 def power_source(value: Value) -> str | None:
-    """Word Basic's PowerSource."""
+    """Return Basic's PowerSource in words."""
     if not isinstance(value, int):
         return None
     name = POWER_SOURCES.get(value & ~BACKUP_BATTERY, "unknown")

@@ -68,12 +68,12 @@ class JoinWindows:
         return {eui64: max(0.0, window.until - now) for eui64, window in self._open.items()}
 
     def came(self, eui64: Eui64) -> None:
-        """The dongle says that the device joined."""
+        """Take note that the device joined, as the dongle says."""
         if eui64 in self._open:
             self._open[eui64].came = True
 
     def spoke(self, eui64: Eui64) -> None:
-        """Something was heard of the device: its window closes where it joined. Before that anybody may say it."""
+        """Close the window of a device that joined, once it is heard; before that, anybody can speak in its name."""
         if eui64 in self._open and self._open[eui64].came:
             self.close(eui64, "joined")
 

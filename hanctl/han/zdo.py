@@ -46,27 +46,27 @@ def _parse(command: ZDOCmd, payload: bytes) -> tuple[int, list[Any]]:
 
 
 def node_desc_req(tsn: int, nwk: int) -> bytes:
-    """Payload of Node_Desc_req."""
+    """Return the payload of Node_Desc_req."""
     return _serialize(ZDOCmd.Node_Desc_req, tsn, nwk)
 
 
 def active_ep_req(tsn: int, nwk: int) -> bytes:
-    """Payload of Active_EP_req."""
+    """Return the payload of Active_EP_req."""
     return _serialize(ZDOCmd.Active_EP_req, tsn, nwk)
 
 
 def simple_desc_req(tsn: int, nwk: int, endpoint: int) -> bytes:
-    """Payload of Simple_Desc_req."""
+    """Return the payload of Simple_Desc_req."""
     return _serialize(ZDOCmd.Simple_Desc_req, tsn, nwk, endpoint)
 
 
 def ieee_addr_req(tsn: int, nwk: int) -> bytes:
-    """Payload of IEEE_addr_req, for the single device."""
+    """Return the payload of IEEE_addr_req, for the single device."""
     return _serialize(ZDOCmd.IEEE_addr_req, tsn, nwk, 0, 0)
 
 
 def nwk_addr_req(tsn: int, eui64: Eui64) -> bytes:
-    """Payload of NWK_addr_req, for the single device."""
+    """Return the payload of NWK_addr_req, for the single device."""
     return _serialize(ZDOCmd.NWK_addr_req, tsn, EUI64.deserialize(to_bytes(eui64))[0], 0, 0)
 
 
@@ -86,7 +86,7 @@ class NodeDescriptor:
 
 
 def parse_node_desc_rsp(payload: bytes) -> NodeDescriptor:
-    """Raises MalformedZdo, also where the device refused."""
+    """Parse a Node_Desc_rsp. Raises MalformedZdo, also where the device refused."""
     _, descriptor = _successful(ZDOCmd.Node_Desc_rsp, payload)
     if descriptor is None:
         raise MalformedZdo("Node_Desc_rsp has no descriptor")
@@ -97,13 +97,13 @@ def parse_node_desc_rsp(payload: bytes) -> NodeDescriptor:
 
 
 def parse_active_ep_rsp(payload: bytes) -> tuple[int, ...]:
-    """Raises MalformedZdo, also where the device refused."""
+    """Parse an Active_EP_rsp. Raises MalformedZdo, also where the device refused."""
     _, endpoints = _successful(ZDOCmd.Active_EP_rsp, payload)
     return tuple(int(endpoint) for endpoint in endpoints)
 
 
 def parse_simple_desc_rsp(payload: bytes) -> EndpointRecord:
-    """Raises MalformedZdo, also where the device refused."""
+    """Parse a Simple_Desc_rsp. Raises MalformedZdo, also where the device refused."""
     _, descriptor = _successful(ZDOCmd.Simple_Desc_rsp, payload)
     if descriptor is None:
         raise MalformedZdo("Simple_Desc_rsp has no descriptor")

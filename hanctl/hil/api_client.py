@@ -33,7 +33,7 @@ class ApiClient:
         return await self._request("DELETE", path, {})
 
     async def wait(self, path: str, within_s: float, **query: Any) -> Any:
-        """An answer for which the hub may wait so long, or as long as one request may take."""
+        """Get an answer for which the hub may wait ``within_s`` seconds, or as long as one request may take if less."""
         wait_s = max(0.0, min(within_s, LONGEST_POLL_S))
         return await self._request("GET", path, query | {"wait_s": wait_s}, timeout=wait_s + ANSWER_S)
 
@@ -51,7 +51,7 @@ class ApiClient:
 
 
 def now() -> float:
-    """Seconds of the running loop: real on a rig, virtual in a simulation."""
+    """Return the time of the running loop in seconds: real on a rig, virtual in a simulation."""
     return asyncio.get_running_loop().time()
 
 

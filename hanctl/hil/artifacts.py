@@ -16,7 +16,7 @@ LAST_LINES = 200
 
 
 def sections(trial: Trial) -> list[tuple[str, str]]:
-    """The sections of a failing test's report: titles and texts."""
+    """Return the sections of a failing test's report: titles and texts."""
     try:
         events = [sentence(event) for event in trial.events()][-LAST_EVENTS:]
     except HanctlError as error:
@@ -47,7 +47,7 @@ class Recording:
         return self
 
     def end(self, trial: Trial, *, failed: bool) -> None:
-        """The test is over."""
+        """Take note that the test is over; if it failed, write the hub's events and the device's console to files."""
         self._keep = failed
         if self.directory is not None and failed:
             with suppress(HanctlError), (self.directory / "events.jsonl").open("w") as file:

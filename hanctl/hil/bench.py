@@ -91,7 +91,7 @@ class Bench:
         self._config = Config.model_validate(self._sections)
 
     def capture(self, pcap: Path) -> Capture:
-        """As ``World.capture``, by the bench's clock; it ends with the bench."""
+        """Capture the air as ``World.capture`` does, by the bench's clock; the capture ends with the bench."""
         self._capture = self.world.capture(pcap, now=lambda: self.clock.now().timestamp())
         return self._capture
 

@@ -34,11 +34,11 @@ class OrderedChange:
         return self.number
 
     def report(self) -> dict[str, Any]:
-        """The evidence of the change as it is now, as ``hanctl tenancy report --json``."""
+        """Return the evidence of the change as it is now, as ``hanctl tenancy report --json`` does."""
         return dict(self._trial.driver.run(self._trial.api.get(f"/changes/{self.number}/report")))
 
     def verdict(self) -> dict[str, Any]:
-        """What is known of the device: "verdict", "basis", "settled" and more."""
+        """Return what is known of the device: "verdict", "basis", "settled" and more."""
         found = next((each for each in self.report()["devices"] if each["eui64"] == self._device.eui64), None)
         if found is None:
             raise Expired(f"change {self.number} does not concern the device")
@@ -54,7 +54,7 @@ class OrderedChange:
         return self._trial.wait_for(f"change.{what} of change {self.number}", wanted, within_s, after=self._place)
 
     def events(self, what: str) -> list[Event]:
-        """The events of a kind that there were of this change and the device, as evidence."""
+        """Return the events of a kind that there were of this change and the device, as evidence."""
         found = self._trial.events(after=self._place, device=self._device.eui64, type=f"change.{what}")
         return [self._trial.saw_event(event) for event in found if event["change"] == self.number]
 

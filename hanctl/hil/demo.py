@@ -44,7 +44,7 @@ class DemoFailed(HanctlError):
 
 
 def display(credentials: Credentials) -> DeviceSpec:
-    """The PPMID of the demonstration, with this certificate."""
+    """Return the PPMID of the demonstration, with this certificate."""
     suite = credentials.suite
     return DeviceSpec(
         name="ppmid",

@@ -51,7 +51,7 @@ class TrialDevice:
             pytest.fail(f"the device runs {told}, and not 0x{image.version:08x}")
 
     def facts(self) -> dict[str, str]:
-        """What was tested, for the head of a report."""
+        """Return what was tested, for the head of a report."""
         record, status = self.record, self._driver.run(self._trial.api.get("/status"))
         dongle, network = status["dongle"], status["network"]
         running = record.get("current_version")

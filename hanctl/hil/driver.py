@@ -41,11 +41,11 @@ class Driver(ABC):
 
     @abstractmethod
     def begin(self) -> None:
-        """A test begins."""
+        """Take note that a test begins."""
 
     @abstractmethod
     def console_lines(self) -> list[str]:
-        """What the device said on its console since the test began, oldest first; empty where none is attached."""
+        """Return what the device said on its console since the test began, oldest first; empty if none is attached."""
 
     @abstractmethod
     def start_capture(self, path: Path) -> bool:

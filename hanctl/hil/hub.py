@@ -19,11 +19,11 @@ class Hub:
         self._place = 0
 
     def get(self, path: str, **query: Any) -> Any:
-        """An answer of the HTTP API, for what has no method here (docs/api.md)."""
+        """Get an answer of the HTTP API, for what has no method here (docs/api.md)."""
         return self._trial.driver.run(self._trial.api.get(path, **query))
 
     def post(self, path: str, body: dict[str, Any] | None = None) -> Any:
-        """The same, to change something. Raises RemoteError where the hub refuses."""
+        """Post to the HTTP API, to change something. Raises RemoteError where the hub refuses."""
         return self._trial.driver.run(self._trial.api.post(path, body))
 
     def load(self, household: str) -> list[dict[str, Any]]:
@@ -37,16 +37,16 @@ class Hub:
         return dict(self.get("/status"))
 
     def mark(self) -> int:
-        """The number of the last event that there is."""
+        """Return the number of the last event that there is."""
         return self._trial.mark()
 
     def events(self, type: str | None = None, **fields: Any) -> list[Event]:  # noqa: A002
-        """The events since the test began: of a type, with these fields (docs/events.md)."""
+        """Return the events since the test began: of a type, with these fields (docs/events.md)."""
         events = self._trial.events()
         return [event for event in events if matching(type or event["type"], fields)(event)]
 
     def wait_for(self, *types: str, within: str | None = None, **fields: Any) -> Event:
-        """The next event of one of these types with these fields. Fails with what came instead.
+        """Wait for the next event of one of these types with these fields. Fails with what came instead.
 
         ``within`` "90s", "5m", "1h30m"; without it, the bench's ``answer_s``.
         """

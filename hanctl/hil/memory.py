@@ -42,7 +42,7 @@ def unplug(name: str) -> None:
 
 
 def hang_up(name: str) -> None:
-    """The host is dead: close its end as the operating system would, without telling it."""
+    """Close the end of a host that died, as its operating system would, without telling the host."""
     socket = _SOCKETS[name]
     if socket.line is not None:
         socket.line.vanish()
@@ -123,13 +123,13 @@ class MemoryTransport(BaseSerialTransport):
         return ModemPins()
 
     async def _set_modem_pins(self, modem_pins: ModemPins) -> None:
-        """The line has no pins."""
+        """Do nothing: the line has no pins."""
 
     async def _flush(self) -> None:
-        """Bytes are on the far side at once."""
+        """Do nothing: bytes are on the far side at once."""
 
     async def _reconfigure_port(self, update: Any) -> None:
-        """The line has no speed."""
+        """Do nothing: the line has no speed."""
 
 
 register_uri_handler(

@@ -232,5 +232,5 @@ def _properties(item: pytest.Item, trial: Trial) -> list[tuple[str, object]]:
 
 
 def _safe(name: str) -> str:
-    """As a name of a directory."""
+    """Return the name in a form that can be a directory's."""
     return re.sub(r"[^\w.-]+", "-", name).strip("-.")[-100:]

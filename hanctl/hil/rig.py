@@ -141,7 +141,7 @@ class RigDriver(Driver):
             raise HubNotStarted.of(said.read().decode(errors="replace"), daemon.returncode)
 
     async def _console(self, after: int) -> Any:
-        """A page of the console's lines; None where no console is attached."""
+        """Return a page of the console's lines; None where no console is attached."""
         try:
             return await self.api.get("/console/lines", after=after)
         except RemoteError:

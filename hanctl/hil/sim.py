@@ -45,7 +45,7 @@ INTEGRITY_CODE, INTEGRITY_SIZE = 0x0003, 16
 
 
 def read_display(path: Path) -> DeviceSpec:
-    """The one device of a devices file. Raises DevicesFileError, InvalidInput."""
+    """Read the one device of a devices file. Raises DevicesFileError, InvalidInput."""
     devices = load_devices(path)
     if len(devices) != 1:
         raise InvalidInput(f"{path} has {len(devices)} devices", "a test is of one: leave one [[device]] in the file")
@@ -53,7 +53,7 @@ def read_display(path: Path) -> DeviceSpec:
 
 
 def make_image(spec: DeviceSpec, version: int) -> ImageFile:
-    """An image for this display that ends in its integrity code (comms_hub.md §1.2). Always the same bytes."""
+    """Make an image for this display, always the same: in GB form, or with its integrity code (comms_hub.md §1.2)."""
     seed = f"{spec.eui64} {version}"
     payload = b"".join(hashlib.sha256(f"{seed} {n}".encode()).digest() for n in range(PAYLOAD_SIZE // 32))
     fields = Fields(spec.manufacturer_code, spec.image_type, version, header_string=f"{spec.name} 0x{version:08x}"[:32])
@@ -89,7 +89,7 @@ class SimLab:
     made: int = 0
 
     def bench(self, *, joined: bool) -> SimDriver:
-        """A bench of its own; ``joined``: the display is on the HAN already, else it has not had power yet."""
+        """Make a new bench; ``joined``: the display is on the HAN already, else it has not had power yet."""
         self.made += 1
         directory = self.directory / str(self.made)
         if not joined:
@@ -195,7 +195,7 @@ class SimDriver(Driver):
         battery.plugged_in = on
 
     def begin(self) -> None:
-        """Each test has a bench of its own."""
+        """Do nothing: each test has a bench of its own."""
 
     def console_lines(self) -> list[str]:
         return list(self._lines)

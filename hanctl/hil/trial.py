@@ -25,7 +25,7 @@ class Expired(AssertionError):
 
 
 def sentence(event: Event) -> str:
-    """One event on one line: its number, time and type, and its fields as the commands show them."""
+    """Return one event as one line: its number, time and type, and its fields as the commands show them."""
     told = " ".join(
         f"{name}={_brief(name, value)}" for name, value in event.items() if name not in _HEAD and value is not None
     )
@@ -38,7 +38,7 @@ def _brief(name: str, value: Any) -> str:
 
 
 def in_words(seconds: float) -> str:
-    """A length of time for a sentence."""
+    """Return a length of time for a sentence, e.g. "1.5 h"."""
     for length, unit in ((86400, "d"), (3600, "h"), (60, "min")):
         if seconds >= length:
             return f"{seconds / length:.3g} {unit}"
@@ -65,11 +65,11 @@ class Trial:
         return self.driver.api
 
     def mark(self) -> int:
-        """The number of the last event that there is."""
+        """Return the number of the last event that there is."""
         return int(self.driver.run(self.api.get("/status"))["last_event"])
 
     def begin_here(self) -> None:
-        """What came before this was to get ready."""
+        """Let the test begin here: what came before was to get ready."""
         self.began = self.mark()
 
     def saw(self, what: str) -> None:
@@ -82,11 +82,11 @@ class Trial:
         return event
 
     def events(self, after: int | None = None, **selection: Any) -> list[Event]:
-        """The events since the test began, or after another one, oldest first."""
+        """Return the events since the test began, or after another one, oldest first."""
         return self.driver.run(self._events(self.began if after is None else after, selection))
 
     def wait_for(self, what: str, wanted: Wanted, within_s: float, *, after: int, never: Wanted | None = None) -> Event:
-        """The first event after ``after`` that is ``wanted``. Raises Expired, also where one comes that is ``never``.
+        """Wait for the first event after ``after`` that is ``wanted``. Raises Expired, also if a ``never`` comes first.
 
         ``what`` completes "… did not come within …".
         """
@@ -124,6 +124,6 @@ def _instead(seen: Sequence[Event]) -> str:
 
 
 def matching(types: str | Iterable[str], fields: dict[str, Any]) -> Wanted:
-    """Whether an event is of one of these types and has these fields."""
+    """Return a test of whether an event is of one of these types and has these fields."""
     wanted = {types} if isinstance(types, str) else set(types)
     return lambda event: event["type"] in wanted and all(event.get(name) == value for name, value in fields.items())

@@ -21,7 +21,7 @@ class ImageFile:
 
     @classmethod
     def read(cls, path: Path) -> ImageFile:
-        """Raises ConfigError where it cannot be read, ImageError where it is no OTA file."""
+        """Read an OTA file. Raises ConfigError where it cannot be read, ImageError where it is no OTA file."""
         try:
             data = path.read_bytes()
         except OSError as error:
@@ -43,7 +43,7 @@ class ImageFile:
         return self.parsed.header.image_type
 
     def damaged(self) -> ImageFile:
-        """A copy with one bit turned over in the middle of what is to be run; header and structure are as before."""
+        """Return a copy with one bit flipped in the middle of what is to be run; header and structure are as before."""
         elements = [each for each in self.parsed.elements if each.tag == image.TAG_UPGRADE_IMAGE]
         start = elements[0].offset if elements else self.parsed.header.header_length
         length = elements[0].length if elements else self.parsed.header.total_image_size - start
@@ -52,7 +52,7 @@ class ImageFile:
         return ImageFile(f"damaged {self.name}", bytes(data))
 
     def of_type(self, image_type: int) -> ImageFile:
-        """A copy whose header names another image type."""
+        """Return a copy whose header names another image type."""
         at = _IMAGE_TYPE_AT
         data = self.data[:at] + image_type.to_bytes(2, "little") + self.data[at + 2 :]
         return ImageFile(f"{self.name} of type 0x{image_type:04x}", data)
@@ -81,7 +81,7 @@ class DeviceUnderTest:
 
     @classmethod
     def of(cls, section: HilSection) -> DeviceUnderTest:
-        """Raises ConfigError where a file cannot be read, ImageError where an image is defective."""
+        """Read ``[hil]`` and its files. Raises ConfigError if one cannot be read, ImageError for a defective image."""
         try:
             install_code = section.install_code_file.read_text(encoding="ascii").strip()
         except (OSError, UnicodeDecodeError) as error:

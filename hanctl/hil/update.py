@@ -144,7 +144,7 @@ class OrderedUpdate:
         return int(record["offset"])
 
     def events(self, type: str, after: int | None = None) -> list[Event]:  # noqa: A002
-        """The events of this type of this update, or those after ``after`` (``hub.mark()``), as evidence."""
+        """Return the events of this type of this update, or those after ``after`` (``hub.mark()``), as evidence."""
         found = self._trial.events(after=after or self._place, update=self.number, type=type)
         return [self._trial.saw_event(event) for event in found]
 

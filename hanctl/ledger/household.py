@@ -285,7 +285,7 @@ class Household:
         self._gate(endpoint, attributes + [(table, _seconds(before), 0, None) for table, before in cuts.tables.items()])
 
     def _gate(self, endpoint: int, gates: Iterable[tuple[str, int, int, int | None]]) -> None:
-        """Gates as (item, before, written, stamp), in one statement as they can be hundreds."""
+        """Store gates, each (item, before, written, stamp), in one statement as they can be hundreds."""
         with self._transaction():
             self._execute(
                 """

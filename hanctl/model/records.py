@@ -92,7 +92,7 @@ class Image:
     requires: tuple[int, ...] = ()
 
     def takes_hardware(self, version: int | None) -> bool:
-        """Whether it is for this hardware version; it is, where one of the two says nothing (comms_hub.md §1.5)."""
+        """Tell whether the image is for this hardware version; it is if either says nothing (comms_hub.md §1.5)."""
         if version is None or self.hardware_min is None or self.hardware_max is None:
             return True
         return self.hardware_min <= version <= self.hardware_max

@@ -46,13 +46,13 @@ class Sink(Protocol):
     def node_denied(self, ieee: t.EUI64, how: str) -> None: ...
 
     def address_conflict(self, nwk: int) -> None:
-        """Two nodes were heard with this network address."""
+        """Take note that two nodes were heard with this network address."""
 
     def partner_key_asked(self, ieee: t.EUI64, given: bool, detail: str) -> None:
-        """A device asked for a link key with another; the dongle's firmware answered it by itself."""
+        """Take note that a device asked for a link key with another; the dongle's firmware answered it by itself."""
 
     def line_lost(self, reason: str) -> None:
-        """The serial line or the dongle's stack is gone; may be called more than once."""
+        """Take note that the serial line or the dongle's stack is gone; may be called more than once."""
 
 
 class Deaf:

@@ -83,16 +83,16 @@ class RadioListener(Protocol):
     def device_left(self, eui64: Eui64, nwk: int) -> None: ...
 
     def address_conflict(self, nwk: int) -> None:
-        """The dongle heard two nodes with this network address."""
+        """Take note that the dongle heard two nodes with this network address."""
 
     def partner_key_asked(self, eui64: Eui64, given: bool, detail: str) -> None:
-        """A device asked for a link key with another: the dongle gave both one, or ``detail`` says why not."""
+        """Take note that a device asked for a link key with another: both got one, or ``detail`` says why not."""
 
     def join_denied(self, eui64: Eui64, how: str) -> None:
-        """The dongle denied this device; ``how`` it tried: "join", or "rejoin" without the network key."""
+        """Take note that the dongle denied a device; ``how`` it tried: "join", or "rejoin" without the network key."""
 
     def dongle_lost(self, reason: str) -> None:
-        """The dongle is gone; called once. The radio object is not used again after ``stop``."""
+        """Take note that the dongle is gone; called once. The radio object is not used again after ``stop``."""
 
 
 class Radio(Protocol):

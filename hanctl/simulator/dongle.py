@@ -28,7 +28,7 @@ class SimulatorError(HanctlError):
 
 
 class Flash:
-    """Non-volatile memory: a JSON file (0600, replaced atomically), or nothing but memory where ``path`` is None."""
+    """The non-volatile memory: a JSON file (0600, replaced atomically), or RAM alone where ``path`` is None."""
 
     def __init__(self, path: Path | None = None) -> None:
         self.path = path
@@ -90,7 +90,7 @@ class Dongle(ABC):
             listener(True)
 
     def power_off(self) -> None:
-        """Unplug: everything that is not in flash is lost, and the port disappears."""
+        """Unplug the dongle: everything that is not in flash is lost, and the port disappears."""
         if not self.powered:
             return
         self.shut_down()

@@ -54,7 +54,7 @@ class TcpPort:
         return f"tcp://{self._host}:{self._port}"
 
     async def open(self) -> None:
-        """Listen. Raises SimulatorError if the port is taken."""
+        """Listen on the port. Raises SimulatorError if it is taken."""
         loop = asyncio.get_running_loop()
         try:
             self._server = await loop.create_server(lambda: _TcpLine(self), self._host, self._port, reuse_address=True)

@@ -47,7 +47,7 @@ def dongle_maker(kind: Kind, protocol_version: int | None = None) -> MakeDongle:
 
 
 class World:
-    """Build it with ``build``, inside a running event loop or before; ``start`` needs the loop."""
+    """A dongle, the air and the devices in range. ``build`` it in an event loop or before; ``start`` needs the loop."""
 
     def __init__(self, medium: Medium, stack: Stack, dongle: Dongle, devices: Sequence[SimulatedDevice]) -> None:
         self.medium = medium

@@ -94,7 +94,7 @@ def device_annce(tsn: int, eui64: Eui64, nwk: int, mac_capability: int) -> bytes
 
 
 def address_told(cluster: int, payload: bytes) -> tuple[Eui64, int] | None:
-    """Which EUI64 is at which short address, by a Device_annce or an answer to a question for either; None else."""
+    """Return the EUI64 and short address in a Device_annce, NWK_addr_rsp or IEEE_addr_rsp; None for other frames."""
     if cluster == DEVICE_ANNCE and len(payload) >= 11:
         return from_bytes(payload[3:11]), int.from_bytes(payload[1:3], "little")
     if cluster in (NWK_ADDR_REQ | RESPONSE, IEEE_ADDR_REQ | RESPONSE) and len(payload) >= 12 and payload[1] == SUCCESS:

@@ -141,8 +141,8 @@ class ChangeExecutor:
         return done
 
     def _numbered(self, change: Change, part: ChangePart, now: datetime, shown: Mapping[str, Numbers]) -> ChangePart:
-        """The part with its issuer event, the provider until now, and what is to be withdrawn one by one: what was
-        ``shown`` to devices before, and is not any more."""
+        """Return the part with its issuer event, the provider until now, and what is to be withdrawn one by one: what
+        was ``shown`` to devices before, and is not any more."""
         last, given = self._ledger.changes.last_issuer_event_id(), change.issuer_event_id
         own = max(last + 1, to_utc2000(now))
         number = given if given is not None and last < given < HIGHEST_GIVEN else own
@@ -207,8 +207,8 @@ class ChangeExecutor:
 
     @staticmethod
     def _gate(control: int, *, taken: bool) -> Selection | None:
-        """What a change of this moment hides by its bits: history that is blocked; and the snapshot before a change
-        that cleared the others."""
+        """Return what a change without a cut-off hides by its bits: history that is blocked; and, if one was ``taken``,
+        the snapshot before a change that cleared the others."""
         blocked = control & Control.BLOCK_HISTORICAL_LOAD_PROFILE
         if control & Control.CLEAR_HISTORICAL_LOAD_PROFILE:
             # Attributes hold nothing then; tables may get rows of before again, and have the snapshot.

@@ -63,7 +63,7 @@ class DataFrame(Protocol):
 
 
 def data_header(frame: DataFrame, *, secure: bool) -> bytes:
-    """The header of a data frame. ``secure``: an auxiliary header and an encrypted payload follow."""
+    """Return the header of a data frame. ``secure``: an auxiliary header and an encrypted payload follow."""
     control = _DATA
     if frame.group is not None:
         control |= _GROUP
@@ -79,7 +79,7 @@ def data_header(frame: DataFrame, *, secure: bool) -> bytes:
 
 
 def acknowledgement_header(frame: DataFrame, *, secure: bool) -> bytes:
-    """The acknowledgement of a data frame, as its receiver sends it; it has no payload."""
+    """Return the acknowledgement of a data frame, as its receiver sends it; it has no payload."""
     control = _ACK | (_SECURITY if secure else 0) | (_EXTENDED if frame.block is not None else 0)
     ends = struct.pack("<BHHB", frame.source_endpoint, frame.cluster, frame.profile, frame.destination_endpoint)
     block = b""
@@ -91,23 +91,23 @@ def acknowledgement_header(frame: DataFrame, *, secure: bool) -> bytes:
 
 
 def command_header(counter: int) -> bytes:
-    """The header of a command that is secured and not acknowledged."""
+    """Return the header of a command that is secured and not acknowledged."""
     return bytes([_COMMAND | _SECURITY, counter])
 
 
 def transport_network_key(key: bytes, sequence: int, destination: Eui64, source: Eui64) -> bytes:
-    """The network key, for a device that joins."""
+    """Return the Transport Key command that gives the network key to a device that joins."""
     head = bytes([_TRANSPORT_KEY, _STANDARD_NETWORK_KEY]) + key + bytes([sequence])
     return head + to_bytes(destination) + to_bytes(source)
 
 
 def request_link_key(partner: Eui64) -> bytes:
-    """A device asks for a link key with another."""
+    """Return the Request Key command by which a device asks for a link key with another."""
     return bytes([_REQUEST_KEY, _APPLICATION_LINK_KEY_REQUESTED]) + to_bytes(partner)
 
 
 def transport_link_key(key: bytes, partner: Eui64, *, asked: bool) -> bytes:
-    """A link key with another device; ``asked``: its receiver is the one that asked."""
+    """Return the Transport Key command with a link key with another device; ``asked``: its receiver asked for it."""
     return bytes([_TRANSPORT_KEY, _APPLICATION_LINK_KEY]) + key + to_bytes(partner) + bytes([asked])
 
 

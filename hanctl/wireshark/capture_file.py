@@ -43,7 +43,7 @@ class CaptureFile:
         )
 
     def take(self, record: dict[str, Any]) -> None:
-        """One record."""
+        """Take one record, and write the frames that are ready."""
         match record["kind"]:
             case "frame":
                 self._frame(record)

@@ -11,12 +11,12 @@ LINKTYPE_IEEE802_15_4_WITHFCS = 195
 
 
 def create_private(path: Path) -> IO[bytes]:
-    """A new file, unbuffered, of mode 0600; a named pipe is left as it is. Raises OSError."""
+    """Create a file, unbuffered, of mode 0600; a named pipe keeps its mode. Raises OSError."""
     return open(path, "wb", buffering=0, opener=_open_private)
 
 
 def key_line(key: bytes, name: str) -> bytes:
-    """A line of Wireshark's table of Zigbee keys."""
+    """Return a line of Wireshark's table of Zigbee keys."""
     return f'"{key.hex(":")}","Normal","{name}"\n'.encode()
 
 

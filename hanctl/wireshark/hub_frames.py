@@ -88,7 +88,7 @@ class Encoder:
         return (self._network_key, "network key of this capture"), (self._link_key, "link key of this capture")
 
     def encode(self, frame: HubFrame) -> bytes:
-        """The frame with all its headers, encrypted."""
+        """Return the frame with all its headers, encrypted."""
         device = frame.eui64 or Eui64(_UNKNOWN.format(frame.device >> 8, frame.device & 0xFF))
         incoming = frame.direction == "in"
         sender = device if incoming else self._hub
@@ -101,7 +101,7 @@ class Encoder:
         return mac.data(self._pan_id, next_hop, source, numbers.mac(), npdu, acknowledged=False)
 
     def _addresses(self, frame: HubFrame) -> tuple[int, int]:
-        """From and to. Of a broadcast that came in, the dongle does not tell to whom it was."""
+        """Return the addresses from and to. Of a received broadcast, the dongle does not tell to whom it was sent."""
         if frame.direction == "out":
             return COORDINATOR, frame.device
         return frame.device, TO_ALL_AWAKE if frame.broadcast else COORDINATOR

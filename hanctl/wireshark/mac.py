@@ -31,12 +31,12 @@ _REVERSED = bytes(int(f"{n:08b}"[::-1], 2) for n in range(256))
 
 
 def frame_check_sequence(frame: bytes) -> bytes:
-    """The CRC of 16 bits that ends a frame, computed least significant bit first."""
+    """Return the CRC of 16 bits that ends a frame, computed least significant bit first."""
     return binascii.crc_hqx(frame.translate(_REVERSED), 0).to_bytes(2, "big").translate(_REVERSED)
 
 
 def data(pan: int, destination: int, source: int, sequence: int, payload: bytes, *, acknowledged: bool = True) -> bytes:
-    """A data frame; unless it is a broadcast, or not to be ``acknowledged``, it asks for an acknowledgement."""
+    """Return a data frame; it asks for an acknowledgement unless it is a broadcast, or not to be ``acknowledged``."""
     control = _DATA | _SAME_PAN | _TO_SHORT | _FROM_SHORT
     if destination != BROADCAST and acknowledged:
         control |= _ACK_REQUEST
@@ -44,12 +44,12 @@ def data(pan: int, destination: int, source: int, sequence: int, payload: bytes,
 
 
 def acknowledgement(sequence: int, *, pending: bool = False) -> bytes:
-    """Acknowledges the frame that it follows. ``pending``: a frame for its sender is held, and comes next."""
+    """Return the acknowledgement of the frame before it. ``pending``: a frame for its sender is held and comes next."""
     return _framed(struct.pack("<HB", _ACK | (_PENDING if pending else 0), sequence))
 
 
 def data_request(pan: int, parent: int, child: int | Eui64, sequence: int) -> bytes:
-    """A child asks for what its parent holds for it."""
+    """Return the Data Request by which a child asks for what its parent holds for it."""
     control = _COMMAND | _ACK_REQUEST | _SAME_PAN | _TO_SHORT
     control |= _FROM_SHORT if isinstance(child, int) else _FROM_LONG
     source = struct.pack("<H", child) if isinstance(child, int) else to_bytes(child)
@@ -57,26 +57,26 @@ def data_request(pan: int, parent: int, child: int | Eui64, sequence: int) -> by
 
 
 def beacon_request(sequence: int) -> bytes:
-    """Asks every network in range for a beacon."""
+    """Return the Beacon Request, which asks every network in range for a beacon."""
     return _framed(struct.pack("<HBHHB", _COMMAND | _TO_SHORT, sequence, _NO_PAN, BROADCAST, _BEACON_REQUEST))
 
 
 def beacon(pan: int, source: int, sequence: int, payload: bytes, *, permits: bool) -> bytes:
-    """The answer. ``permits``: devices may associate."""
+    """Return the beacon, the answer to a Beacon Request. ``permits``: devices may associate."""
     superframe = _SUPERFRAME | (_PERMITS if permits else 0)
     # Guaranteed time slots and pending addresses: none.
     return _framed(struct.pack("<HBHHHBB", _FROM_SHORT, sequence, pan, source, superframe, 0, 0) + payload)
 
 
 def association_request(pan: int, parent: int, child: Eui64, sequence: int, capability: int) -> bytes:
-    """A device asks for an address."""
+    """Return the Association Request by which a device asks for an address."""
     control = _COMMAND | _ACK_REQUEST | _TO_SHORT | _FROM_LONG
     head = struct.pack("<HBHHH", control, sequence, pan, parent, _NO_PAN)
     return _framed(head + to_bytes(child) + bytes([_ASSOCIATION_REQUEST, capability]))
 
 
 def association_response(pan: int, child: Eui64, parent: Eui64, sequence: int, address: int) -> bytes:
-    """The device's address."""
+    """Return the Association Response with the device's address."""
     control = _COMMAND | _ACK_REQUEST | _SAME_PAN | _TO_LONG | _FROM_LONG
     head = struct.pack("<HBH", control, sequence, pan) + to_bytes(child) + to_bytes(parent)
     return _framed(head + struct.pack("<BHB", _ASSOCIATION_RESPONSE, address, 0))

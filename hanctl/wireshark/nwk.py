@@ -57,20 +57,20 @@ class Header:
 
 
 def leave(*, rejoin: bool) -> bytes:
-    """A node says that it leaves."""
+    """Return the Leave command by which a node says that it leaves."""
     return bytes([_LEAVE, _LEAVE_TO_REJOIN if rejoin else 0])
 
 
 def rejoin_request(capability: int) -> bytes:
-    """A node that has the network key wants to be a child again."""
+    """Return the Rejoin Request by which a node asks to be a child again."""
     return bytes([_REJOIN_REQUEST, capability])
 
 
 def rejoin_response(address: int) -> bytes:
-    """Its parent takes it."""
+    """Return the Rejoin Response by which a parent takes a node."""
     return struct.pack("<BHB", _REJOIN_RESPONSE, address, 0)
 
 
 def beacon_payload(extended_pan_id: bytes, update_id: int) -> bytes:
-    """What a coordinator's beacon says of its network; ``extended_pan_id`` as on air."""
+    """Return what a coordinator's beacon says of its network; ``extended_pan_id`` as on air."""
     return struct.pack("<BH", 0, _ZIGBEE_PRO) + extended_pan_id + b"\xff\xff\xff" + bytes([update_id])

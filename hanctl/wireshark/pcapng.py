@@ -28,20 +28,20 @@ Option = tuple[int, bytes]
 
 
 def section(application: str, comment: str) -> bytes:
-    """The beginning of the file."""
+    """Return the Section Header Block, with which the file begins."""
     head = struct.pack("<IHHQ", BYTE_ORDER, 1, 0, _UNKNOWN_LENGTH)
     return _block(SECTION_HEADER, head, [(COMMENT, comment.encode()), (USER_APPLICATION, application.encode())])
 
 
 def interface(name: str, text: str) -> bytes:
-    """The interface, of IEEE 802.15.4 frames with their check sequence."""
+    """Return the Interface Description Block, of IEEE 802.15.4 frames with their check sequence."""
     head = struct.pack("<HHI", LINKTYPE_IEEE802_15_4_WITHFCS, 0, 0)
     options = [(INTERFACE_NAME, name.encode()), (INTERFACE_TEXT, text.encode())]
     return _block(INTERFACE_DESCRIPTION, head, [*options, (TIME_RESOLUTION, bytes([_MICROSECONDS]))])
 
 
 def packet(time_us: int, frame: bytes, direction: Literal["in", "out"], comment: str = "", dropped: int = 0) -> bytes:
-    """One frame; ``dropped``: so many frames before it are missing."""
+    """Return the Enhanced Packet Block of one frame; ``dropped``: so many frames before it are missing."""
     head = struct.pack("<IIIII", 0, time_us >> 32, time_us & 0xFFFFFFFF, len(frame), len(frame))
     options: list[Option] = [(COMMENT, comment.encode())] if comment else []
     options.append((FLAGS, struct.pack("<I", _DIRECTIONS[direction])))
@@ -51,7 +51,7 @@ def packet(time_us: int, frame: bytes, direction: Literal["in", "out"], comment:
 
 
 def statistics(time_us: int, given: int, dropped: int) -> bytes:
-    """The end of the file: how many frames the interface gave, and how many were dropped."""
+    """Return the Interface Statistics Block, with which the file ends: how many frames were given, and dropped."""
     head = struct.pack("<III", 0, time_us >> 32, time_us & 0xFFFFFFFF)
     counts = [(FRAMES_GIVEN, given), (FRAMES_DROPPED, dropped)]
     return _block(INTERFACE_STATISTICS, head, [(code, struct.pack("<Q", count)) for code, count in counts])

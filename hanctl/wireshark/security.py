@@ -54,11 +54,11 @@ class Auxiliary:
 
 
 def secured(header: bytes, payload: bytes, key: bytes, auxiliary: Auxiliary) -> bytes:
-    """The whole frame: ``header`` in clear, the auxiliary header, ``payload`` encrypted, the integrity code."""
+    """Return the whole frame: ``header`` in clear, the auxiliary header, ``payload`` encrypted, the integrity code."""
     sealed = ccm.seal(key, auxiliary.nonce, header + auxiliary.pack(_LEVEL), payload)
     return header + auxiliary.pack() + sealed
 
 
 def key_of(link_key: bytes, key: KeyId) -> bytes:
-    """The key with this name that two ends with a link key have. Source: Zigbee R22 §4.5."""
+    """Return the key with this name that two ends with a link key have. Source: Zigbee R22 §4.5."""
     return link_key if key is KeyId.LINK else mmo_hmac(link_key, _HASHED[key])

@@ -52,7 +52,7 @@ class DataServer:
         }
 
     def commands(self) -> Iterable[tuple[ZCLCommandDef, Handler]]:
-        """The commands served."""
+        """Return the commands that the cluster serves, each with its handler."""
         raise NotImplementedError
 
     # --- attributes
@@ -150,8 +150,8 @@ def of_event(records: Iterable[Record], min_issuer_event_id: int) -> list[Record
 
 
 def split(kind: Any, items: Sequence[Any], head: int) -> list[list[Any]]:
-    """Plain items of a zigpy type in parts that fit a command whose other fields take ``head`` bytes; one part at
-    least."""
+    """Split plain items of a zigpy type into parts that fit a command whose other fields take ``head`` bytes; one
+    part at least."""
     parts: list[list[Any]] = [[]]
     used = head
     for item in items:
@@ -167,8 +167,8 @@ def split(kind: Any, items: Sequence[Any], head: int) -> list[list[Any]]:
 def publish_in_pages(
     command: ZCLCommandDef, record: Record, field: str, *, total: str, count: str | None = None
 ) -> list[Reply]:
-    """The commands that publish a record whose list ``field`` may not fit one: ``command_index`` counts them, ``total``
-    is the field that tells how many they are, and ``count`` the one that tells how long the whole list is."""
+    """Return the commands that publish a record whose list ``field`` may not fit one: ``command_index`` counts them,
+    the field ``total`` tells how many there are, and the field ``count`` how long the whole list is."""
     items = record.body[field]
     filled: dict[str, Any] = {"command_index": 0, total: 0, **({count: len(items)} if count else {})}
     item_type = next(each.type for each in command.schema.fields if each.name == field)._item_type

@@ -268,7 +268,7 @@ class Addresses:
         await self._unproven(eui64)
 
     async def _hold(self, device: Device) -> None:
-        """The dongle has the device where the hub does. Where claims are being undone, that has to be true."""
+        """Go on undoing claims about a device only if it proves itself where both the dongle and the hub have it."""
         if self._is_held(device.eui64) and device.nwk is not None and self._can_prove(device):
             self._held[device.eui64] = 0.0
             if await self._answers(device, device.nwk, TRY_S):

@@ -128,7 +128,7 @@ class Hearing:
             self.greet(device)
 
     def overheard(self, frame: IncomingFrame) -> None:
-        """A frame that is not for the clusters: it is counted under its key all the same."""
+        """Count a frame that is not for the clusters under its device's key all the same, if it is encrypted."""
         if frame.aps_encrypted:
             device = self._ledger.devices.by_nwk(frame.source_nwk)
             if device is None:

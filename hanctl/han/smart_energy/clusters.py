@@ -41,7 +41,7 @@ DATA_ATTRIBUTES: dict[tuple[int, int], ZCLAttributeDef] = {
 
 
 def served(cluster: type[SmartEnergyCluster], **values: Any) -> dict[int, Attribute]:
-    """Attributes of the cluster's server side, given by name: their ids, types and serialized values."""
+    """Return attributes of the cluster's server side, given by name, as their ids, types and serialized values."""
     definitions = [getattr(cluster.AttributeDefs, name) for name in values]
     return {
         int(each.id): Attribute(int(each.zcl_type), each.type(values[each.name]).serialize()) for each in definitions
@@ -49,7 +49,7 @@ def served(cluster: type[SmartEnergyCluster], **values: Any) -> dict[int, Attrib
 
 
 def pack(command: ZCLCommandDef, **fields: Any) -> bytes:
-    """The payload of a command. Structures may be given as dicts, lists of them as lists.
+    """Return the payload of a command. Structures may be given as dicts, lists of them as lists.
 
     Raises ValueError for a field that is missing or does not fit its type.
     """
@@ -57,7 +57,7 @@ def pack(command: ZCLCommandDef, **fields: Any) -> bytes:
 
 
 def made(kind: Any, given: Any) -> Any:
-    """A value of a zigpy type from plain Python ones."""
+    """Convert plain Python values to a value of a zigpy type."""
     if isinstance(given, dict):
         return kind(**{field.name: made(field.type, given[field.name]) for field in kind.fields if field.name in given})
     if isinstance(given, list):
@@ -66,7 +66,7 @@ def made(kind: Any, given: Any) -> Any:
 
 
 def read(command: ZCLCommandDef, payload: bytes) -> Any:
-    """The fields of a command. Trailing fields of later revisions may be absent (None), and unknown ones are passed by.
+    """Read the fields of a command. Trailing fields of later revisions may be absent (None); unknown ones are ignored.
 
     Raises MalformedZcl.
     """

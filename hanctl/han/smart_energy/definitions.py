@@ -46,7 +46,7 @@ class SmartEnergyCluster(Cluster):
 
 
 def command(id: int, schema: Mapping[str, Any] | type[CommandSchema] | None = None) -> ZCLCommandDef:  # noqa: A002
-    """A command and its fields in order; a name that ends in ? is of a field that older revisions lack.
+    """Declare a command and its fields in order; a name that ends in ? is of a field that older revisions lack.
 
     Where fields depend on the ones before them, the schema is a class.
     """
@@ -55,12 +55,12 @@ def command(id: int, schema: Mapping[str, Any] | type[CommandSchema] | None = No
 
 
 def read_only(id: int, type: Any) -> ZCLAttributeDef:  # noqa: A002
-    """An attribute that devices may read."""
+    """Declare an attribute that devices may read."""
     return ZCLAttributeDef(id=U16(id), type=type, access=READ)
 
 
 def writable(id: int, type: Any) -> ZCLAttributeDef:  # noqa: A002
-    """An attribute that devices may read and write."""
+    """Declare an attribute that devices may read and write."""
     return ZCLAttributeDef(id=U16(id), type=type, access=READ | ZCLAttributeAccess.Write)
 
 
@@ -74,7 +74,7 @@ def family(
     first: int = 1,
     access: ZCLAttributeAccess = READ,
 ) -> dict[str, ZCLAttributeDef]:
-    """``count`` attributes alike, ``step`` ids apart; their number, from ``first`` on, stands for {} in their names."""
+    """Declare ``count`` attributes alike, ``step`` ids apart; {} in their names is their number, from ``first`` on."""
     return {
         pattern.format(first + n): ZCLAttributeDef(id=U16(first_id + n * step), type=type, access=access)
         for n in range(count)
@@ -89,7 +89,7 @@ def grid(
     blocks: int,
     type: Any,  # noqa: A002
 ) -> dict[str, ZCLAttributeDef]:
-    """Attributes by tier and block: blocks follow each other, tiers are 16 ids apart."""
+    """Declare attributes by tier and block: blocks follow each other, tiers are 16 ids apart."""
     return {
         pattern.format(tier + 1, block + 1): read_only(first_id + 16 * tier + block, type)
         for tier in range(tiers)
@@ -98,7 +98,7 @@ def grid(
 
 
 def both_directions(pattern: str, first_id: int, *, type: Any, step: int = 1) -> dict[str, ZCLAttributeDef]:  # noqa: A002
-    """The same register for energy delivered and, ``step`` ids on, received."""
+    """Declare the same register for energy delivered and, ``step`` ids on, received."""
     return {
         pattern.format(direction): read_only(first_id + n * step, type)
         for n, direction in enumerate(("delivered", "received"))
@@ -106,7 +106,7 @@ def both_directions(pattern: str, first_id: int, *, type: Any, step: int = 1) ->
 
 
 def past_periods(first_id: int, what: str, *, days: Any, weeks: Any, months: Any) -> dict[str, ZCLAttributeDef]:
-    """What was consumed on previous days 2–8, in this and the last 5 weeks, and in this and the last 13 months.
+    """Declare what was consumed on previous days 2–8, in this and the last 5 weeks, and in this and the last 13 months.
 
     Each delivered, and received one id on. Metering's two sets and Prepayment's costs have this shape in common.
     """

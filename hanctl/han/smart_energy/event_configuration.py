@@ -155,7 +155,7 @@ as Wireshark has it.)"""
 
 
 def events() -> dict[str, int]:
-    """Every event by its name."""
+    """Return the ids of all events by their names."""
     found: dict[str, int] = {}
     for first, names in SINGLE.items():
         found |= {name: first + n for n, name in enumerate(names.split())}
@@ -166,5 +166,5 @@ def events() -> dict[str, int]:
 
 
 def event_configurations() -> dict[str, ZCLAttributeDef]:
-    """The attribute that configures each event."""
+    """Declare the attribute that configures each event; return them by the events' names."""
     return {name: read_only(number, EventConfiguration) for name, number in events().items()}

@@ -84,7 +84,7 @@ class BlockFieldControl(t.bitmap8):
 
 # zigpy declares fields by assigning a description where the value will be: for the type checker, Any.
 def _optional() -> Any:
-    """A field that some clients leave out at the end of a frame: it is None then."""
+    """Declare a field that some clients leave out at the end of a frame: it is None then."""
     return t.StructField(optional=True)
 
 

@@ -37,7 +37,7 @@ class OctetString(t.LVBytes):
 
 
 def octets(length: int) -> type[OctetString]:
-    """An octet string of at most ``length`` bytes. What comes in longer is read all the same."""
+    """Return the type of an octet string of at most ``length`` bytes. A longer one is read all the same."""
     return type(f"OctetString{length}", (OctetString,), {"max_length": length})
 
 
@@ -52,7 +52,7 @@ class Text(t.CharacterString):
 
 
 def counted(name: str) -> Any:
-    """A list whose length is told by the field ``name``."""
+    """Declare a list whose length is told by the field ``name``."""
     return t.StructField(length=lambda entry: getattr(entry, name))
 
 

@@ -21,7 +21,7 @@ _CLASSES = {"pass": "pass", "passed": "pass", "partly": "partly", "fail": "fail"
 
 
 def page(report: ConformanceReport) -> str:
-    """The whole page."""
+    """Return the whole page."""
     failed = ", ".join(report.failed)
     verdict = f"Failed: {failed}" if failed else "No requirement failed"
     facts = [

@@ -66,7 +66,7 @@ class ConformanceReport:
 
 
 def judge(scenarios: Sequence[Scenario]) -> tuple[Row, ...]:
-    """Every requirement by the scenarios that try it."""
+    """Judge every requirement by the scenarios that try it."""
     return tuple(_row(name, requirement, _trying(name, scenarios)) for name, requirement in ROWS.items())
 
 

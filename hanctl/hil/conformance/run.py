@@ -43,10 +43,10 @@ class Audience:
     """Who watches: told when a scenario begins, and when it is over."""
 
     def begins(self, scenario: Scenario) -> None:
-        """A scenario begins."""
+        """Take note that a scenario begins."""
 
     def over(self, scenario: Scenario) -> None:
-        """It is over."""
+        """Take note that a scenario is over."""
 
 
 def run(wish: Wish, audience: Audience) -> ConformanceReport:
@@ -91,7 +91,7 @@ def _arguments(wish: Wish) -> list[str]:
 
 
 def _without_foreign_options(work: Callable[[], int | pytest.ExitCode]) -> int | pytest.ExitCode:
-    """Options that a person gave to their own pytest are not for this one."""
+    """Run ``work`` without the options that a person gave to their own pytest."""
     kept = {name: os.environ.pop(name) for name in ("PYTEST_ADDOPTS", "PYTEST_PLUGINS") if name in os.environ}
     try:
         return work()

@@ -131,7 +131,7 @@ def sync_directory(directory: Path) -> None:
 
 
 def _copy(ledger: Path, target: Path) -> None:
-    """Table by table, as they are at one moment, and not page by page: a page of a household is never read."""
+    """Copy table by table, as they are at one moment, and not page by page: a page of a household is never read."""
     with closing(sqlite3.connect(target, isolation_level=None, uri=True)) as connection:
         try:
             # A half of this file is never used: it needs no journal.
@@ -177,8 +177,8 @@ def _paths(directory: Path) -> list[Path]:
 
 
 def _stamp(directory: Path, now: datetime) -> str:
-    """The moment as part of a name, and later than in any name there: their order is that of writing, whatever
-    clocks do."""
+    """Return the moment as part of a name, later than in any name there: the order of names is that of writing,
+    whatever clocks do."""
     newest = last_written(directory)
     following = now if newest is None else max(now, newest + timedelta(microseconds=1))
     return following.astimezone(UTC).strftime(_STAMP)

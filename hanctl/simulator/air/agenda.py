@@ -16,7 +16,7 @@ Event = Callable[[], None]
 
 
 class Agenda:
-    """Events run in the context in which the agenda was made; those of the same time in the order they were set."""
+    """The events to come. They run in the context in which the agenda was made, those of the same time in order."""
 
     def __init__(self) -> None:
         self._events: list[tuple[int, int, Event]] = []

@@ -27,35 +27,35 @@ from hanctl.simulator.air.constants import (
 
 
 class Transmission(Protocol):
-    """What a radio sends: one MAC frame of ``length`` bytes, and what becomes of it."""
+    """A MAC frame of ``length`` bytes that a radio sends, and the calls that tell what becomes of it."""
 
     length: int
     receiver: Transceiver | None
     """Who acknowledges it; None: it is a broadcast."""
 
     def can_go(self) -> bool:
-        """Whether its sender has power still."""
+        """Tell whether its sender still has power."""
 
     def shown(self) -> None:
-        """It is on air, perhaps not for the first time."""
+        """Take note that it is on air, perhaps not for the first time."""
 
     def heard(self) -> bool:
-        """Whether what did not collide reaches its receiver; asked once for each time it was sent."""
+        """Tell whether it reaches its receiver, as it did not collide; asked once for each time it was sent."""
 
     def received(self) -> None:
-        """It has arrived; told each time that it does."""
+        """Take note that it has arrived; called each time that it does."""
 
     def acknowledgement_shown(self) -> None: ...
 
     def acknowledgement_heard(self) -> bool: ...
 
     def over(self, delivered: bool) -> None:
-        """Its radio has done with it."""
+        """Take note that its radio is done with it, and whether it was delivered."""
 
 
 @dataclass(slots=True, eq=False)
 class _Signal:
-    """Something on air."""
+    """A signal on air: when it ends (microseconds), and whether it collided."""
 
     ends: int
     collided: bool = False
@@ -63,7 +63,7 @@ class _Signal:
 
 @dataclass(slots=True)
 class AirCounts:
-    """What the channel has seen. ``busy``: frames given up because the channel was never free."""
+    """Counts of what happened on the channel. ``busy``: frames given up because the channel was never free."""
 
     frames: int = 0
     collisions: int = 0
@@ -73,7 +73,7 @@ class AirCounts:
 
 
 class Channel:
-    """What is on air, and until when."""
+    """The channel: the signals on air, and until when it is busy."""
 
     def __init__(self, agenda: Agenda, rng: random.Random) -> None:
         self.agenda = agenda
@@ -83,7 +83,7 @@ class Channel:
         self._signals: list[_Signal] = []
 
     def emit(self, duration: int) -> _Signal:
-        """A signal begins now; all that overlap are lost."""
+        """Begin a signal of ``duration`` microseconds; all signals that overlap are lost."""
         now = self.agenda.now
         self._signals = [signal for signal in self._signals if signal.ends > now]
         signal = _Signal(now + duration, collided=bool(self._signals))
@@ -98,7 +98,7 @@ class Channel:
 
 @dataclass(slots=True)
 class _Sending:
-    """A parcel at work. ``backoffs``: how often the channel was busy in this try."""
+    """A frame that is being sent. ``backoffs``: how often the channel was busy in this try."""
 
     parcel: Transmission
     tries: int = 0
@@ -107,7 +107,7 @@ class _Sending:
 
 @dataclass(eq=False)
 class Transceiver:
-    """One node's. It sends one frame after the other."""
+    """The radio of one node. It sends one frame after the other."""
 
     channel: Channel
     _queue: deque[Transmission] = field(default_factory=deque)
@@ -144,7 +144,7 @@ class Transceiver:
         self.channel.agenda.at(since + wait + CCA_US, lambda: self._assess(sending))
 
     def _assess(self, sending: _Sending) -> None:
-        """The channel was listened to until now."""
+        """Transmit if the channel was free while it was listened to; else back off once more, or give up."""
         now = self.channel.agenda.now
         if max(self.channel.free_at, self._acknowledges_until) <= now - CCA_US:
             self.channel.agenda.at(now + TURNAROUND_US, lambda: self._transmit(sending))
@@ -195,7 +195,7 @@ class Transceiver:
         agenda.at(begins, begin)
 
     def acknowledged(self, sending: _Sending, signal: _Signal) -> None:
-        """An acknowledgement was on air until now."""
+        """Handle the end of an acknowledgement: the frame is delivered if it was heard, else it was missed."""
         agenda = self.channel.agenda
         if not signal.collided and sending.parcel.acknowledgement_heard():
             self._over(sending, delivered=True)

@@ -33,18 +33,18 @@ Encode = Callable[[Observer], bytes | None]
 
 
 def _ignore(_: bool) -> None:
-    """Nobody waits for its outcome."""
+    """Ignore the outcome: nobody waits for it."""
 
 
 def _nothing() -> None:
-    """Nobody misses it."""
+    """Do nothing: nobody misses the frame."""
 
 
 @dataclass(slots=True, eq=False)
 class _Parcel:
     """A MAC frame between the coordinator and ``node``: ``down`` to it, or up; a broadcast has no ``receiver``.
 
-    ``expired``: it was held for a child that did not come for it.
+    ``expired`` is called if it was held for a sleepy child that did not poll in time.
     """
 
     medium: RealMedium
@@ -123,7 +123,7 @@ class _Exchange:
 
 @dataclass(slots=True, eq=False)
 class _Waiting:
-    """A frame at the parent of a sleepy child."""
+    """A frame that the parent holds for a sleepy child."""
 
     parcel: _Parcel
     expiry: asyncio.TimerHandle | None = None
@@ -131,7 +131,7 @@ class _Waiting:
 
 @dataclass
 class RealMedium(Medium):
-    """``agenda`` has the times of all that happens on the channel."""
+    """The medium on which frames take their time on one channel; ``agenda`` has the times of all that happens there."""
 
     agenda: Agenda = field(default_factory=Agenda)
     _radios: dict[Eui64 | None, Transceiver] = field(default_factory=dict)
@@ -191,13 +191,13 @@ class RealMedium(Medium):
     # --- what its parcels ask
 
     def sends(self, node: Node | None, *, down: bool) -> bool:
-        """Whether the sender of a frame over this link has power."""
+        """Tell whether the sender of a frame over this link has power."""
         if down or node is None:
             return self.coordinator is not None and self.coordinator.hearing()
         return node.powered
 
     def reaches(self, node: Node) -> bool:
-        """Whether what is sent over this link now gets to the other end."""
+        """Tell whether what is sent over this link now gets to the other end."""
         return self._reach(node) and not self._lost(node)
 
     def carry(self, parcel: _Parcel) -> None:
@@ -245,7 +245,7 @@ class RealMedium(Medium):
         self.carry(parcel)
 
     def _carried(self, exchange: _Exchange, delivered: bool) -> None:
-        """The MAC has done with the frame; APS waits for its acknowledgement, where it asked for one."""
+        """Finish the exchange, as the MAC is done with its frame; or wait for the APS acknowledgement it asked for."""
         if exchange.finished:
             return
         if not exchange.frame.ack_request or exchange.frame.broadcast:
@@ -326,7 +326,7 @@ class RealMedium(Medium):
         held.parcel.expired()
 
     def _polled(self, node: Node) -> None:
-        """A child asked its parent: it gets what waits longest, and asks again where there is more."""
+        """Send the child that polled what has waited longest for it; it polls again where there is more."""
         waiting = self._waiting.get(node.eui64)
         if not waiting:
             return

@@ -32,7 +32,7 @@ class _Direction:
 
 
 class Uart:
-    """Full duplex, eight bits, no parity, one stop bit; ``baud`` in bits per second."""
+    """A full-duplex serial line: 8 bits, no parity, 1 stop bit; ``baud`` in bits per second."""
 
     def __init__(self, agenda: Agenda, baud: int = BAUD) -> None:
         self.to_dongle = _Direction(agenda, baud)

@@ -18,7 +18,7 @@ _REVISIONS = {"none": 4, "ms": 3, "s": 2}
 
 
 def basic(spec: DeviceSpec, running_version: int, battery: Battery | None) -> Attributes:
-    """The Basic cluster of a device that runs ``running_version``."""
+    """Return the Basic cluster's attributes of a device that runs ``running_version``."""
     source = spec.power_source if battery is None else battery.power_source
     if source is None:
         source = BATTERY if spec.sleepy else MAINS
@@ -36,7 +36,7 @@ def basic(spec: DeviceSpec, running_version: int, battery: Battery | None) -> At
 
 
 def ota_client(spec: DeviceSpec, client: OtaClient) -> Attributes:
-    """The OTA client's attributes as they are now."""
+    """Return the OTA client's attributes as they are now."""
     storage, idle32 = client.storage, 0xFFFFFFFF
     phase = storage.phase
     underway = phase in (Phase.PARTIAL, Phase.COMPLETE)

@@ -36,7 +36,7 @@ BUSY_S = 3.0
 
 
 def _ignore(_: bool) -> None:
-    """Nobody waits for its delivery."""
+    """Ignore the outcome: nobody waits for the delivery."""
 
 
 class SimulatedDevice:
@@ -116,7 +116,7 @@ class SimulatedDevice:
         return self.client.counts
 
     def flash_image(self) -> bytes:
-        """The image slot: the whole file after a download, also once it runs."""
+        """Return the image slot: the whole file after a download, also once it runs."""
         return self.storage.slot()
 
     def power_on(self) -> None:
@@ -145,7 +145,7 @@ class SimulatedDevice:
         self._wake = asyncio.get_running_loop().call_later(off_s, self.power_on)
 
     def leave(self, *, rejoin: bool = False, new_address: bool = False) -> None:
-        """Leave the network, and forget it unless it is to rejoin; nothing while it is on none."""
+        """Leave the network, and forget it unless the device is to rejoin; do nothing while it is on none."""
         if self.online:
             self._joiner.leave(rejoin=rejoin, new_address=new_address)
 
@@ -157,7 +157,7 @@ class SimulatedDevice:
             self._timers.set("announce", self.spec.announce_delay_s, self._announce)
 
     def next_security_counter(self) -> int:
-        """The next outgoing frame counter under its link keys."""
+        """Return the next outgoing frame counter under its link keys."""
         return self.storage.next_frame_counter()
 
     def lose_network_key(self) -> None:
@@ -191,12 +191,12 @@ class SimulatedDevice:
         self.powered = False
 
     def _cut(self, cut: PowerCut) -> None:
-        """A power cut that the spec asks for; each happens once."""
+        """Cut the power as the spec asks; each cut happens once."""
         self._cuts.remove(cut)
         self.power_cycle(cut.off_s)
 
     def _reboot(self) -> None:
-        """Activation: the boot loader runs what is in the slot."""
+        """Activate the image in the slot: the boot loader runs it, rolls back or refuses, as the spec says."""
         if self.spec.ota.bootload_returns:
             self._ota.drive(self.client.bootload_returned(self._now()))
             return
@@ -274,7 +274,7 @@ class SimulatedDevice:
         return described(self.spec, self.nwk, self.endpoints)
 
     def _poll(self) -> None:
-        """A sleepy device asks its parent for frames: often while it expects some, else rarely."""
+        """Poll the parent for frames: often while a sleepy device expects some, else rarely."""
         if self.online and self._joiner.check():
             self.medium.poll(self)
         busy = self._now() < self._busy_until or self.client.awaiting_answer
@@ -350,7 +350,7 @@ class SimulatedDevice:
     # --- frames in
 
     def takes(self, frame: ApsFrame) -> bool:
-        """Whether the frame is of its network, and in clear or under its link key."""
+        """Tell whether the frame is of the device's network, and in clear or under its link key."""
         return self._joiner.parent_is_ours() and frame.readable(self.link_key)
 
     def receive(self, frame: ApsFrame) -> None:

@@ -27,7 +27,7 @@ class _File(BaseModel):
 
 
 def load_devices(path: Path) -> tuple[DeviceSpec, ...]:
-    """The devices in a file. Raises DevicesFileError, which names file, device, key and remedy."""
+    """Return the devices in a file. Raises DevicesFileError, which names file, device, key and remedy."""
     try:
         text = path.read_text()
     except OSError as error:
@@ -40,7 +40,7 @@ def load_devices(path: Path) -> tuple[DeviceSpec, ...]:
 
 
 def _beside(device: DeviceSpec, directory: Path) -> DeviceSpec:
-    """A certificate's file is looked for where the devices file is."""
+    """Look for the device's certificate file in the directory of the devices file."""
     if device.trust.file is None:
         return device
     trust = device.trust.model_copy(update={"file": directory / device.trust.file})
@@ -48,7 +48,7 @@ def _beside(device: DeviceSpec, directory: Path) -> DeviceSpec:
 
 
 def parse_devices(text: str, name: str = "devices.toml") -> tuple[DeviceSpec, ...]:
-    """The devices in the text of a devices file. Raises DevicesFileError."""
+    """Return the devices in the text of a devices file. Raises DevicesFileError."""
     try:
         content = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
@@ -65,7 +65,7 @@ def parse_devices(text: str, name: str = "devices.toml") -> tuple[DeviceSpec, ..
 
 
 def _explained(name: str, content: dict[str, Any], error: Any) -> DevicesFileError:
-    """One line for the first defect, with the nearest valid key where a key is unknown."""
+    """Return an error of one line for the first defect, with the nearest valid key where a key is unknown."""
     location: tuple[str | int, ...] = error["loc"]
     where = f"{name}: {_place(content, location)}"
     if error["type"] == "extra_forbidden":
@@ -80,7 +80,7 @@ def _explained(name: str, content: dict[str, Any], error: Any) -> DevicesFileErr
 
 
 def _place(content: dict[str, Any], location: tuple[str | int, ...]) -> str:
-    """The key as a person finds it: a device by its name where it has one."""
+    """Return where a key is, as a person finds it: a device by its name where it has one."""
     parts = [str(p) for p in location]
     if len(location) >= 2 and location[0] == "device" and isinstance(location[1], int):
         try:
@@ -92,7 +92,7 @@ def _place(content: dict[str, Any], location: tuple[str | int, ...]) -> str:
 
 
 def _valid_keys(location: tuple[str | int, ...]) -> list[str]:
-    """The keys of the table that a location's last part is in."""
+    """Return the keys of the table that a location's last part is in."""
     model: type[BaseModel] = _File
     for part in location[:-1]:
         if isinstance(part, int):
@@ -102,7 +102,7 @@ def _valid_keys(location: tuple[str | int, ...]) -> list[str]:
 
 
 def _model_of(annotation: Any) -> type[BaseModel]:
-    """The model that a field holds, by itself or in a tuple."""
+    """Return the model that a field holds, by itself or in a tuple."""
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         return annotation
     return _model_of(get_args(annotation)[0])

@@ -22,7 +22,7 @@ _ON_BATTERY, _ON_MAINS_WITH_BATTERY = 0x03, 0x81
 
 @dataclass(slots=True)
 class Battery:
-    """``percent`` left; while ``plugged_in`` the device is on mains."""
+    """The battery: ``percent`` left; while ``plugged_in`` the device is on mains."""
 
     percent: float
     plugged_in: bool
@@ -33,12 +33,12 @@ class Battery:
         return _ON_MAINS_WITH_BATTERY if self.plugged_in else _ON_BATTERY
 
     def attributes(self) -> Attributes:
-        """The Power Configuration cluster: BatteryPercentageRemaining, in half percents."""
+        """Return the Power Configuration cluster's attribute: BatteryPercentageRemaining, in half percents."""
         return {0x0021: AttributeValue(zcl.UINT8, round(2 * self.percent))}
 
 
 class Display:
-    """``shown``: the active messages by their numbers. ``battery``: None for a device without one."""
+    """The display and its user. ``shown``: the active messages by their numbers. ``battery``: None if there is none."""
 
     def __init__(self, spec: BatterySpec | None) -> None:
         self.battery = None if spec is None else Battery(spec.percent, spec.plugged_in)
@@ -47,7 +47,7 @@ class Display:
         self._confirms_after_s = None if spec is None else spec.confirms_after_s
 
     def receive(self, command: ZclMessage, answer: Callable[[ZclMessage], None]) -> None:
-        """A command of the Messaging cluster; ``answer`` sends a frame back to where it came from."""
+        """Handle a command of the Messaging cluster; ``answer`` sends a frame back to where it came from."""
         status = zcl.UNSUP_COMMAND
         try:
             if command.command == DISPLAY_MESSAGE:
@@ -72,7 +72,7 @@ class Display:
         return zcl.SUCCESS
 
     def _confirm(self, number: int, tsn: int, answer: Callable[[ZclMessage], None]) -> None:
-        """The user presses the button."""
+        """Confirm a message that is still shown, as a user does who presses the button."""
         if number in self.shown:
             self.confirmed.append(number)
             payload = struct.pack("<II", number, 0)

@@ -19,7 +19,7 @@ WATCH_S = 120.0
 
 @dataclass(slots=True)
 class Joiner:
-    """Search for a network until joined. ``on_network`` is called with "joined" or "rejoined"."""
+    """A device's way onto a network: a search until it has joined. ``on_network`` gets "joined" or "rejoined"."""
 
     node: Node
     spec: DeviceSpec
@@ -36,14 +36,14 @@ class Joiner:
         self.timers.set("join", delay_s + SEARCH_S + 2 * self.spec.link.delay_s, self._try)
 
     def parent_is_ours(self) -> bool:
-        """False where the coordinator is on and runs another network than the device's own."""
+        """Tell whether the device has a network and the coordinator runs it, or is off."""
         member, network = self.storage.membership, self.stack.network
         if member is None:
             return False
         return not self.stack.hearing() or (network is not None and network.key == member.key)
 
     def check(self) -> bool:
-        """As ``parent_is_ours``; where not, the device goes looking."""
+        """Return ``parent_is_ours``; where that is False, let the device look for a network."""
         if self.parent_is_ours():
             return True
         if self.node.nwk is not None:
@@ -73,7 +73,7 @@ class Joiner:
         return nwk
 
     def leave(self, *, rejoin: bool, new_address: bool = False) -> None:
-        """Leave. Without ``rejoin`` the network is forgotten, and the device looks for any that lets it in."""
+        """Leave. Without ``rejoin``, forget the network and look for any that lets the device in."""
         if self.node.nwk is None:
             return
         self.timers.cancel("watch")

@@ -69,7 +69,7 @@ def _install_code(value: Any) -> Any:
 
 
 def _translated(parse: Any, value: Any) -> Any:
-    """pydantic gathers ValueErrors only."""
+    """Return ``parse(value)``, with ValueError for what it raises: pydantic gathers no other errors."""
     if not isinstance(value, str):
         raise ValueError("a text is wanted")  # noqa: TRY004
     try:
@@ -99,7 +99,7 @@ class LinkSpec(DevicesTable):
 
 
 class PowerCut(DevicesTable):
-    """Power goes once: when the download reaches ``offset`` bytes, or ``after_s`` seconds after power-on."""
+    """A power cut, once: when the download reaches ``offset`` bytes, or ``after_s`` seconds after power-on."""
 
     offset: U32 | None = None
     after_s: Seconds | None = None

@@ -15,7 +15,7 @@ COUNTER_STEP = 1024
 
 
 class Phase(Enum):
-    """What is in the image slot."""
+    """State of the image slot."""
 
     EMPTY = "empty"
     PARTIAL = "partial"
@@ -32,7 +32,7 @@ class Membership:
 
 
 class DeviceStorage:
-    """In memory, or in two files under ``directory`` named after the EUI64: a JSON file and the image slot.
+    """The memory: in RAM alone, or in two files under ``directory`` named after the EUI64: JSON, and the image slot.
 
     The offset of a download is the length of the image slot, so it is never ahead of the bytes.
     """
@@ -68,7 +68,7 @@ class DeviceStorage:
         return len(self._slot)
 
     def slot(self) -> bytes:
-        """The bytes in the image slot."""
+        """Return the bytes in the image slot."""
         return bytes(self._slot)
 
     def begin(self, image: ImageId, size: int) -> None:
@@ -93,7 +93,7 @@ class DeviceStorage:
         self._save()
 
     def apply(self, *, runs: bool) -> None:
-        """The image was booted: it ``runs`` from now on, or did not come up. It stays in the slot."""
+        """Take note that the image was booted: it ``runs`` from now on, or did not come up. It stays in the slot."""
         assert self.image is not None
         if runs:
             self.running_version = self.image.version
@@ -101,7 +101,7 @@ class DeviceStorage:
         self._save()
 
     def set_membership(self, membership: Membership | None, *, keeps_keys: bool = False) -> None:
-        """On another network, or none, established keys are worth nothing, unless they are what let the device in."""
+        """Set the network. On another one, or none, drop the established keys, unless they let the device in."""
         known = membership is not None and self.membership is not None and membership.key == self.membership.key
         if not (known or keeps_keys):
             self.link_key = None
@@ -114,7 +114,7 @@ class DeviceStorage:
         self._save()
 
     def next_frame_counter(self) -> int:
-        """The next outgoing frame counter. What is kept is ahead of it, so that none is used twice."""
+        """Return the next outgoing frame counter. What is kept is ahead of it, so that none is used twice."""
         self._frame_counter += 1
         if self._frame_counter % COUNTER_STEP == 1:
             self._save()

@@ -15,7 +15,7 @@ from hanctl.simulator.zcl import ZclMessage
 
 
 class TenancyRunner:
-    """Does what the client asks for; a device without a Device Management client has none."""
+    """Runner of the client's outputs, for a device with a Device Management client; for others it does nothing."""
 
     def __init__(
         self, client: TenancyClient, endpoints: Iterable[zdo.Endpoint], timers: Timers, sender: FrameSender
@@ -26,23 +26,23 @@ class TenancyRunner:
         self._sender = sender
 
     def start(self) -> None:
-        """The device is on the network, and may speak Smart Energy."""
+        """Start the client, as the device is on the network and may speak Smart Energy."""
         if self._endpoint is not None:
             self._do(self.client.started(self._now()))
 
     def stop(self) -> None:
-        """It is not, or has no power."""
+        """Stop the client, as the device may no longer speak Smart Energy, or has no power."""
         self._timers.cancel("tenancy")
         self.client.stopped()
 
     def receive(self, cluster: int, command: ZclMessage, endpoint: int) -> int:
-        """A command from the hub's ``endpoint``; the status it is answered with. What is said follows the answer."""
+        """Handle a command from the hub's ``endpoint``; return the status of the answer. The client speaks after it."""
         answer = self.client.receive(cluster, command.command, command.payload, endpoint, self._now())
         asyncio.get_running_loop().call_soon(self._do, answer.says)
         return answer.status
 
     def response(self, cluster: int, frame: ZclMessage) -> None:
-        """A response to what it asked: the time, or that there is no change."""
+        """Handle a response to what the client asked: the time, or that there is no change."""
         if cluster == TIME and frame.command == zcl.READ_ATTRIBUTES_RESPONSE:
             self.client.time_read(frame.payload, self._now())
         elif cluster == DEVICE_MANAGEMENT and frame.command == zcl.DEFAULT_RESPONSE and len(frame.payload) >= 2:

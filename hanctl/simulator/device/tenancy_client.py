@@ -41,7 +41,7 @@ _SIZES = {0x20: 1, 0x21: 2, 0x22: 3, 0x23: 4, 0x25: 6, 0x2B: 4, 0xE2: 4}
 
 @dataclass(frozen=True, slots=True)
 class Unsolicited:
-    """A frame of its own accord; ``endpoint``: the hub's."""
+    """A frame that the client sends of its own accord; ``endpoint``: the hub's."""
 
     cluster: int
     command: int
@@ -70,7 +70,7 @@ class CommandAnswer:
 
 
 class TenancyClient:
-    """One device. ``now`` is in seconds of any steady clock; the device learns the time from the hub.
+    """The clients of one device. ``now`` is in seconds of any steady clock; the device learns the time from the hub.
 
     ``shown`` is what its screen shows, by (cluster, attribute), and ``messages`` the texts by number; both survive a
     power cut, as flash does. ``deadline``: when ``timer`` is to be called, or None.
@@ -100,17 +100,17 @@ class TenancyClient:
         return min(waits, default=None)
 
     def started(self, now: float) -> list[Unsolicited]:
-        """It is on the network, and may speak Smart Energy."""
+        """Begin, as the device is on the network and may speak Smart Energy."""
         if self.spec.queries == "start":
             self._next_query = now + self.spec.query_after_s
         return [self._ask_time()] if self.spec.queries == "midnight" or self._without_time else []
 
     def stopped(self) -> None:
-        """It is off the network, or without power."""
+        """Stop the queries, as the device is off the network or without power."""
         self._next_query = None
 
     def time_read(self, payload: bytes, now: float) -> None:
-        """The hub's clock: a Read Attributes Response of one attribute."""
+        """Take the hub's time from a Read Attributes Response of one attribute."""
         if len(payload) < 8 or payload[2] != zcl.SUCCESS:
             return
         self._offset = struct.unpack_from("<I", payload, 4)[0] - now
@@ -122,7 +122,7 @@ class TenancyClient:
             self._next_query = self._midnight(now)
 
     def timer(self, now: float) -> list[Unsolicited]:
-        """Time has passed."""
+        """Do what is due at ``now``."""
         says: list[Unsolicited] = []
         due = [change for at, change in self._due if at <= now]
         self._due = [each for each in self._due if each[0] > now]
@@ -145,7 +145,7 @@ class TenancyClient:
     # --- commands
 
     def receive(self, cluster: int, command: int, payload: bytes, endpoint: int, now: float) -> CommandAnswer:
-        """A command of the hub's server side."""
+        """Handle a command of the hub's server side."""
         if self.spec.behaviour == "deaf":
             return CommandAnswer(zcl.SUCCESS)
         try:
@@ -168,12 +168,12 @@ class TenancyClient:
         return CommandAnswer(zcl.UNSUP_COMMAND)
 
     def refused(self, command: int, status: int) -> None:
-        """A query of its own got a Default Response instead of a publication."""
+        """Count a query that got a Default Response NOT_FOUND instead of a publication."""
         if command in (GET_TENANCY, GET_SUPPLIER) and status == zcl.NOT_FOUND:
             self.not_found += 1
 
     def attributes(self, cluster: int) -> zcl.Attributes:
-        """What can be read of it; nothing, of most."""
+        """Return the attributes of a cluster that can be read; most clusters have none."""
         return {
             each.attribute: zcl.AttributeValue(each.type, self._packed(each))
             for each in self.spec.data

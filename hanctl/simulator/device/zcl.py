@@ -56,7 +56,7 @@ class ZclAnswers:
         self._tenancy = tenancy
 
     def receive(self, endpoint: zdo.Endpoint, frame: ApsFrame) -> None:
-        """A frame for this endpoint."""
+        """Handle a frame for this endpoint."""
         try:
             command = zcl.decode(frame.payload)
         except zcl.MalformedFrame as error:
@@ -101,7 +101,7 @@ class ZclAnswers:
             self._answer(frame, command.default_response(zcl.UNSUP_COMMAND))
 
     def _in_clear(self, frame: ApsFrame) -> bool:
-        """Whether the frame should have been under the link key and is not."""
+        """Tell whether the frame should have been under the link key and is not."""
         return (
             self._spec.encrypts and frame.cluster in ENCRYPTED_CLUSTERS and not frame.encrypted and not frame.broadcast
         )

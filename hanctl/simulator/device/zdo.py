@@ -26,8 +26,8 @@ def described(spec: DeviceSpec, nwk: int | None, endpoints: Mapping[int, zdo.End
 
 @dataclass(slots=True)
 class ZdoAnswers:
-    """``found`` is told of each server found, with the answer's sequence number, address and endpoint; ``address`` of
-    each node's EUI64; ``leave`` that the device was told to leave, and whether it is to rejoin."""
+    """The device's ZDO. ``found`` is called with each server found: the answer's sequence number, address and endpoint;
+    ``address`` with each node's address and EUI64; ``leave`` when the device was told to leave: whether to rejoin."""
 
     describe: Callable[[], zdo.NodeDescription]
     send: Callable[[int, int, bytes], None]
@@ -36,7 +36,7 @@ class ZdoAnswers:
     leave: Callable[[bool], None]
 
     def receive(self, frame: ApsFrame) -> None:
-        """A frame for endpoint 0."""
+        """Handle a frame for endpoint 0."""
         payload = frame.payload
         if frame.cluster == zdo.MATCH_DESC_REQ | zdo.RESPONSE:
             if len(payload) >= 6 and payload[1] == zdo.SUCCESS and payload[4] > 0:

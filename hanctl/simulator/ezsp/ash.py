@@ -37,7 +37,7 @@ T_REMOTE_NOT_READY = 1.0
 
 
 class LinkState(Enum):
-    """A link that booted is connected at once; a failed one answers ERROR until it is reset."""
+    """State of a link: one that booted is connected at once; a failed one answers ERROR until it is reset."""
 
     DOWN = "down"
     CONNECTED = "connected"
@@ -45,31 +45,31 @@ class LinkState(Enum):
 
 
 class LinkUser(Protocol):
-    """What stands above the link."""
+    """Interface of what is above the link."""
 
     def frame_received(self, payload: bytes) -> None:
-        """An EZSP frame, in order and once."""
+        """Handle an EZSP frame; frames come in order and once."""
 
     def reset_requested(self) -> None:
-        """The host sent RST: reboot, then call ``AshLink.restart``."""
+        """Reboot, as the host sent RST, then call ``AshLink.restart``."""
 
     def link_failed(self) -> None:
-        """The host stopped acknowledging."""
+        """Take note that the host stopped acknowledging."""
 
     def fault(self, reason: str, detail: str) -> None:
-        """Something on the line made no sense."""
+        """Take note of bytes on the line that made no sense."""
 
 
 @dataclass(slots=True)
 class LineNoise:
-    """Faults put on outgoing frames: probabilities that one is dropped, or has a bit turned over."""
+    """Faults put on outgoing frames: probabilities that one is dropped, or has a bit flipped."""
 
     rng: random.Random
     drop: float = 0.0
     corrupt: float = 0.0
 
     def apply(self, data: bytes) -> bytes:
-        """The bytes that arrive."""
+        """Return the bytes that arrive of ``data``."""
         if self.rng.random() < self.drop:
             return b""
         if self.rng.random() < self.corrupt:
@@ -86,7 +86,7 @@ class _Pending:
 
 
 class AshLink:
-    """NCP side of ASH. ``write`` puts bytes on the line."""
+    """The dongle's (NCP's) end of an ASH link. ``write`` puts bytes on the line."""
 
     def __init__(self, user: LinkUser, write: Callable[[bytes], None], noise: LineNoise) -> None:
         self.state = LinkState.DOWN
@@ -115,17 +115,17 @@ class AshLink:
     # --- life
 
     def start(self) -> None:
-        """The dongle has booted: a link that booted is connected, on the dongle's side."""
+        """Connect the link on the dongle's side, as the dongle has booted."""
         self._clear()
         self.state = LinkState.CONNECTED
 
     def restart(self, code: int) -> None:
-        """The dongle has booted, and says so."""
+        """Connect the link, as the dongle has booted, and say so to the host (RSTACK)."""
         self.start()
         self._put(RstAck(code))
 
     def stop(self) -> None:
-        """No power, or booting: deaf and mute."""
+        """Take the link down while the dongle has no power or boots: it neither hears nor sends."""
         self._clear()
         self.state = LinkState.DOWN
 
@@ -176,7 +176,7 @@ class AshLink:
     # --- receiving
 
     def data_received(self, data: bytes) -> None:
-        """Bytes from the line, cut anywhere."""
+        """Handle bytes from the line, cut anywhere."""
         if self.state is LinkState.DOWN:
             return
         for piece in self._splitter.feed(data):

@@ -61,7 +61,7 @@ class Data:
 
 @dataclass(frozen=True, slots=True)
 class Ack:
-    """``ack`` is the next frame expected; ``not_ready``: the host has no room for callbacks."""
+    """ACK: ``ack`` is the next frame expected; ``not_ready``: the host has no room for callbacks."""
 
     ack: int
     not_ready: bool = False
@@ -69,7 +69,7 @@ class Ack:
 
 @dataclass(frozen=True, slots=True)
 class Nak:
-    """Send again from frame ``ack`` on."""
+    """NAK: the frames from ``ack`` on are to be sent again."""
 
     ack: int
     not_ready: bool = False
@@ -77,19 +77,19 @@ class Nak:
 
 @dataclass(frozen=True, slots=True)
 class Rst:
-    """The host wants a reset."""
+    """RST: the host wants a reset."""
 
 
 @dataclass(frozen=True, slots=True)
 class RstAck:
-    """The dongle has reset."""
+    """RSTACK: the dongle has reset."""
 
     code: int
 
 
 @dataclass(frozen=True, slots=True)
 class Error:
-    """The dongle has given up, and waits for a reset."""
+    """ERROR: the dongle has given up, and waits for a reset."""
 
     code: int
 
@@ -110,13 +110,13 @@ _RANDOM = _random_sequence(256)
 
 
 def randomise(data: bytes) -> bytes:
-    """Exclusive-or with the fixed pseudo-random sequence; its own inverse."""
+    """Apply exclusive-or with the fixed pseudo-random sequence; its own inverse."""
     length = len(data)
     return (int.from_bytes(data, "big") ^ int.from_bytes(_RANDOM[:length], "big")).to_bytes(length, "big")
 
 
 def crc(data: bytes) -> bytes:
-    """CRC-CCITT, initial value 0xFFFF, most significant byte first."""
+    """Return the CRC-CCITT, initial value 0xFFFF, most significant byte first."""
     return binascii.crc_hqx(data, 0xFFFF).to_bytes(2, "big")
 
 
@@ -134,7 +134,7 @@ def unstuff(data: bytes) -> bytes:
 
 
 def encode(frame: Frame) -> bytes:
-    """A frame as it goes on the line, with its closing flag."""
+    """Return a frame as it goes on the line, with its closing flag."""
     match frame:
         case Data(number, ack, payload, retransmitted):
             body = bytes([number << 4 | retransmitted << 3 | ack]) + randomise(payload)
@@ -152,7 +152,7 @@ def encode(frame: Frame) -> bytes:
 
 
 def decode(stuffed: bytes) -> Frame:
-    """What stands between two flags. Raises AshError."""
+    """Decode what stands between two flags. Raises AshError."""
     body = unstuff(stuffed)
     is_data = bool(body) and not body[0] & 0x80
     if len(body) < 3:
@@ -177,14 +177,14 @@ def decode(stuffed: bytes) -> Frame:
 
 
 class Splitter:
-    """Cuts the byte stream into what stands between flags. Reads may be split or merged anywhere."""
+    """Splitter of the byte stream into what stands between flags. Reads may be split or merged anywhere."""
 
     def __init__(self) -> None:
         self._buffer = bytearray()
         self._spoilt = False
 
     def feed(self, data: bytes) -> Iterator[bytes | AshError]:
-        """Each complete frame (still stuffed), or the error that stands for it."""
+        """Yield each complete frame (still stuffed), or the error that stands for it."""
         if not self._buffer and not self._spoilt and data[-1:] == b"\x7e" and not _OUT_OF_BAND.search(data):
             # By far the most reads are whole frames.
             pieces = data.split(b"\x7e")

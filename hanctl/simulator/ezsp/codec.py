@@ -67,7 +67,7 @@ class HostCommand:
 
 
 class Codec:
-    """Frames of one protocol version. Raises SimulatorError for one that is not spoken."""
+    """Codec of the frames of one protocol version. Raises SimulatorError for a version that is not spoken."""
 
     def __init__(self, version: int) -> None:
         if version not in PROTOCOL_VERSIONS:
@@ -128,17 +128,17 @@ class Codec:
         return values
 
     def reply(self, command: HostCommand, values: Mapping[str, Any], *, name: str | None = None) -> bytes:
-        """The reply to a command; ``name`` where the reply is another frame (noCallbacks)."""
+        """Return the reply to a command; ``name`` where the reply is another frame (noCallbacks)."""
         if command.legacy:
             return bytes([command.sequence, RESPONSE, 0]) + self._values("version", values)
         return self._frame(command.sequence, RESPONSE, name or command.name, values)
 
     def refusal(self, sequence: int, answer: Outcome) -> bytes:
-        """An invalidCommand reply."""
+        """Return an invalidCommand reply."""
         return self._frame(sequence, RESPONSE, "invalidCommand", {"status": answer})
 
     def callback(self, sequence: int, name: str, values: Mapping[str, Any]) -> bytes:
-        """A callback. ``sequence`` is that of the last answered command (source: peers.md §3.1 requirement 2)."""
+        """Return a callback. ``sequence``: that of the last answered command (source: peers.md §3.1 requirement 2)."""
         return self._frame(sequence, CALLBACK, name, values)
 
     def _frame(self, sequence: int, control: int, name: str, values: Mapping[str, Any]) -> bytes:

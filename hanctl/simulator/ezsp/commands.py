@@ -29,7 +29,7 @@ def command(*names: str) -> Callable[[F], F]:
 
 
 def handlers_of(*groups: object) -> dict[str, Handler]:
-    """Every marked method of the given objects, by command name."""
+    """Find every marked method of the given objects, by command name."""
     found: dict[str, Handler] = {}
     for group in groups:
         for attribute in dir(type(group)):

@@ -125,7 +125,7 @@ _VALUES: dict[int, bytes] = {
 
 
 class Configuration:
-    """What a host sets after each reset."""
+    """Handlers of the configuration commands: what a host sets after each reset."""
 
     def __init__(self, ncp: EzspFirmware) -> None:
         self._ncp = ncp

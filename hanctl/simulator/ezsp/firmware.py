@@ -14,7 +14,7 @@ from hanctl.simulator.network.stack import Stack
 class EzspFirmware(Dongle):
     """The firmware of an EmberZNet coordinator, as a handler sees it.
 
-    ``boots`` counts the resets: what was begun before the last one is nobody's any more.
+    ``boots`` counts the resets, so that what was begun before the last one can be ignored.
     """
 
     def __init__(self, stack: Stack, flash: Flash, protocol_version: int) -> None:
@@ -45,7 +45,7 @@ class EzspFirmware(Dongle):
         self.flash.save(self.tokens.to_json())
 
     def note_counter(self, *, encrypted: bool = False) -> None:
-        """A frame was sent: move what flash holds before the counters pass it."""
+        """Take note that a frame was sent: move what flash holds before the counters pass it."""
         network, token = self.stack.network, self.tokens.network
         if encrypted:
             self.tokens.aps_counter += 1

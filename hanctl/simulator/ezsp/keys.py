@@ -44,7 +44,7 @@ _PARTNER_KEY_STATUS = {
 
 
 class Keys:
-    """Security frames."""
+    """Handlers of the security commands."""
 
     def __init__(self, ncp: EzspFirmware, configuration: Configuration) -> None:
         self._ncp = ncp
@@ -72,7 +72,7 @@ class Keys:
         return {"status": Outcome.OK}
 
     def commit(self) -> None:
-        """A network is being formed: the initial state becomes the current one."""
+        """Make the initial state the current one, as a network is being formed."""
         assert self.initial is not None
         self._ncp.tokens.security = SecurityToken(
             self.initial.bitmask, self.initial.link_key, self.initial.trust_centre
@@ -303,7 +303,7 @@ class Keys:
         }
 
     def _owner(self, context: t.SecurityManagerContextV13) -> Eui64 | None:
-        """Whose key the context names; None where there is none."""
+        """Return the node whose key the context names; None where there is none."""
         if self._lookup(context) is None:
             return None
         if context.core_key_type == t.SecurityManagerKeyType.APP_LINK and (

@@ -53,7 +53,7 @@ Counter = t.EmberCounterType
 
 
 class MessagingFrames:
-    """Messaging frames."""
+    """Handlers of the messaging commands, and what the stack tells of frames."""
 
     def __init__(self, ncp: EzspFirmware, configuration: Configuration, networking: Networking, tables: Tables) -> None:
         self._ncp = ncp
@@ -109,7 +109,7 @@ class MessagingFrames:
         return {"status": Outcome.OK if refused is None else _REFUSALS[refused]}
 
     def _acknowledge_block(self, sender: int, aps: t.EmberApsFrame, contents: bytes) -> Values:
-        """The host acknowledges a window: its first block in the low byte, and which arrived in the high byte."""
+        """Acknowledge a window for the host. groupId: first block in the low byte, what arrived in the high byte."""
         if contents:
             return {"status": Outcome.BAD_ARGUMENT}
         first, arrived = int(aps.groupId) & 0xFF, int(aps.groupId) >> 8
@@ -182,7 +182,7 @@ class MessagingFrames:
     # --- in
 
     def incoming(self, frame: ApsFrame, node: Node | None) -> None:
-        """A frame that reached the dongle: to the host, where it is for the host."""
+        """Pass a frame that reached the dongle to the host, where it is for the host."""
         if not self._for_host(frame):
             return
         if frame.group is not None:
@@ -246,7 +246,7 @@ class MessagingFrames:
 
 
 def _block(aps: t.EmberApsFrame) -> ExtendedHeader | None:
-    """The block that a host's frame says it is; None where that makes no sense."""
+    """Return the block that a host's frame says it is; None where that makes no sense."""
     index, total = int(aps.groupId) & 0xFF, int(aps.groupId) >> 8
     if index >= total or not int(aps.options) & OPTION_RETRY:
         return None

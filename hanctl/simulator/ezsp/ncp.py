@@ -52,7 +52,7 @@ class EzspDongle(EzspFirmware):
         stack.listener = self
 
     def _new_firmware_state(self) -> None:
-        """RAM after a reset."""
+        """Set up the RAM as it is after a reset."""
         self.boots += 1
         self.configuration = Configuration(self)
         self.keys = Keys(self, self.configuration)
@@ -126,7 +126,7 @@ class EzspDongle(EzspFirmware):
         LOGGER.warning("the host no longer acknowledges: waiting for a reset")
 
     def frame_received(self, payload: bytes) -> None:
-        """One EZSP frame from the host."""
+        """Execute one EZSP frame from the host, and reply."""
         self._answering = True
         try:
             reply = self._execute(payload)

@@ -34,7 +34,7 @@ _JOIN_STATUS = {
 
 
 class Networking:
-    """Networking frames."""
+    """Handlers of the networking commands."""
 
     def __init__(self, ncp: EzspFirmware, keys: Keys) -> None:
         self._ncp = ncp
@@ -44,7 +44,7 @@ class Networking:
         self._scanning = False
 
     def stop(self) -> None:
-        """The firmware stops: no timer fires any more."""
+        """Stop the firmware's timers: none fires any more."""
         for timer in self._timers:
             timer.cancel()
         self._timers.clear()
@@ -304,7 +304,7 @@ class Networking:
         }
 
     def channel_announced(self, frame: ApsFrame) -> None:
-        """A Mgmt_NWK_Update_req that the host sent to all, or to its own dongle: a channel change is obeyed."""
+        """Change channel as asked in a Mgmt_NWK_Update_req that the host sent to all, or to its own dongle."""
         payload = frame.payload
         to_us = frame.broadcast or frame.destination == COORDINATOR
         if not to_us or len(payload) < 7 or payload[5] != CHANGE_CHANNEL:

@@ -27,7 +27,7 @@ _OBJECTS = {
 
 
 class NonVolatile:
-    """Token frames."""
+    """Handlers of the token commands."""
 
     def __init__(self, ncp: EzspFirmware) -> None:
         self._ncp = ncp

@@ -17,7 +17,7 @@ _Sl = t.sl_Status
 
 
 class Outcome(Enum):
-    """One outcome in the three tongues: EmberStatus, EzspStatus, sl_Status."""
+    """One outcome in three status types: EmberStatus, EzspStatus, sl_Status."""
 
     OK = (_Ember.SUCCESS, _Ezsp.SUCCESS, _Sl.OK)
     FAIL = (_Ember.ERR_FATAL, _Ezsp.ERROR_INVALID_CALL, _Sl.FAIL)
@@ -49,7 +49,7 @@ class Outcome(Enum):
     TRUNCATED = (_Ember.INVALID_CALL, _Ezsp.ERROR_TRUNCATED, _Sl.COMMAND_INCOMPLETE)
 
     def as_type(self, wanted: Any) -> Any:
-        """This outcome as the given bellows status type."""
+        """Return this outcome as the given bellows status type."""
         for value in self.value:
             if isinstance(value, wanted):
                 return value

@@ -29,7 +29,7 @@ class AddressEntry:
 
 
 class Tables:
-    """Tables that the host sees or fills; volatile but for the children."""
+    """Handlers of the commands for tables that the host sees or fills; volatile but for the children."""
 
     def __init__(self, ncp: EzspFirmware, configuration: Configuration) -> None:
         self._ncp = ncp
@@ -50,27 +50,27 @@ class Tables:
         return self._addresses.setdefault(index, AddressEntry())
 
     def _node_id(self, entry: AddressEntry) -> int:
-        """Where the stack has the entry's node: the host's word is only the last one that it knew."""
+        """Return where the stack has the entry's node now; the host wrote only the last address that it knew."""
         if entry.node_id == UNUSED or entry.eui64 == BLANK:
             return entry.node_id
         nwk = self._ncp.stack.nwk_of(from_bytes(entry.eui64))
         return UNKNOWN if nwk is None else nwk
 
     def _set(self, entry: AddressEntry, eui64: bytes, node_id: int) -> None:
-        """The host writes an entry: the stack believes it, and goes on from there."""
+        """Write an entry for the host: the stack takes the address as true until it learns another."""
         entry.eui64, entry.node_id = eui64, node_id
         if eui64 != BLANK and node_id < FIRST_BROADCAST:
             self._ncp.stack.addresses.put(from_bytes(eui64), node_id)
             self._ncp.save()
 
     def node_id_at(self, index: int) -> int | None:
-        """The network address behind an entry of the address table."""
+        """Return the network address behind an entry of the address table; None where it has none."""
         entry = self._addresses.get(index)
         node_id = UNUSED if entry is None else self._node_id(entry)
         return node_id if node_id < FIRST_BROADCAST else None
 
     def index_of(self, node_id: int) -> int:
-        """The entry that has this network address, 0xFF where none has."""
+        """Return the index of the entry that has this network address, 0xFF where none has."""
         return next((i for i, e in self._addresses.items() if self._node_id(e) == node_id and i < NO_INDEX), NO_INDEX)
 
     @command("replaceAddressTableEntry")

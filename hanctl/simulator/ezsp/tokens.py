@@ -64,7 +64,7 @@ class ChildToken:
 
 @dataclass(slots=True)
 class Tokens:
-    """The whole flash."""
+    """All that the dongle keeps in flash."""
 
     network: NetworkToken | None = None
     security: SecurityToken | None = None
@@ -78,11 +78,11 @@ class Tokens:
     user: dict[int, bytes] = field(default_factory=dict)
 
     def manufacturing_token(self, identifier: int) -> bytes:
-        """A manufacturing token; unwritten flash reads as 0xFF."""
+        """Return a manufacturing token; unwritten flash reads as 0xFF."""
         return self.manufacturing.get(identifier, b"\xff" * BLANK_LENGTHS.get(identifier, 0))
 
     def to_json(self) -> dict[str, Any]:
-        """The flash file's content."""
+        """Return the content of the flash file."""
         network = self.network
         security = self.security
         return {

@@ -14,7 +14,7 @@ CHANNELS = range(11, 27)
 
 
 class Utilities:
-    """Utility frames, and those of features this dongle has only in name."""
+    """Handlers of the utility commands, and of those for features that this dongle has only in name."""
 
     def __init__(self, ncp: EzspFirmware, messaging: MessagingFrames) -> None:
         self._ncp = ncp

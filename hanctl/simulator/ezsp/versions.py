@@ -17,11 +17,11 @@ _RELEASES = {
 
 
 def stack_version(protocol: int) -> int:
-    """The release as four nibbles."""
+    """Return the release of a protocol version as four nibbles."""
     major, minor, patch, special = _RELEASES[protocol]
     return major << 12 | minor << 8 | patch << 4 | special
 
 
 def version_info(protocol: int) -> bytes:
-    """The value VERSION_INFO: build (u16), major, minor, patch, special, type."""
+    """Return the value VERSION_INFO: build (u16), major, minor, patch, special, type."""
     return BUILD.to_bytes(2, "little") + bytes([*_RELEASES[protocol], GENERAL_AVAILABILITY])

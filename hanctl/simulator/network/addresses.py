@@ -27,7 +27,7 @@ class Child:
 
 
 class AddressMap:
-    """Each EUI64 has one short address at most, and each short address one EUI64.
+    """The map of short addresses: each EUI64 has one at most, and each short address one EUI64.
 
     ``ember``: whether claims are taken as EmberZNet takes them; else as Z-Stack does.
     """
@@ -66,7 +66,7 @@ class AddressMap:
         self._nwk.clear()
 
     def announced(self, eui64: Eui64, nwk: int) -> bool:
-        """Take a Device_annce, whoever sent it; whether the short address is another node's, an address conflict.
+        """Take a Device_annce, whoever sent it; tell whether the short address is another node's, an address conflict.
 
         Z-Stack then changes nothing, and otherwise moves whom it knows (TI, ZDO_ProcessDeviceAnnce). EmberZNet forgets
         who had the address, and otherwise takes whoever is announced (assumption, to be proven on silicon).
@@ -93,7 +93,7 @@ class AddressMap:
 
 
 class Children(UserDict[Eui64, Child]):
-    """The devices that joined, by EUI64. Whoever is written into it is in the map too, and leaves it with it."""
+    """The devices that joined, by EUI64. Whoever is added or removed is added to or removed from the map too."""
 
     def __init__(self, addresses: AddressMap) -> None:
         self._addresses = addresses

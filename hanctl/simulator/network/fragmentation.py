@@ -60,7 +60,7 @@ class _Partial:
 
 
 class Fragmenter:
-    """Both directions for one node. ``transmit`` puts a frame on the air; ``acknowledge`` a block's acknowledgement.
+    """Fragmentation and reassembly for one node. ``transmit`` puts a frame on air, ``acknowledge`` an answer to one.
 
     ``spacing_s`` may be changed at any time. ``dropped`` counts blocks that fit no message.
     """

@@ -25,7 +25,7 @@ class ExtendedHeader:
 
 @dataclass(frozen=True, slots=True)
 class BlockId:
-    """Which block of which message, on the link with a device."""
+    """The identity of a block: its message and its place in it, on the link with a device."""
 
     device: Eui64
     from_coordinator: bool
@@ -77,7 +77,7 @@ class ApsFrame:
         return self.encrypted and not self.broadcast and self.link_key is not None
 
     def readable(self, link_key: bytes | None) -> bool:
-        """Whether a receiver that has this link key with the sender can decrypt it."""
+        """Tell whether a receiver that has this link key with the sender can decrypt it."""
         return not self.encrypted or self.broadcast or self.link_key == link_key
 
 

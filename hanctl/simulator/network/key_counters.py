@@ -12,7 +12,7 @@ SAVED_EVERY = 1000
 
 @dataclass(slots=True)
 class KeyCounters:
-    """The last counter that was accepted under each node's key, and what flash has of it (Z-Stack's only)."""
+    """The last counter that was accepted under each node's key, live and as flash has it (Z-Stack's only)."""
 
     live: dict[Eui64, int] = field(default_factory=dict)
     saved: dict[Eui64, int] = field(default_factory=dict)

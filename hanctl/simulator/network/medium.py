@@ -177,7 +177,7 @@ class Medium:
         self._held.clear()
 
     def _forged(self, frame: ApsFrame, done: Done) -> Done:
-        """What is told of the outcome: the first that comes, of the receiver or of who acknowledges in its place."""
+        """Return the callback for the outcome: the first counts, of the receiver or of a node that forges it."""
         forger, hub = self._forgers.get(frame.destination), self.coordinator
         if forger is None or hub is None or not frame.ack_request or not hub.believes_anybody(frame):
             return done
@@ -338,7 +338,7 @@ class Medium:
             attempt.done(delivered)
 
     def _in_turn(self, node: Node, callback: Callable[..., None], *args: object) -> None:
-        """Over the link with a node: what goes first comes first."""
+        """Call back after the delay of the link with a node, so that what goes first comes first."""
         loop = asyncio.get_running_loop()
         when = max(loop.time() + node.link.delay_s, self._arrivals.get(node.eui64, 0.0) + IN_TURN_S)
         self._arrivals[node.eui64] = when

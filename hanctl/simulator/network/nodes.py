@@ -61,15 +61,15 @@ class Coordinator(Protocol):
 
 @dataclass(slots=True)
 class FrameNumbers:
-    """The last frame counter that each device sent under. The dongle's own are not simulated."""
+    """The last frame counter that each device used. The dongle's own are not simulated."""
 
     _last: Counter[Eui64] = field(default_factory=Counter)
 
     def numbered(self, node: Node, frame: ApsFrame) -> tuple[ApsFrame, bool]:
-        """A frame of a device under its sender's next counter, unless it names one.
+        """Return a device's frame, and whether it is on air for the first time.
 
-        And whether it is on air for the first time, so that each repeat is under a counter of its own: what was
-        recorded and is sent again stays as it was.
+        It is under its sender's next counter, unless it names one: so each repeat is under a counter of its own, and
+        what was recorded and is sent again stays as it was.
         """
         if not frame.secured:
             return frame, False
@@ -82,11 +82,11 @@ class FrameNumbers:
         return replace(frame, security_counter=counter), fresh
 
     def again(self, node: Node, frame: ApsFrame) -> ApsFrame:
-        """A repeat by its own sender."""
+        """Return a repeat of the frame by its own sender."""
         return self.numbered(node, replace(frame, security_counter=None))[0]
 
     def acknowledgement(self, node: Node, frame: ApsFrame) -> ApsFrame | None:
-        """What a device answers to an encrypted frame, under the same key; None to any other, or from the dongle."""
+        """Return a device's answer to an encrypted frame of the dongle, under the same key; None for other frames."""
         if not frame.from_coordinator or not frame.secured:
             return None
         answer = replace(frame, source=frame.destination, destination=COORDINATOR, payload=b"", block=None)

@@ -19,28 +19,28 @@ class Observer(Protocol):
     def unicast(self, node: Node, frame: ApsFrame, *, heard: bool) -> None: ...
 
     def acknowledgement(self, node: Node, frame: ApsFrame, *, heard: bool) -> None:
-        """The APS acknowledgement of ``frame``."""
+        """Take note of the APS acknowledgement of ``frame``."""
 
     def broadcast(self, node: Node | None, frame: ApsFrame, *, heard: bool) -> None: ...
 
     def poll(self, node: Node, *, heard: bool) -> None:
-        """A sleepy child asked, and nothing was held for it."""
+        """Take note that a sleepy child asked, and nothing was held for it."""
 
     def scan(self, node: Node, *, heard: bool) -> None: ...
 
     def association(self, node: Node, address: int, link_key: bytes | None) -> None:
-        """``link_key``: the trust centre's for the device; None where it has none."""
+        """Take note that a device joins. ``link_key``: the trust centre's for the device; None where it has none."""
 
     def partner_key_request(self, node: Node, partner: Eui64, link_key: bytes) -> None:
-        """A device asks for a key with another, under its own link key."""
+        """Take note that a device asks for a key with another, under its own link key."""
 
     def partner_key(self, node: Node, partner: Eui64, key: bytes, link_key: bytes, *, asked: bool) -> None:
-        """The trust centre gives it one; ``asked``: it is the one that asked."""
+        """Take note that the trust centre gives a device a key with another; ``asked``: it is the one that asked."""
 
     def rejoin(self, node: Node, address: int) -> None: ...
 
     def trust_centre_rejoin(self, node: Node, address: int, link_key: bytes | None) -> None:
-        """As ``rejoin``, without the network key. ``link_key``: under which the device gets it; None: it does not."""
+        """Take note of a rejoin without the network key, which the device is given under ``link_key`` (None: not)."""
 
     def leave(self, node: Node, *, rejoin: bool) -> None: ...
 
@@ -56,7 +56,7 @@ class Observer(Protocol):
     def poll_frame(self, node: Node) -> bytes | None: ...
 
     def show(self, frame: bytes, late_s: float) -> None:
-        """A frame is on air, whether or not for the first time."""
+        """Show a frame that is on air, whether or not for the first time."""
 
     def show_acknowledgement(self, frame: bytes, late_s: float, *, pending: bool) -> None:
-        """Its acknowledgement by the MAC is on air."""
+        """Show the acknowledgement of a frame by the MAC."""

@@ -21,11 +21,11 @@ class Partner(Protocol):
     """A node that can have link keys with others."""
 
     def take_partner_key(self, partner: Eui64, key: bytes) -> None:
-        """An APS Transport Key with an application link key, under the node's own link key."""
+        """Take the key in an APS Transport Key with an application link key, under the node's own link key."""
 
 
 def request_partner_key(stack: Stack, requester: Node, other: Eui64) -> None:
-    """An APS Request Key reached the trust centre: it gives both a fresh key, or refuses and says nothing."""
+    """Handle an APS Request Key at the trust centre: give both devices a fresh key, or refuse and say nothing."""
     if not stack.hearing() or stack.listener is None:
         return
     nodes = {node.eui64: node for node in stack.medium.nodes if node.nwk is not None}

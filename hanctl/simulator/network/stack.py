@@ -33,7 +33,7 @@ class SendError(Enum):
 
 
 class Stack(TrustCentre):
-    """A coordinator. All limits are per dongle; ``key_table_size`` entries, then an error.
+    """The stack of a coordinator. All limits are per dongle; ``key_table_size`` entries, then an error.
 
     ``fragmenter`` cuts long messages and reassembles them where the firmware does that by itself; where it is None
     the host does, and hears of each block.
@@ -227,7 +227,7 @@ class Stack(TrustCentre):
             self._changed()
 
     def _move_away(self, nwk: int) -> None:
-        """The network layer tells whoever has the address to take another."""
+        """Tell whoever has the address to take another, as the network layer does."""
         for node in self.medium.nodes:
             if node.nwk == nwk and isinstance(node, Movable):
                 asyncio.get_running_loop().call_later(node.link.delay_s, node.move)
@@ -278,4 +278,4 @@ class Stack(TrustCentre):
 
 
 def _ignore(_: int) -> None:
-    """No host is told."""
+    """Do nothing: no host is told."""

@@ -60,18 +60,18 @@ PartnerKeyOutcome = Literal["sent", "no key", "denied"]
 
 
 class StackListener(Protocol):
-    """The personality above the stack."""
+    """Interface of the personality (EZSP or ZNP) above the stack."""
 
     def incoming(self, frame: ApsFrame, node: Node | None) -> None:
-        """A frame for the host. ``node`` is None for the dongle's own loopback."""
+        """Take a frame for the host. ``node`` is None for the dongle's own loopback."""
 
     def join_event(self, eui64: Eui64, nwk: int, kind: JoinKind, *, denied: bool) -> None: ...
 
     def partner_key_event(self, requester: Eui64, outcome: PartnerKeyOutcome) -> None:
-        """A device asked for a link key with another."""
+        """Take note that a device asked for a link key with another."""
 
     def stack_changed(self) -> None:
-        """Something that must survive a power cut changed (children, keys, network)."""
+        """Take note that something changed that must survive a power cut (children, keys, network)."""
 
 
 class TrustCentre:
@@ -118,7 +118,7 @@ class TrustCentre:
         return self._now() < self._permit_until
 
     def add_transient_key(self, eui64: Eui64, key: bytes, seconds: float = TRANSIENT_KEY_S) -> None:
-        """A key for one device (or the wildcard) to join with, for a while."""
+        """Add a key for one device (or the wildcard) to join with, for a while."""
         self._transient[eui64] = (key, self._now() + seconds)
 
     def transient_key(self, eui64: Eui64) -> bytes | None:

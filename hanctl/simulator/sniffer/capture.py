@@ -26,7 +26,7 @@ class Capture:
     """
 
     def __init__(self, stack: Stack, pcap: Path, keys: Path, now: Callable[[], float]) -> None:
-        """Raises SimulatorError where a file cannot be written."""
+        """Create both files, and begin. Raises SimulatorError where one cannot be written."""
         if keys == pcap:
             raise SimulatorError(f"{pcap} cannot hold both frames and keys", "name another file for the keys")
         self._medium = stack.medium

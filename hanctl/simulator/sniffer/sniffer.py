@@ -26,7 +26,7 @@ class _End:
 
 
 class Sniffer:
-    """The medium's observer.
+    """The medium's observer, which builds the frames that a sniffer hears.
 
     ``write`` gets each frame, and how many seconds ago it began; ``reveal`` each key and its name, again and again,
     before any frame that needs it.
@@ -45,19 +45,19 @@ class Sniffer:
     # --- what the medium tells
 
     def unicast(self, node: Node, frame: ApsFrame, *, heard: bool) -> None:
-        """A frame over the link with ``node``; it may be a broadcast that was held for a sleepy child."""
+        """Write a frame over the link with ``node``; it may be a broadcast that was held for a sleepy child."""
         shown = self.unicast_frame(node, frame)
         if shown is not None:
             self._tell(_child(node, frame) if frame.from_coordinator else self._hub, shown, heard=heard)
 
     def acknowledgement(self, node: Node, frame: ApsFrame, *, heard: bool) -> None:
-        """The acknowledgement of such a frame, from its receiver."""
+        """Write the APS acknowledgement of a frame over such a link, from its receiver."""
         shown = self.acknowledgement_frame(node, frame)
         if shown is not None:
             self._tell(self._hub if frame.from_coordinator else _child(node, frame), shown, heard=heard)
 
     def broadcast(self, node: Node | None, frame: ApsFrame, *, heard: bool) -> None:
-        """A broadcast of a node, or where ``node`` is None of the coordinator, to whom it may concern."""
+        """Write a broadcast of a node, or of the coordinator where ``node`` is None."""
         shown = self.broadcast_frame(node, frame)
         if shown is None:
             return
@@ -67,7 +67,7 @@ class Sniffer:
             self._write(shown)
 
     def poll(self, node: Node, *, heard: bool) -> None:
-        """A poll of a sleepy child for which nothing is held."""
+        """Write a poll of a sleepy child for which nothing is held."""
         network = self._running(node, down=False)
         if network is not None and node.nwk is not None:
             self._poll(network, node.eui64, node.nwk, pending=False, heard=heard)
@@ -124,7 +124,7 @@ class Sniffer:
     # --- who comes and goes
 
     def scan(self, node: Node, *, heard: bool) -> None:
-        """A device looks for a network."""
+        """Write the frames of a device that looks for a network, and the answer where it is heard."""
         self._write(mac.beacon_request(self._numbers[node.eui64].mac()))
         network = self._running(None, down=True)
         if not heard or network is None:
@@ -135,7 +135,7 @@ class Sniffer:
         self._write(mac.beacon(network.pan_id, COORDINATOR, number, payload, permits=permits))
 
     def association(self, node: Node, address: int, link_key: bytes | None) -> None:
-        """A device joins: it gets an address, and where the trust centre has a link key for it the network key."""
+        """Write the frames of a join: the device gets an address, and the network key if there is a link key for it."""
         network = self._running(node, down=True)
         if network is None:
             return
@@ -152,7 +152,7 @@ class Sniffer:
             self._transport_network_key(network, child, link_key)
 
     def partner_key_request(self, node: Node, partner: Eui64, link_key: bytes) -> None:
-        """A device asks for a link key with another."""
+        """Write the request of a device for a link key with another."""
         network = self._running(node, down=False)
         if network is not None and node.nwk is not None:
             hub, child = self._hub, _End(node.eui64, node.nwk, node.sleepy)
@@ -160,7 +160,7 @@ class Sniffer:
             self._carry(network, child, hub, self._npdu(network, child, COORDINATOR, apdu))
 
     def partner_key(self, node: Node, partner: Eui64, key: bytes, link_key: bytes, *, asked: bool) -> None:
-        """The trust centre gives a device a link key with another."""
+        """Write the command by which the trust centre gives a device a link key with another."""
         network = self._running(node, down=True)
         if network is not None and node.nwk is not None:
             hub, child = self._hub, _End(node.eui64, node.nwk, node.sleepy)
@@ -170,7 +170,7 @@ class Sniffer:
             self._carry(network, hub, child, self._npdu(network, hub, node.nwk, apdu))
 
     def rejoin(self, node: Node, address: int) -> None:
-        """A device comes back with the network key."""
+        """Write the frames of a device that comes back with the network key."""
         network = self._running(node, down=True)
         if network is not None:
             hub, child = self._hub, _End(node.eui64, address, node.sleepy)
@@ -179,7 +179,7 @@ class Sniffer:
             self._carry(network, hub, child, self._command(network, hub, child, response))
 
     def trust_centre_rejoin(self, node: Node, address: int, link_key: bytes | None) -> None:
-        """A device comes back without the network key, and may be given it."""
+        """Write the frames of a device that comes back without the network key, and may be given it."""
         network = self._running(node, down=True)
         if network is None:
             return
@@ -191,7 +191,7 @@ class Sniffer:
             self._transport_network_key(network, child, link_key)
 
     def leave(self, node: Node, *, rejoin: bool) -> None:
-        """A device leaves."""
+        """Write the command by which a device says that it leaves."""
         network = self._running(node, down=False)
         if network is None or node.nwk is None:
             return
@@ -238,7 +238,7 @@ class Sniffer:
         return self._under_network_key(network, sender, header, apdu)
 
     def _transport_network_key(self, network: Network, child: _End, link_key: bytes) -> None:
-        """A device has no network key yet, so this goes under its link key alone."""
+        """Write the network key's transport under the device's link key alone, as the device has no network key yet."""
         hub = self._hub
         self._reveal(network.key, f"network key {network.key_sequence}")
         command = aps.transport_network_key(network.key, network.key_sequence, child.eui64, hub.eui64)
@@ -249,7 +249,7 @@ class Sniffer:
     def _command(
         self, network: Network, sender: _End, receiver: _End | None, command: bytes, *, secure: bool = True
     ) -> bytes:
-        """A network command to a neighbour, or to all of them."""
+        """Return a network command to a neighbour, or to all of them."""
         header = nwk.Header(
             BROADCAST_RX_ON if receiver is None else receiver.address,
             sender.address,
@@ -269,7 +269,7 @@ class Sniffer:
         return secured(header.pack(), payload, network.key, auxiliary)
 
     def _tell(self, receiver: _End, frame: bytes, *, heard: bool) -> None:
-        """A frame to one receiver, with all that the MAC does for it."""
+        """Write a frame to one receiver, with all that the MAC does for it."""
         if receiver.sleepy and self._network is not None:
             self._poll(self._network, receiver.eui64, receiver.address, pending=True)
         self._write(frame)
@@ -298,7 +298,7 @@ class Sniffer:
         return _End(self._stack.eui64, COORDINATOR)
 
     def _running(self, node: Node | None, *, down: bool) -> Network | None:
-        """The network on which a frame goes ``down`` to a node or up from it; None where it does not go.
+        """Return the network on which a frame goes ``down`` to a node or up from it; None where it does not go.
 
         The sender must have power, and a sleepy receiver must have asked. A device goes on with the network that it
         was on where the coordinator has left it.
@@ -312,7 +312,7 @@ class Sniffer:
 
 
 def _child(node: Node, frame: ApsFrame) -> _End:
-    """The device at its end of the link that carries a frame."""
+    """Return the device at its end of the link that carries a frame."""
     if not frame.from_coordinator:
         return _End(node.eui64, frame.source, node.sleepy)
     address = frame.destination if not frame.broadcast or node.nwk is None else node.nwk

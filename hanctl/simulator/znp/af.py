@@ -199,7 +199,7 @@ def _retrieve(dongle: ZnpFirmware, request: Any) -> Any:
 
 
 def _fragmentation(dongle: ZnpFirmware, request: Any) -> Any:
-    """Of the settings only the pause between blocks is simulated: a window is always one block."""
+    """Set the pause between blocks, the only setting that is simulated: a window is always one block."""
     fragmenter = dongle.stack.fragmenter
     if int(request.Endpoint) not in dongle.stack.endpoints or request.WindowSize != 1 or fragmenter is None:
         return request.Rsp(Status=t.Status.INVALID_PARAMETER)
@@ -208,7 +208,7 @@ def _fragmentation(dongle: ZnpFirmware, request: Any) -> Any:
 
 
 def _accepted(dongle: ZnpFirmware, request: Any) -> Any:
-    """Inter-PAN settings: the medium has one network."""
+    """Accept Inter-PAN settings, which change nothing: the medium has one network."""
     return request.Rsp(Status=_OK)
 
 

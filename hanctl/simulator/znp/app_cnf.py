@@ -18,7 +18,7 @@ RESUME_S = 0.02
 
 
 def state_change(state: int) -> Any:
-    """The device's progress, as hosts wait for it."""
+    """Return the callback that tells the device's progress, for which hosts wait."""
     return c.ZDO.StateChangeInd.Callback(State=t.DeviceState(state))
 
 
@@ -106,7 +106,7 @@ def _set_frame_counter(dongle: ZnpFirmware, request: Any) -> Any:
 
 
 def _accepted(dongle: ZnpFirmware, request: Any) -> Any:
-    """Timeouts of end devices: the medium's children do not age."""
+    """Accept timeouts of end devices, which change nothing: the medium's children do not age."""
     return request.Rsp(Status=_OK)
 
 

@@ -83,11 +83,11 @@ class ZnpFirmware(Dongle):
         self.boot()
 
     def crash(self) -> None:
-        """The watchdog resets the chip, unasked."""
+        """Reset the chip unasked, as its watchdog does."""
         self.reboot(t.ResetReason.Watchdog)
 
     def hang(self) -> None:
-        """The firmware stops; only a power cycle or ``crash`` gets it going again."""
+        """Stop the firmware; only a power cycle or ``crash`` gets it going again."""
         self.hung = True
 
     def _booted(self) -> None:

@@ -34,7 +34,7 @@ class BadBytes:
 
 
 class MtReader:
-    """Find frames in a stream of bytes. After a bad frame it looks for the next SOF, inside the bad one too."""
+    """Reader of frames in a stream of bytes. After a bad frame it looks for the next SOF, inside the bad one too."""
 
     def __init__(self) -> None:
         self._buffer = bytearray()

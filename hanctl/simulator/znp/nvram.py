@@ -85,7 +85,7 @@ _STATE: dict[int, bytes] = {
 
 
 class Nvram:
-    """All items in memory; changes reach the flash file before another event of the loop can see them."""
+    """The items, all in memory; changes reach the flash file before another event of the loop can see them."""
 
     def __init__(self, flash: Flash, hardware_eui64: bytes, key_table_size: int) -> None:
         self._flash = flash
@@ -183,7 +183,7 @@ class Nvram:
 
 
 def link_key_table(entries: list[Any], size: int) -> bytes:
-    """The APS link key table: a count, the entries, and room for the rest."""
+    """Return the APS link key table: a count, the entries, and room for the rest."""
     length = len(pack(t.APSLinkKeyTable([_blank_link()])))
     used = pack(t.APSLinkKeyTable(entries))
     return used.ljust(2 + size * (length - 2), b"\x00")

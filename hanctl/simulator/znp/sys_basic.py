@@ -63,7 +63,7 @@ def _set_time(dongle: ZnpFirmware, request: Any) -> Any:
 
 
 def _get_time(dongle: ZnpFirmware, request: Any) -> Any:
-    """A chip whose clock nobody set counts from its epoch."""
+    """Answer the time of a chip whose clock nobody set: it counts from its epoch."""
     seconds = int(asyncio.get_running_loop().time()) & 0xFFFFFFFF
     minutes, second = divmod(seconds, 60)
     hours, minute = divmod(minutes, 60)

@@ -25,7 +25,7 @@ def _write(dongle: ZnpFirmware, key: Key, offset: int, value: bytes) -> Any:
 
 
 def _create(dongle: ZnpFirmware, key: Key, length: int, value: bytes) -> bool:
-    """Whether the item is new."""
+    """Create the item unless it exists; tell whether it is new."""
     if dongle.nvram.get(key) is not None:
         return False
     dongle.nvram.put(key, value[:length].ljust(length, b"\x00"))

@@ -81,7 +81,7 @@ def _assoc_count(dongle: ZnpFirmware, request: Any) -> Any:
 
 
 def _assoc_find(dongle: ZnpFirmware, request: Any) -> Any:
-    """The record as it lies in memory: 36 bytes, which is how hosts tell a 32-bit processor."""
+    """Answer the record as it lies in memory: 36 bytes, which is how hosts tell a 32-bit processor."""
     children = _associated(dongle)
     index = int(request.Index)
     record = pack(association(children[index], index)) if index < len(children) else EMPTY_DEVICE

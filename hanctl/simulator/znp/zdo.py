@@ -113,7 +113,7 @@ def _request(dongle: ZnpFirmware, request: Any, destination: int, cluster: int, 
 
 
 def _plain(cluster: int, destination: str, *fields: str) -> Callable[[ZnpFirmware, Any], Any]:
-    """A request whose body is its remaining fields, as they are."""
+    """Return the handler of a request whose body is its remaining fields, as they are."""
 
     def handle(dongle: ZnpFirmware, request: Any) -> Any:
         body = b"".join(getattr(request, name).serialize() for name in fields)

@@ -29,7 +29,7 @@ def _startup(dongle: ZnpFirmware, request: Any) -> Any:
 
 
 def _network_info(dongle: ZnpFirmware, request: Any) -> Any:
-    """Short address, state, PAN, parent, extended PAN, parent's EUI64, channel: one byte more than published."""
+    """Answer short address, state, PAN, parent, extended PAN, parent's EUI64, channel: 1 byte more than published."""
     running = dongle.stack.network if dongle.stack.up else None
     if running is None:
         data = struct.pack("<HBHH", 0xFFFE, 0, 0xFFFF, 0xFFFE) + bytes(17)
@@ -84,7 +84,7 @@ def _accepted(dongle: ZnpFirmware, request: Any) -> Any:
 
 
 def _find_group(dongle: ZnpFirmware, request: Any) -> Any:
-    """Status, group and an empty name."""
+    """Answer status, group and an empty name."""
     found = (int(request.Endpoint), int(request.GroupId)) in dongle.groups
     return srsp(type(request), struct.pack("<BHB", 0 if found else 1, request.GroupId if found else 0, 0))
 

@@ -22,7 +22,7 @@ _INVALID_REQUEST = 0x80
 
 
 def answer(dongle: ZnpFirmware, cluster: int, payload: bytes) -> tuple[int, bytes] | None:
-    """The response (cluster, payload) to a request to oneself; None where the common stack answers it."""
+    """Return the response (cluster, payload) to a request to oneself; None where the common stack answers it."""
     answers = {
         LQI_REQ: _neighbours,
         RTG_REQ: _empty_table,

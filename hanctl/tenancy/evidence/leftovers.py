@@ -31,8 +31,8 @@ class Leftover:
 def find_leftovers(
     places: Iterable[Path], since: datetime, environment: Mapping[str, str] = os.environ
 ) -> list[Leftover]:
-    """Captures, logs, tables and ledgers that were put aside below these places, of those written to since then, and
-    logs that are no files."""
+    """Find captures, logs, tables and set-aside ledgers below these places that were written to since then, and logs
+    that are no files."""
     found = []
     if "JOURNAL_STREAM" in environment or "INVOCATION_ID" in environment:
         found.append(Leftover("console log", "the system's journal: journalctl _SYSTEMD_UNIT=hanctl.service"))

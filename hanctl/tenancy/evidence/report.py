@@ -137,7 +137,7 @@ class Reporter:
 
 
 def sentence(evidence: Evidence) -> str:
-    """Word one line of evidence for people, and say if it proves little."""
+    """Describe one line of evidence for people, and say if it proves little."""
     said = _said(evidence)
     return f"{said} (from its address, under some key: no evidence)" if evidence.proof == "address" else said
 

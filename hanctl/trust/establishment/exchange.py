@@ -146,7 +146,7 @@ Admission = Callable[[Eui64], Refusal | None]
 
 
 def admit_all(partner: Eui64) -> Refusal | None:
-    """The admission that refuses nobody."""
+    """Admit every partner."""
     return None
 
 

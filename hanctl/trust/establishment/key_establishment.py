@@ -74,12 +74,12 @@ class KeyEstablishmentEngine:
         return min((each.deadline for each in self._exchanges.values() if each.deadline is not None), default=None)
 
     def stage(self, partner: Eui64) -> Stage:
-        """How far the exchange with a partner has come."""
+        """Return how far the exchange with a partner has come."""
         exchange = self._exchanges.get(partner)
         return exchange.stage if exchange else Stage.NONE
 
     def choose_suite(self, partner_suites: int) -> Suite | None:
-        """The suite to start with, from the partner's attribute 0x0000; None: there is none in common."""
+        """Choose the suite to start with, from the partner's attribute 0x0000; None: there is none in common."""
         return common_suite(self.suites, partner_suites)
 
     def start(self, partner: Eui64, suite: Suite, now: float) -> list[Output]:
@@ -104,7 +104,7 @@ class KeyEstablishmentEngine:
     def receive(
         self, partner: Eui64, command: int, payload: bytes, *, from_server: bool, tsn: int | None, now: float
     ) -> list[Output]:
-        """A unicast message of cluster 0x0800; ``from_server`` is its ZCL direction. Broadcasts are not for here."""
+        """Handle a unicast (no broadcast) message of cluster 0x0800; ``from_server`` is its ZCL direction."""
         try:
             known = EstablishmentCommand(command)
         except ValueError:
@@ -120,22 +120,22 @@ class KeyEstablishmentEngine:
         return self._refuse(partner, role, TerminateStatus.BAD_MESSAGE, f"{known.name} came out of order", tsn)
 
     def finished(self, partner: Eui64, ticket: int, result: JobResult | None, now: float) -> list[Output]:
-        """A job's answer, or None where it raised."""
+        """Take the result of a job; None: it raised."""
         exchange = self._exchanges.get(partner)
         return self._settle(exchange, exchange.finished(ticket, result, now), now) if exchange else []
 
     def delivered(self, partner: Eui64, ticket: int, success: bool, now: float) -> list[Output]:
-        """The fate of a message: whether the partner's radio acknowledged it."""
+        """Take the fate of a message: whether the partner's radio acknowledged it."""
         exchange = self._exchanges.get(partner)
         return self._settle(exchange, exchange.delivered(ticket, success, now), now) if exchange else []
 
     def default_response(self, partner: Eui64, command: int, success: bool, now: float) -> list[Output]:
-        """A Default Response of the partner to one of the hub's messages."""
+        """Handle a Default Response of the partner to one of the hub's messages."""
         exchange = self._exchanges.get(partner)
         return self._settle(exchange, exchange.default_response(command, success, now), now) if exchange else []
 
     def cancel(self, partner: Eui64, now: float) -> list[Output]:
-        """The partner was removed: end its exchange, and bear it no grudge."""
+        """End the exchange of a partner that was removed, and forget that it has to wait."""
         exchange = self._exchanges.get(partner)
         outputs = self._settle(exchange, exchange.cancel(), now) if exchange else []
         self._exchanges.pop(partner, None)
@@ -144,7 +144,7 @@ class KeyEstablishmentEngine:
         return outputs
 
     def tick(self, now: float) -> list[Output]:
-        """Time went on: end what timed out, forget what is over."""
+        """End the exchanges that timed out by ``now``, and forget what is over."""
         for waiting in (self._start_from, self._accept_from):
             for partner in [each for each, until in waiting.items() if until <= now]:
                 del waiting[partner]
@@ -154,13 +154,13 @@ class KeyEstablishmentEngine:
         return outputs
 
     def _belongs(self, exchange: KeyExchange, command: EstablishmentCommand, payload: bytes) -> bool:
-        """Whether a message is for this exchange: all of them, but for what starts another after its end."""
+        """Tell whether a message is for this exchange: all are, but an Initiate that starts another after its end."""
         if not exchange.lingering or command is not EstablishmentCommand.INITIATE or exchange.role is Role.INITIATOR:
             return True
         return exchange.knows(command, payload)
 
     def _asked(self, partner: Eui64, payload: bytes, tsn: int | None, now: float) -> list[Output]:
-        """An Initiate of a partner with which no exchange is under way, unless the hub's own."""
+        """Answer a partner's Initiate: begin an exchange as responder, or refuse."""
         if self._under_way(partner):
             return [self._terminate(partner, Role.RESPONDER, TerminateStatus.NO_RESOURCES, tsn)]
         if wait := _remaining(self._accept_from, partner, now):
@@ -185,7 +185,7 @@ class KeyEstablishmentEngine:
         return self._settle(exchange, exchange.begin(initiate, payload, tsn, now), now)
 
     def _terminated(self, partner: Eui64, payload: bytes, now: float) -> list[Output]:
-        """A Terminate ends whatever is under way, and is never answered with another."""
+        """Handle a Terminate: it ends whatever is under way, and is never answered with another."""
         exchange = self._exchanges.get(partner)
         if exchange is None:
             return []
@@ -232,5 +232,5 @@ class KeyEstablishmentEngine:
 
 
 def _remaining(waiting: dict[Eui64, float], partner: Eui64, now: float) -> int:
-    """How many seconds a partner still has to wait."""
+    """Return how many seconds a partner still has to wait."""
     return max(0, math.ceil(waiting.get(partner, now) - now))

@@ -128,7 +128,7 @@ class KeyEstablishmentServer:
         self._carry_out(outputs)
 
     def forget(self, partner: Eui64) -> None:
-        """The device was removed, or is to join anew: nothing of its exchanges is left."""
+        """Forget the exchanges of a device that was removed, or is to join anew."""
         self._engine.cancel(partner, self._now())
         tables: tuple[dict[Eui64, Any], ...] = (self._endpoints, self._uninstalled, self._progress, self._told)
         for table in tables:
@@ -139,11 +139,11 @@ class KeyEstablishmentServer:
         return partner in self._uninstalled or self._engine.stage(partner) not in (Stage.NONE, Stage.ESTABLISHED)
 
     def how_far(self, partner: Eui64) -> str | None:
-        """How far the device has come, for people; None where it never asked for a key."""
+        """Return how far the device has come, for people; None where it never asked for a key."""
         return self._progress.get(partner)
 
     def resume(self) -> None:
-        """The dongle is back: give it the keys it missed."""
+        """Give the dongle the keys that it missed, now that it is back."""
         for established in list(self._uninstalled.values()):
             self._install(established.partner)
 
@@ -274,7 +274,7 @@ class KeyEstablishmentServer:
         self._han.key_established(device.eui64)
 
     def _not_taken(self, eui64: Eui64, reason: str) -> None:
-        """The device uses a key from now on that the dongle does not have."""
+        """Record that the device uses a key from now on that the dongle does not have, and call ``on_lost``."""
         device = self._ledger.devices.get(eui64)
         if device is not None and device.keyed_at is not None:
             self._ledger.devices.put(replace(device, keyed_at=None))

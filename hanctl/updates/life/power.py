@@ -25,7 +25,7 @@ def power_of(device: Device, wanted_percent: float) -> Power:
 
 
 def in_words(device: Device) -> str:
-    """Word the device's power for a sentence, e.g. "on battery, 30 %"."""
+    """Describe the device's power for a sentence, e.g. "on battery, 30 %"."""
     if device.power_source is None:
         return "its power source is unknown"
     level = "" if device.battery_percent is None else f", {device.battery_percent:g} %"

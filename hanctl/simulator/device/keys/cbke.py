@@ -36,7 +36,7 @@ _KEY_AGREEMENT = 0x08
 
 
 class PartnerRefused(Exception):
-    """What a partner sent will not do: the status of the Terminate it gets, and why."""
+    """Something that the partner sent is refused: the status of the Terminate it gets, and why."""
 
     def __init__(self, status: int, why: str) -> None:
         super().__init__(why)
@@ -66,7 +66,7 @@ class Identity:
 
     @classmethod
     def of(cls, certificate: str, private_key: str, authority_key: str) -> Identity:
-        """From hex. Raises ValueError for what is no certificate; whether the keys fit it is not looked at."""
+        """Make an identity from hex. Raises ValueError for wrong lengths; whether the keys fit is not checked."""
         identity = cls(bytes.fromhex(certificate), bytes.fromhex(authority_key), bytes.fromhex(private_key))
         if len(identity.certificate) not in _SIZES:
             raise ValueError(f"a certificate of {len(identity.certificate)} bytes: 48 (suite 1) or 74 (suite 2) wanted")
@@ -77,7 +77,7 @@ class Identity:
 
     @classmethod
     def load(cls, path: Path) -> Identity:
-        """From Certicom's text form, as ``hanctl ca issue --text`` writes it. Raises SimulatorError."""
+        """Load an identity in Certicom's text form, as ``hanctl ca issue --text`` writes it. Raises SimulatorError."""
         hint = "make one with: hanctl ca issue --eui EUI64 --out FILE --text"
         try:
             text = path.read_text()
@@ -107,7 +107,7 @@ class Initiation:
 
     @classmethod
     def unpack(cls, payload: bytes) -> Initiation:
-        """Raises Refused."""
+        """Unpack an Initiate. Raises PartnerRefused."""
         if len(payload) < 4:
             raise PartnerRefused(BAD_MESSAGE, f"an Initiate of {len(payload)} bytes")
         bits, ephemeral_s, confirm_s = struct.unpack_from("<HBB", payload)
@@ -120,12 +120,12 @@ class Initiation:
 
 
 def terminate(status: int, suites: int, wait_s: int = 10) -> bytes:
-    """The payload of a Terminate."""
+    """Return the payload of a Terminate."""
     return struct.pack("<BBH", status, wait_s, suites)
 
 
 def check_certificate(certificate: bytes, own: Identity, partner: bytes) -> Point:
-    """The partner's public key; ``partner`` is its EUI64, most significant byte first. Raises Refused.
+    """Return the partner's public key; ``partner`` is its EUI64, most significant byte first. Raises PartnerRefused.
 
     The checks come in the order of the reference device.
     """
@@ -156,7 +156,7 @@ class CbkePair:
 
 
 def make_ephemeral(suite: Suite, below: Callable[[int], int]) -> CbkePair:
-    """``below(n)`` gives a random number from 0 to n - 1."""
+    """Make a key pair. ``below(n)`` gives a random number from 0 to n - 1."""
     private = suite.curve.random_scalar(below)
     public = suite.curve.multiply_generator(private)
     return CbkePair(private, public, suite.curve.compress(public))
@@ -180,7 +180,7 @@ def agree(
     *,
     initiator: bool,
 ) -> Secrets:
-    """Raises Refused where the partner's ephemeral key is not usable."""
+    """Compute the new link key and both codes. Raises PartnerRefused if the partner's ephemeral key is not usable."""
     suite = own.suite
     try:
         secret = shared_secret(
@@ -204,5 +204,5 @@ def agree(
 
 
 def same(a: bytes, b: bytes) -> bool:
-    """Whether two authentication codes are equal."""
+    """Tell whether two authentication codes are equal."""
     return hmac.compare_digest(a, b)

@@ -21,7 +21,7 @@ EPHEMERAL_S, CONFIRM_S = 11, 16
 
 
 class CbkeStage(Enum):
-    """What is awaited, or was reached."""
+    """How far an exchange came."""
 
     IDLE = "idle"
     INITIATED = "initiated"
@@ -32,7 +32,7 @@ class CbkeStage(Enum):
 
 @dataclass(frozen=True, slots=True)
 class SendCommand:
-    """Send a command of the cluster. ``confirm``: this is the responder's last, after whose delivery it has the key."""
+    """Output: send a command. ``confirm``: the responder's last, after whose delivery it has the key."""
 
     command: int
     payload: bytes
@@ -41,14 +41,14 @@ class SendCommand:
 
 @dataclass(frozen=True, slots=True)
 class Keyed:
-    """Both sides have shown that they have this key."""
+    """Output: both sides have shown that they have this key."""
 
     key: bytes = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)
 class GaveUp:
-    """The exchange is over without a key. ``status``: of the Terminate that was sent or came, where there was one."""
+    """Output: the exchange is over without a key. ``status``: of the Terminate sent or received, if there was one."""
 
     why: str
     status: int | None = None
@@ -59,7 +59,7 @@ Output = SendCommand | Keyed | GaveUp
 
 
 class CbkeExchange:
-    """What both roles share. ``partner`` is an EUI64, most significant byte first."""
+    """Base of both roles. ``partner`` is an EUI64, most significant byte first."""
 
     initiator: bool
 
@@ -88,12 +88,12 @@ class CbkeExchange:
         self._answered.clear()
 
     def timer(self, now: float) -> list[Output]:
-        """The deadline has come."""
+        """Do what is due at the deadline, which has come."""
         action, self._action, self.deadline = self._action, None, None
         return action(now) if action is not None else []
 
     def terminated(self, payload: bytes) -> list[Output]:
-        """The partner sent a Terminate."""
+        """Handle a Terminate of the partner."""
         if not self.busy or len(payload) < 2:
             return []
         self.stop()
@@ -156,7 +156,7 @@ class CbkeExchange:
 
 
 class InitiatorExchange(CbkeExchange):
-    """The device asks for a key, as it does after it has joined."""
+    """The exchange in which the device asks for a key, as it does after it has joined."""
 
     initiator = True
 
@@ -167,7 +167,7 @@ class InitiatorExchange(CbkeExchange):
         return [SendCommand(cbke.INITIATE, self._own_initiation())]
 
     def receive(self, command: int, payload: bytes, now: float) -> list[Output]:
-        """An answer of the partner."""
+        """Handle an answer of the partner."""
         if command == cbke.TERMINATE:
             return self.terminated(payload)
         seen = self._answered.get(command)
@@ -208,12 +208,12 @@ class InitiatorExchange(CbkeExchange):
 
 
 class ResponderExchange(CbkeExchange):
-    """The partner asks the device for a key."""
+    """The exchange in which the partner asks the device for a key."""
 
     initiator = False
 
     def receive(self, partner: bytes, command: int, payload: bytes, now: float) -> list[Output]:
-        """A request of the partner. One that repeats the last of its kind is answered as before."""
+        """Handle a request of the partner. One that repeats the last of its kind is answered as before."""
         if command == cbke.TERMINATE:
             return self.terminated(payload)
         seen = self._answered.get(command)
@@ -239,7 +239,7 @@ class ResponderExchange(CbkeExchange):
         return self._compute(now, answer)
 
     def delivered(self, success: bool) -> list[Output]:
-        """Whether the partner acknowledged the last message."""
+        """Take note whether the partner acknowledged the last message: if so, the key is established."""
         secrets = self._secrets
         if self.stage is not CbkeStage.CONFIRMED or secrets is None:
             return []

@@ -52,20 +52,20 @@ class RegisteringDevice(Protocol):
     def next_tsn(self) -> int: ...
 
     def registered(self) -> None:
-        """There is a key now: Smart Energy may begin."""
+        """Begin Smart Energy, as there is a key now."""
 
     def ask_partner_key(self, partner: Eui64) -> None:
         """Send the trust centre an APS Request Key for a link key with another device."""
 
     def give_up_network(self) -> None:
-        """There will be none: leave."""
+        """Leave the network, as there will be no key."""
 
     def tell_key(self, text: str) -> None: ...
 
 
 @dataclass(slots=True)
 class Heard:
-    """What came of it, for tests: statuses of the Terminates received, and how many keys were established."""
+    """What came of registration, for tests: statuses of the Terminates received, and how many keys were established."""
 
     terminates: list[int]
     keys: int = 0
@@ -109,7 +109,7 @@ class Registration:
         return self._identity.suite.bit if self._identity is not None else 0
 
     def begin(self) -> None:
-        """It is on the network."""
+        """Begin to register, as the device is on the network."""
         self.stop()
         self._deaf = self._spec.silent_after == "join"
         self._errors = 0
@@ -119,7 +119,7 @@ class Registration:
             self._timers.set("register", self._spec.registration_delay_s, self._discover)
 
     def stop(self) -> None:
-        """It is off the network, or without power."""
+        """Stop registering, as the device is off the network or without power."""
         for name in ("register", "initiator", "responder", "replay", "partners"):
             self._timers.cancel(name)
         for exchange in (self._initiator, self._responder):
@@ -133,14 +133,14 @@ class Registration:
         self._device.find_key_server()
 
     def server_found(self, endpoint: int) -> None:
-        """The trust centre answered where its key establishment server is."""
+        """Take the endpoint of the trust centre's key establishment server, and read its suites."""
         self._endpoint = endpoint
         self._again(_ATTRIBUTE_TIMEOUT_S)
         read = ZclMessage(self._device.next_tsn(), zcl.READ_ATTRIBUTES, struct.pack("<H", cbke.SUITES_ATTRIBUTE))
         self._device.say_key_command(read, endpoint, _ignore)
 
     def attributes_read(self, payload: bytes) -> None:
-        """The answer to the reading of the server's suites. Of an old server that has none, suite 1 is assumed."""
+        """Start the exchange if the server has the device's suite. An old server that tells none has suite 1."""
         initiator, identity = self._initiator, self._identity
         if self.ready or initiator is None or identity is None or initiator.busy:
             return
@@ -156,7 +156,7 @@ class Registration:
     # --- messages
 
     def receive(self, frame: ZclMessage, endpoint: int) -> None:
-        """A command of the cluster from the trust centre."""
+        """Handle a command of the key establishment cluster from the trust centre."""
         if self._deaf or self._initiator is None or self._responder is None:
             return
         self._endpoint = endpoint
@@ -178,7 +178,7 @@ class Registration:
             )
 
     def default_response(self, command: int, status: int) -> None:
-        """The trust centre answered a command with a Default Response."""
+        """Handle a Default Response of the trust centre to a command."""
         if status != zcl.SUCCESS and self._initiator is not None and self._initiator.busy:
             self._initiator.stop()
             self._failed(GaveUp(f"command {command} was answered with status 0x{status:02x}"))
@@ -188,7 +188,7 @@ class Registration:
         return self._device.trust_centre
 
     def _confirmed(self, frame: ZclMessage, keys_before: int) -> None:
-        """The reference answers the message that confirmed its key with a Default Response."""
+        """Answer the message that confirmed a key with a Default Response, as the reference does."""
         if self.heard.keys > keys_before:
             self._say_default(frame)
 
@@ -273,7 +273,7 @@ class Registration:
     # --- misbehaviour
 
     def _bent(self, command: int, payload: bytes) -> tuple[int, bytes]:
-        """What is said in place of the right message."""
+        """Return the command and payload to say in place of the right ones, as the fault asks."""
         fault, identity = self._spec.fault, self._identity
         assert identity is not None
         if fault == "wrong-suite" and command == cbke.INITIATE:
@@ -311,7 +311,7 @@ _STEPS = {cbke.INITIATE: "initiate", cbke.EPHEMERAL: "ephemeral", cbke.CONFIRM: 
 
 
 def bad_point(suite: Suite, fault: Literal["off-curve", "low-order"]) -> bytes:
-    """Octets of a point that no honest partner sends: not on the curve, or on it but outside of the subgroup."""
+    """Return octets of a point that no honest partner sends: not on the curve, or on it but outside of the subgroup."""
     curve = suite.curve
     if fault == "low-order":
         return curve.compress(curve.add(curve.generator, Point(0, 1)))
@@ -327,4 +327,4 @@ def bad_point(suite: Suite, fault: Literal["off-curve", "low-order"]) -> bytes:
 
 
 def _ignore(_: bool) -> None:
-    """Nobody waits for its delivery."""
+    """Ignore the outcome: nobody waits for the delivery."""

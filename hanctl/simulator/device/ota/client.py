@@ -18,12 +18,12 @@ from hanctl.simulator.device.storage import Phase
 
 
 class OtaClient(OtaDownload):
-    """Every public method takes ``now`` (seconds) and returns what to do; ``deadline`` says when to call ``timer``."""
+    """The client. Public methods take ``now`` (s) and return what to do; ``deadline``: when to call ``timer``."""
 
     # --- inputs
 
     def start(self, now: float) -> list[Output]:
-        """The network is up."""
+        """Start with the discovery of a server, as the network is up."""
         self._forget_server()
         self.min_block_period = 0
         self._paging = self.behaviour.page_mode
@@ -32,19 +32,19 @@ class OtaClient(OtaDownload):
         return self._done()
 
     def stop(self) -> None:
-        """No power, or no network."""
+        """Stop, as there is no power or no network."""
         self._enter(OtaState.OFF)
         self.deadline = self._action = None
 
     def timer(self, now: float) -> list[Output]:
-        """``deadline`` has come."""
+        """Do what is due at ``deadline``, which has come."""
         action, self._action, self.deadline = self._action, None, None
         if action is not None:
             action(now)
         return self._done()
 
     def server_found(self, nwk: int, endpoint: int, now: float) -> list[Output]:
-        """A node answered Match_Desc_req: the first one is taken."""
+        """Take the first node that answers Match_Desc_req as the server."""
         if self.state is OtaState.DISCOVER_SERVER and self.awaiting_answer:
             self.server_nwk, self.server_endpoint = nwk, endpoint
             self._enter(OtaState.GET_SERVER_EUI)
@@ -53,14 +53,14 @@ class OtaClient(OtaDownload):
         return self._done()
 
     def server_eui(self, nwk: int, eui64: Eui64, now: float) -> list[Output]:
-        """A node answered IEEE_addr_req."""
+        """Take the server's EUI64, with which it answered IEEE_addr_req."""
         if self.state is OtaState.GET_SERVER_EUI and nwk == self.server_nwk:
             self.server_eui64 = eui64
             self._resume(now)
         return self._done()
 
     def receive(self, command: int, payload: bytes, *, source: int, broadcast: bool, now: float) -> list[Output]:
-        """A command of the OTA cluster. Without a DefaultResponse among the outputs it was accepted or ignored."""
+        """Handle a command of the OTA cluster. Without a DefaultResponse in the outputs it was accepted or ignored."""
         handlers = {
             ota.QUERY_NEXT_IMAGE_RESPONSE: self._query_response,
             ota.IMAGE_BLOCK_RESPONSE: self._block_response,
@@ -80,7 +80,7 @@ class OtaClient(OtaDownload):
         return self._done()
 
     def default_response(self, command: int, status: int, *, source: int, now: float) -> list[Output]:
-        """The server answered a request with a Default Response."""
+        """Handle a Default Response of the server to a request."""
         if source != self.server_nwk or status == zcl.SUCCESS:
             return self._done()
         if command == ota.QUERY_NEXT_IMAGE_REQUEST and self.state is OtaState.QUERY_NEXT_IMAGE:
@@ -92,14 +92,14 @@ class OtaClient(OtaDownload):
         return self._done()
 
     def activate_out_of_band(self, now: float) -> list[Output]:
-        """Somebody pressed the button: activation by other means than the server."""
+        """Activate by other means than the server, as when somebody presses a button on the device."""
         if self.state in (OtaState.OUT_OF_BAND, OtaState.WAITING_FOR_UPGRADE):
             self._enter(OtaState.COUNTDOWN)
             self._after(now, 0.0, self._activate)
         return self._done()
 
     def bootload_returned(self, now: float) -> list[Output]:
-        """The boot loader refused the image."""
+        """Erase the image, as the boot loader refused it."""
         self.last_error = "the boot loader returned"
         self.storage.erase()
         self._idle(now)
@@ -147,7 +147,7 @@ class OtaClient(OtaDownload):
             self._query(now)
 
     def _idle(self, now: float) -> None:
-        """Nothing to do: ask again after the query period."""
+        """Wait, with nothing to do, and ask again after the query period."""
         self._enter(OtaState.QUERY_NEXT_IMAGE)
         self._after(now, self.timings.query_period_s, self._query)
 
@@ -182,7 +182,7 @@ class OtaClient(OtaDownload):
             self._download(now)
 
     def _query_error(self, now: float) -> None:
-        """An answer that cannot be used counts, once; the next query is not hurried by it."""
+        """Count an unusable answer as one error; the next query still comes after the query period."""
         self.awaiting_answer = False
         self._errors += 1
         if self._errors >= self.timings.query_error_threshold:
@@ -298,7 +298,7 @@ class OtaClient(OtaDownload):
             self._refuse(zcl.FAILURE)
 
     def _concerned(self, payload: bytes) -> bool:
-        """Whether a broadcast notification is for this device. The reference client knows no wildcards here."""
+        """Tell whether a broadcast notification is for this device. The reference client knows no wildcards here."""
         notify = ota.read_notify(payload)
         if notify is None or not 1 <= notify.jitter <= 100:
             return False

@@ -17,11 +17,11 @@ _STOPPING = (zcl.ABORT, zcl.NO_IMAGE_AVAILABLE, zcl.UNSUP_COMMAND, zcl.UNSUPPORT
 
 
 class OtaDownload(OtaEngine, ABC):
-    """Fetches the image into storage, then goes to ``_verify``."""
+    """The client's DOWNLOAD state: the image is fetched into storage, then ``_verify`` is called."""
 
     @abstractmethod
     def _verify(self, now: float) -> None:
-        """The image is complete."""
+        """Verify the image, which is complete."""
 
     @abstractmethod
     def _abort(self, now: float, status: int | None, reason: str) -> None:
@@ -69,7 +69,7 @@ class OtaDownload(OtaEngine, ABC):
             self._after(now, self.timings.timeout_backoff_s, self._ask_next)
 
     def _page_over(self, now: float) -> None:
-        """The time for a page is up: ask for its gaps one by one, or count an error where nothing came."""
+        """End the wait for a page: ask for its gaps one by one, or count an error where nothing came."""
         if self._page is not None and self._page.untouched:
             self._page = None
             self._block_missed(now)
@@ -118,7 +118,7 @@ class OtaDownload(OtaEngine, ABC):
             self._after(now, self.timings.missed_block_delay_s, self._ask_block)
 
     def _store(self, data: bytes, now: float) -> None:
-        """The next bytes of the image are here."""
+        """Store the next bytes of the image, and go on."""
         if self.storage.offset + len(data) > self.storage.image_size:
             self._refuse(zcl.INVALID_VALUE)
             return
@@ -154,7 +154,7 @@ class OtaDownload(OtaEngine, ABC):
         self._after(now, wait, self._ask_next)
 
     def _block_refused(self, command: int, status: int, now: float) -> None:
-        """A Default Response to a block or page request."""
+        """Handle a Default Response to a block or page request."""
         if command == ota.IMAGE_PAGE_REQUEST and status == zcl.UNSUP_COMMAND:
             self._paging, self._page = False, None
             self._ask_block(now)

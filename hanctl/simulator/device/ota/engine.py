@@ -24,7 +24,7 @@ from hanctl.simulator.device.storage import DeviceStorage
 
 
 class OtaEngine:
-    """State, timer and outputs. ``deadline`` is when ``timer`` of the client wants to be called, None for never."""
+    """The client's state, timer and outputs. ``deadline`` is when ``timer`` is to be called, None for never."""
 
     def __init__(
         self,

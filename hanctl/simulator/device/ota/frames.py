@@ -23,7 +23,7 @@ _NOTIFY_LENGTHS = (2, 4, 6, 10)
 
 @dataclass(frozen=True, slots=True)
 class ImageId:
-    """What names an image on air."""
+    """The identity of an image on air."""
 
     manufacturer: int
     image_type: int
@@ -33,7 +33,7 @@ class ImageId:
         return struct.pack("<HHI", self.manufacturer, self.image_type, self.version)
 
     def matches(self, named: ImageId) -> bool:
-        """Whether ``named``, in which each field may be a wildcard, means this image."""
+        """Tell whether ``named``, in which each field may be a wildcard, means this image."""
         own = (self.manufacturer, self.image_type, self.version)
         theirs = (named.manufacturer, named.image_type, named.version)
         return all(b in (a, w) for a, b, w in zip(own, theirs, _WILDCARDS, strict=True))
@@ -51,12 +51,12 @@ class Notify:
 
 
 def read_image_id(payload: bytes, at: int = 0) -> ImageId:
-    """Raises struct.error where the payload is too short, as all readers here do."""
+    """Read an image's identity. Raises struct.error where the payload is too short, as all readers here do."""
     return ImageId(*struct.unpack_from("<HHI", payload, at))
 
 
 def read_notify(payload: bytes) -> Notify | None:
-    """None where the payload type is unknown or the length is not that of the type."""
+    """Read an Image Notify. None: the payload type is unknown, or the length is not that of the type."""
     kind = payload[0]
     if kind >= len(_NOTIFY_LENGTHS) or len(payload) != _NOTIFY_LENGTHS[kind]:
         return None

@@ -87,7 +87,7 @@ def _check_elements(data: bytes, header_length: int) -> None:
 
 
 def _is_integrity_code(data: bytes, start: int, end: int) -> bool:
-    """Whether the element ``data[start:end]`` holds the AES-MMO hash of all but itself.
+    """Tell whether the element ``data[start:end]`` holds the AES-MMO hash of all but itself.
 
     Makers read "itself" in two ways, and files of both are in the field: the sixteen bytes, or the whole element
     with its tag and length.

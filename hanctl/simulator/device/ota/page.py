@@ -25,7 +25,7 @@ class PageProgress:
         return not self.missing()
 
     def missing(self) -> list[int]:
-        """File offsets of the blocks that have not come."""
+        """Return the file offsets of the blocks that have not come."""
         return [o for o in range(self.start, self.start + self.size, self.block) if o not in self._blocks]
 
     def take(self, offset: int, data: bytes) -> None:
@@ -36,5 +36,5 @@ class PageProgress:
         self._blocks[offset] = data
 
     def content(self) -> bytes:
-        """The page, once complete."""
+        """Return the page, once complete."""
         return b"".join(self._blocks[o] for o in sorted(self._blocks))

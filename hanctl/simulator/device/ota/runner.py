@@ -17,18 +17,18 @@ from hanctl.simulator.zcl import ZclMessage
 
 
 class FrameSender(Protocol):
-    """What the client needs of its device to be heard."""
+    """The part of a device by which its clients send frames."""
 
     def next_tsn(self) -> int: ...
 
     def send_zdo(self, destination: int, cluster: int, payload: bytes) -> None: ...
 
     def send_zcl(self, destination: int, cluster: int, ends: tuple[int, int], frame: ZclMessage) -> None:
-        """A frame of the device's profile to a node, from and to these endpoints, under the device's security."""
+        """Send a frame of the device's profile to a node, from and to these endpoints, under the device's security."""
 
 
 class OtaRunner:
-    """Does what the client asks for. ``reboot`` activates the image; ``tell`` takes a kind of event and its text."""
+    """Runner of the OTA client's outputs. ``reboot`` activates the image; ``tell`` takes an event's kind and text."""
 
     def __init__(
         self,
@@ -50,12 +50,12 @@ class OtaRunner:
         self._told = (OtaState.OFF, client.storage.offset)
 
     def start(self) -> None:
-        """The device is on the network, and may speak Smart Energy."""
+        """Start the client, as the device is on the network and may speak Smart Energy."""
         if self._endpoint is not None:
             self.drive(self._client.start(self._now()))
 
     def stop(self) -> None:
-        """It is not, or has no power."""
+        """Stop the client, as the device may no longer speak Smart Energy, or has no power."""
         self._timers.cancel("ota")
         self._client.stop()
 

@@ -35,19 +35,19 @@ STATUS_WAIT_FOR_MORE = 5
 
 @dataclass(frozen=True, slots=True)
 class FindServer:
-    """Broadcast Match_Desc_req for the OTA cluster."""
+    """Output: broadcast Match_Desc_req for the OTA cluster."""
 
 
 @dataclass(frozen=True, slots=True)
 class AskServerEui:
-    """Send IEEE_addr_req to the server."""
+    """Output: send IEEE_addr_req to the server."""
 
     nwk: int
 
 
 @dataclass(frozen=True, slots=True)
 class OtaRequest:
-    """Send a command of the OTA cluster to the server."""
+    """Output: send a command of the OTA cluster to the server."""
 
     command: int
     payload: bytes
@@ -55,14 +55,14 @@ class OtaRequest:
 
 @dataclass(frozen=True, slots=True)
 class DefaultResponse:
-    """Answer the command just received with this status."""
+    """Output: answer the command just received with this status."""
 
     status: int
 
 
 @dataclass(frozen=True, slots=True)
 class Activate:
-    """Reboot into the image in the slot."""
+    """Output: reboot into the image in the slot."""
 
 
 Output = FindServer | AskServerEui | OtaRequest | DefaultResponse | Activate

@@ -256,6 +256,7 @@ def test_a_command_that_asks_the_daemon_loads_neither_radio_nor_database() -> No
     assert modules & {"zigpy", "bellows", "zigpy_znp", "sqlalchemy", "fastapi", "hanctl.simulator"} == set()
 
 
+@pytest.mark.slow
 def test_a_ledger_that_needs_no_migration_is_opened_without_the_libraries_for_it(tmp_path: Path) -> None:
     opening = (
         "import hanctl.hub.daemon, pathlib\nfrom hanctl.base.clock import SystemClock\n"
@@ -266,6 +267,7 @@ def test_a_ledger_that_needs_no_migration_is_opened_without_the_libraries_for_it
     assert loaded(opening) & {"alembic", "sqlalchemy"} == set()
 
 
+@pytest.mark.slow
 def test_what_zigpy_imports_for_the_internet_is_read_only_when_it_is_used() -> None:
     starting = "from hanctl.cli.run import NEVER_USED\nfrom hanctl.base.imports import put_off\nput_off(*NEVER_USED)"
     heavy = {"aiohttp.client", "jsonschema.validators"}

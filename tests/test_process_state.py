@@ -118,6 +118,7 @@ def test_the_next_test_sees_nothing_of_it(tmp_path: Path) -> None:
     assert "2 passed" in run.stdout, run.stdout + run.stderr
 
 
+@pytest.mark.slow
 def test_no_other_library_changes_it_when_it_is_imported() -> None:
     """What is imported while the first test runs would be undone after it, and not be done again."""
     code = """

@@ -6,7 +6,6 @@ import asyncio
 import json
 import os
 import signal
-import sys
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -14,6 +13,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import pytest
+from commands import Command
 from hub_fakes import PPMID, FakeRadio, configure, running, write_config
 
 from hanctl.base.errors import ExitCode
@@ -44,17 +44,8 @@ async def daemon(tmp_path: Path, radio: FakeRadio) -> AsyncIterator[Daemon]:
         yield daemon
 
 
-async def start(daemon: Daemon, *arguments: str) -> asyncio.subprocess.Process:
-    return await asyncio.create_subprocess_exec(
-        sys.executable,
-        "-m",
-        "hanctl",
-        *arguments,
-        stdin=asyncio.subprocess.PIPE,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.PIPE,
-        env=os.environ | {"HANCTL_SOCKET": str(daemon.config.hub.socket)},
-    )
+async def start(daemon: Daemon, *arguments: str) -> Command:
+    return await Command.start(*arguments, env=os.environ | {"HANCTL_SOCKET": str(daemon.config.hub.socket)})
 
 
 def asked(daemon: Daemon) -> asyncio.Event:
@@ -69,7 +60,7 @@ def asked(daemon: Daemon) -> asyncio.Event:
     return event
 
 
-async def finish(process: asyncio.subprocess.Process, given: str = "") -> Done:
+async def finish(process: Command, given: str = "") -> Done:
     out, err = await process.communicate(given.encode())
     assert process.returncode is not None
     assert "Traceback" not in err.decode()
@@ -159,7 +150,6 @@ async def test_a_join_whose_device_does_not_come_is_over_with_its_window(daemon:
 
 async def test_join_waits_for_the_interview(daemon: Daemon) -> None:
     process = await start(daemon, "join", "--eui", PPMID, "--install-code-file", "-", "--wait")
-    assert process.stdin is not None and process.stderr is not None
     process.stdin.write(CODE.encode() + b"\n")
     await process.stderr.readline()
     put_device(daemon)
@@ -271,7 +261,6 @@ async def test_events_are_followed_as_json_lines(daemon: Daemon) -> None:
     everything = await hanctl(daemon, "events", "--json")
     assert json.loads(everything.out.splitlines()[0])["type"] == "hub.started"
     process = await start(daemon, "events", "--follow", "--json", "--after", "0", "--type", "device.left")
-    assert process.stdout is not None
     daemon.ledger.record(DeviceLeft(device=PPMID))
     async with asyncio.timeout(60):
         assert json.loads(await process.stdout.readline())["device"] == PPMID

@@ -7,12 +7,12 @@ import json
 import os
 import resource
 import signal
-import sys
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import httpx
 import pytest
+from commands import Command
 from hub_fakes import PPMID, configure, running, write_config
 
 from hanctl.api.app import make_app
@@ -25,14 +25,8 @@ from hanctl.model.events import DeviceLeft, DongleLost
 LEFT = DeviceLeft(device=PPMID)
 
 
-async def start(directory: Path, *arguments: str) -> asyncio.subprocess.Process:
-    return await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "hanctl", "events", "export", *arguments),
-        cwd=directory,
-        env=os.environ | {"COLUMNS": "200"},
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.PIPE,
-    )
+async def start(directory: Path, *arguments: str) -> Command:
+    return await Command.start("events", "export", *arguments, cwd=directory, env=os.environ | {"COLUMNS": "200"})
 
 
 async def export(directory: Path, *arguments: str) -> tuple[int, str, str]:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import sys
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from commands import Command
 from hub_fakes import PPMID, FakeRadio, configure, running
 
 from hanctl.api.frame_log import FrameLog
@@ -98,11 +98,8 @@ async def test_who_stops_listening_hears_no_more() -> None:
 # --- over the socket
 
 
-async def command(daemon: Daemon, *arguments: str) -> asyncio.subprocess.Process:
-    return await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "hanctl", "capture", "--socket", str(daemon.config.hub.socket), *arguments,
-        stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
-    )  # fmt: skip
+async def command(daemon: Daemon, *arguments: str) -> Command:
+    return await Command.start("capture", "--socket", str(daemon.config.hub.socket), *arguments)
 
 
 async def listened(daemon: Daemon) -> None:

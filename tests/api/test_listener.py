@@ -6,7 +6,6 @@ import asyncio
 import json
 import os
 import socket
-import sys
 from collections.abc import Iterator
 from itertools import product
 from pathlib import Path
@@ -14,6 +13,7 @@ from pathlib import Path
 import httpx
 import pytest
 import structlog
+from commands import Command
 from hub_fakes import configure, running
 
 from hanctl.base.errors import ConfigError, ExitCode
@@ -209,13 +209,7 @@ async def test_who_listens_beyond_this_machine_is_warned(tmp_path: Path) -> None
 
 async def hanctl(directory: Path, *arguments: str, **environment: str) -> tuple[int, str, str]:
     clean = {name: value for name, value in os.environ.items() if not name.startswith("HANCTL_")}
-    process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "hanctl", *arguments),
-        cwd=directory,
-        env=clean | environment,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.PIPE,
-    )
+    process = await Command.start(*arguments, cwd=directory, env=clean | environment)
     out, err = await process.communicate()
     assert process.returncode is not None
     assert "Traceback" not in err.decode() and TOKEN not in err.decode()

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-import sys
 import tty
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
@@ -14,6 +13,7 @@ from pathlib import Path
 
 import httpx
 import pytest
+from commands import Command
 from hub_fakes import configure, running
 
 from hanctl.base.errors import ConfigError, ExitCode
@@ -140,10 +140,7 @@ async def test_a_request_waits_for_a_line_and_ends_with_the_hub(tmp_path: Path, 
 
 
 async def command(daemon: Daemon, *arguments: str) -> tuple[int, str, str]:
-    process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "hanctl", "console", "--socket", str(daemon.config.hub.socket), *arguments,
-        stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
-    )  # fmt: skip
+    process = await Command.start("console", "--socket", str(daemon.config.hub.socket), *arguments)
     out, err = await process.communicate()
     assert process.returncode is not None and "Traceback" not in err.decode()
     return process.returncode, out.decode(), err.decode()

@@ -6,7 +6,6 @@ import asyncio
 import json
 import logging
 import socket
-import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, closing
 from datetime import UTC, datetime
@@ -16,6 +15,7 @@ from typing import Any, get_args
 import httpx
 import pytest
 from activation_notices import activation_notice
+from commands import Command
 from hub_fakes import PPMID, FakeRadio, write_config
 
 from hanctl.api.app import make_app
@@ -415,10 +415,7 @@ async def test_over_the_api(hub: Hub) -> None:
 
 
 async def command(hub: Hub) -> tuple[int | None, str, str]:
-    arguments = ("-m", "hanctl", "reload", "--socket", str(hub.daemon.config.hub.socket))
-    process = await asyncio.create_subprocess_exec(
-        sys.executable, *arguments, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE
-    )
+    process = await Command.start("reload", "--socket", str(hub.daemon.config.hub.socket))
     out, err = await process.communicate()
     return process.returncode, out.decode(), err.decode()
 

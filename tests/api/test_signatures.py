@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import os
-import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
@@ -14,6 +12,7 @@ from typing import Any
 
 import httpx
 import pytest
+from commands import Command
 from hub_fakes import PPMID, configure, running
 
 from hanctl.api.app import make_app
@@ -138,17 +137,10 @@ async def test_the_command_line_shows_what_the_hub_found(tmp_path: Path) -> None
     async with running(configure(tmp_path, section(tmp_path, "require")), serve=True) as daemon:
 
         async def hanctl(*arguments: str) -> tuple[int | None, str]:
-            process = await asyncio.create_subprocess_exec(
-                sys.executable,
-                "-m",
-                "hanctl",
-                *arguments,
-                stdout=asyncio.subprocess.PIPE,
-                stderr=asyncio.subprocess.STDOUT,
-                env=os.environ | {"HANCTL_SOCKET": str(daemon.config.hub.socket)},
-            )
-            out, _ = await process.communicate()
-            return process.returncode, out.decode()
+            socket = str(daemon.config.hub.socket)
+            process = await Command.start(*arguments, env=os.environ | {"HANCTL_SOCKET": socket})
+            out, err = await process.communicate()
+            return process.returncode, (out + err).decode()
 
         for name, data in (("plain.ota", PLAIN), ("signed.ota", SIGNED)):
             (tmp_path / name).write_bytes(data)

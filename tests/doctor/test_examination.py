@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import os
-import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
+from commands import Command
 
 from hanctl.base.clock import SystemClock
 from hanctl.base.errors import ExitCode
@@ -131,9 +130,7 @@ async def simulated() -> AsyncIterator[str]:
 
 
 async def hanctl(*arguments: str) -> tuple[int, str, str]:
-    process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "hanctl", *arguments, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE
-    )
+    process = await Command.start(*arguments)
     out, err = await process.communicate()
     assert process.returncode is not None
     assert "Traceback" not in err.decode()

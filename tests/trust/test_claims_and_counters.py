@@ -9,6 +9,7 @@ from collections.abc import Callable
 from contextlib import asynccontextmanager
 from typing import Any
 
+import pytest
 from dongle_lab import Lab, address, in_a_lab
 from strangers import Stranger, address_response, announcement, command, speak, zdo
 from test_who_speaks import QUICK, image, nwk, ready
@@ -137,16 +138,26 @@ def _uses_of_a_key(lab: Lab, kind: str) -> Callable[[int], None]:
     return say
 
 
-@in_a_lab(devices=3, different={1: QUICK, 2: QUICK, 3: QUICK})
-async def test_whatever_a_key_is_used_for_the_words_of_other_devices_count(lab: Lab) -> None:
+async def _words_count_beside(lab: Lab, *uses: str) -> None:
     hub = await lab.start()
     await ready(lab, hub, 1, 2, 3)
-    for kind in ("reads as the victim", "answers as the victim", "reads as a third", "is malformed", "all"):
+    for kind in uses:
         async with again_and_again(_uses_of_a_key(lab, kind), 0.1):
             await asyncio.sleep(1)
             change = hub.tenancy.orders.order("tenancy").id
             await asyncio.sleep(120)
         assert [verdict(hub, change, number) for number in (2, 3)] == ["reported cleared"] * 2, kind
+
+
+@in_a_lab(devices=3, different={1: QUICK, 2: QUICK, 3: QUICK})
+async def test_whatever_a_key_is_used_for_the_words_of_other_devices_count(lab: Lab) -> None:
+    await _words_count_beside(lab, "all")
+
+
+@pytest.mark.slow
+@in_a_lab(devices=3, different={1: QUICK, 2: QUICK, 3: QUICK})
+async def test_each_use_of_a_key_leaves_the_words_of_other_devices_as_they_are(lab: Lab) -> None:
+    await _words_count_beside(lab, "reads as the victim", "answers as the victim", "reads as a third", "is malformed")
 
 
 @in_a_lab(devices=2)

@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, SecretStr
 
 from hanctl.images.image_check import NOT_LOOKED_AT
-from hanctl.images.signature import SignatureVerdict
+from hanctl.images.signature import Verdict
 from hanctl.images.store import StoredImage
 from hanctl.model.records import Activation, Device, DeviceType, Image, Priority, Update
 from hanctl.trust.device_log import LogEntry
@@ -167,10 +167,10 @@ class ImageView(Image):
 
     form_reason: str = ""
     notes: tuple[str, ...] = ()
-    signature: SignatureVerdict = NOT_LOOKED_AT
+    signature: Verdict = NOT_LOOKED_AT
 
 
-def image_view(stored: StoredImage, signature: SignatureVerdict) -> ImageView:
+def image_view(stored: StoredImage, signature: Verdict) -> ImageView:
     values: dict[str, Any] = {field.name: getattr(stored.record, field.name) for field in fields(Image)}
     return ImageView(**values, form_reason=stored.form_reason, notes=tuple(stored.parsed.notes), signature=signature)
 

@@ -9,12 +9,12 @@ from typing import Literal
 from hanctl.base.errors import ConfigError, Refused
 from hanctl.base.eui64 import Eui64
 from hanctl.images.image import OtaImage
-from hanctl.images.signature import SignatureTrust, SignatureVerdict, check
+from hanctl.images.signature import SignatureTrust, Verdict, check
 from hanctl.images.supplier import load_supplier_certificates
 from hanctl.trust.roots import load_root
 
 Policy = Literal["require", "warn", "off"]
-NOT_LOOKED_AT = SignatureVerdict("unchecked", reason="signatures are not looked at (policy off)")
+NOT_LOOKED_AT = Verdict("unchecked", reason="signatures are not looked at (policy off)")
 
 
 class SignatureRequired(Refused):
@@ -33,7 +33,7 @@ class SignatureChecker:
     def __init__(self, policy: Policy = "off", trust: SignatureTrust | None = None) -> None:
         self.policy = policy
         self._trust = trust or SignatureTrust()
-        self._known: dict[tuple[str, str], SignatureVerdict] = {}
+        self._known: dict[tuple[str, str], Verdict] = {}
 
     @classmethod
     def load(
@@ -59,18 +59,18 @@ class SignatureChecker:
         """Tell whether there is something to verify signatures with."""
         return bool(self._trust)
 
-    def known(self, image: OtaImage) -> SignatureVerdict | None:
+    def known(self, image: OtaImage) -> Verdict | None:
         """Return the verdict, if it is known already or costs nothing."""
         return NOT_LOOKED_AT if self.policy == "off" else self._known.get((image.file_sha256, image.form))
 
-    def verdict(self, data: bytes, image: OtaImage) -> SignatureVerdict:
+    def verdict(self, data: bytes, image: OtaImage) -> Verdict:
         """Return the verdict on a parsed file. ``data`` is the file."""
         found = self.known(image)
         if found is None:
             found = self._known[image.file_sha256, image.form] = check(data, image, self._trust)
         return found
 
-    def demand(self, verdict: SignatureVerdict) -> None:
+    def demand(self, verdict: Verdict) -> None:
         """Raise SignatureRequired if the policy accepts no image with this verdict."""
         if self.policy == "require" and verdict.status != "verified":
             raise SignatureRequired(
@@ -78,7 +78,7 @@ class SignatureChecker:
                 'see docs/signatures.md; images without a good signature are taken with signatures = "warn"',
             )
 
-    def doubts(self, verdict: SignatureVerdict) -> bool:
+    def doubts(self, verdict: Verdict) -> bool:
         """Tell whether to warn: the signature is invalid, or could not be verified with what is configured."""
         return self.policy != "off" and (
             verdict.status == "invalid" or (self.verifies and verdict.status != "verified")

@@ -58,7 +58,7 @@ class SignatureTrust:
 
 
 @dataclass(frozen=True, slots=True)
-class SignatureVerdict:
+class Verdict:
     """Verdict on the signature of an image.
 
     ``status``: "verified"; "unsigned"; "unchecked": it may be right, but there is nothing to check it with, or nobody
@@ -84,35 +84,31 @@ class _Wrong(Exception):
     """The signature breaks a rule."""
 
 
-def check(data: bytes, image: OtaImage, trust: SignatureTrust) -> SignatureVerdict:
+def check(data: bytes, image: OtaImage, trust: SignatureTrust) -> Verdict:
     """Judge the signature of a file that was parsed; it takes most of a second for each megabyte that is signed."""
     if image.form == "gb":
         return _check_supplier(data, image, trust)
     signatures = [element for element in image.elements if element.tag in _SUITES]
     if not signatures:
-        return SignatureVerdict("unsigned", reason="there is no signature element")
+        return Verdict("unsigned", reason="there is no signature element")
     if len(signatures) > 1:
-        return SignatureVerdict(
-            "invalid", reason=f"there are {len(signatures)} signature elements, and there must be one alone"
-        )
+        return Verdict("invalid", reason=f"there are {len(signatures)} signature elements, and there must be one alone")
     (element,) = signatures
     suite = _SUITES[element.tag]
     scheme, size = f"suite {suite.number}", SIGNER_SIZE + suite.signature_size
     if element.length != size:
         reason = f"the signature element has {element.length} bytes, and must have {size}"
-        return SignatureVerdict("invalid", scheme, reason=reason)
+        return Verdict("invalid", scheme, reason=reason)
     signer = from_bytes(data[element.offset : element.offset + SIGNER_SIZE])
     try:
         certificate = _certificate(data, image, suite)
         signature = _signature(image, element, certificate, data, signer, trust)
         if not any(root.suite is suite for root in trust.roots):
-            return SignatureVerdict(
-                "unchecked", scheme, signer, certificate.issuer, f"no root of {suite} is configured"
-            )
+            return Verdict("unchecked", scheme, signer, certificate.issuer, f"no root of {suite} is configured")
         _verify(data[: image.header.total_image_size - len(signature)], signature, certificate, trust)
     except _Wrong as wrong:
-        return SignatureVerdict("invalid", scheme, signer, reason=str(wrong))
-    return SignatureVerdict("verified", scheme, signer, certificate.issuer)
+        return Verdict("invalid", scheme, signer, reason=str(wrong))
+    return Verdict("verified", scheme, signer, certificate.issuer)
 
 
 def _certificate(data: bytes, image: OtaImage, suite: Suite) -> Certificate:
@@ -159,16 +155,14 @@ def _verify(signed: bytes, signature: bytes, certificate: Certificate, trust: Si
         raise _Wrong("image, certificate and signature do not belong together: one of them was altered or is false")
 
 
-def _check_supplier(data: bytes, image: OtaImage, trust: SignatureTrust) -> SignatureVerdict:
+def _check_supplier(data: bytes, image: OtaImage, trust: SignatureTrust) -> Verdict:
     if not image.signature_trailer:
-        return SignatureVerdict("unsigned", reason="the manufacturer image ends in no signature")
+        return Verdict("unsigned", reason="the manufacturer image ends in no signature")
     if not trust.suppliers:
-        return SignatureVerdict("unchecked", "supplier", reason="no supplier's certificate is configured")
+        return Verdict("unchecked", "supplier", reason="no supplier's certificate is configured")
     body = data[image.header.header_length : image.header.total_image_size]
     manufacturer_image, signature = body[:-SIGNATURE_TRAILER_SIZE], body[-SIGNATURE_TRAILER_SIZE:][2:]
     for supplier in trust.suppliers:
         if supplier.signed(manufacturer_image, signature):
-            return SignatureVerdict("verified", "supplier", supplier.name)
-    return SignatureVerdict(
-        "invalid", "supplier", reason="it is of none of the suppliers whose certificates are configured"
-    )
+            return Verdict("verified", "supplier", supplier.name)
+    return Verdict("invalid", "supplier", reason="it is of none of the suppliers whose certificates are configured")

@@ -24,7 +24,7 @@ from hanctl.base.errors import ExitCode, HanctlError, InvalidInput, NotFound, Re
 from hanctl.images import image_errors
 from hanctl.images.image import MAX_FILE_SIZE, FormChoice, OtaImage, parse
 from hanctl.images.image_check import SignatureChecker
-from hanctl.images.signature import SignatureVerdict
+from hanctl.images.signature import Verdict
 from hanctl.model.event import Event
 from hanctl.model.image_events import ImageAdded, ImageUnverified
 from hanctl.model.records import Image
@@ -156,13 +156,13 @@ class FirmwareStore:
         self.check_signature(stored.record)
         return self._load(stored.record.file_sha256)[: stored.record.size]
 
-    def verdict(self, file_sha256: str) -> SignatureVerdict:
+    def verdict(self, file_sha256: str) -> Verdict:
         """Return the verdict on an image's signature under the present policy. Raises as ``get``, and StoreError."""
         stored = self.describe(file_sha256)
         known = self._signatures.known(stored.parsed)
         return known or self._signatures.verdict(self._load(stored.record.file_sha256), stored.parsed)
 
-    def check_signature(self, image: Image) -> SignatureVerdict:
+    def check_signature(self, image: Image) -> Verdict:
         """Check an image that is to be used now, as the policy may have changed since it was added.
 
         Raises SignatureRequired if the policy does not accept it, and as ``verdict``.

@@ -14,7 +14,7 @@ from hanctl.model.records import Device, Image, Update
 from hanctl.model.update_states import OPEN_STATES
 from hanctl.updates.life import orders
 from hanctl.updates.life.gates import Rules
-from hanctl.updates.life.orders import Match, Order, Verdict
+from hanctl.updates.life.orders import Match, Order, OrderVerdict
 from hanctl.updates.life.pathways import plan
 
 
@@ -44,7 +44,7 @@ def judge(
     current: Update | None = None,
     store: tuple[Image, ...] = (),
     **order: Any,
-) -> Verdict:
+) -> OrderVerdict:
     return orders.judge(
         Order("", **order),
         target or image(),

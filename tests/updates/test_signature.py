@@ -35,7 +35,7 @@ from hanctl.crypto.suites import SUITE_1, SUITE_2
 from hanctl.images.build import Fields, build_signed
 from hanctl.images.image import FormChoice, parse
 from hanctl.images.image_errors import ImageError
-from hanctl.images.signature import SignatureTrust, SignatureVerdict, Status, check
+from hanctl.images.signature import SignatureTrust, Status, Verdict, check
 from hanctl.images.supplier import SupplierCertificate, load_supplier_certificates
 from hanctl.trust.authority import BenchAuthority
 from hanctl.trust.certificate import DIGITAL_SIGNATURE
@@ -48,7 +48,7 @@ BOTH = SignatureTrust(roots=(SUITE_1_FILE.root, SUITE_2_FILE.root))
 STRANGER = parse_eui64("00:11:22:33:44:55:66:77")
 
 
-def judge(data: bytes, trust: SignatureTrust = BOTH, form: FormChoice = "auto") -> SignatureVerdict:
+def judge(data: bytes, trust: SignatureTrust = BOTH, form: FormChoice = "auto") -> Verdict:
     return check(data, parse(data, form), trust)
 
 
@@ -59,7 +59,7 @@ def test_the_sample_of_another_implementation_is_verified() -> None:
     assert len(SAMPLE) == 182
     assert mmo_hash(SAMPLE[:-42]) == SAMPLE_DIGEST
     trust = SignatureTrust(roots=(SAMPLE_ROOT,), signers=frozenset({SAMPLE_SIGNER}))
-    assert judge(SAMPLE, trust) == SignatureVerdict("verified", "suite 1", SAMPLE_SIGNER, SAMPLE_ROOT.issuer)
+    assert judge(SAMPLE, trust) == Verdict("verified", "suite 1", SAMPLE_SIGNER, SAMPLE_ROOT.issuer)
 
 
 def test_no_altered_byte_of_that_sample_is_verified() -> None:
@@ -76,9 +76,7 @@ def test_no_altered_byte_of_that_sample_is_verified() -> None:
 
 @pytest.mark.parametrize("signed", BY_OPENSSL, ids=lambda signed: f"{signed.suite} over {signed.size} bytes")
 def test_what_openssl_signed_is_verified(signed: Signed) -> None:
-    assert judge(signed.file) == SignatureVerdict(
-        "verified", f"suite {signed.suite.number}", signed.signer, signed.issuer
-    )
+    assert judge(signed.file) == Verdict("verified", f"suite {signed.suite.number}", signed.signer, signed.issuer)
 
 
 def test_trailing_bytes_are_not_signed_and_do_not_matter() -> None:
@@ -196,7 +194,7 @@ def test_without_a_root_of_its_suite_a_signature_is_unchecked_unless_a_rule_is_b
 
 def test_an_image_without_a_signature_is_unsigned() -> None:
     for elements in ((SUITE_1_FILE.image,), (SUITE_1_FILE.image, SUITE_1_FILE.certificate_element)):
-        assert judge(file(*elements)) == SignatureVerdict("unsigned", reason="there is no signature element")
+        assert judge(file(*elements)) == Verdict("unsigned", reason="there is no signature element")
 
 
 @settings(max_examples=200, deadline=None)
@@ -237,9 +235,7 @@ def test_what_the_bench_signs_is_verified_with_its_root_alone() -> None:
     assert image.tags == (0, 0xF000, 6, 5)
     assert image.header.total_image_size == len(data)
     root = replace(SUITE_2_FILE.root, issuer=authority.issuer, public_key=authority.public_key)
-    assert judge(data, SignatureTrust(roots=(root,))) == SignatureVerdict(
-        "verified", "suite 2", SAMPLE_SIGNER, authority.issuer
-    )
+    assert judge(data, SignatureTrust(roots=(root,))) == Verdict("verified", "suite 2", SAMPLE_SIGNER, authority.issuer)
     assert judge(data).status == "invalid"
     assert to_bytes(SAMPLE_SIGNER) in data[-80:-72]
 
@@ -256,7 +252,7 @@ def test_a_suppliers_signature_covers_the_manufacturer_image_and_nothing_else() 
     image = b"a manufacturer's own format"
     data = file(image + supplier_trailer(key, image))
     trust = SignatureTrust(suppliers=(supplier(other.public_key(), "CN=other"), supplier(key.public_key())))
-    assert judge(data, trust, "gb") == SignatureVerdict("verified", "supplier", "CN=supplier")
+    assert judge(data, trust, "gb") == Verdict("verified", "supplier", "CN=supplier")
     assert judge(data + b"after", trust, "gb").status == "verified"
     forged = supplier_trailer(other, image)
     # The header is not signed: gbcs.md §4.1.

@@ -18,7 +18,7 @@ from hanctl.images import image_check
 from hanctl.images.image import OtaImage
 from hanctl.images.image_check import Policy, SignatureChecker, SignatureRequired
 from hanctl.images.image_errors import ImageError
-from hanctl.images.signature import SignatureTrust, SignatureVerdict, check
+from hanctl.images.signature import SignatureTrust, Verdict, check
 from hanctl.images.store import FirmwareStore
 from hanctl.updates.desk.service import UpdateService
 from hanctl.updates.serving import ota
@@ -104,7 +104,7 @@ def test_the_verdict_is_recorded_and_warned_of(
 def test_an_image_is_judged_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     judged: list[str] = []
 
-    def counted(data: bytes, image: OtaImage, trust: SignatureTrust) -> SignatureVerdict:
+    def counted(data: bytes, image: OtaImage, trust: SignatureTrust) -> Verdict:
         judged.append(image.file_sha256)
         return check(data, image, trust)
 

@@ -289,7 +289,7 @@ def _show(image: dict[str, Any], json: bool) -> None:
     if json:
         print_json(image)
         return
-    from hanctl.images.signature import SignatureVerdict
+    from hanctl.images.signature import Verdict
 
     facts = [
         ("name", image["name"]),
@@ -303,7 +303,7 @@ def _show(image: dict[str, Any], json: bool) -> None:
         ("header string", image["header_string"]),
         ("size", size(image["size"])),
         ("added", local_time(image["added_at"])),
-        ("signature", str(SignatureVerdict(**image["signature"]))),
+        ("signature", str(Verdict(**image["signature"]))),
     ]
     if image["hardware_min"] is not None:
         hardware = f"{hexadecimal(image['hardware_min'])} to {hexadecimal(image['hardware_max'])}"

@@ -31,7 +31,7 @@ from hanctl.updates.desk.outlook import Progress
 from hanctl.updates.life import lifecycle, making, orders
 from hanctl.updates.life.gates import Rules
 from hanctl.updates.life.open_updates import OpenUpdates, Session
-from hanctl.updates.life.orders import Match, Order, Verdict
+from hanctl.updates.life.orders import Match, Order, OrderVerdict
 from hanctl.updates.serving import answers, ota
 from hanctl.updates.serving.answers import Answer
 from hanctl.updates.serving.delivery import Delivery, DeliveryLink, DeliverySettings
@@ -50,7 +50,7 @@ _ANSWERS: dict[tuple[int, int], Callable[[Update, Device, int, datetime], Answer
 class OrderOutcome:
     """Outcome of an order for one device; ``update``: the one that was made."""
 
-    verdict: Verdict
+    verdict: OrderVerdict
     update: Update | None = None
 
     def ordered(self) -> Update:
@@ -146,7 +146,7 @@ class UpdateService:
             if device.state in {"joined", "interviewed"} and match.takes(device)
         ]
 
-    def _make(self, device: Device, verdict: Verdict, order: Order, now: datetime) -> Update:
+    def _make(self, device: Device, verdict: OrderVerdict, order: Order, now: datetime) -> Update:
         """Supersede the old update and make the new one, in one transaction."""
         before = self._open.of(device.eui64)
         with self._ledger.transaction():

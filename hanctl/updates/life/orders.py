@@ -65,7 +65,7 @@ class Match:
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class OrderVerdict:
     """Effect of an order on one device. ``reason``: what happens, or why nothing does; ``hint``: what to do then.
 
     ``steps``: the images to be applied, one after the other. ``supersedes``: the update that it ends. ``remarks``: what
@@ -111,7 +111,7 @@ def judge(
     store: Iterable[Image],
     now: datetime,
     rules: Rules,
-) -> Verdict:
+) -> OrderVerdict:
     """Return what the order does to this device, whose open update is ``current``."""
     try:
         _check_presence(device)
@@ -121,8 +121,8 @@ def judge(
         _check_activation(device, image, order)
         steps = _plan(device, image, order, store)
     except _No as no:
-        return Verdict(device.eui64, False, no.reason, no.hint)
-    return Verdict(
+        return OrderVerdict(device.eui64, False, no.reason, no.hint)
+    return OrderVerdict(
         device.eui64,
         True,
         _promise(order, device, steps, rules),

@@ -181,7 +181,8 @@ def test_one_name_means_one_class() -> None:
         for node in ast.parse(path.read_text()).body:
             if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
                 where[node.name].append(str(path.relative_to(PACKAGE)))
-    assert {name: paths for name, paths in where.items() if len(paths) > 1} == {}
+    # The ZCL's frame, as either end of the air reads it: hub and simulator share nothing.
+    assert {name for name, paths in where.items() if len(paths) > 1} == {"ZclFrame"}
 
 
 def begins_with_a_verb(docstring: str) -> bool:

@@ -45,7 +45,7 @@ class Yardstick(Dongle):
         """Offer the image from now on, and notify every device that has joined."""
         self._serving = True
         for child in self.stack.children.values():
-            notify = zcl.ZclMessage(0, ota.IMAGE_NOTIFY, b"\x00\x64", True, True, no_default_response=True)
+            notify = zcl.ZclFrame(0, ota.IMAGE_NOTIFY, b"\x00\x64", True, True, no_default_response=True)
             self._send(child.nwk, _ALL_ENDPOINTS, notify, encrypted=True)
 
     # --- as a dongle
@@ -86,7 +86,7 @@ class Yardstick(Dongle):
 
     # --- the server
 
-    def _answer(self, request: zcl.ZclMessage, *, encrypted: bool) -> zcl.ZclMessage | None:
+    def _answer(self, request: zcl.ZclFrame, *, encrypted: bool) -> zcl.ZclFrame | None:
         named = request.payload[1:9]
         if request.command == ota.QUERY_NEXT_IMAGE_REQUEST:
             if not self._serving:
@@ -106,7 +106,7 @@ class Yardstick(Dongle):
             return request.default_response(zcl.UNSUP_COMMAND)
         return None
 
-    def _send(self, nwk: int, endpoint: int, command: zcl.ZclMessage, *, encrypted: bool) -> None:
+    def _send(self, nwk: int, endpoint: int, command: zcl.ZclFrame, *, encrypted: bool) -> None:
         stack = self.stack
         eui64 = stack.eui64_of(nwk)
         key = stack.link_key(eui64) if encrypted and eui64 is not None else None

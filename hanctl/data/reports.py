@@ -11,7 +11,7 @@ import structlog
 from hanctl.base.clock import Clock
 from hanctl.base.errors import HanctlError, NotFound
 from hanctl.base.eui64 import Eui64
-from hanctl.han.cluster import Attribute, ClusterServer, Reporting, Status
+from hanctl.han.cluster import ClusterServer, Reporting, ServedAttribute, Status
 from hanctl.han.han import Han
 from hanctl.han.reporting import NEVER, changed_enough, due_in, is_analog, report
 from hanctl.han.zcl import Foundation
@@ -119,7 +119,7 @@ class Reports:
             soonest = min(soonest, IDLE_S if due is None else max(due, 0.1))
         return soonest
 
-    async def _send(self, row: ReportRow, served: Attribute) -> bool:
+    async def _send(self, row: ReportRow, served: ServedAttribute) -> bool:
         try:
             await self._han.send_command(
                 row.device,
@@ -139,11 +139,11 @@ class Reports:
         self._sent[row.key] = _Sent(self._clock.monotonic(), served.value)
         return True
 
-    def _attributes(self, endpoint: int, cluster: int) -> Mapping[int, Attribute]:
+    def _attributes(self, endpoint: int, cluster: int) -> Mapping[int, ServedAttribute]:
         server = self.servers.get((endpoint, cluster))
         return {} if server is None else server.attributes()
 
 
-def _reporting(row: ReportRow, served: Attribute) -> Reporting:
+def _reporting(row: ReportRow, served: ServedAttribute) -> Reporting:
     change = (row.change or 0) if is_analog(served.data_type) else None
     return Reporting(row.attribute, served.data_type, row.min_s, row.max_s, change)

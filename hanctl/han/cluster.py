@@ -90,7 +90,7 @@ class LaterReply:
 
 
 @dataclass(frozen=True, slots=True)
-class Attribute:
+class ServedAttribute:
     """One served attribute: ZCL data type id and serialized value."""
 
     data_type: int
@@ -104,7 +104,7 @@ class ClusterServer(Protocol):
     cluster: int
     endpoint: int
 
-    def attributes(self) -> Mapping[int, Attribute]:
+    def attributes(self) -> Mapping[int, ServedAttribute]:
         """Return the served attributes as they are now."""
 
     def handle(self, request: Request) -> Reply | DefaultReply | LaterReply:

@@ -7,7 +7,7 @@ from itertools import islice
 
 from hanctl.base.eui64 import Eui64
 from hanctl.han import reporting, zcl
-from hanctl.han.cluster import Attribute, AttributeStore, ClusterServer, Status
+from hanctl.han.cluster import AttributeStore, ClusterServer, ServedAttribute, Status
 from hanctl.han.zcl import AttributeWrite, Foundation, ZclFrame
 
 
@@ -57,7 +57,7 @@ def answer_foundation(
             return Status.UNSUP_COMMAND
 
 
-def _read(attributes: Mapping[int, Attribute], payload: bytes) -> bytes:
+def _read(attributes: Mapping[int, ServedAttribute], payload: bytes) -> bytes:
     answers = bytearray()
     room = zcl.MAX_RESPONSE - 5
     for attribute in zcl.parse_read_attributes(payload):
@@ -75,7 +75,7 @@ def _read(attributes: Mapping[int, Attribute], payload: bytes) -> bytes:
 
 
 def _write(
-    attributes: Mapping[int, Attribute],
+    attributes: Mapping[int, ServedAttribute],
     store: AttributeStore | None,
     device: Eui64,
     records: list[AttributeWrite],
@@ -106,7 +106,7 @@ def _failures(outcomes: Iterable[tuple[int, Status]]) -> list[tuple[int, Status]
 
 
 def _configure(
-    attributes: Mapping[int, Attribute],
+    attributes: Mapping[int, ServedAttribute],
     store: AttributeStore | None,
     device: Eui64,
     device_endpoint: int,
@@ -129,7 +129,7 @@ def _configure(
 
 
 def _configured(
-    attributes: Mapping[int, Attribute], store: AttributeStore | None, device: Eui64, payload: bytes
+    attributes: Mapping[int, ServedAttribute], store: AttributeStore | None, device: Eui64, payload: bytes
 ) -> bytes:
     records = bytearray()
     for attribute in reporting.parse_read_configuration(payload):

@@ -49,7 +49,7 @@ class MalformedFrame(ValueError):
 
 
 @dataclass(frozen=True, slots=True)
-class ZclMessage:
+class ZclFrame:
     """One ZCL frame. ``to_client``: the direction bit, set where a server speaks to a client."""
 
     tsn: int
@@ -70,18 +70,18 @@ class ZclMessage:
         manufacturer = b"" if self.manufacturer is None else struct.pack("<H", self.manufacturer)
         return bytes([control]) + manufacturer + bytes([self.tsn, self.command]) + self.payload
 
-    def answered(self, command: int, payload: bytes, *, cluster_specific: bool = False) -> ZclMessage:
+    def answered(self, command: int, payload: bytes, *, cluster_specific: bool = False) -> ZclFrame:
         """Return the answer to this frame: same sequence number, other direction, no Default Response wanted."""
-        return ZclMessage(
+        return ZclFrame(
             self.tsn, command, payload, cluster_specific, not self.to_client, True, manufacturer=self.manufacturer
         )
 
-    def default_response(self, status: int) -> ZclMessage:
+    def default_response(self, status: int) -> ZclFrame:
         """Return the Default Response to this frame."""
         return self.answered(DEFAULT_RESPONSE, bytes([self.command, status]))
 
 
-def decode(data: bytes) -> ZclMessage:
+def decode(data: bytes) -> ZclFrame:
     """Read a ZCL frame. Raises MalformedFrame."""
     try:
         control = data[0]
@@ -92,7 +92,7 @@ def decode(data: bytes) -> ZclMessage:
         raise MalformedFrame(f"{len(data)} bytes are too few for a ZCL frame") from None
     if control & 0x03 not in (0x00, 0x01):
         raise MalformedFrame(f"frame control 0x{control:02x} has a reserved frame type")
-    return ZclMessage(
+    return ZclFrame(
         tsn,
         command,
         data[at + 2 :],
@@ -104,7 +104,7 @@ def decode(data: bytes) -> ZclMessage:
 
 
 @dataclass(frozen=True, slots=True)
-class AttributeValue:
+class Attribute:
     """A readable attribute: its ZCL data type and value."""
 
     type: int
@@ -119,10 +119,10 @@ class AttributeValue:
         return struct.pack(_PACKED[self.type], self.value)
 
 
-Attributes = Mapping[int, AttributeValue]
+Attributes = Mapping[int, Attribute]
 
 
-def answer_global(frame: ZclMessage, attributes: Attributes | None) -> ZclMessage | None:
+def answer_global(frame: ZclFrame, attributes: Attributes | None) -> ZclFrame | None:
     """Return the answer to a global command other than Default Response; ``attributes`` None: no such cluster.
 
     None: nothing is to be sent. All attributes are read-only.

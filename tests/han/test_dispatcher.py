@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 
 from hanctl.base.eui64 import Eui64
-from hanctl.han.cluster import Attribute, DefaultReply, LaterReply, Reply, Request, Status
+from hanctl.han.cluster import DefaultReply, LaterReply, Reply, Request, ServedAttribute, Status
 from hanctl.han.dispatcher import Dispatcher
 from hanctl.han.zcl import parse_frame
 from hanctl.radio.frames import SMART_ENERGY, IncomingFrame, OutgoingFrame
@@ -24,8 +24,12 @@ class Echo:
     def __init__(self) -> None:
         self.requests: list[Request] = []
 
-    def attributes(self) -> Mapping[int, Attribute]:
-        return {0: Attribute(0x20, b"\x07"), 1: Attribute(0x42, b"\x3f" + b"x" * 63), 2: Attribute(0x21, b"\x34\x12")}
+    def attributes(self) -> Mapping[int, ServedAttribute]:
+        return {
+            0: ServedAttribute(0x20, b"\x07"),
+            1: ServedAttribute(0x42, b"\x3f" + b"x" * 63),
+            2: ServedAttribute(0x21, b"\x34\x12"),
+        }
 
     def handle(self, request: Request) -> Reply | DefaultReply:
         self.requests.append(request)

@@ -17,7 +17,7 @@ from hanctl.hub.daemon import Daemon
 from hanctl.simulator.device.device import SimulatedDevice
 from hanctl.simulator.device.spec import DeviceSpec
 from hanctl.simulator.network.medium import ApsFrame
-from hanctl.simulator.zcl import ZclMessage, decode
+from hanctl.simulator.zcl import ZclFrame, decode
 
 Radio = Literal["ezsp", "znp"]
 
@@ -73,13 +73,13 @@ class Rig:
 
     async def ask(
         self, cluster: int, command: int, payload: bytes = b"", endpoint: int = 2, answers: int = 1, **how: Any
-    ) -> list[ZclMessage]:
+    ) -> list[ZclFrame]:
         """Send a ZCL frame to the hub; the frames that come back for it."""
         tsn = self.display.next_tsn()
-        frame = ZclMessage(tsn, command, payload, **{"cluster_specific": True, **how})
+        frame = ZclFrame(tsn, command, payload, **{"cluster_specific": True, **how})
         self.display.send_zcl(0, cluster, (1, endpoint), frame)
 
-        def found() -> list[ZclMessage]:
+        def found() -> list[ZclFrame]:
             same = [heard for heard in self.heard if heard.cluster == cluster and heard.payload[1] == tsn]
             assert all(heard.encrypted and heard.source_endpoint == endpoint for heard in same)
             return [decode(heard.payload) for heard in same]

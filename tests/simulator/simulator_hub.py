@@ -21,7 +21,7 @@ from hanctl.simulator.device.spec import DeviceSpec
 from hanctl.simulator.network.medium import ApsFrame, Medium, Node
 from hanctl.simulator.network.stack import SendError, Stack
 from hanctl.simulator.network.trust_centre import JoinKind, Network
-from hanctl.simulator.zcl import ZclMessage
+from hanctl.simulator.zcl import ZclFrame
 
 HUB = parse_eui64("00:0d:6f:00:00:00:00:01")
 DEVICE = parse_eui64("00:0d:6f:00:0b:00:00:01")
@@ -29,7 +29,7 @@ CODE = "83FED3407A939723A5C639B26916D505C3B5"
 MANUFACTURER, IMAGE_TYPE, OLD, NEW = 0x1234, 0x0001, 1, 2
 NETWORK_KEY = bytes(range(16))
 
-Answer = Callable[[ZclMessage], ZclMessage | list[ZclMessage] | None]
+Answer = Callable[[ZclFrame], ZclFrame | list[ZclFrame] | None]
 
 
 def spec(**fields: Any) -> DeviceSpec:
@@ -123,7 +123,7 @@ class FakeHub:
 
     # --- answers
 
-    def offer(self, request: ZclMessage, **changed: int) -> ZclMessage:
+    def offer(self, request: ZclFrame, **changed: int) -> ZclFrame:
         fields = {
             "manufacturer": MANUFACTURER,
             "image_type": IMAGE_TYPE,
@@ -133,21 +133,21 @@ class FakeHub:
         payload = struct.pack("<BHHII", 0, *fields.values())
         return request.answered(ota.QUERY_NEXT_IMAGE_RESPONSE, payload, cluster_specific=True)
 
-    def block(self, request: ZclMessage) -> ZclMessage:
+    def block(self, request: ZclFrame) -> ZclFrame:
         _, _, _, _, offset, most = struct.unpack_from("<BHHIIB", request.payload)
         return self.block_at(request, offset, min(most, self.block_size))
 
-    def block_at(self, request: ZclMessage, offset: int, size: int) -> ZclMessage:
+    def block_at(self, request: ZclFrame, offset: int, size: int) -> ZclFrame:
         data = self.file[offset : offset + size]
         payload = b"\x00" + request.payload[1:9] + struct.pack("<IB", offset, len(data)) + data
         return request.answered(ota.IMAGE_BLOCK_RESPONSE, payload, cluster_specific=True)
 
-    def end(self, request: ZclMessage) -> ZclMessage:
+    def end(self, request: ZclFrame) -> ZclFrame:
         if request.payload[0] != zcl.SUCCESS:
             return request.default_response(zcl.SUCCESS)
         return self.end_answer(request, 0, ota.HOLD if self.hold else 0)
 
-    def end_answer(self, request: ZclMessage, current: int, upgrade: int) -> ZclMessage:
+    def end_answer(self, request: ZclFrame, current: int, upgrade: int) -> ZclFrame:
         payload = request.payload[1:9] + struct.pack("<II", current, upgrade)
         return request.answered(ota.UPGRADE_END_RESPONSE, payload, cluster_specific=True)
 
@@ -169,7 +169,7 @@ class FakeHub:
         self.stack.add_transient_key(self.device.eui64, self.device.spec.link_key)
 
     def send_zcl(
-        self, frame: ZclMessage, *, cluster: int = 0x0019, encrypted: bool | None = None, to: int | None = None
+        self, frame: ZclFrame, *, cluster: int = 0x0019, encrypted: bool | None = None, to: int | None = None
     ) -> None:
         destination = to if to is not None else self.device.nwk
         assert destination is not None
@@ -194,9 +194,9 @@ class FakeHub:
 
     def command(self, command: int, payload: bytes, **how: Any) -> None:
         """A command of the OTA server that nobody asked for."""
-        self.send_zcl(ZclMessage(99, command, payload, True, True, how.pop("quiet", True)), **how)
+        self.send_zcl(ZclFrame(99, command, payload, True, True, how.pop("quiet", True)), **how)
 
-    async def ask(self, frame: ZclMessage, cluster: int = 0x0019, **how: Any) -> ZclMessage | None:
+    async def ask(self, frame: ZclFrame, cluster: int = 0x0019, **how: Any) -> ZclFrame | None:
         """Send a ZCL frame; what comes back with its sequence number within 20 s."""
         mark = len(self.heard)
         self.send_zcl(frame, cluster=cluster, **how)
@@ -215,7 +215,7 @@ class FakeHub:
 
     async def attribute(self, attribute: int) -> int:
         """One of the OTA client's numeric attributes."""
-        answer = await self.ask(ZclMessage(200, zcl.READ_ATTRIBUTES, struct.pack("<H", attribute), to_client=True))
+        answer = await self.ask(ZclFrame(200, zcl.READ_ATTRIBUTES, struct.pack("<H", attribute), to_client=True))
         assert answer is not None and answer.payload[2] == 0
         return int.from_bytes(answer.payload[4:], "little")
 
@@ -245,7 +245,7 @@ class FakeHub:
             if not z.cluster_specific and z.command == zcl.DEFAULT_RESPONSE and z.payload[0] == command
         ]
 
-    def _ota(self) -> list[tuple[float, ZclMessage]]:
+    def _ota(self) -> list[tuple[float, ZclFrame]]:
         return [(t, zcl.decode(f.payload)) for t, f in self.heard if f.profile and f.cluster == 0x0019]
 
     @property

@@ -15,7 +15,7 @@ from hanctl.simulator import zcl, zdo
 from hanctl.simulator.device.ota.types import OtaState
 from hanctl.simulator.network.medium import ApsFrame
 from hanctl.simulator.network.trust_centre import WELL_KNOWN_KEY, WILDCARD, JoinKind, Network
-from hanctl.simulator.zcl import ZclMessage
+from hanctl.simulator.zcl import ZclFrame
 
 NEVER = {"start_delay_s": [1e6, 1e6]}
 
@@ -29,9 +29,9 @@ async def joined(**fields: object) -> FakeHub:
     return hub
 
 
-def read(*attributes: int, to_client: bool = False) -> ZclMessage:
+def read(*attributes: int, to_client: bool = False) -> ZclFrame:
     payload = b"".join(struct.pack("<H", a) for a in attributes)
-    return ZclMessage(50, zcl.READ_ATTRIBUTES, payload, to_client=to_client)
+    return ZclFrame(50, zcl.READ_ATTRIBUTES, payload, to_client=to_client)
 
 
 # --- attributes that it has not
@@ -292,16 +292,16 @@ async def test_in_the_home_automation_profile_nothing_is_encrypted() -> None:
 @pytest.mark.parametrize(
     ("frame", "answer"),
     [
-        (ZclMessage(50, 0x02, b"\x04\x00\x42\x01A" + b"\x99\x00\x20\x01"), (0x04, b"\x88\x04\x00\x86\x99\x00")),
-        (ZclMessage(50, 0x0C, b"\x04\x00\x02"), (0x0D, b"\x00\x04\x00\x42\x05\x00\x42")),
-        (ZclMessage(50, 0x06, b""), (zcl.DEFAULT_RESPONSE, b"\x06\x81")),
-        (ZclMessage(50, 0x00, b"\x04"), (zcl.DEFAULT_RESPONSE, b"\x00\x80")),
-        (ZclMessage(50, 0x00, b"\x04\x00", manufacturer=0x1111), (0x01, b"\x04\x00\x86")),
-        (ZclMessage(50, 0x00, b"", cluster_specific=True), (zcl.DEFAULT_RESPONSE, b"\x00\x81")),
+        (ZclFrame(50, 0x02, b"\x04\x00\x42\x01A" + b"\x99\x00\x20\x01"), (0x04, b"\x88\x04\x00\x86\x99\x00")),
+        (ZclFrame(50, 0x0C, b"\x04\x00\x02"), (0x0D, b"\x00\x04\x00\x42\x05\x00\x42")),
+        (ZclFrame(50, 0x06, b""), (zcl.DEFAULT_RESPONSE, b"\x06\x81")),
+        (ZclFrame(50, 0x00, b"\x04"), (zcl.DEFAULT_RESPONSE, b"\x00\x80")),
+        (ZclFrame(50, 0x00, b"\x04\x00", manufacturer=0x1111), (0x01, b"\x04\x00\x86")),
+        (ZclFrame(50, 0x00, b"", cluster_specific=True), (zcl.DEFAULT_RESPONSE, b"\x00\x81")),
     ],
 )
 @in_virtual_time
-async def test_other_commands_get_what_zcl_says(frame: ZclMessage, answer: tuple[int, bytes]) -> None:
+async def test_other_commands_get_what_zcl_says(frame: ZclFrame, answer: tuple[int, bytes]) -> None:
     hub = await joined()
     got = await hub.ask(frame, cluster=0x0000)
     assert got is not None and (got.command, got.payload) == answer
@@ -311,8 +311,8 @@ async def test_other_commands_get_what_zcl_says(frame: ZclMessage, answer: tuple
 @in_virtual_time
 async def test_a_default_response_is_never_answered() -> None:
     hub = await joined()
-    assert await hub.ask(ZclMessage(50, zcl.DEFAULT_RESPONSE, b"\x00\x01"), cluster=0x0000) is None
-    assert await hub.ask(ZclMessage(51, zcl.DEFAULT_RESPONSE, b"\x00\x01"), cluster=0x0B04) is None
+    assert await hub.ask(ZclFrame(50, zcl.DEFAULT_RESPONSE, b"\x00\x01"), cluster=0x0000) is None
+    assert await hub.ask(ZclFrame(51, zcl.DEFAULT_RESPONSE, b"\x00\x01"), cluster=0x0B04) is None
 
 
 @in_virtual_time
@@ -361,7 +361,7 @@ async def test_what_is_under_another_key_is_neither_heard_nor_acknowledged() -> 
 
     async def reaches_the_device(size: int, *, encrypted: bool = True) -> bool:
         delivered: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
-        read = ZclMessage(3, zcl.READ_ATTRIBUTES, struct.pack("<H", 0x0006) * size, to_client=True)
+        read = ZclFrame(3, zcl.READ_ATTRIBUTES, struct.pack("<H", 0x0006) * size, to_client=True)
         frame = ApsFrame(0, nwk, 0x0109, 0x0019, 1, 1, hub.stack.next_counter(), read.encode(), encrypted=encrypted)
         assert hub.stack.send(frame, delivered.set_result) is None
         return await delivered

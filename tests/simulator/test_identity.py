@@ -17,7 +17,7 @@ from hanctl.simulator.network.medium import BROADCAST_RX_ON, ApsFrame, Link, Med
 from hanctl.simulator.network.stack import SendError, Stack
 from hanctl.simulator.network.trust_centre import WELL_KNOWN_KEY, JoinKind, Network
 from hanctl.simulator.quirks import Quirks
-from hanctl.simulator.zcl import READ_ATTRIBUTES, ZclMessage
+from hanctl.simulator.zcl import READ_ATTRIBUTES, ZclFrame
 
 A, B, STRANGER = (from_bytes(bytes([n]) * 8) for n in (0xAA, 0xBB, 0x66))
 KEYS = {A: b"a" * 16, B: b"b" * 16}
@@ -399,7 +399,7 @@ async def understood(hub: FakeHub) -> bool:
     """Whether the device's encrypted answer to an encrypted question is taken."""
     if hub.device.nwk is None or hub.stack.eui64_of(hub.device.nwk) is None:
         return False
-    return await hub.ask(ZclMessage(77, READ_ATTRIBUTES, b"\x02\x00", to_client=True)) is not None
+    return await hub.ask(ZclFrame(77, READ_ATTRIBUTES, b"\x02\x00", to_client=True)) is not None
 
 
 @in_virtual_time
@@ -430,7 +430,7 @@ async def test_a_move_that_nobody_heard_of_is_silence_until_somebody_asks() -> N
     await asyncio.sleep(5)
     assert hub.stack.nwk_of(hub.device.eui64) == old
     heard = len(hub.heard)
-    hub.device.send_zcl(0, 0x0019, (1, 1), ZclMessage(78, READ_ATTRIBUTES, b"\x00\x00"))
+    hub.device.send_zcl(0, 0x0019, (1, 1), ZclFrame(78, READ_ATTRIBUTES, b"\x00\x00"))
     await asyncio.sleep(30)
     assert hub.heard[heard:] == [] and hub.stack.dropped["unknown address"] == 4
     # NWK_addr_req goes to all, and the device answers from where it is.

@@ -14,7 +14,7 @@ from simulator_hub import IMAGE_TYPE, MANUFACTURER, NEW, FakeHub, image, in_virt
 from hanctl.simulator import zcl
 from hanctl.simulator.device.ota import frames as ota
 from hanctl.simulator.device.ota.types import OtaState
-from hanctl.simulator.zcl import ZclMessage
+from hanctl.simulator.zcl import ZclFrame
 
 QUERY, BLOCK, PAGE, END = (
     ota.QUERY_NEXT_IMAGE_REQUEST,
@@ -24,11 +24,11 @@ QUERY, BLOCK, PAGE, END = (
 )
 
 
-def silence(_: ZclMessage) -> None:
+def silence(_: ZclFrame) -> None:
     return None
 
 
-def wait_for_data(request: ZclMessage, current: int, at: int, period: bytes = b"") -> ZclMessage:
+def wait_for_data(request: ZclFrame, current: int, at: int, period: bytes = b"") -> ZclFrame:
     payload = bytes([zcl.WAIT_FOR_DATA]) + struct.pack("<II", current, at) + period
     return request.answered(ota.IMAGE_BLOCK_RESPONSE, payload, cluster_specific=True)
 
@@ -300,7 +300,7 @@ async def test_nine_missed_answers_and_a_good_one_start_the_count_again() -> Non
     hub = FakeHub(spec())
     asked = 0
 
-    def every_tenth(request: ZclMessage) -> ZclMessage | None:
+    def every_tenth(request: ZclFrame) -> ZclFrame | None:
         nonlocal asked
         asked += 1
         return hub.block(request) if asked % 10 == 0 else None
@@ -331,7 +331,7 @@ async def test_wait_for_data_is_honoured_up_to_an_hour(current: int, at: int, se
 async def test_the_minimum_block_period_is_taken_in_the_clients_unit(unit: str, seconds: float) -> None:
     hub = FakeHub(spec(ota={"min_block_period": unit}), image(200))
 
-    def pace(request: ZclMessage) -> ZclMessage:
+    def pace(request: ZclFrame) -> ZclFrame:
         (period,) = struct.unpack_from("<H", request.payload, 14)
         return hub.block(request) if period == 500 else wait_for_data(request, 0, 0, b"\xf4\x01")
 
@@ -348,7 +348,7 @@ async def test_the_minimum_block_period_is_taken_in_the_clients_unit(unit: str, 
 async def test_the_server_can_end_a_download(status: int, in_default_response: bool) -> None:
     hub = FakeHub(spec())
 
-    def stop(request: ZclMessage) -> ZclMessage:
+    def stop(request: ZclFrame) -> ZclFrame:
         if in_default_response:
             return request.default_response(status)
         return request.answered(ota.IMAGE_BLOCK_RESPONSE, bytes([status]), cluster_specific=True)
@@ -387,7 +387,7 @@ async def test_blocks_at_another_offset_are_ignored_in_silence() -> None:
 async def test_blocks_of_another_image_and_oversized_ones_are_invalid() -> None:
     hub = FakeHub(spec(profile=0x0104))
 
-    def wrong(request: ZclMessage) -> ZclMessage:
+    def wrong(request: ZclFrame) -> ZclFrame:
         other = struct.pack("<BHHIIB", 0, MANUFACTURER, IMAGE_TYPE, 77, 0, 4) + b"abcd"
         long = b"\x00" + request.payload[1:9] + struct.pack("<IB", 0, 64) + bytes(64)
         payload = other if len(hub.requests(BLOCK)) == 1 else long
@@ -405,7 +405,7 @@ async def test_blocks_of_another_image_and_oversized_ones_are_invalid() -> None:
 async def test_a_block_shorter_than_it_says_is_malformed() -> None:
     hub = FakeHub(spec())
 
-    def short(request: ZclMessage) -> ZclMessage:
+    def short(request: ZclFrame) -> ZclFrame:
         payload = b"\x00" + request.payload[1:9] + struct.pack("<IB", 0, 20) + bytes(10)
         return request.answered(ota.IMAGE_BLOCK_RESPONSE, payload, cluster_specific=True)
 
@@ -450,10 +450,10 @@ async def test_commands_from_another_node_are_not_authorized() -> None:
 # --- pages
 
 
-def page_answers(hub: FakeHub, missing: set[int] = frozenset()) -> Callable[[ZclMessage], list[ZclMessage]]:  # type: ignore[assignment]
+def page_answers(hub: FakeHub, missing: set[int] = frozenset()) -> Callable[[ZclFrame], list[ZclFrame]]:  # type: ignore[assignment]
     """A server of pages that leaves out the blocks at some offsets."""
 
-    def answer(request: ZclMessage) -> list[ZclMessage]:
+    def answer(request: ZclFrame) -> list[ZclFrame]:
         _, _, _, _, start, most, size, _ = struct.unpack_from("<BHHIIBHH", request.payload)
         end = min(start + size, len(hub.file))
         return [hub.block_at(request, o, min(most, end - o)) for o in range(start, end, most) if o not in missing]

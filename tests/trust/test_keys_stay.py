@@ -27,7 +27,7 @@ from hanctl.simulator import zcl
 from hanctl.simulator.device.keys import cbke
 from hanctl.simulator.network.medium import ApsFrame
 from hanctl.simulator.network.trust_centre import JoinKind
-from hanctl.simulator.zcl import ZclMessage
+from hanctl.simulator.zcl import ZclFrame
 from hanctl.trust.establishment.messages import EstablishmentCommand
 
 KEY_ESTABLISHMENT = 0x0800
@@ -37,11 +37,11 @@ RADIOS: list[tuple[Kind, int | None]] = [("ezsp", 13), ("znp", None)]
 
 
 def command(number: int, payload: bytes = b"", *, tsn: int = 9, to_client: bool = False) -> bytes:
-    return ZclMessage(tsn, number, payload, cluster_specific=True, to_client=to_client).encode()
+    return ZclFrame(tsn, number, payload, cluster_specific=True, to_client=to_client).encode()
 
 
 def default_response(to: int, status: int, *, tsn: int = 9) -> bytes:
-    return ZclMessage(tsn, zcl.DEFAULT_RESPONSE, bytes((to, status))).encode()
+    return ZclFrame(tsn, zcl.DEFAULT_RESPONSE, bytes((to, status))).encode()
 
 
 def say_as(lab: Lab, number: int, payload: bytes, ends: tuple[int, int] = (1, 1)) -> None:
@@ -161,9 +161,9 @@ def test_no_frame_of_the_cluster_in_clear_changes_a_key(radio: tuple[Kind, int |
         for _ in range(2000):
             number = rng.choice([0, 1, 2, 3, 3, 9])
             payload = rng.choice(payloads) if rng.random() < 0.8 else rng.randbytes(rng.randrange(80))
-            frame = ZclMessage(rng.randrange(256), number, payload, rng.random() < 0.8, rng.random() < 0.5)
+            frame = ZclFrame(rng.randrange(256), number, payload, rng.random() < 0.8, rng.random() < 0.5)
             if not frame.cluster_specific and rng.random() < 0.7:
-                frame = ZclMessage(frame.tsn, zcl.DEFAULT_RESPONSE, bytes((rng.randrange(4), rng.choice([0, 0, 1]))))
+                frame = ZclFrame(frame.tsn, zcl.DEFAULT_RESPONSE, bytes((rng.randrange(4), rng.choice([0, 0, 1]))))
             ends = (rng.choice([1, 1, 77]), rng.choice([1, 1, 1, 2, 255]))
             say_as(lab, rng.choice([1, 1, 1, 2]), frame.encode(), ends)
             await asyncio.sleep(rng.choice([0, 0.01, 0.05, 0.3]))

@@ -13,7 +13,7 @@ from hanctl.base.eui64 import Eui64
 from hanctl.data.catalogue import ATTRIBUTES
 from hanctl.data.reports import Reports
 from hanctl.data.values import NEVER, NOW, build
-from hanctl.han.cluster import Attribute, DefaultReply, LaterReply, Reply, Reporting, Request, Status, Weight
+from hanctl.han.cluster import DefaultReply, LaterReply, Reply, Reporting, Request, ServedAttribute, Status, Weight
 from hanctl.han.clusters.time import zigbee_time
 from hanctl.han.errors import MalformedZcl
 from hanctl.han.smart_energy.clusters import read
@@ -57,13 +57,13 @@ class DataServer:
 
     # --- attributes
 
-    def attributes(self) -> Mapping[int, Attribute]:
+    def attributes(self) -> Mapping[int, ServedAttribute]:
         """Return the stored attributes. One that a change hides reads as if it were cleared."""
         found = {}
         for number, stored in self._ledger.household.read(self.endpoint, self.cluster).items():
             entry = ATTRIBUTES[self.cluster, number]
             value = entry.neutral if stored.value is None else stored.value
-            found[number] = Attribute(stored.data_type, value, entry.writable)
+            found[number] = ServedAttribute(stored.data_type, value, entry.writable)
         return found
 
     def write(self, device: Eui64, attribute: int, data_type: int, value: bytes, *, check_only: bool) -> Status:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from hanctl.han.cluster import Attribute, DefaultReply, Request, Status
+from hanctl.han.cluster import DefaultReply, Request, ServedAttribute, Status
 from hanctl.han.smart_energy.clusters import served
 from hanctl.han.smart_energy.keep_alive import KeepAlive
 from hanctl.radio.endpoints import ESI_ENDPOINT, KEEP_ALIVE
@@ -19,7 +19,7 @@ class KeepAliveServer:
     cluster = KEEP_ALIVE
     endpoint = ESI_ENDPOINT
 
-    def attributes(self) -> Mapping[int, Attribute]:
+    def attributes(self) -> Mapping[int, ServedAttribute]:
         return served(KeepAlive, keep_alive_base=BASE_MIN, keep_alive_jitter=JITTER_S)
 
     def handle(self, request: Request) -> DefaultReply:

@@ -8,7 +8,7 @@ from functools import lru_cache
 from zoneinfo import ZoneInfo
 
 from hanctl.base.clock import Clock
-from hanctl.han.cluster import Attribute, DefaultReply, Request, Status
+from hanctl.han.cluster import DefaultReply, Request, ServedAttribute, Status
 from hanctl.han.smart_energy.clusters import served
 from hanctl.han.smart_energy.time import Time, TimeStatus
 from hanctl.radio.endpoints import ESI_ENDPOINT, TIME
@@ -44,7 +44,7 @@ class TimeServer:
         self._clock = clock
         self._zone = zone or ZoneInfo(LOCAL_ZONE)
 
-    def attributes(self) -> Mapping[int, Attribute]:
+    def attributes(self) -> Mapping[int, ServedAttribute]:
         now = self._clock.now()
         local = now.astimezone(self._zone)
         utc = zigbee_time(now)

@@ -6,7 +6,7 @@ from typing import Any
 
 from zigpy.zcl.foundation import ZCLAttributeDef, ZCLCommandDef
 
-from hanctl.han.cluster import Attribute
+from hanctl.han.cluster import ServedAttribute
 from hanctl.han.errors import MalformedZcl
 from hanctl.han.smart_energy.calendar import Calendar
 from hanctl.han.smart_energy.definitions import SmartEnergyCluster
@@ -40,11 +40,12 @@ DATA_ATTRIBUTES: dict[tuple[int, int], ZCLAttributeDef] = {
 """Every attribute of the data clusters' server sides by (cluster, attribute id), in that order."""
 
 
-def served(cluster: type[SmartEnergyCluster], **values: Any) -> dict[int, Attribute]:
+def served(cluster: type[SmartEnergyCluster], **values: Any) -> dict[int, ServedAttribute]:
     """Return attributes of the cluster's server side, given by name, as their ids, types and serialized values."""
     definitions = [getattr(cluster.AttributeDefs, name) for name in values]
     return {
-        int(each.id): Attribute(int(each.zcl_type), each.type(values[each.name]).serialize()) for each in definitions
+        int(each.id): ServedAttribute(int(each.zcl_type), each.type(values[each.name]).serialize())
+        for each in definitions
     }
 
 

@@ -10,7 +10,7 @@ from hanctl.simulator.device.display import Battery
 from hanctl.simulator.device.ota.client import OtaClient
 from hanctl.simulator.device.spec import DeviceSpec
 from hanctl.simulator.device.storage import Phase
-from hanctl.simulator.zcl import Attributes, AttributeValue
+from hanctl.simulator.zcl import Attribute, Attributes
 
 MAINS, BATTERY = 0x01, 0x03
 _REVISIONS = {"none": 4, "ms": 3, "s": 2}
@@ -23,15 +23,15 @@ def basic(spec: DeviceSpec, running_version: int, battery: Battery | None) -> At
     if source is None:
         source = BATTERY if spec.sleepy else MAINS
     return {
-        0x0000: AttributeValue(zcl.UINT8, 3),
-        0x0001: AttributeValue(zcl.UINT8, running_version & 0xFF),
-        0x0002: AttributeValue(zcl.UINT8, spec.stack_version & 0xFF),
-        0x0003: AttributeValue(zcl.UINT8, (spec.hardware_version or 0) & 0xFF),
-        0x0004: AttributeValue(zcl.STRING, spec.manufacturer_name),
-        0x0005: AttributeValue(zcl.STRING, spec.model_name),
-        0x0007: AttributeValue(zcl.ENUM8, source),
-        0x4000: AttributeValue(zcl.STRING, f"{running_version:08x}"),
-        zcl.CLUSTER_REVISION: AttributeValue(zcl.UINT16, 3),
+        0x0000: Attribute(zcl.UINT8, 3),
+        0x0001: Attribute(zcl.UINT8, running_version & 0xFF),
+        0x0002: Attribute(zcl.UINT8, spec.stack_version & 0xFF),
+        0x0003: Attribute(zcl.UINT8, (spec.hardware_version or 0) & 0xFF),
+        0x0004: Attribute(zcl.STRING, spec.manufacturer_name),
+        0x0005: Attribute(zcl.STRING, spec.model_name),
+        0x0007: Attribute(zcl.ENUM8, source),
+        0x4000: Attribute(zcl.STRING, f"{running_version:08x}"),
+        zcl.CLUSTER_REVISION: Attribute(zcl.UINT16, 3),
     }
 
 
@@ -43,19 +43,19 @@ def ota_client(spec: DeviceSpec, client: OtaClient) -> Attributes:
     complete = phase is Phase.COMPLETE and storage.image is not None
     server = to_bytes(client.server_eui64) if client.server_eui64 else b"\xff" * 8
     return {
-        0x0000: AttributeValue(zcl.EUI64, server),
-        0x0001: AttributeValue(zcl.UINT32, storage.offset if underway else idle32),
-        0x0002: AttributeValue(zcl.UINT32, storage.running_version),
-        0x0003: AttributeValue(zcl.UINT16, spec.stack_version),
-        0x0004: AttributeValue(zcl.UINT32, storage.image.version if complete and storage.image else idle32),
-        0x0005: AttributeValue(zcl.UINT16, spec.stack_version if complete else 0xFFFF),
-        0x0006: AttributeValue(zcl.ENUM8, client.status),
-        0x0007: AttributeValue(zcl.UINT16, spec.manufacturer_code),
+        0x0000: Attribute(zcl.EUI64, server),
+        0x0001: Attribute(zcl.UINT32, storage.offset if underway else idle32),
+        0x0002: Attribute(zcl.UINT32, storage.running_version),
+        0x0003: Attribute(zcl.UINT16, spec.stack_version),
+        0x0004: Attribute(zcl.UINT32, storage.image.version if complete and storage.image else idle32),
+        0x0005: Attribute(zcl.UINT16, spec.stack_version if complete else 0xFFFF),
+        0x0006: Attribute(zcl.ENUM8, client.status),
+        0x0007: Attribute(zcl.UINT16, spec.manufacturer_code),
         # The reference client tells its image type only while an update is in progress.
-        0x0008: AttributeValue(zcl.UINT16, spec.image_type if client.in_progress else 0xFFFF),
-        0x0009: AttributeValue(zcl.UINT16, client.min_block_period),
-        0x000A: AttributeValue(zcl.UINT32, zlib.crc32(storage.slot()) if complete else idle32),
-        0x000B: AttributeValue(zcl.ENUM8, client.behaviour.activation_policy),
-        0x000C: AttributeValue(zcl.ENUM8, client.behaviour.timeout_policy),
-        zcl.CLUSTER_REVISION: AttributeValue(zcl.UINT16, _REVISIONS[client.behaviour.min_block_period]),
+        0x0008: Attribute(zcl.UINT16, spec.image_type if client.in_progress else 0xFFFF),
+        0x0009: Attribute(zcl.UINT16, client.min_block_period),
+        0x000A: Attribute(zcl.UINT32, zlib.crc32(storage.slot()) if complete else idle32),
+        0x000B: Attribute(zcl.ENUM8, client.behaviour.activation_policy),
+        0x000C: Attribute(zcl.ENUM8, client.behaviour.timeout_policy),
+        zcl.CLUSTER_REVISION: Attribute(zcl.UINT16, _REVISIONS[client.behaviour.min_block_period]),
     }

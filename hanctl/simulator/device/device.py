@@ -28,7 +28,7 @@ from hanctl.simulator.network.fragmentation import fragmenter_of
 from hanctl.simulator.network.medium import BROADCAST_RX_ON, COORDINATOR, ApsFrame, Done, Link, Medium
 from hanctl.simulator.network.partner_keys import request_partner_key
 from hanctl.simulator.network.stack import Stack
-from hanctl.simulator.zcl import ZclMessage
+from hanctl.simulator.zcl import ZclFrame
 
 ANY_ENDPOINT = 0xFF
 BUSY_S = 3.0
@@ -244,7 +244,7 @@ class SimulatedDevice:
         wanted = struct.pack("<HHBHB", COORDINATOR, self.spec.profile, 1, KEY_ESTABLISHMENT, 0)
         self.send_zdo(COORDINATOR, zdo.MATCH_DESC_REQ, bytes([self._key_query]) + wanted)
 
-    def say_key_command(self, frame: ZclMessage, endpoint: int, done: Done) -> None:
+    def say_key_command(self, frame: ZclFrame, endpoint: int, done: Done) -> None:
         own = next((e.endpoint for e in self.endpoints.values() if KEY_ESTABLISHMENT in e.input_clusters), 1)
         payload = frame.encode()
         self._send(
@@ -291,7 +291,7 @@ class SimulatedDevice:
     def send_zdo(self, destination: int, cluster: int, payload: bytes) -> None:
         self._send(destination, 0, cluster, 0, 0, payload, encrypted=False)
 
-    def send_zcl(self, destination: int, cluster: int, ends: tuple[int, int], frame: ZclMessage) -> None:
+    def send_zcl(self, destination: int, cluster: int, ends: tuple[int, int], frame: ZclFrame) -> None:
         encrypted = self.spec.encrypts
         self._send(destination, self.spec.profile, cluster, *ends, frame.encode(), encrypted=encrypted)
 
@@ -332,7 +332,7 @@ class SimulatedDevice:
         )
         self._fragmenter.send(frame, done)
 
-    def _answer(self, to: ApsFrame, answer: ZclMessage | None) -> None:
+    def _answer(self, to: ApsFrame, answer: ZclFrame | None) -> None:
         """Answer a ZCL frame as it came: from the endpoint it was for, under the same security, acknowledged alike."""
         if answer is None or to.broadcast:
             return

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from hanctl.simulator import zcl
 from hanctl.simulator.device.spec import BatterySpec
-from hanctl.simulator.zcl import Attributes, AttributeValue, ZclMessage
+from hanctl.simulator.zcl import Attribute, Attributes, ZclFrame
 
 DISPLAY_MESSAGE, CANCEL_MESSAGE, MESSAGE_CONFIRMATION = 0x00, 0x01, 0x01
 CONFIRMATION_REQUIRED = 0x80
@@ -34,7 +34,7 @@ class Battery:
 
     def attributes(self) -> Attributes:
         """Return the Power Configuration cluster's attribute: BatteryPercentageRemaining, in half percents."""
-        return {0x0021: AttributeValue(zcl.UINT8, round(2 * self.percent))}
+        return {0x0021: Attribute(zcl.UINT8, round(2 * self.percent))}
 
 
 class Display:
@@ -46,7 +46,7 @@ class Display:
         self.confirmed: list[int] = []
         self._confirms_after_s = None if spec is None else spec.confirms_after_s
 
-    def receive(self, command: ZclMessage, answer: Callable[[ZclMessage], None]) -> None:
+    def receive(self, command: ZclFrame, answer: Callable[[ZclFrame], None]) -> None:
         """Handle a command of the Messaging cluster; ``answer`` sends a frame back to where it came from."""
         status = zcl.UNSUP_COMMAND
         try:
@@ -60,7 +60,7 @@ class Display:
         if status != zcl.SUCCESS or not command.no_default_response:
             answer(command.default_response(status))
 
-    def _show(self, command: ZclMessage, answer: Callable[[ZclMessage], None]) -> int:
+    def _show(self, command: ZclFrame, answer: Callable[[ZclFrame], None]) -> int:
         number, control, _, _, length = struct.unpack_from("<IBIHB", command.payload)
         text = command.payload[12:]
         if len(text) < length:
@@ -71,9 +71,9 @@ class Display:
             asyncio.get_running_loop().call_later(self._confirms_after_s, self._confirm, number, command.tsn, answer)
         return zcl.SUCCESS
 
-    def _confirm(self, number: int, tsn: int, answer: Callable[[ZclMessage], None]) -> None:
+    def _confirm(self, number: int, tsn: int, answer: Callable[[ZclFrame], None]) -> None:
         """Confirm a message that is still shown, as a user does who presses the button."""
         if number in self.shown:
             self.confirmed.append(number)
             payload = struct.pack("<II", number, 0)
-            answer(ZclMessage((tsn + 1) & 0xFF, MESSAGE_CONFIRMATION, payload, cluster_specific=True))
+            answer(ZclFrame((tsn + 1) & 0xFF, MESSAGE_CONFIRMATION, payload, cluster_specific=True))

@@ -11,7 +11,7 @@ from hanctl.simulator.device.spec import DEVICE_MANAGEMENT, EVENTS, TIME
 from hanctl.simulator.device.tenancy_client import TenancyClient, Unsolicited
 from hanctl.simulator.device.timers import Timers
 from hanctl.simulator.network.medium import COORDINATOR
-from hanctl.simulator.zcl import ZclMessage
+from hanctl.simulator.zcl import ZclFrame
 
 
 class TenancyRunner:
@@ -35,13 +35,13 @@ class TenancyRunner:
         self._timers.cancel("tenancy")
         self.client.stopped()
 
-    def receive(self, cluster: int, command: ZclMessage, endpoint: int) -> int:
+    def receive(self, cluster: int, command: ZclFrame, endpoint: int) -> int:
         """Handle a command from the hub's ``endpoint``; return the status of the answer. The client speaks after it."""
         answer = self.client.receive(cluster, command.command, command.payload, endpoint, self._now())
         asyncio.get_running_loop().call_soon(self._do, answer.says)
         return answer.status
 
-    def response(self, cluster: int, frame: ZclMessage) -> None:
+    def response(self, cluster: int, frame: ZclFrame) -> None:
         """Handle a response to what the client asked: the time, or that there is no change."""
         if cluster == TIME and frame.command == zcl.READ_ATTRIBUTES_RESPONSE:
             self.client.time_read(frame.payload, self._now())
@@ -64,7 +64,7 @@ class TenancyRunner:
         endpoint = self._endpoint
         if endpoint is None or (said.cluster == EVENTS and EVENTS not in endpoint.input_clusters):
             return
-        frame = ZclMessage(
+        frame = ZclFrame(
             self._sender.next_tsn(),
             said.command,
             said.payload,

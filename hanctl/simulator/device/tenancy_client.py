@@ -175,7 +175,7 @@ class TenancyClient:
     def attributes(self, cluster: int) -> zcl.Attributes:
         """Return the attributes of a cluster that can be read; most clusters have none."""
         return {
-            each.attribute: zcl.AttributeValue(each.type, self._packed(each))
+            each.attribute: zcl.Attribute(each.type, self._packed(each))
             for each in self.spec.data
             if each.cluster == cluster and self.spec.serves
         }

@@ -20,7 +20,7 @@ from hanctl.simulator.device.spec import BASIC, MESSAGING, OTA, POWER_CONFIGURAT
 from hanctl.simulator.device.tenancy import TenancyRunner
 from hanctl.simulator.device.tenancy_client import CLUSTERS as TENANCY_CLUSTERS
 from hanctl.simulator.network.medium import ApsFrame
-from hanctl.simulator.zcl import ZclMessage
+from hanctl.simulator.zcl import ZclFrame
 
 LOGGER = logging.getLogger(__name__)
 
@@ -40,7 +40,7 @@ class ZclAnswers:
         client: OtaClient,
         display: Display,
         ota_endpoint: zdo.Endpoint | None,
-        answer: Callable[[ApsFrame, ZclMessage | None], None],
+        answer: Callable[[ApsFrame, ZclFrame | None], None],
         drive: Callable[[list[Output]], None],
         registration: Registration,
         tenancy: TenancyRunner,
@@ -114,10 +114,10 @@ class ZclAnswers:
         if cluster == OTA and to_client:
             return device_attributes.ota_client(self._spec, self._client)
         if cluster == KEY_ESTABLISHMENT:
-            return {SUITES_ATTRIBUTE: zcl.AttributeValue(zcl.ENUM16, self._registration.suites)}
+            return {SUITES_ATTRIBUTE: zcl.Attribute(zcl.ENUM16, self._registration.suites)}
         return {} if to_client else self._tenancy.client.attributes(cluster)
 
-    def _receive_default_response(self, frame: ApsFrame, command: ZclMessage) -> None:
+    def _receive_default_response(self, frame: ApsFrame, command: ZclFrame) -> None:
         if frame.cluster == KEY_ESTABLISHMENT and len(command.payload) >= 2:
             self._registration.default_response(*command.payload[:2])
         if frame.cluster in TENANCY_CLUSTERS and command.to_client:
@@ -128,7 +128,7 @@ class ZclAnswers:
                 self._client.default_response(about, status, source=frame.source, now=asyncio.get_running_loop().time())
             )
 
-    def _receive_ota(self, frame: ApsFrame, command: ZclMessage) -> None:
+    def _receive_ota(self, frame: ApsFrame, command: ZclFrame) -> None:
         outputs = self._client.receive(
             command.command,
             command.payload,
@@ -141,7 +141,7 @@ class ZclAnswers:
             self._answer(frame, command.default_response(status))
         self._drive(outputs)
 
-    def _receive_tenancy(self, frame: ApsFrame, command: ZclMessage) -> None:
+    def _receive_tenancy(self, frame: ApsFrame, command: ZclFrame) -> None:
         status = self._tenancy.receive(frame.cluster, command, frame.source_endpoint)
         if status != zcl.SUCCESS or not command.no_default_response:
             self._answer(frame, command.default_response(status))

@@ -18,7 +18,7 @@ from zigpy.zcl.foundation import DataTypeId
 from hanctl.base.clock import Clock
 from hanctl.base.errors import HanctlError, NotFound
 from hanctl.base.eui64 import Eui64
-from hanctl.han.cluster import Attribute, DefaultReply, LaterReply, Proof, Request, Status
+from hanctl.han.cluster import DefaultReply, LaterReply, Proof, Request, ServedAttribute, Status
 from hanctl.han.han import Han
 from hanctl.han.tasks import Tasks
 from hanctl.ledger.ledger import Ledger
@@ -87,8 +87,8 @@ class KeyEstablishmentServer:
 
     # --- ClusterServer
 
-    def attributes(self) -> Mapping[int, Attribute]:
-        return {SUITE_ATTRIBUTE: Attribute(DataTypeId.enum16, self.suites.to_bytes(2, "little"))}
+    def attributes(self) -> Mapping[int, ServedAttribute]:
+        return {SUITE_ATTRIBUTE: ServedAttribute(DataTypeId.enum16, self.suites.to_bytes(2, "little"))}
 
     def handle(self, request: Request) -> DefaultReply | LaterReply:
         if request.broadcast:

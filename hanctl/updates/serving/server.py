@@ -14,7 +14,7 @@ from typing import cast
 
 from hanctl.base.clock import Clock
 from hanctl.base.eui64 import Eui64
-from hanctl.han.cluster import Attribute, DefaultReply, LaterReply, Proof, Reply, Request, Status, Weight
+from hanctl.han.cluster import DefaultReply, LaterReply, Proof, Reply, Request, ServedAttribute, Status, Weight
 from hanctl.ledger.errors import LedgerFull
 from hanctl.ledger.ledger import Ledger
 from hanctl.model.events import OtaRequestRefused
@@ -27,7 +27,7 @@ from hanctl.updates.serving.weighing import Weighing, rest_on
 REFUSAL_INTERVAL = 60.0
 """One refusal of a kind is told of each device so often at most, seconds."""
 
-_CLUSTER_REVISION = Attribute(data_type=0x21, value=(4).to_bytes(2, "little"))
+_CLUSTER_REVISION = ServedAttribute(data_type=0x21, value=(4).to_bytes(2, "little"))
 
 Queried = Callable[[Eui64, ota.QueryNextImageRequest, Proof], None]
 
@@ -57,7 +57,7 @@ class OtaServer:
         self.on_served: list[Callable[[Eui64], None]] = []
         """Called after each block, with the device that it is for."""
 
-    def attributes(self) -> Mapping[int, Attribute]:
+    def attributes(self) -> Mapping[int, ServedAttribute]:
         """Return the server's only attribute, the cluster revision; all others are the client's."""
         return {0xFFFD: _CLUSTER_REVISION}
 

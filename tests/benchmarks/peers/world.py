@@ -27,7 +27,7 @@ from hanctl.simulator.network.medium import ApsFrame, Done, Medium, Node
 from hanctl.simulator.network.stack import Stack
 from hanctl.simulator.ports import TcpPort
 from hanctl.simulator.world import DONGLE_EUI64, World, dongle_maker
-from hanctl.simulator.zcl import ZclMessage
+from hanctl.simulator.zcl import ZclFrame
 
 LINK_S = 0.0005
 """One way, and so the least time that a confirmation takes is twice as long."""
@@ -209,9 +209,7 @@ def say(event: str, **fields: Any) -> None:
 def ask_for_another_maker(device: SimulatedDevice) -> None:
     """A block of the image that is being served, but under another manufacturer's code."""
     image = ImageId(0x5678, device.spec.image_type, 2)
-    request = ZclMessage(
-        STRANGE_TSN, 3, ota_frames.image_block_request(image, 0, 40, None, None), cluster_specific=True
-    )
+    request = ZclFrame(STRANGE_TSN, 3, ota_frames.image_block_request(image, 0, 40, None, None), cluster_specific=True)
     endpoint, server = device.spec.endpoints[0].endpoint, device.client.server_endpoint
     device._send(0, device.spec.profile, OTA, endpoint, server, request.encode(), encrypted=device.spec.encrypts)
 

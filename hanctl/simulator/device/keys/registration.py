@@ -31,7 +31,7 @@ from hanctl.simulator.device.keys.cbke_exchange import (
 from hanctl.simulator.device.spec import TrustSpec
 from hanctl.simulator.device.storage import DeviceStorage
 from hanctl.simulator.device.timers import Timers
-from hanctl.simulator.zcl import ZclMessage
+from hanctl.simulator.zcl import ZclFrame
 
 REPLAY_AFTER_S, REPLAY_SPACING_S = 15.0, 2.0
 _ATTRIBUTE_TIMEOUT_S = 5.0
@@ -46,7 +46,7 @@ class RegisteringDevice(Protocol):
     def find_key_server(self) -> None:
         """Send Match_Desc_req for the key establishment server to the trust centre."""
 
-    def say_key_command(self, frame: ZclMessage, endpoint: int, done: Callable[[bool], None]) -> None:
+    def say_key_command(self, frame: ZclFrame, endpoint: int, done: Callable[[bool], None]) -> None:
         """Send a frame of the key establishment cluster to the trust centre, in clear."""
 
     def next_tsn(self) -> int: ...
@@ -136,7 +136,7 @@ class Registration:
         """Take the endpoint of the trust centre's key establishment server, and read its suites."""
         self._endpoint = endpoint
         self._again(_ATTRIBUTE_TIMEOUT_S)
-        read = ZclMessage(self._device.next_tsn(), zcl.READ_ATTRIBUTES, struct.pack("<H", cbke.SUITES_ATTRIBUTE))
+        read = ZclFrame(self._device.next_tsn(), zcl.READ_ATTRIBUTES, struct.pack("<H", cbke.SUITES_ATTRIBUTE))
         self._device.say_key_command(read, endpoint, _ignore)
 
     def attributes_read(self, payload: bytes) -> None:
@@ -155,7 +155,7 @@ class Registration:
 
     # --- messages
 
-    def receive(self, frame: ZclMessage, endpoint: int) -> None:
+    def receive(self, frame: ZclFrame, endpoint: int) -> None:
         """Handle a command of the key establishment cluster from the trust centre."""
         if self._deaf or self._initiator is None or self._responder is None:
             return
@@ -187,16 +187,16 @@ class Registration:
     def _trust_centre(self) -> Eui64:
         return self._device.trust_centre
 
-    def _confirmed(self, frame: ZclMessage, keys_before: int) -> None:
+    def _confirmed(self, frame: ZclFrame, keys_before: int) -> None:
         """Answer the message that confirmed a key with a Default Response, as the reference does."""
         if self.heard.keys > keys_before:
             self._say_default(frame)
 
-    def _say_default(self, frame: ZclMessage) -> None:
+    def _say_default(self, frame: ZclFrame) -> None:
         if not frame.no_default_response:
             self._device.say_key_command(frame.default_response(zcl.SUCCESS), self._endpoint, _ignore)
 
-    def _carry_out(self, exchange: CbkeExchange, outputs: list[Output], answers: ZclMessage | None = None) -> None:
+    def _carry_out(self, exchange: CbkeExchange, outputs: list[Output], answers: ZclFrame | None = None) -> None:
         for output in outputs:
             if isinstance(output, SendCommand):
                 self._say(exchange, output, answers)
@@ -217,12 +217,10 @@ class Registration:
 
         self._timers.set(name, exchange.deadline - self._now(), timer)
 
-    def _say(self, exchange: CbkeExchange, said: SendCommand, answers: ZclMessage | None) -> None:
+    def _say(self, exchange: CbkeExchange, said: SendCommand, answers: ZclFrame | None) -> None:
         command, payload = self._bent(said.command, said.payload)
         if exchange.initiator or answers is None:
-            frame = ZclMessage(
-                self._device.next_tsn(), command, payload, cluster_specific=True, no_default_response=True
-            )
+            frame = ZclFrame(self._device.next_tsn(), command, payload, cluster_specific=True, no_default_response=True)
         else:
             frame = answers.answered(command, payload, cluster_specific=True)
 
@@ -293,9 +291,7 @@ class Registration:
 
         def say() -> None:
             command, payload = said[0]
-            frame = ZclMessage(
-                self._device.next_tsn(), command, payload, cluster_specific=True, no_default_response=True
-            )
+            frame = ZclFrame(self._device.next_tsn(), command, payload, cluster_specific=True, no_default_response=True)
             self._device.say_key_command(frame, self._endpoint, _ignore)
             if said[1:]:
                 self._replay(said[1:], REPLAY_SPACING_S)

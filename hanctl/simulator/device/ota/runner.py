@@ -13,7 +13,7 @@ from hanctl.simulator.device.ota.types import Activate, AskServerEui, FindServer
 from hanctl.simulator.device.spec import OTA, DeviceSpec
 from hanctl.simulator.device.timers import Timers
 from hanctl.simulator.network.medium import BROADCAST_RX_ON
-from hanctl.simulator.zcl import ZclMessage
+from hanctl.simulator.zcl import ZclFrame
 
 
 class FrameSender(Protocol):
@@ -23,7 +23,7 @@ class FrameSender(Protocol):
 
     def send_zdo(self, destination: int, cluster: int, payload: bytes) -> None: ...
 
-    def send_zcl(self, destination: int, cluster: int, ends: tuple[int, int], frame: ZclMessage) -> None:
+    def send_zcl(self, destination: int, cluster: int, ends: tuple[int, int], frame: ZclFrame) -> None:
         """Send a frame of the device's profile to a node, from and to these endpoints, under the device's security."""
 
 
@@ -83,7 +83,7 @@ class OtaRunner:
             wanted = struct.pack("<HBB", output.nwk, 0, 0)
             self._sender.send_zdo(output.nwk, zdo.IEEE_ADDR_REQ, bytes([self._sender.next_tsn()]) + wanted)
         elif isinstance(output, OtaRequest) and server is not None:
-            request = ZclMessage(self._sender.next_tsn(), output.command, output.payload, cluster_specific=True)
+            request = ZclFrame(self._sender.next_tsn(), output.command, output.payload, cluster_specific=True)
             self._sender.send_zcl(server, OTA, (endpoint.endpoint, self._client.server_endpoint), request)
         elif isinstance(output, Activate):
             self._reboot()

@@ -14,7 +14,8 @@ IMAGE = image(3000)
 
 
 @pytest.mark.parametrize(
-    ("radio", "displays"), [("ezsp", 8), pytest.param("ezsp", 32, marks=pytest.mark.slow), ("znp", 32)]
+    ("radio", "displays"),
+    [("ezsp", 8), pytest.param("ezsp", 32, marks=pytest.mark.slow), pytest.param("znp", 32, marks=pytest.mark.slow)],
 )
 def test_the_slowest_is_nearly_as_fast_as_the_fastest(radio: Radio, displays: int, tmp_path: Path) -> None:
     async def scenario(rig: Rig) -> None:

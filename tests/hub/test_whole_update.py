@@ -179,7 +179,7 @@ def test_power_cut_in_mid_transfer(play: Play) -> None:
     play(scenario, make_spec("display", power_cut=[{"offset": HALF, "off_s": 30}]))
 
 
-@pytest.mark.parametrize("away", ["killed", "unplugged"])
+@pytest.mark.parametrize("away", ["killed", pytest.param("unplugged", marks=pytest.mark.slow)])
 def test_a_device_that_missed_ten_answers_to_its_poll_activates_by_itself(play: Play, away: str) -> None:
     async def scenario(rig: Rig) -> None:
         number = rig.order(activation="hold")

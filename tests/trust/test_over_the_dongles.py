@@ -211,7 +211,7 @@ async def test_a_stranger_under_a_keyed_devices_address_does_not_cost_it_its_key
     assert lab.installed == before
 
 
-@each(oldest=True)
+@each("keys by the dozen", oldest=True)
 def test_a_certificate_of_another_dongle_stops_the_start_before_a_network_is_formed(
     variant: tuple[Kind, int | None], tmp_path: Path
 ) -> None:

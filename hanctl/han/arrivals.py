@@ -51,6 +51,7 @@ class Arrivals:
         """
         device = self._ledger.devices.get(eui64)
         if device is None or device.state == "removed":
+            self._addresses.conflict(nwk)
             self._refuse(eui64, nwk, _why(device))
             return None
         return self._addresses.claim(device, nwk, life, sleepy=sleepy)

@@ -54,10 +54,14 @@ def is_device_address(nwk: int) -> bool:
 
 @dataclass(slots=True)
 class _Look:
-    """A claim that is being checked. ``voided``: somebody claimed something else meanwhile."""
+    """A claim that is being checked. ``voided``: somebody claimed something else meanwhile.
+
+    ``again``: there was a claim since the dongle was last asked where the device is, which is checked next.
+    """
 
     life: Life
     voided: bool = False
+    again: bool = False
     where: int | None = None
     over: asyncio.Event | None = None
 
@@ -108,6 +112,9 @@ class Addresses:
         if device.nwk == nwk:
             return self._in_place(device, sleepy)
         other = self._ledger.devices.by_nwk(nwk)
+        if other is not None:
+            # The dongle has one device at an address: it may have forgotten where that one is.
+            self._look_into(other.eui64, Life.FRAME)
         if other is not None or (device.state != "expected" and self._can_prove(device)):
             self._look_into(device.eui64, life)
             return None
@@ -132,7 +139,7 @@ class Addresses:
             self._look_into(eui64, Life.FRAME)
 
     def conflict(self, nwk: int) -> None:
-        """Handle an address conflict reported by the dongle, which may have forgotten the device's address."""
+        """Check the device at an address where another is said to be: the dongle may have forgotten it."""
         self._void(None, nwk)
         owner = self._ledger.devices.by_nwk(nwk)
         if owner is not None:
@@ -195,9 +202,15 @@ class Addresses:
         if self._is_held(eui64) and eui64 not in self._repairing:
             self._repairing.add(eui64)
             self._tasks.start(self._undo(eui64))
-        if eui64 not in self._looks:
-            look = self._looks[eui64] = _Look(life)
-            self._tasks.start(self._look(eui64, look))
+        look = self._looks.get(eui64)
+        if look is None:
+            self._begin_look(eui64, _Look(life))
+        else:
+            look.again = True
+
+    def _begin_look(self, eui64: Eui64, look: _Look) -> None:
+        self._looks[eui64] = look
+        self._tasks.start(self._look(eui64, look))
 
     def _is_held(self, eui64: Eui64) -> bool:
         return self._held.get(eui64, 0.0) > self._clock.monotonic()
@@ -224,10 +237,15 @@ class Addresses:
             pass
         except HanctlError as error:
             log.info("the dongle did not say where a device is", device=eui64, reason=str(error))
+        except asyncio.CancelledError:
+            look.again = False
+            raise
         finally:
             self._looked.add(eui64)
             del self._looks[eui64]
-            if look.over is not None:
+            if look.again:
+                self._begin_look(eui64, _Look(look.life, over=look.over))
+            elif look.over is not None:
                 look.over.set()
 
     async def _prove(self, eui64: Eui64, look: _Look) -> None:
@@ -237,6 +255,7 @@ class Addresses:
         until = self._clock.monotonic() + PROOF_S
         while (left := until - self._clock.monotonic()) > 0:
             device = self._ledger.devices.get(eui64)
+            look.again = False
             where = await self._exchange.radio.address_of(eui64)
             if device is None or device.state == "removed":
                 return

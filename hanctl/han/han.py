@@ -293,7 +293,7 @@ class Han:
         self._departures.said(eui64, nwk)
 
     def partner_key_asked(self, eui64: Eui64, given: bool, detail: str) -> None:
-        self._ledger.record(PartnerKeyGiven(device=eui64) if given else PartnerKeyRefused(device=eui64, reason=detail))
+        self._ledger.note(PartnerKeyGiven(device=eui64) if given else PartnerKeyRefused(device=eui64, reason=detail))
 
     def join_denied(self, eui64: Eui64, how: str) -> None:
         self._arrivals.denied(eui64, how, expected=eui64 in self._joins.remaining())

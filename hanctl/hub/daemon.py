@@ -185,6 +185,7 @@ class Daemon:
         self.started_at = None
         self._manager.stopping(reason)
         try:
+            self.ledger.limiting.tell(everything=True)
             self.ledger.record(HubStopped(reason=reason))
         finally:
             # Also with a full disk: nothing more is recorded then, but nothing is left open either.
@@ -275,9 +276,10 @@ class Daemon:
         self._work(self._manager.feed())
         self._work(self._supervisor.run())
         self._work(self.clock_watch.run())
-        self._work(as_there_is_room(self.copies.run))
         limits = Limits(self.config.retention.days, self.config.retention.events)
         self._work(Retention(self.ledger, self.clock, limits).run())
+        for work in (self.copies.run, self.ledger.limiting.run):
+            self._work(as_there_is_room(work))
         for part in (self.store, self.updates, self.data, self.trust, self.tenancy, self.webhook, self.reloads):
             self._work(part.run())
         if self.console is not None:

@@ -24,6 +24,7 @@ from hanctl.ledger.errors import LedgerDamaged, LedgerError, LedgerFull
 from hanctl.ledger.files.copies import write_copy
 from hanctl.ledger.household import Household
 from hanctl.ledger.images import Images
+from hanctl.ledger.limiting import Limiting
 from hanctl.ledger.outbox import Outbox
 from hanctl.ledger.pruning import Pruning
 from hanctl.ledger.reporting import ReportingTable
@@ -84,6 +85,7 @@ class Ledger:
         self.household = Household(self._execute, self.transaction, clock.now)
         self.pruning = Pruning(self._execute, self.transaction)
         self.reporting = ReportingTable(self._execute, self.transaction)
+        self.limiting = Limiting(clock, self._is_keyed, self.record)
 
     @classmethod
     def open(cls, path: Path, clock: Clock) -> Ledger:
@@ -144,6 +146,14 @@ class Ledger:
             self._tell_stall()
             self.household.committed()
             self._tell()
+
+    def note(self, event: Event) -> None:
+        """Record an event that somebody else can cause as often as they like, or only count it."""
+        self.limiting.note(event)
+
+    def _is_keyed(self, device: str) -> bool:
+        known = self.devices.get(Eui64(device))
+        return known is not None and known.present and known.keyed_at is not None
 
     def record(self, event: Event) -> Recorded:
         """Append an event, and pass it to the subscribers once it is durable."""

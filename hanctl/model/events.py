@@ -116,6 +116,7 @@ class PartnerKeyGiven(DeviceEvent):
     """The device asked for a link key with another device, and the dongle gave both one. Never sent on Z-Stack."""
 
     type = "partner_key.given"
+    limited = True
 
 
 @event
@@ -124,6 +125,7 @@ class PartnerKeyRefused(DeviceEvent):
 
     type = "partner_key.refused"
     level = "warning"
+    limited = True
     reason: str
 
 
@@ -133,6 +135,7 @@ class JoinRefused(DeviceEvent):
 
     type = "join.refused"
     level = "warning"
+    limited = True
     reason: str
 
 
@@ -154,6 +157,7 @@ class DeviceClaimed(DeviceEvent):
 
     type = "device.claimed"
     level = "warning"
+    limited = True
     how: str
 
 
@@ -214,6 +218,7 @@ class KeyFailed(DeviceEvent):
 
     type = "key.failed"
     level = "warning"
+    limited = True
     stage: str
     reason: str
     status: str | None
@@ -225,6 +230,7 @@ class RequestRefused(DeviceEvent):
 
     type = "request.refused"
     level = "warning"
+    limited = True
     cluster: int
     reason: Literal["not encrypted", "no key established"]
     count: int
@@ -284,6 +290,7 @@ class DeviceVersionRead(DeviceEvent):
     """The hub learnt that the device runs ``new_version``, other than the version on record (null: none)."""
 
     type = "device.version_changed"
+    limited = True
     old_version: int | None
     new_version: int
 
@@ -293,6 +300,7 @@ class DevicePowerRead(DeviceEvent):
     """The device reported another power source or battery level than the one on record."""
 
     type = "device.power_changed"
+    limited = True
     power_source: str | None
     battery_percent: float | None
 
@@ -303,6 +311,7 @@ class OtaRequestRefused(DeviceEvent):
 
     type = "ota.request_refused"
     level = "warning"
+    limited = True
     update: int | None = None
     request: str
     reason: str

@@ -43,6 +43,7 @@ def capture(
             "--keys",
             help="Write the keys that decrypt the capture to this file. Default: FILE.keys.",
             show_default=False,
+            metavar="FILE",
         ),
     ] = None,
     device: Annotated[

@@ -50,8 +50,8 @@ def console(
 ) -> None:
     """Show lines from a display's debug console: the newest 10000 since the hub started.
 
-    Older lines are in the files <state_dir>/console/. --wait-for looks only at
-    new lines, or with --since also at lines of that time.
+    Older lines are in files, in console/ of the state directory. --wait-for
+    looks only at new lines, or with --since also at lines of that time.
     """
     client = connect(socket, config)
     oldest = None if since is None else duration(since)

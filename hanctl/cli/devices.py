@@ -16,7 +16,7 @@ from hanctl.cli.options import ConfigFile, Json, Socket, connect, duration, eui6
 from hanctl.cli.output import ago, hexadecimal, local_time, print_facts, print_json, print_table, version
 
 app = typer.Typer(help="Devices: list, show, rekey and remove them.", no_args_is_help=True)
-EUI = Annotated[str, typer.Argument(metavar="EUI64", help="The device's address.")]
+EUI = Annotated[str, typer.Argument(metavar="EUI64", help="EUI64 of the device.")]
 JOIN_EPILOG = examples(
     "hanctl join --eui 00:0d:6f:00:0a:90:69:e7  (asks for the code)",
     "hanctl join --eui 000d6f000a9069e7 --install-code-file code.txt --wait",
@@ -159,19 +159,26 @@ def rekey(address: EUI, socket: Socket = None, config: ConfigFile = None) -> Non
 
 
 def join(
-    eui: Annotated[str, typer.Option("--eui", help="The device's address.", metavar="EUI64")],
+    eui: Annotated[str, typer.Option("--eui", help="EUI64 of the device.", metavar="EUI64")],
     install_code_file: Annotated[
         str | None,
         typer.Option(
-            "--install-code-file", help="File with the install code in hex; - is standard input. Default: ask for it."
+            "--install-code-file",
+            help="File with the install code in hex; - is standard input. Default: ask for it.",
+            metavar="FILE",
         ),
     ] = None,
     type_: Annotated[
         Literal["ppmid", "ihd", "hcalcs", "esme", "gsme"] | None,
-        typer.Option("--type", help="Type of the device, used if the interview cannot tell."),
+        typer.Option("--type", help="Type of the device, used if the device does not tell its type."),
     ] = None,
     window: Annotated[
-        str | None, typer.Option("--window", help="How long the network stays open, e.g. 10m. Default: join.window_s.")
+        str | None,
+        typer.Option(
+            "--window",
+            help="How long the network stays open, e.g. 10m. Default: join.window_s of the configuration (600 s).",
+            metavar="DURATION",
+        ),
     ] = None,
     wait: Annotated[
         bool, typer.Option("--wait", help="Wait until the device has joined and has been interviewed.")

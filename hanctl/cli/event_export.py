@@ -31,7 +31,12 @@ Page = list[dict[str, Any]]
 def export(
     output: Annotated[
         Path | None,
-        typer.Option("--output", "-o", help="Write to this file, completely or not at all. Default: standard output."),
+        typer.Option(
+            "--output",
+            "-o",
+            help="Write to this file, completely or not at all. Default: standard output.",
+            metavar="FILE",
+        ),
     ] = None,
     since: Annotated[
         str | None, typer.Option("--since", help="Only events at or after this time.", metavar="TIME")
@@ -40,7 +45,8 @@ def export(
     device: Annotated[str | None, typer.Option("--device", help="Only events of this device.", metavar="EUI64")] = None,
     update: Annotated[int | None, typer.Option("--update", help="Only events of this update.", metavar="ID")] = None,
     type_: Annotated[
-        str | None, typer.Option("--type", help="Only events of this type, e.g. update.failed (docs/events.md).")
+        str | None,
+        typer.Option("--type", help="Only events of this type, e.g. update.failed (docs/events.md).", metavar="TYPE"),
     ] = None,
     socket: Socket = None,
     config: ConfigFile = None,

@@ -11,6 +11,7 @@ from typer.exceptions import TyperException
 from hanctl.base import library_logs
 from hanctl.base.errors import ExitCode, HanctlError
 from hanctl.cli import capture, console, demo, devices, doctor, events, reload, run, service, simulate, status
+from hanctl.cli.help_types import PlainGroup
 from hanctl.cli.keys import authority, backups, certificates
 from hanctl.cli.orders import data, firmware, tenancy, updates
 from hanctl.hil.conformance import command as conformance
@@ -19,6 +20,7 @@ app = typer.Typer(
     name="hanctl",
     help="The open Communications Hub for the smart-metering bench. Start here: hanctl demo, hanctl doctor.",
     no_args_is_help=True,
+    cls=PlainGroup,
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
     context_settings={"help_option_names": ["-h", "--help"]},

@@ -18,7 +18,7 @@ class DataLoaded(Event):
 
 @event
 class AttributeWritten(DeviceEvent):
-    """The device wrote an attribute of the hub that devices may write."""
+    """The device wrote one of the hub's writable attributes."""
 
     type = "attribute.written"
     limited = True

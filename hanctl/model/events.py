@@ -28,7 +28,8 @@ class HubStopped(Event):
 
 @event
 class ConfigReloaded(Event):
-    """The hub read its configuration again: ``applied`` keys are in force, ``restart`` keys wait for a restart."""
+    """The hub read its configuration again: the configuration keys in ``applied`` are in force, those in ``restart``
+    wait for a restart."""
 
     type = "config.reloaded"
     applied: list[str]
@@ -287,7 +288,8 @@ class LedgerRestored(Event):
 
 @event
 class DeviceVersionRead(DeviceEvent):
-    """The hub learnt that the device runs ``new_version``, other than the version on record (null: none)."""
+    """The hub learnt that the device runs ``new_version``, other than the version on record; ``old_version`` null: none
+    was on record."""
 
     type = "device.version_changed"
     limited = True

@@ -17,7 +17,7 @@ from hanctl.ledger.room import as_there_is_room
 from hanctl.model.change_records import Change
 from hanctl.tenancy.evidence.records import Records
 from hanctl.tenancy.evidence.report import Report, Reporter
-from hanctl.tenancy.execution import ChangeExecutor, Snapshots
+from hanctl.tenancy.execution import ChangeExecutor, TakeSnapshots
 from hanctl.tenancy.hub_data import ENDPOINTS, HubData
 from hanctl.tenancy.service import TenancyService
 from hanctl.tenancy.telling.looks import LookReader, Looks
@@ -44,7 +44,7 @@ class Tenancy:
         han: TenancyLink,
         clock: Clock,
         *,
-        snapshots: Snapshots,
+        snapshots: TakeSnapshots,
         overdue_after: timedelta,
         places: Iterable[Path],
     ) -> None:

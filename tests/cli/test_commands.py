@@ -18,6 +18,8 @@ from hanctl.cli.main import app, main
 from hanctl.cli.options import duration, number
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "cli.md"
+TYPE = re.compile(r"<[^|<>]*>")
+"""A type of Python in help, such as <int>, <list[str]> or <path>; choices have a bar: <now|hold>."""
 
 
 def run(*arguments: str) -> int:
@@ -43,8 +45,15 @@ def test_every_command_has_help_with_examples_and_is_documented(
     assert run(*command, "--help") == 0
     help_text = capsys.readouterr().out
     assert "Examples:" in help_text
+    assert TYPE.findall(help_text) == []
     assert f"hanctl {' '.join(command)}" in help_text.split("Examples:")[1]
     assert f"`hanctl {' '.join(command)}`" in DOCUMENT.read_text()
+
+
+@pytest.mark.parametrize("group", ["", *sorted({command[0] for command in commands() if len(command) > 1})])
+def test_the_help_of_a_group_names_no_type_of_python(group: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(*group.split(), "--help") == 0
+    assert TYPE.findall(capsys.readouterr().out) == []
 
 
 def test_the_exit_codes_are_documented_exactly() -> None:

@@ -1,4 +1,4 @@
-"""Generate docs/events.md from the event classes: ``python -m hanctl.model.events_doc > docs/events.md``."""
+"""Generate docs/events.md from the event classes: ``.venv/bin/python tests/docs/events_doc.py > docs/events.md``."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ HEAD = """# Events
 
 The hub records everything that happens as an event. It writes each event to the ledger first, then logs and streams
 it (`hanctl events --follow`, `GET /events/stream`); the three notices also go to the webhook. Names and fields are a
-stable interface. As JSON, every event has `id` (only grows), `time` (ISO 8601, UTC), `type` and `level`, and then its
-own fields. A line of the hub's own log names the type `event`; in the journal each field is `HANCTL_` and its name:
-`journalctl -u hanctl HANCTL_EVENT=update.failed`.
+stable interface. As JSON, every event has `id` (higher than every earlier one), `time` (ISO 8601, UTC), `type` and
+`level`, and then its own fields. A line of the hub's own log names the type `event`; in the journal each field is
+`HANCTL_` and its name: `journalctl -u hanctl HANCTL_EVENT=update.failed`.
 
 The ledger keeps events for 365 days, and at most 250 000 of them (`[retention]`). Ids are never used twice. It never
 removes the first event, activation notices, events of changes of tenancy and supplier, or notices that the webhook has

@@ -18,7 +18,8 @@ app = typer.Typer(
     no_args_is_help=True,
 )
 Authority = Annotated[
-    Path | None, typer.Option("--ca", help="File of the authority. Default: ca.json in the state directory.")
+    Path | None,
+    typer.Option("--ca", help="File of the authority. Default: ca.json in the state directory.", metavar="FILE"),
 ]
 
 

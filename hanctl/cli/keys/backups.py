@@ -34,7 +34,12 @@ RestoreConfig = Annotated[
 def create(
     output: Annotated[
         Path | None,
-        typer.Option("--output", "-o", help="Also copy the network's backup to this file (mode 0600; it holds keys)."),
+        typer.Option(
+            "--output",
+            "-o",
+            help="Also copy the network's backup to this file (mode 0600; it holds keys).",
+            metavar="FILE",
+        ),
     ] = None,
     socket: Socket = None,
     config: ConfigFile = None,

@@ -66,11 +66,16 @@ def add(
         typer.Option("--form", help="Layout after the header: tagged sub-elements (zigbee) or none (gb)."),
     ] = "auto",
     name: Annotated[
-        str | None, typer.Option("--name", help="Name to show for the image. Default: name of the file.")
+        str | None,
+        typer.Option("--name", help="Name to show for the image. Default: name of the file.", metavar="NAME"),
     ] = None,
     requires: Annotated[
         list[str] | None,
-        typer.Option("--requires", help="Running version that the image may be applied to. Repeatable. Default: any."),
+        typer.Option(
+            "--requires",
+            help="Running version that the image may be applied to. Repeatable. Default: any.",
+            metavar="VERSION",
+        ),
     ] = None,
     store: Store = None,
     signatures: SignaturePolicy = None,
@@ -177,26 +182,36 @@ def build(
     payload: Annotated[
         Path, typer.Argument(metavar="PAYLOAD", help="File with the firmware for the device.", readable=False)
     ],
-    manufacturer: Annotated[str, typer.Option("--manufacturer", help="Manufacturer code, e.g. 0x1234.")],
-    type_: Annotated[str, typer.Option("--type", help="Image type, e.g. 0x0001.")],
-    version_: Annotated[str, typer.Option("--version", help="File version, e.g. 0x00000002.")],
-    output: Annotated[Path, typer.Option("--output", "-o", help="OTA file to write.", readable=False)],
+    manufacturer: Annotated[
+        str, typer.Option("--manufacturer", help="Manufacturer code, e.g. 0x1234.", metavar="CODE")
+    ],
+    type_: Annotated[str, typer.Option("--type", help="Image type, e.g. 0x0001.", metavar="TYPE")],
+    version_: Annotated[str, typer.Option("--version", help="File version, e.g. 0x00000002.", metavar="VERSION")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="OTA file to write.", readable=False, metavar="FILE")],
     form: Annotated[
         Literal["zigbee", "gb"],
         typer.Option(
             "--form", help="Put the payload into sub-element 0x0000 (zigbee), or directly after the header (gb)."
         ),
     ] = "zigbee",
-    stack_version: Annotated[str, typer.Option("--stack-version", help="Zigbee stack version.")] = "0x0002",
-    header_string: Annotated[str, typer.Option("--header-string", help="Header string, at most 32 bytes.")] = "",
+    stack_version: Annotated[
+        str, typer.Option("--stack-version", help="Zigbee stack version.", metavar="VERSION")
+    ] = "0x0002",
+    header_string: Annotated[
+        str, typer.Option("--header-string", help="Header string, at most 32 bytes.", metavar="TEXT")
+    ] = "",
     credential_version: Annotated[
-        str | None, typer.Option("--credential-version", help="Security credential version.")
+        str | None, typer.Option("--credential-version", help="Security credential version.", metavar="VERSION")
     ] = None,
     destination: Annotated[
-        str | None, typer.Option("--destination", help="Make the image for this device only.")
+        str | None, typer.Option("--destination", help="Make the image for this device only.", metavar="EUI64")
     ] = None,
-    hardware_min: Annotated[str | None, typer.Option("--hardware-min", help="Lowest hardware version.")] = None,
-    hardware_max: Annotated[str | None, typer.Option("--hardware-max", help="Highest hardware version.")] = None,
+    hardware_min: Annotated[
+        str | None, typer.Option("--hardware-min", help="Lowest hardware version.", metavar="VERSION")
+    ] = None,
+    hardware_max: Annotated[
+        str | None, typer.Option("--hardware-max", help="Highest hardware version.", metavar="VERSION")
+    ] = None,
     sign: Annotated[
         Path | None,
         typer.Option(

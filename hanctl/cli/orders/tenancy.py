@@ -26,7 +26,9 @@ Fuel = Annotated[FuelChoice, typer.Option("--fuel", help="Fuel that the change a
 At = Annotated[
     str | None,
     typer.Option(
-        "--at", help="Time of the change, in ISO 8601: UTC with Z, else in --zone. Default: now.", metavar="TIME"
+        "--at",
+        help="Time of the change, in ISO 8601: with Z or an offset as written, else in --zone. Default: now.",
+        metavar="TIME",
     ),
 ]
 Since = Annotated[
@@ -41,7 +43,10 @@ Zone = Annotated[str, typer.Option("--zone", help="Time zone of times without an
 ControlWords = Annotated[
     list[str] | None,
     typer.Option(
-        "--control", help="Control bit or mask, by name (hanctl tenancy bits) or 0x… Repeatable.", metavar="BITS"
+        "--control",
+        help="Control bit or mask, by name (hanctl tenancy bits) or 0x… Repeatable. Default of a change of tenancy: "
+        "tenancy-default; with --since: none. Of a change of supplier: supplier-default.",
+        metavar="BITS",
     ),
 ]
 Pre = Annotated[bool, typer.Option("--pre-snapshot", help="Take snapshots of consumption before the change.")]
@@ -49,7 +54,10 @@ Post = Annotated[bool, typer.Option("--post-snapshot", help="Take snapshots of c
 Providers = Annotated[
     list[str] | None,
     typer.Option(
-        "--provider", help="Id of the provider, for every fuel, or FUEL=ID for one. Repeatable.", metavar="ID"
+        "--provider",
+        help="Id of the provider, for every fuel, or FUEL=ID for one. Repeatable. Default of a change of tenancy: the "
+        "one on record; a change of supplier needs it.",
+        metavar="ID",
     ),
 ]
 Names = Annotated[
@@ -96,7 +104,10 @@ def tenancy_change(
     payload: Annotated[
         str | None,
         typer.Option(
-            "--gbcs-payload", help="Take the whole change from this payload of GCS09 or ECS12.", metavar="HEX"
+            "--gbcs-payload",
+            help="Take the whole change from this payload of a GBCS message: GCS09 (gas) or ECS12 (electricity); "
+            "give it alone.",
+            metavar="HEX",
         ),
     ] = None,
     dry_run: DryRun = False,

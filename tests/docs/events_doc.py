@@ -22,6 +22,12 @@ The ledger keeps events for 365 days, and at most 250 000 of them (`[retention]`
 removes the first event, activation notices, events of changes of tenancy and supplier, or notices that the webhook has
 not accepted, and it keeps all events of an update until 365 days after its end.
 
+Somebody else can cause some events as often as they like: refusals, key establishments that fail, claims, and what a
+device says of itself or configures. Of each such type the hub records the first five for each device with a key, and
+for all others together, in full, and counts the rest: `events.counted`, after ten minutes and then at growing
+intervals, up to an hour, while it goes on. These events have a limit of their own, a tenth of that of all others:
+they never push out another. Those about an open update are told apart, and kept with its other events.
+
 | type | level | meaning | fields |
 |---|---|---|---|
 """

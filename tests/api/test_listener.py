@@ -94,7 +94,8 @@ async def test_without_the_token_nothing_is_told(config: Config, headers: dict[s
             refused = await client.request(method, path)
             assert (refused.status_code, refused.headers["www-authenticate"]) == (401, "Bearer")
             assert refused.json()["error"]["message"] == "this needs the hub's token"
-            assert set(refused.headers) == {"date", "content-length", "content-type", "www-authenticate"}
+            told = {"date", "content-length", "content-type", "www-authenticate", "connection"}
+            assert set(refused.headers) == told
 
 
 async def test_the_token_of_the_metrics_opens_them_alone(config: Config) -> None:

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from hanctl.hub.daemon import Daemon
 
 MOST_BYTES = 8 << 20
+LARGEST = (MOST_BYTES, BadData(f"the file has more than {MOST_BYTES} bytes", "load it in parts"))
+"""The most bytes of a file, and the error for more."""
 _TEXT = {"requestBody": {"required": True, "content": {"text/plain": {"schema": {"type": "string"}}}}}
 
 
@@ -29,7 +31,7 @@ def router(daemon: Daemon) -> APIRouter:
     @routes.post("/data", openapi_extra=_TEXT)
     async def load(request: Request, name: str = "household.toml") -> list[Loaded]:
         """Load a household file, all of it or nothing. The body is TOML, or JSON if ``name`` ends in .json."""
-        return daemon.data.load(await _text(request, name), name)
+        return await daemon.data.load_aside(await _text(request, name), name)
 
     @routes.post("/data/{endpoint}/{table}", openapi_extra=_TEXT)
     async def load_csv(
@@ -40,7 +42,7 @@ def router(daemon: Daemon) -> APIRouter:
         zone: str | None = None,
     ) -> Loaded:
         """Load consumption by interval, all of it or nothing. The body is CSV with lines time,value."""
-        return daemon.data.load_csv(await _text(request, name), name, endpoint, table, zone)
+        return await daemon.data.load_csv_aside(await _text(request, name), name, endpoint, table, zone)
 
     @routes.put("/data/{endpoint}/{cluster}/{attribute}", status_code=HTTPStatus.NO_CONTENT)
     async def put(endpoint: str, cluster: str, attribute: str, order: AttributeOrder) -> None:
@@ -51,11 +53,7 @@ def router(daemon: Daemon) -> APIRouter:
 
 
 async def _text(request: Request, name: str) -> str:
-    data = bytearray()
-    async for chunk in request.stream():
-        data += chunk
-        if len(data) > MOST_BYTES:
-            raise BadData(f"{name} has more than {MOST_BYTES} bytes", "load it in parts")
+    data = await request.body()
     try:
         return data.decode("utf-8-sig")
     except UnicodeDecodeError as error:

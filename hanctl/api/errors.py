@@ -28,13 +28,18 @@ def answer(status: int, code: str, message: str, hint: str, exit_code: ExitCode)
     return JSONResponse(error.model_dump(), status)
 
 
+def answer_to(error: HanctlError) -> JSONResponse:
+    """Return the answer that tells of an expected failure."""
+    status = _STATUS.get(error.exit_code, HTTPStatus.INTERNAL_SERVER_ERROR)
+    return answer(status, error.code, str(error), error.hint, error.exit_code)
+
+
 def handle_errors(app: FastAPI) -> None:
     """Register the error handlers with the application."""
 
     @app.exception_handler(HanctlError)
     async def expected(request: Request, error: HanctlError) -> JSONResponse:
-        status = _STATUS.get(error.exit_code, HTTPStatus.INTERNAL_SERVER_ERROR)
-        return answer(status, error.code, str(error), error.hint, error.exit_code)
+        return answer_to(error)
 
     @app.exception_handler(RequestValidationError)
     async def invalid(request: Request, error: RequestValidationError) -> JSONResponse:

@@ -34,6 +34,13 @@ BY_NAME: dict[tuple[int, str], AttributeEntry] = {(entry.cluster, entry.name): e
 MOST_SAMPLE = 0xFFFFFE
 """The highest value of a sample: the next stands for "none"."""
 
+MOST_SAMPLES = 100_000
+"""Five years of half-hours."""
+MOST_VALUES = 400_000
+MOST_RECORDS = 20_000
+MOST_DOTS = (32, 50_000)
+"""In one line of TOML, and in all: a dotted name of n parts makes n tables, and takes a parser the square of n."""
+
 
 @dataclass(frozen=True, slots=True)
 class NewRecord:
@@ -60,6 +67,7 @@ def read_household(text: str, name: str, endpoints: Iterable[int], now: datetime
     ``endpoints``: those that the hub has. ``now`` stands for a time that is written as 0.
     """
     form = "json" if name.lower().endswith(".json") else "toml"
+    _check_extent(text, name, form)
     try:
         tree = json.loads(text) if form == "json" else tomllib.loads(text)
     except (tomllib.TOMLDecodeError, json.JSONDecodeError) as error:
@@ -82,7 +90,28 @@ def read_household(text: str, name: str, endpoints: Iterable[int], now: datetime
         place = ".".join(str(part) for part in error.path) or "the file"
         where = name if line is None else f"{name}, line {line}"
         raise BadData(f"{where}: {place} {error}", "nothing was loaded; docs/data.md lists what there is") from None
+    _check_samples(sum(len(samples) for data in found for samples in data.samples.values()), name)
     return found
+
+
+def _check_samples(count: int, name: str) -> None:
+    if count > MOST_SAMPLES:
+        raise BadData(f"{name} has more than {MOST_SAMPLES} samples", "nothing was loaded; load it in parts")
+
+
+def _check_extent(text: str, name: str, form: str) -> None:
+    """Refuse what would take a parser more than seconds and a hundred megabytes, before any parser sees it."""
+    if sum(map(text.count, ",\n{[")) > MOST_VALUES or text.count("\n[") > MOST_RECORDS:
+        raise BadData(
+            f"{name} has more than {MOST_RECORDS} records or {MOST_VALUES} values",
+            "nothing was loaded; load it in parts",
+        )
+    dots = [line.count(".") for line in text.splitlines()] if form == "toml" else []
+    if max(dots, default=0) > MOST_DOTS[0] or sum(dots) > MOST_DOTS[1]:
+        raise BadData(
+            f"{name} has more than {MOST_DOTS[0]} dots in a line or {MOST_DOTS[1]} in all",
+            "nothing was loaded; write tables without dotted names",
+        )
 
 
 def _below(key: str | int, function: Any, *arguments: Any) -> Any:
@@ -198,6 +227,7 @@ def read_csv(text: str, name: str, table: str, zone: str | None = None) -> list[
     """
     if table not in INTERVALS:
         raise BadData(f"{table} is not a table of intervals", "there are: " + ", ".join(INTERVALS))
+    _check_samples(text.count("\n"), name)
     local = _zone(zone)
     found: dict[datetime, Sample] = {}
     lines = csv.reader(io.StringIO(text, newline=""))

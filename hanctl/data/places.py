@@ -58,9 +58,11 @@ def _json(text: str) -> Iterator[tuple[Path, int]]:
     stack: list[str | int] = []
     in_list: list[bool] = []
     tokens = list(_TOKEN.finditer(text))
+    line, reached = 1, 0
     for token, after in zip(tokens, [*tokens[1:], None], strict=True):
         word = token[0]
-        line = text.count("\n", 0, token.start()) + 1
+        line += text.count("\n", reached, token.start())
+        reached = token.start()
         if word in "{[":
             if in_list and in_list[-1]:
                 yield tuple(stack), line

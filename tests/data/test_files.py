@@ -92,6 +92,30 @@ def test_a_file_that_is_not_toml_or_json_is_told_by_line(hub: Household) -> None
             hub.data.load(text, name)
 
 
+@pytest.mark.parametrize(
+    ("text", "name"),
+    [
+        ("".join(f"[a{n}]\n" for n in range(30_000)), "h.toml"),
+        ("a." * 100_000 + "a = 1", "h.toml"),
+        ("".join("a." * 30 + f"b{n} = 1\n" for n in range(2_000)), "h.toml"),
+        ("[gas.half_hours]\nstart = 2020-01-01T00:00:00Z\nvalues = [" + "1," * 500_000 + "]", "h.toml"),
+        ("[gas.half_hours]\nstart = 2020-01-01T00:00:00Z\nvalues = [" + "1," * 100_001 + "]", "h.toml"),
+        ("[" + "{}," * 300_000 + "{}]", "h.json"),
+    ],
+    ids=["tables", "one name", "names", "values", "samples", "json"],
+)
+def test_a_file_that_would_take_too_long_or_too_much_memory_is_refused(hub: Household, text: str, name: str) -> None:
+    with pytest.raises(BadData, match="more than") as caught:
+        hub.data.load(text, name)
+    assert "nothing was loaded" in caught.value.hint
+    assert hub.ledger.events() == []
+
+
+def test_a_consumption_file_has_a_limit(hub: Household) -> None:
+    with pytest.raises(BadData, match="more than 100000 samples"):
+        hub.data.load_csv("2026-03-01T00:00:00Z,1\n" * 100_001, "c.csv", "gas", "half_hours")
+
+
 def test_a_bad_json_file_is_told_by_line(hub: Household) -> None:
     text = json.dumps(
         {"gas": {"messages": [{"start_time": 0, "message": "a"}, {"start_time": 0, "message": 5}]}}, indent=1

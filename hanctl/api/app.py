@@ -24,6 +24,8 @@ def make_app(daemon: Daemon) -> FastAPI:
         # The documentation pages would load scripts from a CDN.
         docs_url=None,
         redoc_url=None,
+        # A redirect would repeat the request's address.
+        redirect_slashes=False,
         responses={"default": {"model": ErrorAnswer}},
     )
     handle_errors(app)

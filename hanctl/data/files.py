@@ -15,9 +15,9 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
+from hanctl.base.places import line_of, syntax_place
 from hanctl.data.catalogue import ATTRIBUTES, AttributeEntry
 from hanctl.data.errors import BadData, BadValue
-from hanctl.data.places import line_of
 from hanctl.data.tables import INTERVALS, TABLES
 from hanctl.data.values import NEVER, NOW, from_utc_seconds, serialize, to_plain, utc_seconds
 from hanctl.han.smart_energy.clusters import DATA_CLUSTERS
@@ -71,7 +71,7 @@ def read_household(text: str, name: str, endpoints: Iterable[int], now: datetime
     try:
         tree = json.loads(text) if form == "json" else tomllib.loads(text)
     except (tomllib.TOMLDecodeError, json.JSONDecodeError) as error:
-        raise BadData(f"{name} is not {form.upper()}: {_lower(str(error))}", "correct that line") from None
+        raise BadData(f"{name} is not {form.upper()} {syntax_place(error)}", "correct that line") from None
     except (ValueError, RecursionError):
         raise BadData(
             f"{name} is not {form.upper()}: a number is too long, or it nests too deep", "correct it"
@@ -83,13 +83,14 @@ def read_household(text: str, name: str, endpoints: Iterable[int], now: datetime
         found = []
         for key, content in tree.items():
             if key not in served:
-                raise BadValue("is no endpoint of this hub; there are: " + ", ".join(served), (key,))
+                raise BadValue("is no endpoint of this hub; there are: " + ", ".join(served), (key,), unknown=True)
             found.append(_below(key, _endpoint, served[key], content, now))
     except BadValue as error:
         line = line_of(text, error.path, form)
-        place = ".".join(str(part) for part in error.path) or "the file"
         where = name if line is None else f"{name}, line {line}"
-        raise BadData(f"{where}: {place} {error}", "nothing was loaded; docs/data.md lists what there is") from None
+        raise BadData(
+            f"{where}: {error.place} {error}", "nothing was loaded; docs/data.md lists what there is"
+        ) from None
     _check_samples(sum(len(samples) for data in found for samples in data.samples.values()), name)
     return found
 
@@ -121,11 +122,6 @@ def _below(key: str | int, function: Any, *arguments: Any) -> Any:
         raise error.below(key) from None
 
 
-def _lower(reason: str) -> str:
-    """A parser's message, which quotes at most one character of the text, as the end of a sentence."""
-    return reason[:1].lower() + reason[1:]
-
-
 def _endpoint(endpoint: int, content: Any, now: datetime) -> EndpointData:
     if not isinstance(content, dict):
         raise BadValue("is not a table")
@@ -139,21 +135,24 @@ def _endpoint(endpoint: int, content: Any, now: datetime) -> EndpointData:
             found.samples[key] = _below(key, _samples, key, value)
         else:
             known = [*CLUSTER_NAMES, *TABLES, *INTERVALS]
-            raise BadValue("is neither a cluster nor a table; there are: " + ", ".join(known), (key,))
+            raise BadValue("is neither a cluster nor a table; there are: " + ", ".join(known), (key,), unknown=True)
     return found
 
 
 def _attributes(cluster: int, content: Any) -> list[tuple[AttributeEntry, bytes]]:
     if not isinstance(content, dict):
         raise BadValue("is not a table of attributes")
-    return [_below(name, _attribute, cluster, name, value) for name, value in content.items()]
+    found = []
+    for name, value in content.items():
+        if (cluster, name) not in BY_NAME:
+            raise BadValue("is not an attribute of this cluster; see: hanctl data attributes", (name,), unknown=True)
+        entry = BY_NAME[cluster, name]
+        found.append((entry, _below(name, _attribute, entry, value)))
+    return found
 
 
-def _attribute(cluster: int, name: str, value: Any) -> tuple[AttributeEntry, bytes]:
-    entry = BY_NAME.get((cluster, name))
-    if entry is None:
-        raise BadValue("is not an attribute of this cluster; see: hanctl data attributes")
-    return entry, serialize(entry.type, to_plain(entry.type, value))
+def _attribute(entry: AttributeEntry, value: Any) -> bytes:
+    return serialize(entry.type, to_plain(entry.type, value))
 
 
 def _records(table: str, content: Any, now: datetime) -> list[NewRecord]:
@@ -226,7 +225,7 @@ def read_csv(text: str, name: str, table: str, zone: str | None = None) -> list[
     first. Raises BadData.
     """
     if table not in INTERVALS:
-        raise BadData(f"{table} is not a table of intervals", "there are: " + ", ".join(INTERVALS))
+        raise BadData("this is not a table of intervals", "there are: " + ", ".join(INTERVALS))
     _check_samples(text.count("\n"), name)
     local = _zone(zone)
     found: dict[datetime, Sample] = {}

@@ -163,7 +163,7 @@ class DataService:
         number = self.endpoint(endpoint)
         entry = BY_NAME.get((CLUSTER_NAMES.get(cluster, 0), attribute))
         if entry is None or entry.cluster not in self.endpoints[number]:
-            raise NotFound(f"endpoint {endpoint} has no attribute {cluster}.{attribute}", "see: hanctl data attributes")
+            raise NotFound(f"endpoint {number} has no such attribute", "see: hanctl data attributes")
         try:
             value = serialize(entry.type, to_plain(entry.type, _as_written(text, entry.type)))
         except BadValue as error:
@@ -177,7 +177,7 @@ class DataService:
         number = ENDPOINTS.get(name, int(name) if name.isdigit() else 0)
         if number not in self.endpoints:
             names = ", ".join(f"{key} ({value})" for key, value in ENDPOINTS.items() if value in self.endpoints)
-            raise NotFound(f"the hub has no endpoint {name}", f"there are: {names}; [data] meter_stand_in adds one")
+            raise NotFound("the hub has no such endpoint", f"there are: {names}; [data] meter_stand_in adds one")
         return number
 
     def _check_served(self, data: EndpointData) -> None:

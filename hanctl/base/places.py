@@ -12,6 +12,7 @@ Path = tuple[str | int, ...]
 
 _HEADER = re.compile(r"\s*(\[\[?)\s*([^\]]+?)\s*\]")
 _KEY = re.compile(r"\s*([\w.\-\"']+)\s*=")
+_PLACE = re.compile(r"line (\d+),? column (\d+)")
 _TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"|[{}\[\],:]|[^\s{}\[\],:"]+')
 
 
@@ -79,3 +80,9 @@ def _json(text: str) -> Iterator[tuple[Path, int]]:
             yield tuple(stack), line
         elif word not in ",:" and in_list and in_list[-1]:
             yield tuple(stack), line
+
+
+def syntax_place(error: ValueError) -> str:
+    """Say where a TOML or JSON text is wrong, and not how: the parser's own message may quote the text."""
+    found = _PLACE.search(str(error))
+    return "at its end" if found is None else f"at line {found[1]}, column {found[2]}"

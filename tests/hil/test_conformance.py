@@ -111,7 +111,7 @@ def test_a_run_that_is_interrupted_reports_what_it_came_to() -> None:
     ("arguments", "code", "said"),
     [
         ((), ExitCode.USAGE, "it is not said what is to be tested"),
-        (("--sim", "ezsp", "--only", "F9"), ExitCode.USAGE, "there is no requirement F9"),
+        (("--sim", "ezsp", "--only", "F9"), ExitCode.USAGE, "there is no such requirement"),
         (("-c", "none.toml"), ExitCode.CONFIG, "none.toml: No such file"),
     ],
 )

@@ -18,6 +18,8 @@ from hanctl.updates.life.orders import Match, Order
 
 MAX_ID = 2**63 - 1
 """The highest number the ledger can hold."""
+MAX_NUMBER = 999_999_999
+"""The highest number of an update or change that is asked for: shorter than any secret, as errors repeat it."""
 Version = Annotated[int, Field(ge=0, le=0xFFFFFFFF)]
 
 

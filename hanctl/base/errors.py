@@ -40,17 +40,10 @@ class HanctlError(Exception):
 
 
 class ConfigError(HanctlError):
-    """The configuration file cannot be used.
-
-    ``public``: the message for events and logs, without the wrong value, which may be secret.
-    """
+    """The configuration file cannot be used. Its values are not repeated: one may be a secret in the wrong place."""
 
     code = "config-invalid"
     exit_code = ExitCode.CONFIG
-
-    def __init__(self, message: str, hint: str = "", *, public: str = "") -> None:
-        super().__init__(message, hint)
-        self.public = public or message
 
 
 class NotFound(HanctlError):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -10,12 +11,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from hanctl.base.errors import DaemonUnreachable, ExitCode, HanctlError, InvalidInput
+from hanctl.base.shown_path import shown
+from hanctl.config.paths import client_socket
 
 if TYPE_CHECKING:
     import httpx
 
 TIMEOUT_S = 60
 CONNECT_TIMEOUT_S = 5
+_ADDRESS = re.compile(r"https?://[A-Za-z0-9.:\[\]_%-]+/?")
+"""Of a hub: no user, path or query, which could hold a secret and would be shown."""
 
 
 class RemoteError(HanctlError):
@@ -45,8 +50,10 @@ class ControlSocket:
             return DaemonUnreachable(
                 f"no permission to use the socket {self.path}", "join the group that owns it (often 'hanctl')"
             )
+        # A path where nothing is may be something else than a path, in the wrong place.
+        socket = self.path if self.path == client_socket() else shown(self.path, "the socket that was given")
         return DaemonUnreachable(
-            f"no daemon answers on {self.path}", "start it: hanctl run -c FILE; or name another: --socket PATH"
+            f"no daemon answers on {socket}", "start it: hanctl run -c FILE; or name another: --socket PATH"
         )
 
     def __str__(self) -> str:
@@ -57,8 +64,8 @@ class Listener:
     """Reach a daemon, usually on another machine, by its TCP listener; ``token`` is the bearer token."""
 
     def __init__(self, url: str, token: str) -> None:
-        if not url.startswith(("http://", "https://")):
-            raise InvalidInput(f"HANCTL_URL={url} is not the address of a hub", "give it as http://HOST:9455")
+        if _ADDRESS.fullmatch(url) is None:
+            raise InvalidInput("HANCTL_URL is not the address of a hub", "give it as http://HOST:9455")
         self.base_url = url
         self.headers = {"authorization": f"Bearer {token}"}
 

@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal
 import typer
 
 from hanctl.base.errors import DaemonUnreachable, ExitCode, HanctlError, InvalidInput, NotFound
+from hanctl.base.shown_path import shown
 from hanctl.cli.client import Client
 from hanctl.cli.options import ConfigFile, Json, Socket, connect, duration, eui64, examples
 from hanctl.cli.output import ago, hexadecimal, local_time, print_facts, print_json, print_table, version
@@ -198,7 +199,7 @@ def join(
     if window is not None:
         order["seconds"] = int(duration(window))
         if not 1 <= order["seconds"] <= LONGEST_WINDOW_S:
-            raise InvalidInput(f"--window {window} is not allowed", "give 1s to 1h")
+            raise InvalidInput("this length of --window is not allowed", "give 1s to 1h")
     client = connect(socket, config)
     answer = client.post("/join", order)
     if not wait:
@@ -280,11 +281,11 @@ def _install_code(file: str | None) -> str:
     try:
         return _given(Path(file).read_text(encoding="ascii"))
     except FileNotFoundError as error:
-        raise NotFound(f"there is no file {file}", "check the path of --install-code-file") from error
+        raise NotFound("there is no such file", "check the path of --install-code-file") from error
     except OSError as error:
-        raise InvalidInput(f"{file} cannot be read: {error.strerror}", "give a readable file") from error
+        raise InvalidInput(f"{shown(Path(file))} cannot be read: {error.strerror}", "give a readable file") from error
     except UnicodeDecodeError as error:
-        raise InvalidInput(f"{file} is not text", "give a text file with hex digits") from error
+        raise InvalidInput("the file is not text", "give a text file with hex digits") from error
 
 
 def _given(text: str) -> str:

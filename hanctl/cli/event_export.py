@@ -95,7 +95,7 @@ def _from_ledger(config: Path, query: dict[str, Any]) -> tuple[int, Iterator[Pag
     if not path.exists():
         raise NotFound(f"no hub runs, and there is no ledger {path}", "check [hub] state_dir")
     if query["type"] is not None and query["type"] not in EVENT_TYPES:
-        raise InvalidInput(f"there is no event type '{query['type']}'", "docs/events.md lists them")
+        raise InvalidInput("there is no such event type", "docs/events.md lists them")
     ledger = Ledger.open_to_read(path)
     times = {name: None if query[name] is None else datetime.fromisoformat(query[name]) for name in ("since", "until")}
 

@@ -52,7 +52,7 @@ def _listener(url: str) -> Listener:
     # The token is never an argument or a variable: others on the machine can read those.
     file = os.environ.get("HANCTL_TOKEN_FILE")
     if not file:
-        raise InvalidInput(f"there is no token for {url}", "name its file: HANCTL_TOKEN_FILE=FILE")
+        raise InvalidInput("there is no token for the hub of HANCTL_URL", "name its file: HANCTL_TOKEN_FILE=FILE")
     from hanctl.config.tokens import read_token
 
     return Listener(url, read_token(Path(file), "HANCTL_TOKEN_FILE"))
@@ -62,7 +62,7 @@ def duration(text: str) -> float:
     """Parse a duration such as "90", "90s", "30m", "2h" or "1h30m" into seconds. Raises InvalidInput."""
     found = _DURATION.fullmatch(text.strip().lower())
     if not text.strip() or found is None:
-        raise InvalidInput(f"'{text}' is not a length of time", "write for example 90s, 30m or 2h")
+        raise InvalidInput("what was given is not a length of time", "write for example 90s, 30m or 2h")
     hours, minutes, seconds = (int(part or 0) for part in found.groups())
     return float(hours * 3600 + minutes * 60 + seconds)
 
@@ -72,7 +72,7 @@ def number(text: str) -> int:
     try:
         return int(text, 0)
     except ValueError as error:
-        raise InvalidInput(f"'{text}' is not a number", "write it in decimal, or in hex as 0x1a2b") from error
+        raise InvalidInput("what was given is not a number", "write it in decimal, or in hex as 0x1a2b") from error
 
 
 def iso_time(text: str) -> str:
@@ -83,7 +83,7 @@ def iso_time(text: str) -> str:
     try:
         return datetime.fromisoformat(text.strip()).astimezone().isoformat()
     except ValueError as error:
-        raise InvalidInput(f"'{text}' is not a time", "write it as 2026-03-01T02:00, or with an offset") from error
+        raise InvalidInput("what was given is not a time", "write it as 2026-03-01T02:00, or with an offset") from error
 
 
 def version_range(text: str) -> tuple[int | None, int | None]:
@@ -92,7 +92,7 @@ def version_range(text: str) -> tuple[int | None, int | None]:
     if not dash:
         return number(low), number(low)
     if not low.strip() and not high.strip():
-        raise InvalidInput(f"'{text}' is not a range of versions", "write it as 0x00010000-0x0001ffff")
+        raise InvalidInput("what was given is not a range of versions", "write it as 0x00010000-0x0001ffff")
     return (number(low) if low.strip() else None), (number(high) if high.strip() else None)
 
 

@@ -180,5 +180,5 @@ def event_printer(now: Callable[[], float], echo: Callable[[str], None]) -> Call
 def _address(text: str) -> tuple[str, int]:
     host, _, port = text.removeprefix("tcp://").rpartition(":")
     if not port.isdigit() or int(port) > 65535:
-        raise InvalidInput(f"'{text}' is not [HOST:]PORT", f"for example --tcp {DEFAULT_TCP}")
+        raise InvalidInput("what was given is not [HOST:]PORT", f"for example --tcp {DEFAULT_TCP}")
     return host.strip("[]") or "127.0.0.1", int(port)

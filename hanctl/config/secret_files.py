@@ -18,7 +18,7 @@ def read_secret_file(path: Path, what: str, where: str) -> str:
         text = path.read_text(encoding="utf-8").strip()
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "not a text file"
-        raise ConfigError(f"{what} file {path} cannot be read: {reason}", f"check {where}") from error
+        raise ConfigError(f"{what} file cannot be read: {reason}", f"check {where}") from error
     if mode & (stat.S_IRWXG | stat.S_IRWXO):
         raise ConfigError(f"others may read {what} file {path}", f"run: chmod 600 {path}")
     return text

@@ -256,7 +256,7 @@ class Han:
         """
         device = self._ledger.devices.get(eui64)
         if device is None or device.state == "removed":
-            raise NotFound(f"{eui64} is not a device of this hub", "'hanctl device list' names the devices")
+            raise NotFound("this is not a device of this hub", "'hanctl device list' names the devices")
         self._joins.close(eui64, "cancelled")
         self._interviews.cancel(eui64)
         with self._ledger.transaction():

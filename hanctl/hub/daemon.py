@@ -49,7 +49,6 @@ from hanctl.radio.tap import FrameTap
 from hanctl.state.state import StateDirectory
 from hanctl.tenancy.telling.steps import CANCEL_ALL_MESSAGES
 from hanctl.tenancy.tenancy import Tenancy
-from hanctl.trust.hub_certificate import load_hub_credentials
 from hanctl.trust.service import TrustService
 from hanctl.updates.desk.service import UpdateService
 from hanctl.webhook.keeper import WebhookKeeper
@@ -219,7 +218,7 @@ class Daemon:
     async def _start(self) -> None:
         signatures = settings.signature_checker(self.config.firmware)
         webhook_secret = settings.webhook_secret(self.config.webhook)
-        credentials = load_hub_credentials(self.config.trust.certificate) if self.config.trust is not None else []
+        credentials = settings.hub_credentials(self.config.trust)
         subject = credentials[0].subject if credentials else None
         self.state = StateDirectory(self.config.hub.state_dir)
         self._undo.append(self.state.close)

@@ -21,6 +21,7 @@ from typing import Any
 
 from hanctl.base.clock import Clock
 from hanctl.base.errors import ExitCode, HanctlError, InvalidInput, NotFound, Refused
+from hanctl.base.shown_path import shown
 from hanctl.images import image_errors
 from hanctl.images.image import MAX_FILE_SIZE, FormChoice, OtaImage, parse
 from hanctl.images.image_check import SignatureChecker
@@ -56,9 +57,9 @@ def read_image_file(path: Path) -> bytes:
             data = file.read(MAX_FILE_SIZE + 1)
             size = os.fstat(file.fileno()).st_size
     except FileNotFoundError as error:
-        raise NotFound(f"there is no file {path}", "check the path") from error
+        raise NotFound("there is no such file", "check the path") from error
     except OSError as error:
-        raise InvalidInput(f"{path} cannot be read: {error.strerror}", "give a readable file") from error
+        raise InvalidInput(f"{shown(path)} cannot be read: {error.strerror}", "give a readable file") from error
     if len(data) > MAX_FILE_SIZE:
         raise image_errors.ImageTooLarge(
             f"{path} has {max(size, len(data))} bytes; at most {MAX_FILE_SIZE} are taken", MAX_FILE_SIZE
@@ -135,16 +136,16 @@ class FirmwareStore:
         wanted = file_sha256.strip().lower()
         if not _PREFIX.fullmatch(wanted):
             raise InvalidInput(
-                f"'{file_sha256}' is not an image's hash",
+                "what was given is not an image's hash",
                 "give the file's SHA-256, or at least its first 8 digits: hanctl firmware list",
             )
         whole = _SHA256.fullmatch(wanted) is not None
         matches = [wanted] if whole else [sha256 for sha256 in self._hashes() if sha256.startswith(wanted)]
         if len(matches) > 1:
-            raise Refused(f"{len(matches)} images begin with {wanted}", "give more digits of the hash")
+            raise Refused(f"{len(matches)} images begin with these digits", "give more digits of the hash")
         found = self._find(matches[0]) if matches else None
         if found is None:
-            raise NotFound(f"no image {wanted} is in the store", "add it first: hanctl firmware add FILE")
+            raise NotFound("no image with this hash is in the store", "add it first: hanctl firmware add FILE")
         return found
 
     def read(self, file_sha256: str) -> bytes:

@@ -135,7 +135,8 @@ def _number(word: str) -> int:
         return int(word, 0)
     except ValueError:
         raise InvalidInput(
-            f"'{word}' is no control bit", "give a name (hanctl tenancy bits lists them) or a mask such as 0x00001a00"
+            "one of the words is no control bit",
+            "give a name (hanctl tenancy bits lists them) or a mask such as 0x00001a00",
         ) from None
 
 

@@ -11,6 +11,7 @@ import pytest
 import structlog
 
 from hanctl.logs import crowd
+from hanctl.logs.journal import EVENTS
 from hanctl.logs.setup import set_up_logging
 
 
@@ -52,7 +53,7 @@ def test_the_next_line_after_a_minute_tells_how_many_there_were(
 
 
 def test_no_event_of_the_ledger_is_left_out(out: io.StringIO) -> None:
-    events = structlog.get_logger(crowd.EVENTS)
+    events = structlog.get_logger(EVENTS)
     for number in range(100):
         events.warning("device.left", id=number)
     assert len(lines(out)) == 100

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from hanctl.api.doors.connections import DoorLimits
 from hanctl.base.errors import ExitCode
 
 SYSTEMD = Path(__file__).parents[2] / "systemd"
@@ -48,6 +49,8 @@ def test_every_unit_is_told_when_the_hub_is_ready_watches_it_and_reloads_it(name
     assert unit["ExecReload"] == "kill -HUP $MAINPID"
     assert unit["Restart"] == "on-failure"
     assert {int(code) for code in unit["RestartPreventExitStatus"].split()} == {ExitCode.USAGE, ExitCode.CONFIG}
+    assert DoorLimits.within(int(unit["LimitNOFILE"])) == DoorLimits.within(1 << 20)
+    assert unit["LimitCORE"] == "0"
 
 
 def test_keys_and_household_data_are_for_the_hub_alone_and_the_socket_is_for_its_group() -> None:

@@ -14,6 +14,11 @@ from hanctl.config.values import ListenAddress
 
 log = structlog.get_logger()
 
+_BACKLOG = 512
+"""A crowd that comes at once is queued, as a connection that finds the queue full comes again after a second."""
+_KEEP_ALIVE = {socket.TCP_KEEPIDLE: 60, socket.TCP_KEEPINTVL: 15, socket.TCP_KEEPCNT: 4}
+"""Ask a silent client after 60 s, every 15 s, and give up after 4 questions."""
+
 
 @dataclass(frozen=True, slots=True)
 class AccessTokens:
@@ -43,11 +48,15 @@ def listen(address: ListenAddress) -> socket.socket:
     listener = socket.socket(family, socket.SOCK_STREAM)
     try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        # Each connection has these from here: a client that is gone without a word is noticed.
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        for option, value in _KEEP_ALIVE.items():
+            listener.setsockopt(socket.IPPROTO_TCP, option, value)
         if family == socket.AF_INET6:
             # "::" means IPv6 alone, as it says.
             listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
         listener.bind((str(address.host), address.port))
-        listener.listen()
+        listener.listen(_BACKLOG)
     except OSError as error:
         listener.close()
         raise ConfigError(

@@ -355,7 +355,7 @@ def _by_fuel(option: str, values: list[str] | None, fuels: tuple[str, ...]) -> d
         fuel, separator, rest = value.partition("=")
         if separator and fuel in FUELS:
             if fuel not in fuels:
-                raise InvalidInput(f"{option} {value}: the change is not of {fuel}", "see --fuel")
+                raise InvalidInput(f"{option}: the change is not of {fuel}", "see --fuel")
             meant: tuple[str, ...] = (fuel,)
             said = rest
         else:

@@ -354,5 +354,5 @@ class UpdateService:
     def _device(self, eui64: Eui64) -> Device:
         device = self._ledger.devices.get(eui64)
         if device is None:
-            raise NotFound(f"device {eui64} is not known", "see: hanctl device list")
+            raise NotFound("this device is not known", "see: hanctl device list")
         return device

@@ -15,7 +15,7 @@ from hanctl.base.eui64 import Eui64
 
 Reader = Callable[[Any], Any]
 
-_EUI64 = re.compile(r"[0-9a-f]{2}(:[0-9a-f]{2}){7}")
+_EUI64 = re.compile(r"[0-9a-f]{2}(:?[0-9a-f]{2}){7}")
 _WINDOW = re.compile(r"\s*(?!(.{5})-\1)([01]\d|2[0-3]):[0-5]\d-([01]\d|2[0-3]):[0-5]\d\s*")
 _FORMS = dict.fromkeys(("window", "transfer_window"), _WINDOW)
 """Forms of the text in these fields."""

@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from hanctl.base.errors import ConfigError, Refused
+from hanctl.base.plain_files import make_directory
 from hanctl.cli.options import Json, eui64, examples
 from hanctl.cli.output import print_facts, print_json
 from hanctl.config.paths import default_state_dir
@@ -36,7 +37,7 @@ def init(
     path = _path(ca)
     name = eui64(issuer) if issuer is not None else None
     try:
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        make_directory(path.parent, 0o700)
     except OSError as error:
         raise ConfigError(f"{path.parent} cannot be made: {error.strerror}", "give another file with --ca") from error
     made = BenchAuthority.init(path, name)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from hanctl.base.errors import ConfigError, Refused
+from hanctl.base.plain_files import make_directory
 from hanctl.cli.options import ConfigFile, Json, Socket, connect, examples
 from hanctl.cli.output import as_json, hexadecimal, local_time, print_facts, print_json, print_table, size
 
@@ -136,7 +137,7 @@ def _restore_network(loaded: Config, file: Path, yes: bool, overwrite: bool, bur
 
     content = read(file)
     lock = StateLock(loaded.hub.state_dir)
-    loaded.hub.state_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+    make_directory(loaded.hub.state_dir, 0o700)
     lock.acquire()
     try:
         asyncio.run(_restore(loaded, content, summary(content), yes, overwrite, burn_address))

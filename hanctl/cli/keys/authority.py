@@ -10,6 +10,7 @@ import typer
 
 from hanctl.base.errors import ConfigError, Refused
 from hanctl.base.plain_files import make_directory
+from hanctl.base.whole_file import write_whole
 from hanctl.cli.options import Json, eui64, examples
 from hanctl.cli.output import print_facts, print_json
 from hanctl.config.paths import default_state_dir
@@ -102,7 +103,7 @@ def show(ca: Authority = None, json: Json = False) -> None:
 
 def refuse_existing(path: Path) -> None:
     """Raise Refused if the file exists: it may hold the only copy of a private key."""
-    if path.exists():
+    if os.path.lexists(path):
         raise Refused(f"{path} exists", "move it away first, or give another name with --out")
 
 
@@ -112,8 +113,6 @@ def _path(given: Path | None) -> Path:
 
 def _write_private(path: Path, text: str) -> None:
     try:
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with os.fdopen(descriptor, "w", encoding="ascii") as file:
-            file.write(text)
+        write_whole(path, text)
     except OSError as error:
         raise ConfigError(f"{path} cannot be written: {error.strerror}", "give another file with --out") from error

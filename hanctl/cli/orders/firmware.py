@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -10,6 +11,7 @@ import typer
 
 from hanctl.base.errors import InvalidInput, Refused
 from hanctl.base.plain_files import printable
+from hanctl.base.whole_file import write_result
 from hanctl.cli.options import ConfigFile, Json, Socket, connect, eui64, examples, number
 from hanctl.cli.output import as_json, hexadecimal, local_time, print_facts, print_json, print_table, size, version
 
@@ -262,16 +264,11 @@ def build(
         signer = f", signed by {credentials.subject} ({credentials.suite})"
     else:
         data = build_image(content, fields, form=form)
-    made = False
     try:
-        with output.open("wb" if force else "xb") as file:
-            made = not force
-            file.write(data)
-    except FileExistsError as error:
-        raise Refused(f"{output} exists", "give another name, or --force") from error
+        if os.path.lexists(output) and not force:
+            raise Refused(f"{output} exists", "give another name, or --force")
+        write_result(output, data)
     except OSError as error:
-        if made:
-            output.unlink(missing_ok=True)
         raise InvalidInput(f"{output} cannot be written: {error.strerror}", "give another path") from error
     print(f"wrote {output}: {size(len(data))}{signer}")
 

@@ -23,9 +23,14 @@ def read_plain(path: Path, most: int) -> bytes:
 
 def make_directory(path: Path, mode: int = 0o755) -> None:
     """Make a directory and its missing parents, which others can never write to, whatever the umask. Raises OSError."""
-    for missing in [each for each in reversed(path.parents) if not each.exists()]:
-        missing.mkdir(mode=0o755, exist_ok=True)
-    path.mkdir(mode=mode, exist_ok=True)
+    for each in [*reversed(path.parents), path]:
+        if each.is_dir():
+            continue
+        if os.path.lexists(each):
+            # Another kind of file, or a link to a disk that is not there.
+            reason = errno.ENOTDIR if each.exists() else errno.ENOENT
+            raise OSError(reason, os.strerror(reason), str(each))
+        each.mkdir(mode=mode if each == path else 0o755, exist_ok=True)
 
 
 def printable(name: str) -> str:

@@ -9,7 +9,7 @@ import shutil
 from pathlib import Path
 
 from hanctl.base.clock import Clock
-from hanctl.base.errors import ConfigError, NotFound
+from hanctl.base.errors import NotFound, place_error
 from hanctl.base.plain_files import make_directory
 from hanctl.ledger.errors import CopyError
 from hanctl.ledger.files.copies import Copy, check_copy, copies_of, list_copies
@@ -70,9 +70,10 @@ class StateDirectory:
                 make_directory(directory, 0o700)
                 self._fresh.append(directory)
         except OSError as error:
-            raise ConfigError(
+            raise place_error(
                 f"the state directory {directory} cannot be made: {error.strerror}",
                 "check its parent's owner, or give another ([hub] state_dir)",
+                error,
             ) from error
         self.lock.acquire()
         path = directory / LEDGER

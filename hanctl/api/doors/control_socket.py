@@ -7,7 +7,7 @@ import socket
 import stat
 from pathlib import Path
 
-from hanctl.base.errors import ConfigError, Refused
+from hanctl.base.errors import Refused, place_error
 from hanctl.base.plain_files import make_directory
 
 
@@ -31,9 +31,10 @@ def bind(path: Path) -> socket.socket:
         finally:
             os.umask(mask)
     except OSError as error:
-        raise ConfigError(
+        raise place_error(
             f"the control socket {path} cannot be made: {error.strerror or error}",
             "check its directory, or give another path ([hub] socket)",
+            error,
         ) from error
     return control
 

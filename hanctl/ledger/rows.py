@@ -9,9 +9,10 @@ import json
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, fields
 from datetime import UTC, datetime
+from functools import cache
 from typing import Any, Generic, TypeVar, get_args, get_origin, get_type_hints
 
-from hanctl.ledger.stored import reader, time_read
+from hanctl.ledger.stored import Reader, reader, time_read
 
 T = TypeVar("T")
 UNREADABLE = (ValueError, TypeError, LookupError, ArithmeticError, AttributeError, RecursionError)
@@ -51,6 +52,17 @@ def parse_time(text: str) -> datetime:
     return time_read(text)
 
 
+@cache
+def _hints(record: Any) -> dict[str, Any]:
+    return get_type_hints(record)
+
+
+@cache
+def _readers(record: Any) -> tuple[Reader, ...]:
+    """Return what reads each column of a record; a ledger makes its tables more than once."""
+    return tuple(reader(field.name, _hints(record)[field.name]) for field in fields(record))
+
+
 class Rows(Generic[T]):
     """The rows of one table as records of one dataclass. Times are stored as text, tuples as JSON."""
 
@@ -59,11 +71,12 @@ class Rows(Generic[T]):
         self._table = table
         self._record = record
         self._key = key
-        hints = get_type_hints(record)
-        self._columns = [field.name for field in fields(record)]  # type: ignore[arg-type]
+        kind: Any = record
+        hints = _hints(kind)
+        self._columns = [field.name for field in fields(kind)]
         self._times = {name for name, hint in hints.items() if hint is datetime or datetime in get_args(hint)}
         self._tuples = {name for name, hint in hints.items() if get_origin(hint) is tuple}
-        self._readers = [reader(name, hints[name]) for name in self._columns]
+        self._readers = _readers(kind)
 
     def select(self, where: str = "", parameters: tuple[Any, ...] = ()) -> list[T]:
         columns = ", ".join(self._columns)

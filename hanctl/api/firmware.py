@@ -29,7 +29,8 @@ def router(daemon: Daemon) -> APIRouter:
 
     @routes.get("/images")
     async def images() -> list[ImageView]:
-        return [shown(image.file_sha256) for image in daemon.store.list()]
+        """List every image that can be used; records that are damaged are left aside, and named in the log."""
+        return [image_view(stored, verdict) for stored, verdict in daemon.store.judged()]
 
     @routes.post("/images", status_code=HTTPStatus.CREATED, openapi_extra=_UPLOAD)
     async def add(

@@ -10,7 +10,7 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, SecretStr
 
 from hanctl.images.image_check import NOT_LOOKED_AT
 from hanctl.images.signature import Verdict
-from hanctl.images.store import StoredImage
+from hanctl.images.stored_image import StoredImage
 from hanctl.model.records import Activation, Device, DeviceType, Image, Priority, Update
 from hanctl.trust.device_log import LogEntry
 from hanctl.updates.desk.outlook import Progress

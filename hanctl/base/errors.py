@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from enum import IntEnum
 
 
@@ -44,6 +45,30 @@ class ConfigError(HanctlError):
 
     code = "config-invalid"
     exit_code = ExitCode.CONFIG
+
+
+class PlaceUnavailable(ConfigError):
+    """A place that the configuration names cannot be used now, and may mend itself.
+
+    An address comes with its interface, a port is given up, a disk is mounted: a service manager starts the hub again.
+    """
+
+    code = "place-unavailable"
+    exit_code = ExitCode.STATE
+
+
+_STAYS = frozenset({errno.ENOTDIR, errno.EISDIR, errno.ELOOP, errno.ENAMETOOLONG, errno.EINVAL, errno.EAFNOSUPPORT})
+
+
+def place_error(message: str, hint: str, error: OSError, *also_stays: int) -> ConfigError:
+    """Make the error for a configured place that an OSError kept from being used.
+
+    A plain ConfigError for what no waiting mends: a path that is none, and the error numbers ``also_stays``. Else
+    PlaceUnavailable.
+    """
+    if error.errno is None or error.errno in _STAYS or error.errno in also_stays:
+        return ConfigError(message, hint)
+    return PlaceUnavailable(message, f"{hint}; a service tries it again every 5 s")
 
 
 class NotFound(HanctlError):

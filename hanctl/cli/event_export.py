@@ -15,6 +15,7 @@ from typing import Annotated, Any, TextIO
 import typer
 
 from hanctl.base.errors import ConfigError, DaemonUnreachable, InvalidInput, NotFound
+from hanctl.base.whole_file import try_place
 from hanctl.cli.client import Client
 from hanctl.cli.options import ConfigFile, Socket, connect, eui64, examples, iso_time
 
@@ -59,6 +60,8 @@ def export(
         "update": update,
         "type": type_,
     }
+    if output is not None:
+        _try(output)
     newest, pages = _from_hub_or_ledger(socket, config, query)
     if output is None:
         _write(pages, sys.stdout)
@@ -130,13 +133,24 @@ def _with_progress(pages: Iterator[Page], newest: int) -> Iterator[Page]:
             progress.update(bar, completed=page[-1]["id"])
 
 
+def _try(path: Path) -> None:
+    try:
+        try_place(path)
+    except OSError as error:
+        raise _unwritable(path, error) from error
+
+
+def _unwritable(path: Path, error: OSError) -> ConfigError:
+    return ConfigError(f"cannot write {path}: {error.strerror}", "give another file with -o")
+
+
 @contextmanager
 def _whole_file(path: Path) -> Iterator[TextIO]:
     """Write a file that replaces PATH only once it is complete. Raises ConfigError."""
     try:
         descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     except OSError as error:
-        raise ConfigError(f"cannot write {path}: {error.strerror}", "give another file with -o") from error
+        raise _unwritable(path, error) from error
     try:
         with os.fdopen(descriptor, "w", encoding="utf-8") as file:
             yield file
@@ -144,6 +158,6 @@ def _whole_file(path: Path) -> Iterator[TextIO]:
             os.fsync(descriptor)
         Path(name).replace(path)
     except OSError as error:
-        raise ConfigError(f"cannot write {path}: {error.strerror}", "give another file with -o") from error
+        raise _unwritable(path, error) from error
     finally:
         Path(name).unlink(missing_ok=True)

@@ -6,7 +6,7 @@ import fcntl
 import os
 from pathlib import Path
 
-from hanctl.base.errors import ConfigError, Refused
+from hanctl.base.errors import Refused, place_error
 
 
 class StateLock:
@@ -22,9 +22,10 @@ class StateLock:
         try:
             descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         except OSError as error:
-            raise ConfigError(
+            raise place_error(
                 f"the state directory {self._state_dir} cannot be used: {error.strerror}",
                 "check its owner, or give another ([hub] state_dir)",
+                error,
             ) from error
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -40,9 +41,10 @@ class StateLock:
             os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
         except OSError as error:
             os.close(descriptor)
-            raise ConfigError(
+            raise place_error(
                 f"the state directory {self._state_dir} cannot be written: {error.strerror}",
                 "check the disk's space, or give another ([hub] state_dir)",
+                error,
             ) from error
         self._descriptor = descriptor
 

@@ -9,7 +9,8 @@ import shutil
 from pathlib import Path
 
 from hanctl.base.clock import Clock
-from hanctl.base.errors import ConfigError, NotFound
+from hanctl.base.errors import NotFound, place_error
+from hanctl.base.plain_files import make_directory
 from hanctl.ledger.errors import CopyError
 from hanctl.ledger.files.copies import Copy, check_copy, copies_of, list_copies
 from hanctl.ledger.files.restoring import finish, open_ledger, stage
@@ -66,12 +67,13 @@ class StateDirectory:
         directory = self._directory
         try:
             if not directory.exists():
-                directory.mkdir(mode=0o700, parents=True)
+                make_directory(directory, 0o700)
                 self._fresh.append(directory)
         except OSError as error:
-            raise ConfigError(
+            raise place_error(
                 f"the state directory {directory} cannot be made: {error.strerror}",
                 "check its parent's owner, or give another ([hub] state_dir)",
+                error,
             ) from error
         self.lock.acquire()
         path = directory / LEDGER

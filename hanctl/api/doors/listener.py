@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import errno
 import socket
 from dataclasses import dataclass, field
 
 import structlog
 
-from hanctl.base.errors import ConfigError
+from hanctl.base.errors import ConfigError, place_error
 from hanctl.config.sections import ListenerSection
 from hanctl.config.tokens import read_token
 from hanctl.config.values import ListenAddress
@@ -59,9 +60,11 @@ def listen(address: ListenAddress) -> socket.socket:
         listener.listen(_BACKLOG)
     except OSError as error:
         listener.close()
-        raise ConfigError(
+        raise place_error(
             f"the listener cannot have {address}: {error.strerror or error}",
             "give an address of this machine and a free port above 1023 ([listener] address)",
+            error,
+            errno.EACCES,
         ) from error
     if not address.host.is_loopback:
         log.warning(

@@ -9,6 +9,8 @@ from typing import Annotated
 import typer
 
 from hanctl.base.errors import ConfigError, Refused
+from hanctl.base.plain_files import make_directory
+from hanctl.base.whole_file import write_whole
 from hanctl.cli.options import Json, eui64, examples
 from hanctl.cli.output import print_facts, print_json
 from hanctl.config.paths import default_state_dir
@@ -36,7 +38,7 @@ def init(
     path = _path(ca)
     name = eui64(issuer) if issuer is not None else None
     try:
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        make_directory(path.parent, 0o700)
     except OSError as error:
         raise ConfigError(f"{path.parent} cannot be made: {error.strerror}", "give another file with --ca") from error
     made = BenchAuthority.init(path, name)
@@ -101,7 +103,7 @@ def show(ca: Authority = None, json: Json = False) -> None:
 
 def refuse_existing(path: Path) -> None:
     """Raise Refused if the file exists: it may hold the only copy of a private key."""
-    if path.exists():
+    if os.path.lexists(path):
         raise Refused(f"{path} exists", "move it away first, or give another name with --out")
 
 
@@ -111,8 +113,6 @@ def _path(given: Path | None) -> Path:
 
 def _write_private(path: Path, text: str) -> None:
     try:
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with os.fdopen(descriptor, "w", encoding="ascii") as file:
-            file.write(text)
+        write_whole(path, text)
     except OSError as error:
         raise ConfigError(f"{path} cannot be written: {error.strerror}", "give another file with --out") from error

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import shutil
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -12,6 +11,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from hanctl.base.errors import ConfigError, Refused
+from hanctl.base.plain_files import make_directory
+from hanctl.base.whole_file import try_place, write_whole
 from hanctl.cli.options import ConfigFile, Json, Socket, connect, examples
 from hanctl.cli.output import as_json, hexadecimal, local_time, print_facts, print_json, print_table, size
 
@@ -46,6 +47,8 @@ def create(
     as_json_: Json = False,
 ) -> None:
     """Back up the dongle's network and the ledger now, in addition to the automatic backups."""
+    if output is not None:
+        _try_output(output)
     made = connect(socket, config).post("/backups")
     if output is not None:
         _copy(Path(made["network"]), output)
@@ -136,7 +139,7 @@ def _restore_network(loaded: Config, file: Path, yes: bool, overwrite: bool, bur
 
     content = read(file)
     lock = StateLock(loaded.hub.state_dir)
-    loaded.hub.state_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+    make_directory(loaded.hub.state_dir, 0o700)
     lock.acquire()
     try:
         asyncio.run(_restore(loaded, content, summary(content), yes, overwrite, burn_address))
@@ -238,13 +241,18 @@ def _files(directory: Path, pattern: str) -> list[Path]:
         ) from error
 
 
-def _copy(path: Path, output: Path) -> None:
-    if output.exists():
+def _try_output(output: Path) -> None:
+    if os.path.lexists(output):
         raise Refused(f"{output} exists", "give another name, or remove it")
     try:
-        descriptor = os.open(output, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with os.fdopen(descriptor, "wb") as copy, path.open("rb") as source:
-            shutil.copyfileobj(source, copy)
+        try_place(output)
+    except OSError as error:
+        raise ConfigError(f"{output} cannot be written: {error.strerror}", "give another file with -o") from error
+
+
+def _copy(path: Path, output: Path) -> None:
+    try:
+        write_whole(output, path.read_bytes())
     except OSError as error:
         raise ConfigError(
             f"the backup {path} cannot be copied to {output}: {error.strerror}", "run it as the hub's user, or as root"

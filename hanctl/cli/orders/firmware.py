@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
 from hanctl.base.errors import InvalidInput, Refused
+from hanctl.base.plain_files import printable
+from hanctl.base.whole_file import write_result
 from hanctl.cli.options import ConfigFile, Json, Socket, connect, eui64, examples, number
 from hanctl.cli.output import as_json, hexadecimal, local_time, print_facts, print_json, print_table, size, version
 
 if TYPE_CHECKING:
+    from hanctl.images.signature import Verdict
     from hanctl.images.store import FirmwareStore
+    from hanctl.images.stored_image import StoredImage
 
 app = typer.Typer(help="Firmware images: build, check, add, list and remove them.", no_args_is_help=True)
 Store = Annotated[
@@ -91,12 +97,13 @@ def add(
 
     opened = _store(store, signatures, root, signer, supplier_certificate)
     data = read_image_file(file)
+    called = printable(name or file.name)
     versions = [number(version) for version in requires or ()]
     if opened is not None:
-        added = opened.add(data, form=form, name=name or file.name, requires=tuple(versions))
-        image = _described(opened, added.file_sha256)
+        added = opened.add(data, form=form, name=called, requires=tuple(versions))
+        image = _described(opened.describe(added.file_sha256), opened.verdict(added.file_sha256))
     else:
-        image = connect(socket, config).upload("/images", data, form=form, name=name or file.name, requires=versions)
+        image = connect(socket, config).upload("/images", data, form=form, name=called, requires=versions)
     _show(image, json)
 
 
@@ -114,7 +121,9 @@ def list_(
     """List the images in the store."""
     opened = _store(store, signatures, root, signer, supplier_certificate)
     if opened is not None:
-        images = [_described(opened, image.file_sha256) for image in opened.list()]
+        images = [_described(stored, verdict) for stored, verdict in opened.judged()]
+        for wrong in opened.left_aside():
+            print(f"left aside: {wrong}", file=sys.stderr)
     else:
         images = connect(socket, config).get("/images")
     if json:
@@ -155,7 +164,10 @@ def show(
 ) -> None:
     """Show one image: header, hashes, layout and signature."""
     opened = _store(store, signatures, root, signer, supplier_certificate)
-    found = _described(opened, image) if opened is not None else connect(socket, config).get(f"/images/{image}")
+    if opened is not None:
+        found = _described(opened.describe(image), opened.verdict(image))
+    else:
+        found = connect(socket, config).get(f"/images/{image}")
     _show(found, json)
 
 
@@ -252,16 +264,11 @@ def build(
         signer = f", signed by {credentials.subject} ({credentials.suite})"
     else:
         data = build_image(content, fields, form=form)
-    made = False
     try:
-        with output.open("wb" if force else "xb") as file:
-            made = not force
-            file.write(data)
-    except FileExistsError as error:
-        raise Refused(f"{output} exists", "give another name, or --force") from error
+        if os.path.lexists(output) and not force:
+            raise Refused(f"{output} exists", "give another name, or --force")
+        write_result(output, data)
     except OSError as error:
-        if made:
-            output.unlink(missing_ok=True)
         raise InvalidInput(f"{output} cannot be written: {error.strerror}", "give another path") from error
     print(f"wrote {output}: {size(len(data))}{signer}")
 
@@ -291,12 +298,11 @@ def _store(
     return FirmwareStore(store, SystemClock(), checker)
 
 
-def _described(store: FirmwareStore, sha256: str) -> dict[str, Any]:
-    stored = store.describe(sha256)
+def _described(stored: StoredImage, verdict: Verdict) -> dict[str, Any]:
     return as_json(stored.record) | {
         "form_reason": stored.form_reason,
         "notes": list(stored.parsed.notes),
-        "signature": as_json(store.verdict(sha256)),
+        "signature": as_json(verdict),
     }
 
 

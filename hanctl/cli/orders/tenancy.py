@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal
 import typer
 
 from hanctl.base.errors import InvalidInput
+from hanctl.base.whole_file import try_place, write_result
 from hanctl.cli.options import ConfigFile, Json, Socket, connect, eui64, examples, number
 from hanctl.cli.orders.tenancy_output import cut_off, print_change, print_devices, print_preview, print_report
 from hanctl.cli.output import local_time, print_json, print_table
@@ -219,9 +220,9 @@ def report(
     """Show the evidence of a change: data hidden, cleared and kept, what each device was told and did, files left."""
     client = connect(socket, config)
     if html is not None:
-        text = client.get_text(f"/changes/{change}/report.html")
         try:
-            html.write_text(text, encoding="utf-8")
+            try_place(html)
+            write_result(html, client.get_text(f"/changes/{change}/report.html"))
         except OSError as error:
             raise InvalidInput(f"cannot write {html}: {error.strerror}", "give another file") from error
         print(f"wrote {html}")

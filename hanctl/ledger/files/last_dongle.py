@@ -10,6 +10,7 @@ from pathlib import Path
 from hanctl.base.errors import InvalidInput
 from hanctl.base.eui64 import Eui64, parse_eui64
 from hanctl.ledger.ledger import Ledger
+from hanctl.ledger.rows import UNREADABLE
 from hanctl.model.events import DongleOpened, NetworkFormed, NetworkResumed
 
 
@@ -34,5 +35,5 @@ def last_dongle(path: Path) -> Eui64 | None:
                 "SELECT body FROM events WHERE type = ? ORDER BY id DESC LIMIT 1", (DongleOpened.type,)
             ).fetchone()
         return None if row is None else parse_eui64(json.loads(row[0])["dongle_eui64"])
-    except (sqlite3.Error, ValueError, KeyError, InvalidInput):
+    except (sqlite3.Error, *UNREADABLE, InvalidInput):
         return None

@@ -75,7 +75,7 @@ def read_all(ledger: Ledger) -> None:
         for name in ("prices", "half_hours"):
             ledger.household.records(endpoint, name)
             ledger.household.samples(endpoint, name)
-    ledger.pruning.remove(0, ledger.pruning.first_of_last(3), START, 5)
+    ledger.pruning.remove(0, ledger.pruning.first_of_last(3, limited=False), 0, START, 5)
     ledger.record(HubStarted(version="3"))
 
 

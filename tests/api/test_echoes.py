@@ -257,6 +257,7 @@ def test_no_error_of_a_household_or_devices_file_repeats_a_value_or_a_name(secre
 
 STARTS_SOMETHING = {
     "run",
+    "watch",
     "demo",
     "simulate",
     "conformance",
@@ -288,7 +289,7 @@ def lines(command: Any, above: tuple[str, ...], secret: str) -> Iterator[list[st
 
 @pytest.mark.parametrize(
     ("secret", "step"),
-    [(CODE, 20), pytest.param(CODE, 1, marks=pytest.mark.slow), pytest.param(SHORT, 1, marks=pytest.mark.slow)],
+    [(CODE, 20), pytest.param(CODE, 6, marks=pytest.mark.slow), pytest.param(SHORT, 7, marks=pytest.mark.slow)],
 )
 def test_no_command_repeats_what_was_typed(
     secret: str, step: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]

@@ -1,13 +1,13 @@
-"""Read and write files with private keys: readable only by their owner, and never half written."""
+"""Read and write files with private keys: readable only by the hub, and never half written."""
 
 from __future__ import annotations
 
 import json
-import stat
 from pathlib import Path
 from typing import Any
 
 from hanctl.base.errors import ExitCode, HanctlError, NotFound
+from hanctl.base.private_file import fault_of
 from hanctl.base.whole_file import write_whole
 
 
@@ -28,13 +28,10 @@ def write_key_file(path: Path, kind: str, fields: dict[str, str | int]) -> None:
 
 
 def check_private(path: Path) -> None:
-    """Raise KeyFileError if others than its owner may read the file. A file that does not exist passes."""
-    try:
-        mode = path.stat().st_mode
-    except OSError:
-        return
-    if mode & (stat.S_IRWXG | stat.S_IRWXO):
-        raise KeyFileError(f"others may read {path}, which holds a private key", f"run: chmod 600 {path}")
+    """Raise KeyFileError if others than the hub may read the file, or the hub may not. One that is absent passes."""
+    fault = fault_of(path, "a private key")
+    if fault is not None:
+        raise KeyFileError(*fault)
 
 
 def read_key_file(path: Path, kind: str) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
 
 TIMEOUT_S = 60
 CONNECT_TIMEOUT_S = 5
+TYPED = "--socket"
+"""What names a control socket that was typed."""
 
 
 class RemoteError(HanctlError):
@@ -29,9 +32,14 @@ class RemoteError(HanctlError):
 
 @dataclass(frozen=True, slots=True)
 class ControlSocket:
-    """Reach the daemon on this machine by its control socket."""
+    """Reach the daemon on this machine by its control socket.
+
+    ``by``: what named the socket, such as "-c FILE", if anything did; ``start``: command that starts that daemon.
+    """
 
     path: Path
+    by: str = ""
+    start: str = "hanctl run -c FILE"
     base_url = "http://hanctl"
     headers: ClassVar[dict[str, str]] = {}
 
@@ -43,14 +51,14 @@ class ControlSocket:
     def unreachable(self, reason: str) -> DaemonUnreachable:
         if "Permission" in reason:
             return DaemonUnreachable(
-                f"no permission to use the socket {self.path}", "join the group that owns it (often 'hanctl')"
+                f"no permission to use the socket {self}", "join the group that owns it (often 'hanctl')"
             )
         return DaemonUnreachable(
-            f"no daemon answers on {self.path}", "start it: hanctl run -c FILE; or name another: --socket PATH"
+            f"no daemon answers on {self}", f"start it: {self.start}; or name another: -c FILE or --socket PATH"
         )
 
     def __str__(self) -> str:
-        return str(self.path)
+        return f"{self.path} ({self.by})" if self.by else str(self.path)
 
 
 class Listener:
@@ -75,17 +83,22 @@ class Listener:
         )
 
     def __str__(self) -> str:
-        return self.base_url
+        return f"{self.base_url} (HANCTL_URL)"
 
 
 class Client:
     """Talk to one daemon, on its control socket or its listener.
 
-    Every method raises DaemonUnreachable or RemoteError.
+    A daemon that changed something is named once, on standard error, unless its very socket was typed: where there are
+    several, a wrong one shows so. Every method raises DaemonUnreachable or RemoteError.
     """
 
-    def __init__(self, hub: Path | Listener) -> None:
-        self._hub = ControlSocket(hub) if isinstance(hub, Path) else hub
+    def __init__(self, hub: ControlSocket | Listener) -> None:
+        self._hub = hub
+        self._named = isinstance(hub, ControlSocket) and hub.by == TYPED
+
+    def __str__(self) -> str:
+        return str(self._hub)
 
     def get(self, path: str, **query: Any) -> Any:
         return self._request("GET", path, query)
@@ -122,6 +135,9 @@ class Client:
         with self._http() as http:
             response = http.request(method, path, params=_given(query), **content)
         check(response)
+        if method != "GET" and not self._named:
+            print(f"hub: {self}", file=sys.stderr)
+            self._named = True
         return response.json() if response.content else None
 
     @contextmanager

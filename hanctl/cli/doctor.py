@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from hanctl.base.errors import ConfigError, DaemonUnreachable, ExitCode, InvalidInput
-from hanctl.cli.client import Client
+from hanctl.cli.client import Client, ControlSocket
 from hanctl.cli.options import Json, examples
 from hanctl.cli.output import print_json
 
@@ -64,10 +64,10 @@ def doctor(
 
 def _examination(config: Path | None, port: str | None, radio: Literal["ezsp", "znp"] | None) -> Examination:
     from hanctl.base.clock import SystemClock
+    from hanctl.config.paths import hub_of
     from hanctl.config.reading import load_config
     from hanctl.doctor.examination import Examination, default_config
     from hanctl.doctor.finding import failed, ok
-    from hanctl.doctor.host import service_of
     from hanctl.hub.daemon import dongle_settings
     from hanctl.radio.settings import DongleSettings
 
@@ -85,7 +85,9 @@ def _examination(config: Path | None, port: str | None, radio: Literal["ezsp", "
     except ConfigError as error:
         return Examination(SystemClock(), (), known=(failed("config", error),))
     known = (ok("config", f"{config} can be used"),)
-    return _with_hub(Examination(SystemClock(), (dongle_settings(loaded),), loaded, service_of(config), known=known))
+    hub = hub_of(config)
+    service = None if hub is None else hub.unit
+    return _with_hub(Examination(SystemClock(), (dongle_settings(loaded),), loaded, service, known=known))
 
 
 def _known_sticks() -> tuple[DongleSettings, ...]:
@@ -110,7 +112,7 @@ def _with_hub(examination: Examination) -> Examination:
     config = examination.config
     socket = client_socket() if config is None else config.hub.socket
     try:
-        return replace(examination, hub=RunningHub.from_status(Client(socket).get("/status")))
+        return replace(examination, hub=RunningHub.from_status(Client(ControlSocket(socket)).get("/status")))
     except DaemonUnreachable as error:
         if socket.exists() and not os.access(socket, os.R_OK | os.W_OK):
             return replace(examination, out_of_reach=True, known=(*examination.known, failed("socket", error)))

@@ -15,7 +15,6 @@ from packaging.requirements import Requirement
 from hanctl.doctor.finding import Finding, fail, ok, warn
 
 PYTHONS = ((3, 11), (3, 14))
-CONFIGURATIONS = Path("/etc/hanctl")
 SYSTEMCTL_S = 3.0
 SYSTEMD = Path("/run/systemd/system")
 
@@ -78,14 +77,6 @@ def clock_synchronised() -> bool | None:
     except (OSError, AttributeError):
         return None
     return None if state < 0 else state != _TIME_ERROR
-
-
-def service_of(config: Path) -> str | None:
-    """Return the service that runs the hub of this configuration, if any."""
-    config = config.absolute()
-    if config.parent != CONFIGURATIONS or config.suffix != ".toml":
-        return None
-    return "hanctl.service" if config.stem == "hanctl" else f"hanctl@{config.stem}.service"
 
 
 def judge_service(service: str, unit: Mapping[str, str], hub: int | None) -> Finding:

@@ -13,7 +13,6 @@ from typer.testing import CliRunner
 
 from hanctl.base.errors import ExitCode, HanctlError, Refused
 from hanctl.cli.main import app
-from hanctl.cli.options import connect
 from hanctl.install import files, plan
 from hanctl.install.places import of_system
 from hanctl.state.lock import StateLock
@@ -343,21 +342,6 @@ def test_a_persons_systemd_that_does_not_run_leaves_these_steps(
     assert code == 0
     assert "left       systemctl --user enable hanctl.service: your own systemd does not run here" in out
     assert person.told() == []
-
-
-# --- which hub a command talks to
-
-
-def test_the_configuration_of_one_of_several_hubs_names_its_socket(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(os, "geteuid", lambda: 0)
-    monkeypatch.delenv("RUNTIME_DIRECTORY", raising=False)
-    monkeypatch.setattr(Path, "read_text", lambda path, **_: CONFIG)
-    found = {name: str(connect(None, Path(f"/etc/hanctl/{name}.toml"))._hub) for name in ("hanctl", "rig1")}
-    assert found == {"hanctl": "/run/hanctl/hanctl.sock", "rig1": "/run/hanctl-rig1/hanctl.sock"}
-    monkeypatch.setattr(Path, "read_text", lambda path, **_: CONFIG + '[hub]\nsocket = "/run/x.sock"\n')
-    assert str(connect(None, Path("/etc/hanctl/rig1.toml"))._hub) == "/run/x.sock"
 
 
 def test_both_commands_explain_themselves() -> None:

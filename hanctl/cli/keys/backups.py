@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import shutil
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -12,13 +11,17 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from hanctl.base.errors import ConfigError, Refused
+from hanctl.base.owner import as_owner
 from hanctl.cli.options import ConfigFile, Json, Socket, connect, examples
 from hanctl.cli.output import as_json, hexadecimal, local_time, print_facts, print_json, print_table, size
+from hanctl.config.paths import default_state_dir, hub_of
 
 if TYPE_CHECKING:
     from hanctl.config.sections import Config
     from hanctl.ledger.files.copies import Copy
     from hanctl.radio.finding.network_backup import NetworkSummary
+
+Facts = list[tuple[str, str]]
 
 app = typer.Typer(help="Backups of the dongle's network and of the ledger.", no_args_is_help=True)
 
@@ -43,7 +46,8 @@ def create(
     """Back up the dongle's network and the ledger now, in addition to the automatic backups."""
     made = connect(socket, config).post("/backups")
     if output is not None:
-        _copy(Path(made["network"]), output)
+        network = Path(made["network"])
+        _write_copy(as_owner(network.parent, lambda: _read_to_copy(network)), output)
         made["copy"] = str(output)
     if as_json_:
         print_json(made)
@@ -101,46 +105,87 @@ def restore(
     """Restore a backup while the hub is stopped. The present network or ledger is saved first.
 
     A network backup gives the configured dongle the keys and EUI64 of the old
-    one, and frame counters above the old ones. A ledger backup replaces the
-    ledger.
+    one, and frame counters above the old ones. A ledger backup, named as
+    hanctl backup list shows it, replaces the ledger. Another hub's is refused.
     """
     from hanctl.config.reading import load_config
 
     loaded = load_config(config)
+    facts = [("hub", _hub(config)), ("state directory", str(loaded.hub.state_dir))]
     if file.suffix == ".sqlite":
-        _restore_ledger(loaded, file, yes)
+        _restore_ledger(loaded.hub.state_dir, file, facts, yes, overwrite)
     else:
-        _restore_network(loaded, file, yes, overwrite, burn_address)
+        _restore_network(loaded, file, facts, yes, overwrite, burn_address)
 
 
-def _restore_ledger(loaded: Config, file: Path, yes: bool) -> None:
+def _hub(config: Path) -> str:
+    hub = hub_of(config)
+    return f"that of {config}" if hub is None or hub.unit is None else f"{hub.unit} ({config})"
+
+
+def _restore_ledger(state_dir: Path, file: Path, facts: Facts, yes: bool, overwrite: bool) -> None:
     from hanctl.base.clock import SystemClock
-    from hanctl.state.state import restore_ledger
+    from hanctl.state.state import identity_of_hub, ledger_backup, restore_ledger
 
-    print_facts([("state directory", str(loaded.hub.state_dir)), ("it will hold", f"the ledger of {file.name}")])
-    if not yes and not _agreed():
-        raise Refused("it was not restored, and nothing was changed", "agree, or say --yes")
-    copy = restore_ledger(loaded.hub.state_dir, file.name, SystemClock())
-    until = "-" if copy.until is None else local_time(copy.until.isoformat())
-    print(f"restored, as of {until}; the ledger that was there is kept beside it")
+    # A name alone is one of the hub's own backups, if it has one of this name.
+    own = file.name == str(file) and (os.access(state_dir / "backups" / file, os.F_OK) or not file.exists())
+    name = file if own else file.absolute()
+
+    def work() -> None:
+        before, copy = identity_of_hub(state_dir), ledger_backup(state_dir, name, overwrite=overwrite)
+        print_facts([*facts, ("it holds", str(before)), ("it will hold", f"{copy.hub}, as of {_until(copy)}")])
+        if not yes and not _agreed():
+            raise Refused("it was not restored, and nothing was changed", "agree, or say --yes")
+        restore_ledger(state_dir, name, SystemClock(), overwrite=overwrite)
+        print(f"{copy.path.name} was restored to {state_dir}; the ledger that was there is kept beside it")
+        if copy.hub.is_not(before):
+            print("the dongle has to hold its network too: hanctl backup restore network-….json --overwrite")
+
+    as_owner(state_dir, work)
 
 
-def _restore_network(loaded: Config, file: Path, yes: bool, overwrite: bool, burn_address: bool) -> None:
+def _until(copy: Copy) -> str:
+    return "-" if copy.until is None else local_time(copy.until.isoformat())
+
+
+def _restore_network(loaded: Config, file: Path, facts: Facts, yes: bool, overwrite: bool, burn_address: bool) -> None:
+    from hanctl.radio import load_library
     from hanctl.radio.finding.network_backup import read, summary
     from hanctl.state.lock import StateLock
+    from hanctl.state.state import identity_of_hub
 
-    content = read(file)
-    lock = StateLock(loaded.hub.state_dir)
-    loaded.hub.state_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
-    lock.acquire()
-    try:
-        asyncio.run(_restore(loaded, content, summary(content), yes, overwrite, burn_address))
-    finally:
-        lock.release()
+    content, state_dir = read(file), loaded.hub.state_dir
+    wanted = summary(content)
+    load_library(loaded.dongle.radio)
+
+    def work() -> None:
+        lock = StateLock(state_dir)
+        state_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+        lock.acquire()
+        try:
+            hub = identity_of_hub(state_dir)
+            if hub.has_devices and hub.network not in (None, wanted.extended_pan_id):
+                raise Refused(
+                    f"{file} is of the network {wanted.extended_pan_id}, and the devices of the hub of {state_dir} "
+                    f"belong to {hub.network}: it would not start with another",
+                    "take a backup of its own network: hanctl backup list; to move another hub here, restore that "
+                    "hub's ledger first (docs/recovery.md)",
+                )
+            asyncio.run(_restore(loaded, content, wanted, facts, yes, overwrite, burn_address))
+        finally:
+            lock.release()
+
+    as_owner(state_dir, work)
 
 
 async def _restore(
-    config: Config, content: dict[str, Any], wanted: NetworkSummary, yes: bool, overwrite: bool, burn_address: bool
+    config: Config,
+    content: dict[str, Any],
+    wanted: NetworkSummary,
+    facts: Facts,
+    yes: bool,
+    overwrite: bool,
+    burn_address: bool,
 ) -> None:
     from hanctl.base.clock import SystemClock
     from hanctl.hub.daemon import dongle_settings
@@ -154,6 +199,7 @@ async def _restore(
         present = None if held is None else summary(held)
         print_facts(
             [
+                *facts,
                 ("dongle", f"{config.dongle.path} ({await dongle.eui64()})"),
                 ("it holds", "no network" if present is None else _said(present)),
                 ("it will hold", _said(wanted)),
@@ -175,7 +221,10 @@ async def _restore(
 
 
 def _agreed() -> bool:
-    return sys.stdin.isatty() and typer.confirm("Restore it?")
+    try:
+        return sys.stdin.isatty() and typer.confirm("Restore it?")
+    except typer.Abort:
+        return False
 
 
 def _said(network: NetworkSummary) -> str:
@@ -199,6 +248,7 @@ def _network(path: Path) -> dict[str, Any]:
 def _ledger(copy: Copy) -> dict[str, Any]:
     made = None if copy.until is None else copy.until.isoformat().replace("+00:00", "Z")
     row = {"kind": "ledger", "path": str(copy.path), "size": copy.size, "made_at": made, "schema": copy.schema}
+    row |= {"extended_pan_id": copy.hub.network, "eui64": copy.hub.dongle}
     return row | ({"state": "whole"} if copy.damage is None else {"state": "damaged", "reason": copy.damage})
 
 
@@ -206,15 +256,14 @@ def _content(row: dict[str, Any]) -> str:
     if row["state"] != "whole":
         return str(row["reason"])
     if row["kind"] == "ledger":
-        return f"ledger, schema {row['schema']}"
+        network, dongle = row["extended_pan_id"] or "-", row["eui64"] or "-"
+        return f"ledger, schema {row['schema']}, of network {network}, dongle {dongle}"
     return (
         f"network {row['extended_pan_id']} on channel {row['channel']}, dongle {row['eui64']}, keys {row['link_keys']}"
     )
 
 
 def _state_dir(config: Path | None) -> Path:
-    from hanctl.config.paths import default_state_dir
-
     if config is None:
         return default_state_dir()
     from hanctl.config.reading import load_config
@@ -233,14 +282,23 @@ def _files(directory: Path, pattern: str) -> list[Path]:
         ) from error
 
 
-def _copy(path: Path, output: Path) -> None:
-    if output.exists():
-        raise Refused(f"{output} exists", "give another name, or remove it")
+def _read_to_copy(path: Path) -> str:
     try:
-        descriptor = os.open(output, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with os.fdopen(descriptor, "wb") as copy, path.open("rb") as source:
-            shutil.copyfileobj(source, copy)
+        return path.read_text(encoding="utf-8")
     except OSError as error:
         raise ConfigError(
-            f"the backup {path} cannot be copied to {output}: {error.strerror}", "run it as the hub's user, or as root"
+            f"the backup {path} cannot be read: {error.strerror}", "run it as the hub's user, or as root"
+        ) from error
+
+
+def _write_copy(content: str, output: Path) -> None:
+    try:
+        descriptor = os.open(output, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(descriptor, "w", encoding="utf-8") as copy:
+            copy.write(content)
+    except FileExistsError as error:
+        raise Refused(f"{output} exists", "give another name, or remove it") from error
+    except OSError as error:
+        raise ConfigError(
+            f"the backup cannot be copied to {output}: {error.strerror}", "give another file with -o"
         ) from error

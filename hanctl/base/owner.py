@@ -10,16 +10,18 @@ from __future__ import annotations
 import json
 import os
 import pwd
+import stat
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn, TypeVar, cast
 
-from hanctl.base.errors import ExitCode, HanctlError
+from hanctl.base.errors import ConfigError, ExitCode, HanctlError
 
 T = TypeVar("T")
 _ROOT = 0
+_MOST_LINKS = 40
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,10 +43,27 @@ class FailedAsOwner(HanctlError):
 
 
 def owner_of(path: Path) -> Account:
-    """Return the owner of a file or directory, or of its nearest parent that exists."""
-    there = next(each for each in (path, *path.absolute().parents) if each.exists())
-    status = there.stat()
-    return Account(status.st_uid, status.st_gid, _name(status.st_uid))
+    """Return the owner of a file or directory, or of its nearest parent that exists.
+
+    Where the way there leads over a link that is not root's, it is the link's owner: nobody comes to what is root's
+    by a link of somebody else's. For root alone, who may look everywhere. Raises ConfigError for links without an end.
+    """
+    status = Path("/").stat()
+    way = path.absolute()
+    for _ in range(_MOST_LINKS):
+        link = None
+        for each in reversed((way, *way.parents)):
+            try:
+                status = each.lstat()
+            except (FileNotFoundError, NotADirectoryError):
+                break
+            if stat.S_ISLNK(status.st_mode):
+                link = each
+                break
+        if link is None or status.st_uid != _ROOT:
+            return Account(status.st_uid, status.st_gid, _name(status.st_uid))
+        way = link.parent / link.readlink() / way.relative_to(link)
+    raise ConfigError(f"{path} cannot be used: its links lead to no end", "give the path of a directory")
 
 
 def user_called(name: str) -> Account | None:
@@ -61,7 +80,7 @@ def as_owner(path: Path, work: Callable[[], T]) -> T:
 
     See ``as_user``.
     """
-    return as_user(owner_of(path), work)
+    return as_user(owner_of(path), work) if os.geteuid() == _ROOT else work()
 
 
 def as_user(account: Account, work: Callable[[], T]) -> T:

@@ -233,7 +233,13 @@ class FirmwareStore:
         return tuple(sorted(path.stem for path in self.path.glob("*.json") if _SHA256.fullmatch(path.stem)))
 
     def _find(self, sha256: str) -> StoredImage | None:
-        if not self._json(sha256).exists():
+        try:
+            there = self._json(sha256).exists()
+        except PermissionError as error:
+            raise StoreError(
+                f"the firmware store {self.path} cannot be read: {error.strerror}", "check its owner and mode"
+            ) from error
+        if not there:
             self._known.pop(sha256, None)
             return None
         # What a hash names never changes, so it is parsed once.

@@ -87,7 +87,7 @@ def restore_ledger(directory: Path, name: str | Path, clock: Clock, *, overwrite
     The present ledger is moved aside. Records the event ``ledger.restored``. Raises Refused (a hub runs), ConfigError
     (the directory cannot be used), NotFound, BackupOfAnotherHub, LedgerError (the backup is damaged, or the disk full).
     """
-    _make(directory)
+    make_state_directory(directory)
     lock = StateLock(directory)
     lock.acquire()
     try:
@@ -115,7 +115,7 @@ class StateDirectory:
     def open(self, clock: Clock) -> Ledger:
         """Make the directory if needed, lock it and open its ledger. Raises ConfigError, Refused, LedgerError."""
         directory = self._directory
-        if _make(directory):
+        if make_state_directory(directory):
             self._fresh.append(directory)
         self.lock.acquire()
         path = directory / LEDGER
@@ -146,7 +146,7 @@ class StateDirectory:
             self.lock.release()
 
 
-def _make(directory: Path) -> bool:
+def make_state_directory(directory: Path) -> bool:
     """Make a state directory if it is not there; tell whether it was made. Raises ConfigError."""
     try:
         if directory.exists():

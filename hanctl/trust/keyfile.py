@@ -18,11 +18,11 @@ class KeyFileError(HanctlError):
     exit_code = ExitCode.STATE
 
 
-def write_key_file(path: Path, kind: str, fields: dict[str, str | int]) -> None:
-    """Write ``fields`` as JSON with mode 0600, replacing the file at once or not at all. Raises KeyFileError."""
+def write_key_file(path: Path, kind: str, fields: dict[str, str | int], mode: int = 0o600) -> None:
+    """Write ``fields`` as JSON, replacing the file at once or not at all. Raises KeyFileError."""
     text = json.dumps({"kind": kind, **fields}, indent=2) + "\n"
     try:
-        write_whole(path, text)
+        write_whole(path, text, mode)
     except OSError as error:
         raise KeyFileError(f"{path} cannot be written: {error.strerror}", "check the directory's owner") from error
 

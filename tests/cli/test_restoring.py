@@ -32,7 +32,7 @@ class Rig:
     def __init__(self, directory: Path, name: str, network: Eui64 | None) -> None:
         self.state = directory / name
         self.config = directory / f"{name}.toml"
-        self.config.write_text(f'[hub]\nstate_dir = "{name}"\n[dongle]\npath = "tcp://127.0.0.1:1"\nradio = "ezsp"\n')
+        self.config.write_text(f'[hub]\nstate_dir = "{name}"\n[dongle]\npath = "/dev/none-such"\nradio = "ezsp"\n')
         self.ledger = self.state / LEDGER
         if network is None:
             return

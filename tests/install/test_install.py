@@ -6,6 +6,7 @@ import os
 import shlex
 import sys
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 import typer
@@ -203,6 +204,21 @@ def test_the_state_of_a_hub_that_runs_is_not_purged(system: System) -> None:
     assert isinstance(failed, HanctlError) and f"process {os.getpid()}" in str(failed)
     assert state.exists()
     lock.release()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can purge what is another user's")
+def test_purging_does_not_follow_a_link_that_the_hubs_user_has_put_in_the_place_of_its_lock(system: System) -> None:
+    # Where that user may go, unlike pytest's own directory.
+    with TemporaryDirectory(prefix="hanctl-test-") as root:
+        Path(root).chmod(0o755)
+        state, shadow = Path(root) / "var/lib/hanctl", Path(root) / "shadow"
+        state.mkdir(parents=True)
+        shadow.write_text("root:x:0:0\n")
+        (state / "lock").symlink_to(shadow)
+        for path in (state, state / "lock"):
+            os.chown(path, 64001, 64002, follow_symlinks=False)
+        system.command("uninstall-service", "--root", root, "--purge", "--yes")
+        assert shadow.read_text() == "root:x:0:0\n"
 
 
 def test_without_systemd_what_is_left_is_named(system: System) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import sys
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from hanctl.config.sections import Config
     from hanctl.ledger.files.copies import Copy
     from hanctl.radio.finding.network_backup import NetworkSummary
+    from hanctl.radio.settings import DongleSettings
 
 Facts = list[tuple[str, str]]
 
@@ -149,18 +151,21 @@ def _until(copy: Copy) -> str:
 
 
 def _restore_network(loaded: Config, file: Path, facts: Facts, yes: bool, overwrite: bool, burn_address: bool) -> None:
+    from hanctl.hub.daemon import dongle_settings
     from hanctl.radio import load_library
     from hanctl.radio.finding.network_backup import read, summary
     from hanctl.state.lock import StateLock
-    from hanctl.state.state import identity_of_hub
+    from hanctl.state.state import identity_of_hub, make_state_directory
 
     content, state_dir = read(file), loaded.hub.state_dir
-    wanted = summary(content)
-    load_library(loaded.dongle.radio)
+    wanted, settings = summary(content), dongle_settings(loaded)
+    # What the owner's process needs is imported here, in root's; the last, an event loop imports at its first use.
+    load_library(settings.radio)
+    import_module("concurrent.futures.thread")
 
     def work() -> None:
+        make_state_directory(state_dir)
         lock = StateLock(state_dir)
-        state_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
         lock.acquire()
         try:
             hub = identity_of_hub(state_dir)
@@ -171,7 +176,7 @@ def _restore_network(loaded: Config, file: Path, facts: Facts, yes: bool, overwr
                     "take a backup of its own network: hanctl backup list; to move another hub here, restore that "
                     "hub's ledger first (docs/recovery.md)",
                 )
-            asyncio.run(_restore(loaded, content, wanted, facts, yes, overwrite, burn_address))
+            asyncio.run(_restore(settings, state_dir, content, wanted, facts, yes, overwrite, burn_address))
         finally:
             lock.release()
 
@@ -179,7 +184,8 @@ def _restore_network(loaded: Config, file: Path, facts: Facts, yes: bool, overwr
 
 
 async def _restore(
-    config: Config,
+    settings: DongleSettings,
+    state_dir: Path,
     content: dict[str, Any],
     wanted: NetworkSummary,
     facts: Facts,
@@ -188,19 +194,18 @@ async def _restore(
     burn_address: bool,
 ) -> None:
     from hanctl.base.clock import SystemClock
-    from hanctl.hub.daemon import dongle_settings
     from hanctl.radio.finding.network_backup import summary
     from hanctl.radio.finding.offline import offline
     from hanctl.trust.backups import write_backup
 
     now = SystemClock().now()
-    async with offline(dongle_settings(config)) as dongle:
+    async with offline(settings) as dongle:
         held = await dongle.content()
         present = None if held is None else summary(held)
         print_facts(
             [
                 *facts,
-                ("dongle", f"{config.dongle.path} ({await dongle.eui64()})"),
+                ("dongle", f"{settings.path} ({await dongle.eui64()})"),
                 ("it holds", "no network" if present is None else _said(present)),
                 ("it will hold", _said(wanted)),
             ]
@@ -215,7 +220,7 @@ async def _restore(
         if not yes and not _agreed():
             raise Refused("it was not restored, and nothing was changed", "agree, or say --yes")
         if held is not None:
-            print_facts([("saved first", str(write_backup(config.hub.state_dir / "backups", held, now)))])
+            print_facts([("saved first", str(write_backup(state_dir / "backups", held, now)))])
         await dongle.write(content, now, once=burn_address)
     print("restored; start the hub: devices come back by themselves, with their keys")
 

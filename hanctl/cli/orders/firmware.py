@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from hanctl.base.errors import InvalidInput, Refused
+from hanctl.base.owner import as_owner
 from hanctl.cli.options import ConfigFile, Json, Socket, connect, eui64, examples, number
 from hanctl.cli.output import as_json, hexadecimal, local_time, print_facts, print_json, print_table, size, version
 
@@ -88,8 +89,12 @@ def add(
     data = read_image_file(file)
     versions = [number(version) for version in requires or ()]
     if opened is not None:
-        added = opened.add(data, form=form, name=name or file.name, requires=tuple(versions))
-        image = _described(opened, added.file_sha256)
+
+        def work() -> dict[str, Any]:
+            added = opened.add(data, form=form, name=name or file.name, requires=tuple(versions))
+            return _described(opened, added.file_sha256)
+
+        image = as_owner(opened.path, work)
     else:
         image = connect(socket, config).upload("/images", data, form=form, name=name or file.name, requires=versions)
     _show(image, json)
@@ -160,10 +165,11 @@ def remove(image: Sha, store: Store = None, socket: Socket = None, config: Confi
     opened = _store(store)
     if opened is not None:
         sha256 = opened.get(image).file_sha256
-        opened.remove(sha256)
+        as_owner(opened.path, lambda: opened.remove(sha256))
+        print(f"{sha256} was removed from {opened.path}")
     else:
         sha256 = connect(socket, config).delete(f"/images/{image}")["file_sha256"]
-    print(f"{sha256} was removed")
+        print(f"{sha256} was removed")
 
 
 @app.command(
@@ -273,7 +279,7 @@ def _store(
     checker = SignatureChecker.load(
         signatures or "warn", roots or (), [eui64(each) for each in signers or ()], suppliers or ()
     )
-    return FirmwareStore(store, SystemClock(), checker)
+    return FirmwareStore(store.absolute(), SystemClock(), checker)
 
 
 def _described(store: FirmwareStore, sha256: str) -> dict[str, Any]:

@@ -26,7 +26,7 @@ def fault_of(path: Path, what: str) -> tuple[str, str] | None:
     try:
         status = path.stat()
     except PermissionError:
-        closed = next(each for each in reversed(path.absolute().parents) if not os.access(each, os.X_OK))
+        closed = closed_above(path)
         return f"{user_name()} may not read {path}", f"{user_name()} may not enter {closed}: put the file elsewhere"
     except OSError:
         return None
@@ -41,6 +41,12 @@ def fault_of(path: Path, what: str) -> tuple[str, str] | None:
     if not os.access(path, os.R_OK):
         return f"{user_name()} may not read {path}", make_mine
     return None
+
+
+def closed_above(path: Path) -> Path | None:
+    """Return the directory on the way to a path that this process's user may not enter, if there is one."""
+    closed = next((each for each in reversed(path.absolute().parents) if not os.access(each, os.X_OK)), None)
+    return closed if closed is not None and os.access(closed, os.F_OK) else None
 
 
 def user_name() -> str:

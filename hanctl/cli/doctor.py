@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from hanctl.base.errors import ConfigError, DaemonUnreachable, ExitCode, InvalidInput
+from hanctl.base.owner import as_user
 from hanctl.cli.client import Client, ControlSocket
 from hanctl.cli.options import Json, examples
 from hanctl.cli.output import print_json
@@ -18,6 +19,7 @@ from hanctl.cli.output import print_json
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from hanctl.config.sections import Config
     from hanctl.doctor.examination import Examination
     from hanctl.doctor.finding import Finding, Status
     from hanctl.radio.settings import DongleSettings
@@ -45,7 +47,8 @@ def doctor(
 ) -> None:
     """Check machine, files, service and dongle; each problem comes with what to do about it.
 
-    Without options, check the system's hub (/etc/hanctl/hanctl.toml), or if
+    Root looks at the hub's files as the user that runs it. Without options,
+    check the system's hub (/etc/hanctl/hanctl.toml), or if
     there is none the USB sticks with known names. No other port is opened, as
     opening may reset the device behind it. A port that a hub or another program
     has open is left alone: a running hub is asked instead. Exit code 0 if no
@@ -84,10 +87,30 @@ def _examination(config: Path | None, port: str | None, radio: Literal["ezsp", "
         loaded = load_config(config)
     except ConfigError as error:
         return Examination(SystemClock(), (), known=(failed("config", error),))
-    known = (ok("config", f"{config} can be used"),)
     hub = hub_of(config)
     service = None if hub is None else hub.unit
-    return _with_hub(Examination(SystemClock(), (dongle_settings(loaded),), loaded, service, known=known))
+    access = _as_the_hubs_user(config, loaded, service)
+    known = (ok("config", f"{config} can be used"), *(access or ()))
+    dongles = (dongle_settings(loaded),)
+    return _with_hub(
+        Examination(SystemClock(), dongles, loaded, service, access_judged=access is not None, known=known)
+    )
+
+
+def _as_the_hubs_user(config: Path, loaded: Config, service: str | None) -> list[Finding] | None:
+    """Judge, if root looks, whether another user, who runs the hub, can use its files; None: there is none."""
+    from hanctl.doctor import host
+    from hanctl.doctor.access import hub_user, judge_access
+    from hanctl.doctor.finding import Finding
+
+    if os.geteuid() != 0:
+        return None
+    unit = asyncio.run(host.service_unit(service)) if service is not None and host.systemd_runs() else None
+    user, file = hub_user(config, loaded, (unit or {}).get("User")), config.absolute()
+    if user.uid == 0:
+        return None
+    found = as_user(user, lambda: [asdict(finding) for finding in judge_access(file, loaded)])
+    return [Finding(**each) for each in found]
 
 
 def _known_sticks() -> tuple[DongleSettings, ...]:

@@ -109,7 +109,7 @@ async def service_unit(service: str) -> dict[str, str] | None:
     try:
         async with asyncio.timeout(SYSTEMCTL_S):
             process = await asyncio.create_subprocess_exec(
-                "systemctl", "show", service, "--property=LoadState,ActiveState,UnitFileState",
+                "systemctl", "show", service, "--property=LoadState,ActiveState,UnitFileState,User",
                 stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.DEVNULL,
             )  # fmt: skip
             out, _ = await process.communicate()

@@ -37,7 +37,7 @@ ARROWS: dict[str, set[str]] = {
     "updates": {"base", "han", "images", "ledger", "model", "radio"},
     "data": {"base", "han", "ledger", "model", "radio"},
     "tenancy": {"base", "data", "han", "ledger", "model", "radio"},
-    "doctor": {"base", "config", "ledger", "radio", "trust", "webhook"},
+    "doctor": {"base", "config", "images", "ledger", "radio", "trust", "webhook"},
     "metrics": {"hub", "ledger", "model", "radio"},
     "hub": {
         *("api", "base", "config", "console", "crypto", "data", "han", "images", "ledger", "logs", "metrics", "model"),

@@ -8,6 +8,7 @@ from fastapi import FastAPI
 
 import hanctl
 from hanctl.api import changes, console, data, events, firmware, frames, hub, metrics, updates
+from hanctl.api.doors.bodies import Bodies, LargeBody
 from hanctl.api.errors import handle_errors
 from hanctl.api.models import ErrorAnswer
 
@@ -23,9 +24,12 @@ def make_app(daemon: Daemon) -> FastAPI:
         # The documentation pages would load scripts from a CDN.
         docs_url=None,
         redoc_url=None,
+        # A redirect would repeat the request's address.
+        redirect_slashes=False,
         responses={"default": {"model": ErrorAnswer}},
     )
     handle_errors(app)
+    app.add_middleware(Bodies, large=_large)
     app.include_router(hub.router(daemon))
     app.include_router(firmware.router(daemon))
     app.include_router(updates.router(daemon))
@@ -36,3 +40,11 @@ def make_app(daemon: Daemon) -> FastAPI:
     app.include_router(console.router(daemon))
     app.include_router(metrics.router(daemon))
     return app
+
+
+def _large(method: str, path: str) -> LargeBody | None:
+    if method != "POST":
+        return None
+    if path == "/images":
+        return firmware.LARGEST
+    return data.LARGEST if path.split("/")[1] == "data" else None

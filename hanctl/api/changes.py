@@ -10,7 +10,7 @@ from fastapi import APIRouter, Path
 from fastapi.responses import HTMLResponse
 from pydantic import BaseModel, ConfigDict, Field
 
-from hanctl.api.models import MAX_ID
+from hanctl.api.models import MAX_NUMBER
 from hanctl.base.errors import InvalidInput
 from hanctl.base.eui64 import parse_eui64
 from hanctl.model.change_records import Change, ChangeKind, ChangePart, Fuel
@@ -25,7 +25,7 @@ from hanctl.tenancy.utc2000 import LOCAL_ZONE, parse_time
 if TYPE_CHECKING:
     from hanctl.hub.daemon import Daemon
 
-Number = Annotated[int, Path(ge=1, le=MAX_ID)]
+Number = Annotated[int, Path(ge=1, le=MAX_NUMBER)]
 
 
 class _Order(BaseModel):
@@ -146,10 +146,10 @@ def router(daemon: Daemon) -> APIRouter:
             control_names=list(controls.names(wanted.control)),
             contactor_corrected=wanted.contactor_corrected,
             cut_off=cut_off,
-            would_hide=list(found.outcome.hidden),
-            would_clear=list(found.outcome.cleared),
-            would_block=list(found.outcome.blocked),
-            would_hold=list(found.outcome.held),
+            would_hide=list(found.effect.hidden),
+            would_clear=list(found.effect.cleared),
+            would_block=list(found.effect.blocked),
+            would_hold=list(found.effect.held),
             kept=list(found.kept),
             at=at,
         )

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from hanctl.hub.daemon import Daemon
 
 MOST_BYTES = 8 << 20
+LARGEST = (MOST_BYTES, BadData(f"the file has more than {MOST_BYTES} bytes", "load it in parts"))
+"""The most bytes of a file, and the error for more."""
 _TEXT = {"requestBody": {"required": True, "content": {"text/plain": {"schema": {"type": "string"}}}}}
 
 
@@ -29,18 +31,20 @@ def router(daemon: Daemon) -> APIRouter:
     @routes.post("/data", openapi_extra=_TEXT)
     async def load(request: Request, name: str = "household.toml") -> list[Loaded]:
         """Load a household file, all of it or nothing. The body is TOML, or JSON if ``name`` ends in .json."""
-        return daemon.data.load(await _text(request, name), name)
+        # Errors name the file by its form alone: whatever else a client sends is not repeated.
+        return await daemon.data.load_aside(
+            await _text(request), "file.json" if name.lower().endswith(".json") else "file.toml"
+        )
 
     @routes.post("/data/{endpoint}/{table}", openapi_extra=_TEXT)
     async def load_csv(
         request: Request,
         endpoint: str,
         table: Literal["half_hours", "days"],
-        name: str = "consumption.csv",
         zone: str | None = None,
     ) -> Loaded:
         """Load consumption by interval, all of it or nothing. The body is CSV with lines time,value."""
-        return daemon.data.load_csv(await _text(request, name), name, endpoint, table, zone)
+        return await daemon.data.load_csv_aside(await _text(request), "file.csv", endpoint, table, zone)
 
     @routes.put("/data/{endpoint}/{cluster}/{attribute}", status_code=HTTPStatus.NO_CONTENT)
     async def put(endpoint: str, cluster: str, attribute: str, order: AttributeOrder) -> None:
@@ -50,14 +54,10 @@ def router(daemon: Daemon) -> APIRouter:
     return routes
 
 
-async def _text(request: Request, name: str) -> str:
-    data = bytearray()
-    async for chunk in request.stream():
-        data += chunk
-        if len(data) > MOST_BYTES:
-            raise BadData(f"{name} has more than {MOST_BYTES} bytes", "load it in parts")
+async def _text(request: Request) -> str:
+    data = await request.body()
     try:
         return data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         line = data.count(b"\n", 0, error.start) + 1
-        raise BadData(f"{name}, line {line}: is not UTF-8", "save it as UTF-8") from None
+        raise BadData(f"the file, line {line}: is not UTF-8", "save it as UTF-8") from None

@@ -28,23 +28,33 @@ def answer(status: int, code: str, message: str, hint: str, exit_code: ExitCode)
     return JSONResponse(error.model_dump(), status)
 
 
+def answer_to(error: HanctlError) -> JSONResponse:
+    """Return the answer that tells of an expected failure."""
+    status = _STATUS.get(error.exit_code, HTTPStatus.INTERNAL_SERVER_ERROR)
+    return answer(status, error.code, str(error), error.hint, error.exit_code)
+
+
 def handle_errors(app: FastAPI) -> None:
     """Register the error handlers with the application."""
 
     @app.exception_handler(HanctlError)
     async def expected(request: Request, error: HanctlError) -> JSONResponse:
-        status = _STATUS.get(error.exit_code, HTTPStatus.INTERNAL_SERVER_ERROR)
-        return answer(status, error.code, str(error), error.hint, error.exit_code)
+        return answer_to(error)
 
     @app.exception_handler(RequestValidationError)
     async def invalid(request: Request, error: RequestValidationError) -> JSONResponse:
-        # The framework's own answer would repeat the input, which may be an install code.
+        # The framework's own answer would repeat the input, which may be an install code, as a name may be.
         first = error.errors()[0]
-        place = ".".join(str(part) for part in first["loc"][1:]) or "body"
+        place, unknown = first["loc"][1:], first["type"] == "extra_forbidden"
+        if unknown:
+            place = place[:-1]
+        elif "[key]" in place:
+            place = place[: place.index("[key]") - 1]
+        where = ".".join(str(part) for part in place) or "body"
         return answer(
             HTTPStatus.UNPROCESSABLE_ENTITY,
             "invalid-input",
-            f"{place}: {first['msg']}",
+            f"{where}: {'there is a field that is not known here' if unknown else first['msg']}",
             "see /openapi.json for what may be sent",
             ExitCode.USAGE,
         )

@@ -43,7 +43,7 @@ class _Selection:
         until: datetime | None = None,
     ) -> None:
         if type is not None and type not in EVENT_TYPES:
-            raise InvalidInput(f"there is no event type '{type}'", "docs/events.md lists them")
+            raise InvalidInput("there is no such event type", "docs/events.md lists them")
         self._ledger = ledger
         self._device: Eui64 | None = None if device is None else parse_eui64(device)
         self._update = update

@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 
 _UPLOAD = {"requestBody": {"required": True, "content": {"application/octet-stream": {"schema": {"type": "string"}}}}}
 
+LARGEST = (MAX_FILE_SIZE, ImageTooLarge(f"the file has more than {MAX_FILE_SIZE} bytes", MAX_FILE_SIZE))
+"""The most bytes of an image, and the error for more."""
+
 
 def router(daemon: Daemon) -> APIRouter:
     routes = APIRouter()
@@ -26,7 +29,8 @@ def router(daemon: Daemon) -> APIRouter:
 
     @routes.get("/images")
     async def images() -> list[ImageView]:
-        return [shown(image.file_sha256) for image in daemon.store.list()]
+        """List every image that can be used; records that are damaged are left aside, and named in the log."""
+        return [image_view(stored, verdict) for stored, verdict in daemon.store.judged()]
 
     @routes.post("/images", status_code=HTTPStatus.CREATED, openapi_extra=_UPLOAD)
     async def add(
@@ -39,7 +43,7 @@ def router(daemon: Daemon) -> APIRouter:
 
         Adding the same file again changes nothing.
         """
-        data = await _body(request)
+        data = await request.body()
         await daemon.store.judge(data, form)
         return shown(daemon.updates.add_image(data, form=form, name=name, requires=requires).file_sha256)
 
@@ -53,12 +57,3 @@ def router(daemon: Daemon) -> APIRouter:
         return daemon.updates.remove_image(file_sha256)
 
     return routes
-
-
-async def _body(request: Request) -> bytes:
-    data = bytearray()
-    async for chunk in request.stream():
-        data += chunk
-        if len(data) > MAX_FILE_SIZE:
-            raise ImageTooLarge(f"the file has more than {MAX_FILE_SIZE} bytes", MAX_FILE_SIZE)
-    return bytes(data)

@@ -53,7 +53,7 @@ def router(daemon: Daemon) -> APIRouter:
     def found(eui64: str) -> Device:
         device = daemon.ledger.devices.get(parse_eui64(eui64))
         if device is None:
-            raise NotFound(f"device {eui64} is not known", "see: hanctl device list --all")
+            raise NotFound("this device is not known", "see: hanctl device list --all")
         return device
 
     @routes.get("/devices/{eui64}")

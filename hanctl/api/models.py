@@ -10,7 +10,7 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, SecretStr
 
 from hanctl.images.image_check import NOT_LOOKED_AT
 from hanctl.images.signature import Verdict
-from hanctl.images.store import StoredImage
+from hanctl.images.stored_image import StoredImage
 from hanctl.model.records import Activation, Device, DeviceType, Image, Priority, Update
 from hanctl.trust.device_log import LogEntry
 from hanctl.updates.desk.outlook import Progress
@@ -18,6 +18,8 @@ from hanctl.updates.life.orders import Match, Order
 
 MAX_ID = 2**63 - 1
 """The highest number the ledger can hold."""
+MAX_NUMBER = 999_999_999
+"""The highest number of an update or change that is asked for: shorter than any secret, as errors repeat it."""
 Version = Annotated[int, Field(ge=0, le=0xFFFFFFFF)]
 
 

@@ -9,6 +9,7 @@ from fastapi import APIRouter, Path, Query
 
 from hanctl.api.models import (
     MAX_ID,
+    MAX_NUMBER,
     ActivationOrder,
     NoticeView,
     OrderForMany,
@@ -28,7 +29,7 @@ from hanctl.webhook.webhook import NOTICE_TYPES
 if TYPE_CHECKING:
     from hanctl.hub.daemon import Daemon
 
-UpdateId = Annotated[int, Path(ge=1, le=MAX_ID)]
+UpdateId = Annotated[int, Path(ge=1, le=MAX_NUMBER)]
 Offset = Annotated[int, Query(ge=0, le=MAX_ID)]
 
 

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import errno
+import traceback
 from enum import IntEnum
+from pathlib import Path
 
 
 class ExitCode(IntEnum):
@@ -40,17 +43,34 @@ class HanctlError(Exception):
 
 
 class ConfigError(HanctlError):
-    """The configuration file cannot be used.
-
-    ``public``: the message for events and logs, without the wrong value, which may be secret.
-    """
+    """The configuration file cannot be used. Its values are not repeated: one may be a secret in the wrong place."""
 
     code = "config-invalid"
     exit_code = ExitCode.CONFIG
 
-    def __init__(self, message: str, hint: str = "", *, public: str = "") -> None:
-        super().__init__(message, hint)
-        self.public = public or message
+
+class PlaceUnavailable(ConfigError):
+    """A place that the configuration names cannot be used now, and may mend itself.
+
+    An address comes with its interface, a port is given up, a disk is mounted: a service manager starts the hub again.
+    """
+
+    code = "place-unavailable"
+    exit_code = ExitCode.STATE
+
+
+_STAYS = frozenset({errno.ENOTDIR, errno.EISDIR, errno.ELOOP, errno.ENAMETOOLONG, errno.EINVAL, errno.EAFNOSUPPORT})
+
+
+def place_error(message: str, hint: str, error: OSError, *also_stays: int) -> ConfigError:
+    """Make the error for a configured place that an OSError kept from being used.
+
+    A plain ConfigError for what no waiting mends: a path that is none, and the error numbers ``also_stays``. Else
+    PlaceUnavailable.
+    """
+    if error.errno is None or error.errno in _STAYS or error.errno in also_stays:
+        return ConfigError(message, hint)
+    return PlaceUnavailable(message, f"{hint}; a service tries it again every 5 s")
 
 
 class NotFound(HanctlError):
@@ -86,3 +106,9 @@ class DaemonUnreachable(HanctlError):
 
     code = "daemon-unreachable"
     exit_code = ExitCode.DAEMON_UNREACHABLE
+
+
+def raised_at(error: BaseException) -> str:
+    """Say where an error is from, in place of its own text, which may hold what was given."""
+    frame = traceback.extract_tb(error.__traceback__)[-1]
+    return f"in {Path(frame.filename).name}, line {frame.lineno}"

@@ -21,11 +21,11 @@ def parse_eui64(text: str) -> Eui64:
     digits = _SEPARATORS.sub("", text).lower()
     if not _HEX16.fullmatch(digits):
         raise InvalidInput(
-            f"'{text}' is not an EUI64",
+            "what was given is not an EUI64",
             "give sixteen hex digits, most significant first, for example 00:0d:6f:00:0a:90:69:e7",
         )
     if digits in ("0" * 16, "f" * 16):
-        raise InvalidInput(f"'{text}' is not the address of a device", "give the EUI64 that is printed on the device")
+        raise InvalidInput("no device has this address", "give the EUI64 that is printed on the device")
     return from_bytes(bytes.fromhex(digits)[::-1])
 
 

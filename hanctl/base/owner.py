@@ -17,11 +17,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn, TypeVar, cast
 
-from hanctl.base.errors import ConfigError, ExitCode, HanctlError
+from hanctl.base.errors import ConfigError, ExitCode, HanctlError, raised_at
 
 T = TypeVar("T")
 _ROOT = 0
 _MOST_LINKS = 40
+_OUR_FAULT = "this is a fault of hanctl; please report it"
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,7 +134,14 @@ def _work(account: Account, groups: list[int], work: Callable[[], Any]) -> dict[
     except ImportError as error:
         return {"unreadable": str(error)}
     except BaseException as error:
-        return {"error": [f"unexpected {type(error).__name__}: {error}", "", HanctlError.code, ExitCode.INTERNAL]}
+        return {
+            "error": [
+                f"unexpected {type(error).__name__} {raised_at(error)}",
+                _OUR_FAULT,
+                HanctlError.code,
+                ExitCode.INTERNAL,
+            ]
+        }
 
 
 def _outcome(told: bytes, account: Account, code: int) -> Any:

@@ -13,6 +13,8 @@ import shlex
 import stat
 from pathlib import Path
 
+from hanctl.base.shown_path import shown
+
 _ROOT = 0
 
 
@@ -27,7 +29,8 @@ def fault_of(path: Path, what: str) -> tuple[str, str] | None:
         status = path.stat()
     except PermissionError:
         closed = closed_above(path)
-        return f"{user_name()} may not read {path}", f"{user_name()} may not enter {closed}: put the file elsewhere"
+        file = shown(path, f"the file with {what}")
+        return f"{user_name()} may not read {file}", f"{user_name()} may not enter {closed}: put the file elsewhere"
     except OSError:
         return None
     for_group = stat.S_IRGRP if status.st_uid == _ROOT else 0

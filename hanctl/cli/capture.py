@@ -43,6 +43,7 @@ def capture(
             "--keys",
             help="Write the keys that decrypt the capture to this file. Default: FILE.keys.",
             show_default=False,
+            metavar="FILE",
         ),
     ] = None,
     device: Annotated[
@@ -102,7 +103,7 @@ def _record(records: Iterator[dict[str, Any]], file: CaptureFile, out: IO[bytes]
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             return False
         except OSError as error:
-            raise CaptureUnwritable(f"the capture ends here: {error.strerror}", "is there room on the disk?") from error
+            raise _cut_short(error) from error
         finally:
             _end(file, out)
     return False
@@ -112,9 +113,15 @@ def _end(file: CaptureFile, out: IO[bytes]) -> None:
     try:
         file.close()
         out.flush()
-    except OSError:
-        # What was written before can be read.
+    except BrokenPipeError:
+        # Whoever reads has seen enough.
         pass
+    except OSError as error:
+        raise _cut_short(error) from error
+
+
+def _cut_short(error: OSError) -> CaptureUnwritable:
+    return CaptureUnwritable(f"the capture ends here: {error.strerror}", "is there room on the disk?")
 
 
 @contextmanager

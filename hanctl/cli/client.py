@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from hanctl.base.errors import DaemonUnreachable, ExitCode, HanctlError, InvalidInput
+from hanctl.base.shown_path import shown
 
 if TYPE_CHECKING:
     import httpx
@@ -19,6 +21,8 @@ TIMEOUT_S = 60
 CONNECT_TIMEOUT_S = 5
 TYPED = "--socket"
 """What names a control socket that was typed."""
+_ADDRESS = re.compile(r"https?://[A-Za-z0-9.:\[\]_%-]+/?")
+"""Of a hub: no user, path or query, which could hold a secret and would be shown."""
 
 
 class RemoteError(HanctlError):
@@ -34,12 +38,14 @@ class RemoteError(HanctlError):
 class ControlSocket:
     """Reach the daemon on this machine by its control socket.
 
-    ``by``: what named the socket, such as "-c FILE", if anything did; ``start``: command that starts that daemon.
+    ``by``: what named the socket, such as "-c FILE", if anything did; ``start``: command that starts that daemon;
+    ``default``: where the socket is if nothing gives its path.
     """
 
     path: Path
     by: str = ""
     start: str = "hanctl run -c FILE"
+    default: Path | None = None
     base_url = "http://hanctl"
     headers: ClassVar[dict[str, str]] = {}
 
@@ -50,23 +56,23 @@ class ControlSocket:
 
     def unreachable(self, reason: str) -> DaemonUnreachable:
         if "Permission" in reason:
-            return DaemonUnreachable(
-                f"no permission to use the socket {self}", "join the group that owns it (often 'hanctl')"
-            )
+            return DaemonUnreachable(f"no permission to use {self}", "join the group that owns it (often 'hanctl')")
         return DaemonUnreachable(
             f"no daemon answers on {self}", f"start it: {self.start}; or name another: -c FILE or --socket PATH"
         )
 
     def __str__(self) -> str:
-        return f"{self.path} ({self.by})" if self.by else str(self.path)
+        # A path where nothing is may be something else than a path, in the wrong place.
+        socket = self.path if self.path == self.default else shown(self.path, "the socket that was given")
+        return f"{socket} ({self.by})" if self.by else str(socket)
 
 
 class Listener:
     """Reach a daemon, usually on another machine, by its TCP listener; ``token`` is the bearer token."""
 
     def __init__(self, url: str, token: str) -> None:
-        if not url.startswith(("http://", "https://")):
-            raise InvalidInput(f"HANCTL_URL={url} is not the address of a hub", "give it as http://HOST:9455")
+        if _ADDRESS.fullmatch(url) is None:
+            raise InvalidInput("HANCTL_URL is not the address of a hub", "give it as http://HOST:9455")
         self.base_url = url
         self.headers = {"authorization": f"Bearer {token}"}
 

@@ -50,8 +50,8 @@ def console(
 ) -> None:
     """Show lines from a display's debug console: the newest 10000 since the hub started.
 
-    Older lines are in the files <state_dir>/console/. --wait-for looks only at
-    new lines, or with --since also at lines of that time.
+    Older lines are in files, in console/ of the state directory. --wait-for
+    looks only at new lines, or with --since also at lines of that time.
     """
     client = connect(socket, config)
     oldest = None if since is None else duration(since)
@@ -101,7 +101,7 @@ def _pattern(text: str) -> re.Pattern[str]:
     try:
         return re.compile(text)
     except re.error as error:
-        raise InvalidInput(f"'{text}' is not a regular expression: {error}", "put a \\ before . ( [ * + ?") from error
+        raise InvalidInput("what was given is not a regular expression", "put a \\ before . ( [ * + ?") from error
 
 
 def _show(line: dict[str, Any], json: bool) -> None:

@@ -11,12 +11,13 @@ from typing import Annotated, Any, Literal
 import typer
 
 from hanctl.base.errors import DaemonUnreachable, ExitCode, HanctlError, InvalidInput, NotFound
+from hanctl.base.shown_path import shown
 from hanctl.cli.client import Client
 from hanctl.cli.options import ConfigFile, Json, Socket, connect, duration, eui64, examples
 from hanctl.cli.output import ago, hexadecimal, local_time, print_facts, print_json, print_table, version
 
 app = typer.Typer(help="Devices: list, show, rekey and remove them.", no_args_is_help=True)
-EUI = Annotated[str, typer.Argument(metavar="EUI64", help="The device's address.")]
+EUI = Annotated[str, typer.Argument(metavar="EUI64", help="EUI64 of the device.")]
 JOIN_EPILOG = examples(
     "hanctl join --eui 00:0d:6f:00:0a:90:69:e7  (asks for the code)",
     "hanctl join --eui 000d6f000a9069e7 --install-code-file code.txt --wait",
@@ -159,19 +160,26 @@ def rekey(address: EUI, socket: Socket = None, config: ConfigFile = None) -> Non
 
 
 def join(
-    eui: Annotated[str, typer.Option("--eui", help="The device's address.", metavar="EUI64")],
+    eui: Annotated[str, typer.Option("--eui", help="EUI64 of the device.", metavar="EUI64")],
     install_code_file: Annotated[
         str | None,
         typer.Option(
-            "--install-code-file", help="File with the install code in hex; - is standard input. Default: ask for it."
+            "--install-code-file",
+            help="File with the install code in hex; - is standard input. Default: ask for it.",
+            metavar="FILE",
         ),
     ] = None,
     type_: Annotated[
         Literal["ppmid", "ihd", "hcalcs", "esme", "gsme"] | None,
-        typer.Option("--type", help="Type of the device, used if the interview cannot tell."),
+        typer.Option("--type", help="Type of the device, used if the device does not tell its type."),
     ] = None,
     window: Annotated[
-        str | None, typer.Option("--window", help="How long the network stays open, e.g. 10m. Default: join.window_s.")
+        str | None,
+        typer.Option(
+            "--window",
+            help="How long the network stays open, e.g. 10m. Default: join.window_s of the configuration (600 s).",
+            metavar="DURATION",
+        ),
     ] = None,
     wait: Annotated[
         bool, typer.Option("--wait", help="Wait until the device has joined and has been interviewed.")
@@ -191,7 +199,7 @@ def join(
     if window is not None:
         order["seconds"] = int(duration(window))
         if not 1 <= order["seconds"] <= LONGEST_WINDOW_S:
-            raise InvalidInput(f"--window {window} is not allowed", "give 1s to 1h")
+            raise InvalidInput("this length of --window is not allowed", "give 1s to 1h")
     client = connect(socket, config)
     answer = client.post("/join", order)
     if not wait:
@@ -273,11 +281,11 @@ def _install_code(file: str | None) -> str:
     try:
         return _given(Path(file).read_text(encoding="ascii"))
     except FileNotFoundError as error:
-        raise NotFound(f"there is no file {file}", "check the path of --install-code-file") from error
+        raise NotFound("there is no such file", "check the path of --install-code-file") from error
     except OSError as error:
-        raise InvalidInput(f"{file} cannot be read: {error.strerror}", "give a readable file") from error
+        raise InvalidInput(f"{shown(Path(file))} cannot be read: {error.strerror}", "give a readable file") from error
     except UnicodeDecodeError as error:
-        raise InvalidInput(f"{file} is not text", "give a text file with hex digits") from error
+        raise InvalidInput("the file is not text", "give a text file with hex digits") from error
 
 
 def _given(text: str) -> str:

@@ -17,6 +17,7 @@ import typer
 
 from hanctl.base.errors import ConfigError, DaemonUnreachable, InvalidInput, NotFound
 from hanctl.base.owner import as_owner
+from hanctl.base.whole_file import try_place
 from hanctl.cli.client import Client
 from hanctl.cli.options import ConfigFile, Socket, connect, eui64, examples, iso_time
 
@@ -33,7 +34,12 @@ Page = list[dict[str, Any]]
 def export(
     output: Annotated[
         Path | None,
-        typer.Option("--output", "-o", help="Write to this file, completely or not at all. Default: standard output."),
+        typer.Option(
+            "--output",
+            "-o",
+            help="Write to this file, completely or not at all. Default: standard output.",
+            metavar="FILE",
+        ),
     ] = None,
     since: Annotated[
         str | None, typer.Option("--since", help="Only events at or after this time.", metavar="TIME")
@@ -42,7 +48,8 @@ def export(
     device: Annotated[str | None, typer.Option("--device", help="Only events of this device.", metavar="EUI64")] = None,
     update: Annotated[int | None, typer.Option("--update", help="Only events of this update.", metavar="ID")] = None,
     type_: Annotated[
-        str | None, typer.Option("--type", help="Only events of this type, e.g. update.failed (docs/events.md).")
+        str | None,
+        typer.Option("--type", help="Only events of this type, e.g. update.failed (docs/events.md).", metavar="TYPE"),
     ] = None,
     socket: Socket = None,
     config: ConfigFile = None,
@@ -55,6 +62,8 @@ def export(
         "update": update,
         "type": type_,
     }
+    if output is not None:
+        _try(output)
     write = _writer(socket, config, query)
     if output is None:
         write(sys.stdout)
@@ -97,7 +106,7 @@ def _from_ledger(path: Path, query: dict[str, Any]) -> tuple[int, Iterator[Page]
     if not path.exists():
         raise NotFound(f"no hub runs, and there is no ledger {path}", "check [hub] state_dir")
     if query["type"] is not None and query["type"] not in EVENT_TYPES:
-        raise InvalidInput(f"there is no event type '{query['type']}'", "docs/events.md lists them")
+        raise InvalidInput("there is no such event type", "docs/events.md lists them")
     ledger = Ledger.open_to_read(path)
     times = {name: None if query[name] is None else datetime.fromisoformat(query[name]) for name in ("since", "until")}
 
@@ -132,13 +141,24 @@ def _with_progress(pages: Iterator[Page], newest: int) -> Iterator[Page]:
             progress.update(bar, completed=page[-1]["id"])
 
 
+def _try(path: Path) -> None:
+    try:
+        try_place(path)
+    except OSError as error:
+        raise _unwritable(path, error) from error
+
+
+def _unwritable(path: Path, error: OSError) -> ConfigError:
+    return ConfigError(f"cannot write {path}: {error.strerror}", "give another file with -o")
+
+
 @contextmanager
 def _whole_file(path: Path) -> Iterator[TextIO]:
     """Write a file that replaces PATH only once it is complete. Raises ConfigError."""
     try:
         descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     except OSError as error:
-        raise ConfigError(f"cannot write {path}: {error.strerror}", "give another file with -o") from error
+        raise _unwritable(path, error) from error
     try:
         with os.fdopen(descriptor, "w", encoding="utf-8") as file:
             yield file
@@ -146,6 +166,6 @@ def _whole_file(path: Path) -> Iterator[TextIO]:
             os.fsync(descriptor)
         Path(name).replace(path)
     except OSError as error:
-        raise ConfigError(f"cannot write {path}: {error.strerror}", "give another file with -o") from error
+        raise _unwritable(path, error) from error
     finally:
         Path(name).unlink(missing_ok=True)

@@ -30,12 +30,15 @@ def events(
     follow: Annotated[bool, typer.Option("--follow", "-f", help="Keep showing new events until Ctrl-C.")] = False,
     after: Annotated[
         int | None,
-        typer.Option("--after", min=0, help="Only events after this id. Default: all; with --follow only new ones."),
+        typer.Option(
+            "--after", min=0, help="Only events after this id. Default: all; with --follow only new ones.", metavar="ID"
+        ),
     ] = None,
     device: Annotated[str | None, typer.Option("--device", help="Only events of this device.", metavar="EUI64")] = None,
     update: Annotated[int | None, typer.Option("--update", help="Only events of this update.", metavar="ID")] = None,
     type_: Annotated[
-        str | None, typer.Option("--type", help="Only events of this type, e.g. update.failed (docs/events.md).")
+        str | None,
+        typer.Option("--type", help="Only events of this type, e.g. update.failed (docs/events.md).", metavar="TYPE"),
     ] = None,
     socket: Socket = None,
     config: ConfigFile = None,

@@ -13,7 +13,7 @@ import typer
 from hanctl.base.errors import InvalidInput
 from hanctl.base.eui64 import Eui64, parse_eui64
 from hanctl.cli.client import TYPED, Client, ControlSocket, Listener
-from hanctl.config.paths import client_socket, hub_of
+from hanctl.config.paths import client_socket, default_socket, hub_of
 
 Socket = Annotated[
     Path | None,
@@ -49,24 +49,25 @@ def connect(socket: Path | None, config: Path | None) -> Client:
     if config is not None:
         from hanctl.config.reading import load_config
 
-        return Client(ControlSocket(load_config(config).hub.socket, f"-c {config}", _start(config)))
+        return Client(_socket_of(config, load_config(config).hub.socket))
     if given := os.environ.get("HANCTL_SOCKET"):
         return Client(ControlSocket(Path(given), "HANCTL_SOCKET"))
     if url := os.environ.get("HANCTL_URL"):
         return Client(_listener(url))
-    return Client(ControlSocket(client_socket()))
+    return Client(ControlSocket(client_socket(), default=client_socket()))
 
 
-def _start(config: Path) -> str:
+def _socket_of(config: Path, socket: Path) -> ControlSocket:
     hub = hub_of(config)
-    return f"hanctl run -c {config}" if hub is None or hub.unit is None else f"sudo systemctl start {hub.unit}"
+    start = f"hanctl run -c {config}" if hub is None or hub.unit is None else f"sudo systemctl start {hub.unit}"
+    return ControlSocket(socket, f"-c {config}", start, default_socket() if hub is None else hub.socket)
 
 
 def _listener(url: str) -> Listener:
     # The token is never an argument or a variable: others on the machine can read those.
     file = os.environ.get("HANCTL_TOKEN_FILE")
     if not file:
-        raise InvalidInput(f"there is no token for {url}", "name its file: HANCTL_TOKEN_FILE=FILE")
+        raise InvalidInput("there is no token for the hub of HANCTL_URL", "name its file: HANCTL_TOKEN_FILE=FILE")
     from hanctl.config.tokens import read_token
 
     return Listener(url, read_token(Path(file), "HANCTL_TOKEN_FILE"))
@@ -76,7 +77,7 @@ def duration(text: str) -> float:
     """Parse a duration such as "90", "90s", "30m", "2h" or "1h30m" into seconds. Raises InvalidInput."""
     found = _DURATION.fullmatch(text.strip().lower())
     if not text.strip() or found is None:
-        raise InvalidInput(f"'{text}' is not a length of time", "write for example 90s, 30m or 2h")
+        raise InvalidInput("what was given is not a length of time", "write for example 90s, 30m or 2h")
     hours, minutes, seconds = (int(part or 0) for part in found.groups())
     return float(hours * 3600 + minutes * 60 + seconds)
 
@@ -86,7 +87,7 @@ def number(text: str) -> int:
     try:
         return int(text, 0)
     except ValueError as error:
-        raise InvalidInput(f"'{text}' is not a number", "write it in decimal, or in hex as 0x1a2b") from error
+        raise InvalidInput("what was given is not a number", "write it in decimal, or in hex as 0x1a2b") from error
 
 
 def iso_time(text: str) -> str:
@@ -97,7 +98,7 @@ def iso_time(text: str) -> str:
     try:
         return datetime.fromisoformat(text.strip()).astimezone().isoformat()
     except ValueError as error:
-        raise InvalidInput(f"'{text}' is not a time", "write it as 2026-03-01T02:00, or with an offset") from error
+        raise InvalidInput("what was given is not a time", "write it as 2026-03-01T02:00, or with an offset") from error
 
 
 def version_range(text: str) -> tuple[int | None, int | None]:
@@ -106,7 +107,7 @@ def version_range(text: str) -> tuple[int | None, int | None]:
     if not dash:
         return number(low), number(low)
     if not low.strip() and not high.strip():
-        raise InvalidInput(f"'{text}' is not a range of versions", "write it as 0x00010000-0x0001ffff")
+        raise InvalidInput("what was given is not a range of versions", "write it as 0x00010000-0x0001ffff")
     return (number(low) if low.strip() else None), (number(high) if high.strip() else None)
 
 

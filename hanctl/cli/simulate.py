@@ -34,24 +34,33 @@ EPILOG = examples(
 def simulate(
     radio: Annotated[Literal["ezsp", "znp"], typer.Option(help="Serial protocol of the dongle.")] = "ezsp",
     ezsp_version: Annotated[
-        int | None, typer.Option(help="EZSP protocol version, such as 13, 14 or 18.", show_default=False)
+        int | None,
+        typer.Option(metavar="VERSION", help="EZSP protocol version, such as 13, 14 or 18.", show_default=False),
     ] = None,
     tcp: Annotated[
-        str, typer.Option(help=f"Listen on [HOST:]PORT; {DEFAULT_TCP} where no --pty is given.", show_default=False)
+        str,
+        typer.Option(
+            metavar="[HOST:]PORT",
+            help=f"Listen on [HOST:]PORT; {DEFAULT_TCP} where no --pty is given.",
+            show_default=False,
+        ),
     ] = "",
     pty: Annotated[
-        Path | None, typer.Option(help="Offer a pseudo-terminal, linked at this path.", show_default=False)
+        Path | None,
+        typer.Option(metavar="PATH", help="Offer a pseudo-terminal, linked at this path.", show_default=False),
     ] = None,
     state: Annotated[
         Path | None,
         typer.Option(
-            help="Directory for the memory that survives a power cut. Default: nothing survives.", show_default=False
+            metavar="DIR",
+            help="Directory for the memory that survives a power cut. Default: nothing survives.",
+            show_default=False,
         ),
     ] = None,
     devices: Annotated[
-        Path | None, typer.Option(help="Devices file, e.g. configs/devices.toml.", show_default=False)
+        Path | None, typer.Option(metavar="FILE", help="Devices file, e.g. configs/devices.toml.", show_default=False)
     ] = None,
-    seed: Annotated[int, typer.Option(help="Seed of every random choice, to repeat a run.")] = 0,
+    seed: Annotated[int, typer.Option(metavar="NUMBER", help="Seed of every random choice, to repeat a run.")] = 0,
     air: Annotated[
         Literal["ideal", "real"],
         typer.Option(
@@ -61,19 +70,24 @@ def simulate(
     quirk: Annotated[
         list[str] | None,
         typer.Option(
-            help="NAME=VALUE, again and again: how the dongle tells senders apart, such as compares_nonce=true or "
-            "counters=unsupported; else the worst case of each.",
+            metavar="NAME=VALUE",
+            help="How the dongle tells senders apart, such as compares_nonce=true or counters=unsupported. Repeatable. "
+            "Default: the worst case of each.",
             show_default=False,
         ),
     ] = None,
     pcap: Annotated[
         Path | None,
-        typer.Option(help="Record the air to this file as a sniffer would hear it.", show_default=False),
+        typer.Option(
+            metavar="FILE", help="Record the air to this file as a sniffer would hear it.", show_default=False
+        ),
     ] = None,
     pcap_keys: Annotated[
         Path | None,
         typer.Option(
-            help="File for the keys of --pcap, in the form Wireshark reads. Default: FILE.keys.", show_default=False
+            metavar="FILE",
+            help="File for the keys of --pcap, in the form Wireshark reads. Default: FILE.keys.",
+            show_default=False,
         ),
     ] = None,
 ) -> None:
@@ -166,5 +180,5 @@ def event_printer(now: Callable[[], float], echo: Callable[[str], None]) -> Call
 def _address(text: str) -> tuple[str, int]:
     host, _, port = text.removeprefix("tcp://").rpartition(":")
     if not port.isdigit() or int(port) > 65535:
-        raise InvalidInput(f"'{text}' is not [HOST:]PORT", f"for example --tcp {DEFAULT_TCP}")
+        raise InvalidInput("what was given is not [HOST:]PORT", f"for example --tcp {DEFAULT_TCP}")
     return host.strip("[]") or "127.0.0.1", int(port)

@@ -20,7 +20,7 @@ def read_secret_file(path: Path, what: str, where: str) -> str:
         return path.read_text(encoding="utf-8").strip()
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "not a text file"
-        raise ConfigError(f"{what} file {path} cannot be read: {reason}", f"check {where}") from error
+        raise ConfigError(f"{what} file cannot be read: {reason}", f"check {where}") from error
 
 
 def how_to_make(path: Path) -> str:

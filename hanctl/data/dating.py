@@ -1,7 +1,7 @@
 """Date each item of the hub's data, so that a change can hide what is dated before its cut-off. Pure.
 
-A datum is dated by its own time stamp; what is of a period, by the end of that. Amounts that run on (registers,
-balances, debts, the bill so far) and what is in force from a time on (tariffs, calendars) are of no time.
+A datum is dated by its own time stamp; data about a period, by that period's end. Amounts that run on (registers,
+balances, debts, the bill so far) and what is in force from a time on (tariffs, calendars) have no date.
 """
 
 from __future__ import annotations

@@ -15,9 +15,9 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
+from hanctl.base.places import line_of, syntax_place
 from hanctl.data.catalogue import ATTRIBUTES, AttributeEntry
 from hanctl.data.errors import BadData, BadValue
-from hanctl.data.places import line_of
 from hanctl.data.tables import INTERVALS, TABLES
 from hanctl.data.values import NEVER, NOW, from_utc_seconds, serialize, to_plain, utc_seconds
 from hanctl.han.smart_energy.clusters import DATA_CLUSTERS
@@ -33,6 +33,13 @@ CLUSTER_NAMES = {
 BY_NAME: dict[tuple[int, str], AttributeEntry] = {(entry.cluster, entry.name): entry for entry in ATTRIBUTES.values()}
 MOST_SAMPLE = 0xFFFFFE
 """The highest value of a sample: the next stands for "none"."""
+
+MOST_SAMPLES = 100_000
+"""Five years of half-hours."""
+MOST_VALUES = 400_000
+MOST_RECORDS = 20_000
+MOST_DOTS = (32, 50_000)
+"""In one line of TOML, and in all: a dotted name of n parts makes n tables, and takes a parser the square of n."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,10 +67,11 @@ def read_household(text: str, name: str, endpoints: Iterable[int], now: datetime
     ``endpoints``: those that the hub has. ``now`` stands for a time that is written as 0.
     """
     form = "json" if name.lower().endswith(".json") else "toml"
+    _check_extent(text, name, form)
     try:
         tree = json.loads(text) if form == "json" else tomllib.loads(text)
     except (tomllib.TOMLDecodeError, json.JSONDecodeError) as error:
-        raise BadData(f"{name} is not {form.upper()}: {_lower(str(error))}", "correct that line") from None
+        raise BadData(f"{name} is not {form.upper()} {syntax_place(error)}", "correct that line") from None
     except (ValueError, RecursionError):
         raise BadData(
             f"{name} is not {form.upper()}: a number is too long, or it nests too deep", "correct it"
@@ -75,14 +83,36 @@ def read_household(text: str, name: str, endpoints: Iterable[int], now: datetime
         found = []
         for key, content in tree.items():
             if key not in served:
-                raise BadValue("is no endpoint of this hub; there are: " + ", ".join(served), (key,))
+                raise BadValue("is no endpoint of this hub; there are: " + ", ".join(served), (key,), unknown=True)
             found.append(_below(key, _endpoint, served[key], content, now))
     except BadValue as error:
         line = line_of(text, error.path, form)
-        place = ".".join(str(part) for part in error.path) or "the file"
         where = name if line is None else f"{name}, line {line}"
-        raise BadData(f"{where}: {place} {error}", "nothing was loaded; docs/data.md lists what there is") from None
+        raise BadData(
+            f"{where}: {error.place} {error}", "nothing was loaded; docs/data.md lists what there is"
+        ) from None
+    _check_samples(sum(len(samples) for data in found for samples in data.samples.values()), name)
     return found
+
+
+def _check_samples(count: int, name: str) -> None:
+    if count > MOST_SAMPLES:
+        raise BadData(f"{name} has more than {MOST_SAMPLES} samples", "nothing was loaded; load it in parts")
+
+
+def _check_extent(text: str, name: str, form: str) -> None:
+    """Refuse what would take a parser more than seconds and a hundred megabytes, before any parser sees it."""
+    if sum(map(text.count, ",\n{[")) > MOST_VALUES or text.count("\n[") > MOST_RECORDS:
+        raise BadData(
+            f"{name} has more than {MOST_RECORDS} records or {MOST_VALUES} values",
+            "nothing was loaded; load it in parts",
+        )
+    dots = [line.count(".") for line in text.splitlines()] if form == "toml" else []
+    if max(dots, default=0) > MOST_DOTS[0] or sum(dots) > MOST_DOTS[1]:
+        raise BadData(
+            f"{name} has more than {MOST_DOTS[0]} dots in a line or {MOST_DOTS[1]} in all",
+            "nothing was loaded; write tables without dotted names",
+        )
 
 
 def _below(key: str | int, function: Any, *arguments: Any) -> Any:
@@ -90,11 +120,6 @@ def _below(key: str | int, function: Any, *arguments: Any) -> Any:
         return function(*arguments)
     except BadValue as error:
         raise error.below(key) from None
-
-
-def _lower(reason: str) -> str:
-    """Return a parser's message, which quotes at most one character of the text, as the end of a sentence."""
-    return reason[:1].lower() + reason[1:]
 
 
 def _endpoint(endpoint: int, content: Any, now: datetime) -> EndpointData:
@@ -110,21 +135,24 @@ def _endpoint(endpoint: int, content: Any, now: datetime) -> EndpointData:
             found.samples[key] = _below(key, _samples, key, value)
         else:
             known = [*CLUSTER_NAMES, *TABLES, *INTERVALS]
-            raise BadValue("is neither a cluster nor a table; there are: " + ", ".join(known), (key,))
+            raise BadValue("is neither a cluster nor a table; there are: " + ", ".join(known), (key,), unknown=True)
     return found
 
 
 def _attributes(cluster: int, content: Any) -> list[tuple[AttributeEntry, bytes]]:
     if not isinstance(content, dict):
         raise BadValue("is not a table of attributes")
-    return [_below(name, _attribute, cluster, name, value) for name, value in content.items()]
+    found = []
+    for name, value in content.items():
+        if (cluster, name) not in BY_NAME:
+            raise BadValue("is not an attribute of this cluster; see: hanctl data attributes", (name,), unknown=True)
+        entry = BY_NAME[cluster, name]
+        found.append((entry, _below(name, _attribute, entry, value)))
+    return found
 
 
-def _attribute(cluster: int, name: str, value: Any) -> tuple[AttributeEntry, bytes]:
-    entry = BY_NAME.get((cluster, name))
-    if entry is None:
-        raise BadValue("is not an attribute of this cluster; see: hanctl data attributes")
-    return entry, serialize(entry.type, to_plain(entry.type, value))
+def _attribute(entry: AttributeEntry, value: Any) -> bytes:
+    return serialize(entry.type, to_plain(entry.type, value))
 
 
 def _records(table: str, content: Any, now: datetime) -> list[NewRecord]:
@@ -197,7 +225,8 @@ def read_csv(text: str, name: str, table: str, zone: str | None = None) -> list[
     first. Raises BadData.
     """
     if table not in INTERVALS:
-        raise BadData(f"{table} is not a table of intervals", "there are: " + ", ".join(INTERVALS))
+        raise BadData("this is not a table of intervals", "there are: " + ", ".join(INTERVALS))
+    _check_samples(text.count("\n"), name)
     local = _zone(zone)
     found: dict[datetime, Sample] = {}
     lines = csv.reader(io.StringIO(text, newline=""))

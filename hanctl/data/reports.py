@@ -63,7 +63,7 @@ class Reports:
                 self._ledger.reporting.remove(*key)
             else:
                 self._ledger.reporting.put(row)
-            self._ledger.record(
+            self._ledger.note(
                 ReportingConfigured(
                     device=device,
                     endpoint=endpoint,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from typing import Any
@@ -28,7 +29,7 @@ from hanctl.data.values import serialize, shown, to_plain
 from hanctl.han.cluster import DefaultReply, Request
 from hanctl.han.han import Han
 from hanctl.han.smart_energy.clusters import CLUSTERS
-from hanctl.ledger.household import Selection
+from hanctl.ledger.household import Sample, Selection
 from hanctl.ledger.ledger import Ledger
 from hanctl.ledger.rows import time_text
 from hanctl.model.data_events import DataLoaded
@@ -79,6 +80,7 @@ class DataService:
         self._han = han
         self._clock = clock
         self.reports = Reports(ledger, han, clock)
+        self._reading = asyncio.Lock()
         self._management: list[DeviceManagementServer] = []
         self._events: list[EventsServer] = []
         self._messaging: list[MessagingServer] = []
@@ -124,7 +126,15 @@ class DataService:
     def load(self, text: str, name: str) -> list[Loaded]:
         """Load a TOML or JSON file, wholly or not at all: its attributes and samples replace those of the same name and
         time, its tables what was in them. Raises BadData."""
-        found = read_household(text, name, self.endpoints, self._clock.now())
+        return self._take(read_household(text, name, self.endpoints, self._clock.now()))
+
+    async def load_aside(self, text: str, name: str) -> list[Loaded]:
+        """Load as ``load``, and read the file in a thread, one file at a time: a large one takes seconds."""
+        async with self._reading:
+            found = await asyncio.to_thread(read_household, text, name, self.endpoints, self._clock.now())
+        return self._take(found)
+
+    def _take(self, found: list[EndpointData]) -> list[Loaded]:
         for data in found:
             self._check_served(data)
         with self._ledger.transaction():
@@ -135,11 +145,17 @@ class DataService:
     def load_csv(self, text: str, name: str, endpoint: str, table: str, zone: str | None = None) -> Loaded:
         """Load consumption by interval, see ``files.read_csv``. Raises BadData, NotFound."""
         number = self.endpoint(endpoint)
-        data = EndpointData(number, samples={table: read_csv(text, name, table, zone)})
-        self._check_served(data)
-        with self._ledger.transaction():
-            loaded = self._store(data)
-        self.changed()
+        return self._take_samples(number, table, read_csv(text, name, table, zone))
+
+    async def load_csv_aside(self, text: str, name: str, endpoint: str, table: str, zone: str | None = None) -> Loaded:
+        """Load as ``load_csv``, and read the file in a thread, one file at a time."""
+        number = self.endpoint(endpoint)
+        async with self._reading:
+            samples = await asyncio.to_thread(read_csv, text, name, table, zone)
+        return self._take_samples(number, table, samples)
+
+    def _take_samples(self, number: int, table: str, samples: list[Sample]) -> Loaded:
+        (loaded,) = self._take([EndpointData(number, samples={table: samples})])
         return loaded
 
     def set(self, endpoint: str, cluster: str, attribute: str, text: str) -> None:
@@ -147,7 +163,7 @@ class DataService:
         number = self.endpoint(endpoint)
         entry = BY_NAME.get((CLUSTER_NAMES.get(cluster, 0), attribute))
         if entry is None or entry.cluster not in self.endpoints[number]:
-            raise NotFound(f"endpoint {endpoint} has no attribute {cluster}.{attribute}", "see: hanctl data attributes")
+            raise NotFound(f"endpoint {number} has no such attribute", "see: hanctl data attributes")
         try:
             value = serialize(entry.type, to_plain(entry.type, _as_written(text, entry.type)))
         except BadValue as error:
@@ -161,7 +177,7 @@ class DataService:
         number = ENDPOINTS.get(name, int(name) if name.isdigit() else 0)
         if number not in self.endpoints:
             names = ", ".join(f"{key} ({value})" for key, value in ENDPOINTS.items() if value in self.endpoints)
-            raise NotFound(f"the hub has no endpoint {name}", f"there are: {names}; [data] meter_stand_in adds one")
+            raise NotFound("the hub has no such endpoint", f"there are: {names}; [data] meter_stand_in adds one")
         return number
 
     def _check_served(self, data: EndpointData) -> None:

@@ -81,7 +81,7 @@ def struct_to_plain(kind: Any, given: Any, *, without: frozenset[str] = frozense
     fields = {field.name: field for field in kind.fields if field.name not in without and field.name not in lengths}
     for name in given:
         if name not in fields:
-            raise BadValue("is not known here; there are: " + ", ".join(fields), (name,))
+            raise BadValue("is not known here; there are: " + ", ".join(fields), (name,), unknown=True)
     last = max((n for n, name in enumerate(fields) if name in given), default=-1)
     plain = {
         name: _below(name, field.type, given[name]) if name in given else empty(field.type)

@@ -10,7 +10,7 @@ from typing import Any
 from hanctl.base.clock import Clock
 from hanctl.base.eui64 import Eui64
 from hanctl.config.sections import Config
-from hanctl.doctor import configuration, host, state
+from hanctl.doctor import configuration, host, images, state
 from hanctl.doctor.dongle import Looker, ask, judge_answer, judge_network
 from hanctl.doctor.dongle_firmware import judge_firmware
 from hanctl.doctor.finding import Finding, fail, ok, warn
@@ -105,6 +105,7 @@ class Examination:
         yield state.judge_disk("disk", directory)
         store = state.directory_facts(config.hub.firmware_store)
         yield state.judge_disk("image disk", store)
+        yield images.judge_images(config.hub.firmware_store, self.clock)
 
     async def _dongle(self, dongle: DongleSettings, ledger: LedgerFacts | None) -> AsyncIterator[Finding]:
         ours = self.hub if self.hub is not None and _same(self.hub.dongle_path, dongle.path) else None

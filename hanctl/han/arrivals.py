@@ -134,7 +134,7 @@ class Arrivals:
         if self._clock.monotonic() - self._refused.get(eui64, -QUIET_S) < QUIET_S:
             return False
         self._quiet(self._refused, eui64)
-        self._ledger.record(JoinRefused(device=eui64, reason=reason))
+        self._ledger.note(JoinRefused(device=eui64, reason=reason))
         return True
 
     def _quiet(self, table: dict[K, float], key: K) -> None:

@@ -256,7 +256,7 @@ class Han:
         """
         device = self._ledger.devices.get(eui64)
         if device is None or device.state == "removed":
-            raise NotFound(f"{eui64} is not a device of this hub", "'hanctl device list' names the devices")
+            raise NotFound("this is not a device of this hub", "'hanctl device list' names the devices")
         self._joins.close(eui64, "cancelled")
         self._interviews.cancel(eui64)
         with self._ledger.transaction():
@@ -293,7 +293,7 @@ class Han:
         self._departures.said(eui64, nwk)
 
     def partner_key_asked(self, eui64: Eui64, given: bool, detail: str) -> None:
-        self._ledger.record(PartnerKeyGiven(device=eui64) if given else PartnerKeyRefused(device=eui64, reason=detail))
+        self._ledger.note(PartnerKeyGiven(device=eui64) if given else PartnerKeyRefused(device=eui64, reason=detail))
 
     def join_denied(self, eui64: Eui64, how: str) -> None:
         self._arrivals.denied(eui64, how, expected=eui64 in self._joins.remaining())

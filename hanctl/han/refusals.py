@@ -44,4 +44,4 @@ class Refusals:
         self._told.move_to_end(key)
         while len(self._told) > KEPT:
             self._told.popitem(last=False)
-        self._ledger.record(RequestRefused(device=device, cluster=cluster, reason=fault, count=count))
+        self._ledger.note(RequestRefused(device=device, cluster=cluster, reason=fault, count=count))

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from hanctl.base.errors import ConfigError
 from hanctl.base.eui64 import Eui64
+from hanctl.base.shown_path import shown
 from hanctl.config.sections import HilSection
 from hanctl.images import image
 
@@ -25,7 +26,7 @@ class ImageFile:
         try:
             data = path.read_bytes()
         except OSError as error:
-            raise ConfigError(f"{path}: {error.strerror}", "correct [hil], or put the image there") from error
+            raise ConfigError(f"{shown(path)}: {error.strerror}", "correct [hil], or put the image there") from error
         found = cls(path.name, data)
         found.parsed  # noqa: B018  (defects are told here)
         return found

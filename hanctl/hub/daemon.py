@@ -49,7 +49,6 @@ from hanctl.radio.tap import FrameTap
 from hanctl.state.state import StateDirectory
 from hanctl.tenancy.telling.steps import CANCEL_ALL_MESSAGES
 from hanctl.tenancy.tenancy import Tenancy
-from hanctl.trust.hub_certificate import load_hub_credentials
 from hanctl.trust.service import TrustService
 from hanctl.updates.desk.service import UpdateService
 from hanctl.webhook.keeper import WebhookKeeper
@@ -185,6 +184,7 @@ class Daemon:
         self.started_at = None
         self._manager.stopping(reason)
         try:
+            self.ledger.limiting.tell(everything=True)
             self.ledger.record(HubStopped(reason=reason))
         finally:
             # Also with a full disk: nothing more is recorded then, but nothing is left open either.
@@ -218,7 +218,7 @@ class Daemon:
     async def _start(self) -> None:
         signatures = settings.signature_checker(self.config.firmware)
         webhook_secret = settings.webhook_secret(self.config.webhook)
-        credentials = load_hub_credentials(self.config.trust.certificate) if self.config.trust is not None else []
+        credentials = settings.hub_credentials(self.config.trust)
         subject = credentials[0].subject if credentials else None
         self.state = StateDirectory(self.config.hub.state_dir)
         self._undo.append(self.state.close)
@@ -275,9 +275,10 @@ class Daemon:
         self._work(self._manager.feed())
         self._work(self._supervisor.run())
         self._work(self.clock_watch.run())
-        self._work(as_there_is_room(self.copies.run))
         limits = Limits(self.config.retention.days, self.config.retention.events)
         self._work(Retention(self.ledger, self.clock, limits).run())
+        for work in (self.copies.run, self.ledger.limiting.run):
+            self._work(as_there_is_room(work))
         for part in (self.store, self.updates, self.data, self.trust, self.tenancy, self.webhook, self.reloads):
             self._work(part.run())
         if self.console is not None:

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 import structlog
 
-from hanctl.base.errors import ConfigError, HanctlError, Refused
+from hanctl.base.errors import HanctlError, Refused
 from hanctl.config.sections import Config
 from hanctl.hub import settings
 from hanctl.ledger.errors import LedgerError, LedgerFull
@@ -102,8 +102,7 @@ class Reloads:
             config = _merged(before, found)
             steps = [self._step(section, config) for section in sorted({key.split(".")[0] for key in applied})]
         except HanctlError as error:
-            reason = error.public if isinstance(error, ConfigError) else str(error)
-            daemon.ledger.record(ConfigRefused(reason=reason))
+            daemon.ledger.record(ConfigRefused(reason=f"{error}: {error.hint}" if error.hint else str(error)))
             raise
         outcome = Reloaded(applied, [key for key in changed if key not in applied])
         daemon.ledger.record(ConfigReloaded(applied=outcome.applied, restart=outcome.restart))

@@ -2,18 +2,36 @@
 
 from __future__ import annotations
 
-from hanctl.config.sections import FirmwareSection, OtaSection, UpdatesSection, WebhookSection
+from hanctl.base.errors import ConfigError, NotFound
+from hanctl.config.sections import FirmwareSection, OtaSection, TrustSection, UpdatesSection, WebhookSection
 from hanctl.images.image_check import SignatureChecker
 from hanctl.ledger.clock_watch import ClockWatch
+from hanctl.trust.credentials import Credentials
+from hanctl.trust.hub_certificate import load_hub_credentials
 from hanctl.updates.life.gates import Rules
 from hanctl.updates.serving.delivery import DeliverySettings
 
 
 def signature_checker(firmware: FirmwareSection) -> SignatureChecker:
     """Build the signature checker from the files of authorities and suppliers. Raises as ``SignatureChecker.load``."""
-    return SignatureChecker.load(
-        firmware.signatures, firmware.signature_roots, firmware.signers, firmware.supplier_certificates
-    )
+    try:
+        return SignatureChecker.load(
+            firmware.signatures, firmware.signature_roots, firmware.signers, firmware.supplier_certificates
+        )
+    except NotFound as error:
+        raise ConfigError(
+            "a file that [firmware] names does not exist", "check signature_roots and supplier_certificates"
+        ) from error
+
+
+def hub_credentials(trust: TrustSection | None) -> list[Credentials]:
+    """Read the hub's certificates. Raises as ``load_hub_credentials``, and ConfigError."""
+    if trust is None:
+        return []
+    try:
+        return load_hub_credentials(trust.certificate)
+    except NotFound as error:
+        raise ConfigError("a file that [trust] names does not exist", "check certificate") from error
 
 
 def delivery(ota: OtaSection) -> DeliverySettings:

@@ -39,6 +39,7 @@ class Supervisor:
         self._failure: LedgerError | None = None
         self.network: NetworkState | None = None
         han.on_ledger_error(self._failed)
+        ledger.on_damage = self._failed
 
     async def open(self) -> NetworkState:
         """Open the dongle. Nothing is recorded: ``announce`` does that. Raises DongleError."""

@@ -3,6 +3,9 @@
 ``<sha256>.ota`` is the file as it was given; ``<sha256>.json`` says how it was read (form, why, name, added_at). The
 record is written last and removed first: an image without one does not exist, so a kill at any moment leaves no half
 an image. Every write goes to a temporary file which is synced and renamed.
+
+Whatever else lies in the directory hurts nobody: a record that is damaged, or is no plain file, is named once in the
+log, and left aside. Adding its file again mends it.
 """
 
 from __future__ import annotations
@@ -14,22 +17,29 @@ import os
 import re
 import tempfile
 from contextlib import suppress
-from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+import structlog
+
 from hanctl.base.clock import Clock
 from hanctl.base.errors import ExitCode, HanctlError, InvalidInput, NotFound, Refused
+from hanctl.base.plain_files import make_directory, printable, read_plain
+from hanctl.base.shown_path import shown
 from hanctl.images import image_errors
-from hanctl.images.image import MAX_FILE_SIZE, FormChoice, OtaImage, parse
+from hanctl.images.image import MAX_FILE_SIZE, FormChoice, parse
 from hanctl.images.image_check import SignatureChecker
 from hanctl.images.signature import Verdict
+from hanctl.images.stored_image import StoredImage, image_record
 from hanctl.model.event import Event
 from hanctl.model.image_events import ImageAdded, ImageUnverified
 from hanctl.model.records import Image
 
+log = structlog.get_logger()
+
 _SHA256 = re.compile(r"[0-9a-f]{64}")
+_LARGEST_RECORD = 65536
 _PREFIX = re.compile(r"[0-9a-f]{8,64}")
 
 
@@ -40,15 +50,6 @@ class StoreError(HanctlError):
     exit_code = ExitCode.STATE
 
 
-@dataclass(frozen=True, slots=True)
-class StoredImage:
-    """An image of the store: ``record`` as the ledger knows it, ``parsed`` as the file says, and why this form."""
-
-    record: Image
-    parsed: OtaImage
-    form_reason: str
-
-
 def read_image_file(path: Path) -> bytes:
     """Read a file that somebody wants to add. Raises NotFound, InvalidInput or ImageTooLarge."""
     try:
@@ -56,9 +57,9 @@ def read_image_file(path: Path) -> bytes:
             data = file.read(MAX_FILE_SIZE + 1)
             size = os.fstat(file.fileno()).st_size
     except FileNotFoundError as error:
-        raise NotFound(f"there is no file {path}", "check the path") from error
+        raise NotFound("there is no such file", "check the path") from error
     except OSError as error:
-        raise InvalidInput(f"{path} cannot be read: {error.strerror}", "give a readable file") from error
+        raise InvalidInput(f"{shown(path)} cannot be read: {error.strerror}", "give a readable file") from error
     if len(data) > MAX_FILE_SIZE:
         raise image_errors.ImageTooLarge(
             f"{path} has {max(size, len(data))} bytes; at most {MAX_FILE_SIZE} are taken", MAX_FILE_SIZE
@@ -79,6 +80,7 @@ class FirmwareStore:
         self._signatures = signatures or SignatureChecker()
         self._rejudge = asyncio.Event()
         self._known: dict[str, StoredImage] = {}
+        self._told: set[str] = set()
 
     def believe(self, signatures: SignatureChecker) -> None:
         """Apply a new policy from now on; images already read to be served are not checked again."""
@@ -95,7 +97,7 @@ class FirmwareStore:
         """
         parsed = parse(data, form)
         self._signatures.demand(self._signatures.verdict(data, parsed))
-        stored = self._find(parsed.file_sha256)
+        stored = self._whole(parsed.file_sha256)
         if stored is not None:
             if requires and stored.record.requires != requires:
                 raise Refused(
@@ -111,12 +113,12 @@ class FirmwareStore:
         record = {
             "form": parsed.form,
             "form_reason": parsed.form_reason,
-            "name": name,
+            "name": printable(name),
             "added_at": self._clock.now().isoformat(),
             "requires": list(requires),
         }
         try:
-            self.path.mkdir(parents=True, exist_ok=True)
+            make_directory(self.path)
             self._write(self._ota(parsed.file_sha256), data)
             self._write(self._json(parsed.file_sha256), (json.dumps(record, indent=2) + "\n").encode())
         except OSError as error:
@@ -135,16 +137,16 @@ class FirmwareStore:
         wanted = file_sha256.strip().lower()
         if not _PREFIX.fullmatch(wanted):
             raise InvalidInput(
-                f"'{file_sha256}' is not an image's hash",
+                "what was given is not an image's hash",
                 "give the file's SHA-256, or at least its first 8 digits: hanctl firmware list",
             )
         whole = _SHA256.fullmatch(wanted) is not None
         matches = [wanted] if whole else [sha256 for sha256 in self._hashes() if sha256.startswith(wanted)]
         if len(matches) > 1:
-            raise Refused(f"{len(matches)} images begin with {wanted}", "give more digits of the hash")
+            raise Refused(f"{len(matches)} images begin with these digits", "give more digits of the hash")
         found = self._find(matches[0]) if matches else None
         if found is None:
-            raise NotFound(f"no image {wanted} is in the store", "add it first: hanctl firmware add FILE")
+            raise NotFound("no image with this hash is in the store", "add it first: hanctl firmware add FILE")
         return found
 
     def read(self, file_sha256: str) -> bytes:
@@ -181,10 +183,11 @@ class FirmwareStore:
         """Find the verdicts on all stored images in the background, one after another. Never ends."""
         while True:
             self._rejudge.clear()
-            for sha256 in self._hashes() if self._signatures.verifies else ():
-                # A damaged image is told of where it is asked for.
-                with suppress(HanctlError):
-                    await self.judge(self._load(sha256), self.get(sha256).form)
+            with suppress(StoreError):
+                for image in self.list() if self._signatures.verifies else ():
+                    # One that was damaged since is told of where it is asked for.
+                    with suppress(HanctlError):
+                        await self.judge(self._load(image.file_sha256), image.form)
             await self._rejudge.wait()
 
     def added(self, image: Image) -> list[Event]:
@@ -210,12 +213,35 @@ class FirmwareStore:
         return events
 
     def list(self) -> list[Image]:
-        """Return every image, in the order they were added."""
-        found = (self._find(sha256) for sha256 in self._hashes())
+        """Return every image that can be used, in the order they were added. Raises StoreError."""
+        found = (self._sound(sha256) for sha256 in self._hashes())
         return sorted(
             (stored.record for stored in found if stored is not None),
             key=lambda record: (record.added_at, record.file_sha256),
         )
+
+    def judged(self) -> tuple[tuple[StoredImage, Verdict], ...]:
+        """Return every image that can be used, with the verdict on its signature. Raises StoreError."""
+        judged = []
+        for record in self.list():
+            try:
+                judged.append((self.describe(record.file_sha256), self.verdict(record.file_sha256)))
+            except HanctlError as error:
+                self._leave_aside(record.file_sha256, error)
+        return tuple(judged)
+
+    def left_aside(self) -> tuple[str, ...]:
+        """Return what is wrong with each record that is left aside, named. Raises StoreError."""
+        wrong = []
+        for name in self._records():
+            try:
+                if _SHA256.fullmatch(name) is None:
+                    raise StoreError(f"{printable(name)}.json in the firmware store is not named for an image's hash")
+                if self._find(name) is not None:
+                    self._load(name)
+            except HanctlError as error:
+                wrong.append(str(error))
+        return tuple(wrong)
 
     def remove(self, file_sha256: str) -> None:
         """Remove an image. Raises NotFound or Refused as ``get``, StoreError if it cannot be deleted."""
@@ -229,19 +255,51 @@ class FirmwareStore:
         finally:
             self._known.pop(sha256, None)
 
+    def _records(self) -> tuple[str, ...]:
+        """Return the names of the records, without their ending. Raises StoreError."""
+        try:
+            names = [path.name for path in self.path.iterdir()]
+        except FileNotFoundError:
+            return ()
+        except OSError as error:
+            raise self._unreadable(error) from error
+        return tuple(sorted(name.removesuffix(".json") for name in names if name.endswith(".json")))
+
     def _hashes(self) -> tuple[str, ...]:
-        return tuple(sorted(path.stem for path in self.path.glob("*.json") if _SHA256.fullmatch(path.stem)))
+        return tuple(name for name in self._records() if _SHA256.fullmatch(name))
+
+    def _sound(self, sha256: str) -> StoredImage | None:
+        """Find an image, but leave it aside if it is damaged."""
+        try:
+            return self._find(sha256)
+        except HanctlError as error:
+            self._leave_aside(sha256, error)
+            return None
+
+    def _whole(self, sha256: str) -> StoredImage | None:
+        """Find an image of which both files are as they were written."""
+        try:
+            found = self._find(sha256)
+            if found is not None:
+                self._load(sha256)
+        except HanctlError:
+            self._known.pop(sha256, None)
+            return None
+        return found
+
+    def _leave_aside(self, sha256: str, error: HanctlError) -> None:
+        if sha256 not in self._told:
+            self._told.add(sha256)
+            log.warning("a record of the firmware store is left aside", file_sha256=sha256, reason=str(error))
 
     def _find(self, sha256: str) -> StoredImage | None:
         try:
-            there = self._json(sha256).exists()
-        except PermissionError as error:
-            raise StoreError(
-                f"the firmware store {self.path} cannot be read: {error.strerror}", "check its owner and mode"
-            ) from error
-        if not there:
+            self._json(sha256).lstat()
+        except FileNotFoundError:
             self._known.pop(sha256, None)
             return None
+        except OSError as error:
+            raise self._unreadable(error) from error
         # What a hash names never changes, so it is parsed once.
         known = self._known.get(sha256)
         if known is None:
@@ -250,22 +308,25 @@ class FirmwareStore:
 
     def _open(self, sha256: str) -> StoredImage:
         try:
-            record: dict[str, Any] = json.loads(self._json(sha256).read_bytes())
-            form, name, form_reason = record["form"], str(record["name"]), str(record.get("form_reason", ""))
+            record: dict[str, Any] = json.loads(read_plain(self._json(sha256), _LARGEST_RECORD))
+            form, name = record["form"], printable(str(record["name"]))
+            form_reason = printable(str(record.get("form_reason", "")))
             added_at = datetime.fromisoformat(record["added_at"])
             requires = tuple(int(version) for version in record.get("requires", ()))
             if form not in {"zigbee", "gb"} or added_at.tzinfo is None:
                 raise ValueError("a value is out of range")
-        except (OSError, ValueError, KeyError, TypeError) as error:
-            raise self._damaged(self._json(sha256), "cannot be read") from error
+        except OSError as error:
+            raise self._damaged(self._json(sha256), f"cannot be read: {error.strerror}") from error
+        except (ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
+            raise self._damaged(self._json(sha256), "is not as it was written") from error
         parsed = parse(self._load(sha256), form)
-        return StoredImage(_record(parsed, name, added_at, requires), parsed, form_reason)
+        return StoredImage(image_record(parsed, name, added_at, requires), parsed, form_reason)
 
     def _load(self, sha256: str) -> bytes:
         try:
-            data = self._ota(sha256).read_bytes()
+            data = read_plain(self._ota(sha256), MAX_FILE_SIZE)
         except OSError as error:
-            raise self._damaged(self._ota(sha256), "cannot be read") from error
+            raise self._damaged(self._ota(sha256), f"cannot be read: {error.strerror}") from error
         if hashlib.sha256(data).hexdigest() != sha256:
             raise self._damaged(self._ota(sha256), "does not have the hash it is named for")
         return data
@@ -298,6 +359,12 @@ class FirmwareStore:
     def _json(self, sha256: str) -> Path:
         return self.path / f"{sha256}.json"
 
+    def _unreadable(self, error: OSError) -> StoreError:
+        return StoreError(
+            f"the firmware store {self.path} cannot be read: {error.strerror}",
+            "check its owner, or give another ([hub] firmware_store)",
+        )
+
     def _unwritable(self, error: OSError) -> StoreError:
         return StoreError(
             f"the firmware store {self.path} cannot be written: {error.strerror}",
@@ -307,29 +374,5 @@ class FirmwareStore:
     def _damaged(self, path: Path, what: str) -> StoreError:
         return StoreError(
             f"{path.name} in the firmware store {what}",
-            f"delete {path.stem}.json and {path.stem}.ota in {self.path}, then add the image again",
+            f"add the image again, or delete {path.stem}.json and {path.stem}.ota in {self.path}",
         )
-
-
-def _record(parsed: OtaImage, name: str, added_at: datetime, requires: tuple[int, ...]) -> Image:
-    header = parsed.header
-    return Image(
-        file_sha256=parsed.file_sha256,
-        manufacturer_image_sha256=parsed.manufacturer_image_sha256,
-        form=parsed.form,
-        name=name,
-        manufacturer_code=header.manufacturer_code,
-        image_type=header.image_type,
-        file_version=header.file_version,
-        stack_version=header.stack_version,
-        header_string=header.header_string,
-        size=header.total_image_size,
-        trailing_bytes=parsed.trailing_bytes,
-        added_at=added_at,
-        hardware_min=header.hardware_min,
-        hardware_max=header.hardware_max,
-        destination=header.destination,
-        security_credential_version=header.security_credential_version,
-        tags=parsed.tags,
-        requires=requires,
-    )

@@ -10,6 +10,7 @@ from typing import Literal
 
 import hanctl
 from hanctl.base.errors import ExitCode, HanctlError
+from hanctl.base.plain_files import make_directory
 from hanctl.base.whole_file import write_whole
 
 MARK = "# Written by hanctl install-service, and its own as long as it is unchanged: "
@@ -54,7 +55,7 @@ def is_there(path: Path) -> bool:
 def write(path: Path, text: str, mode: int) -> None:
     """Replace the file atomically, and make its directory if needed. Raises NotInstalled."""
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        make_directory(path.parent)
         write_whole(path, text, mode)
     except OSError as error:
         raise NotInstalled(f"{path} cannot be written: {error.strerror}", "check the directory's owner") from error

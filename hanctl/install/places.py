@@ -54,7 +54,7 @@ def of_system(instance: str | None = None, root: Path = Path("/")) -> Places:
     """Return the places of the system's hub, or of one of several. Raises InvalidInput."""
     if instance is not None and (not _INSTANCE.fullmatch(instance) or instance == UNNAMED):
         raise InvalidInput(
-            f"'{instance}' cannot be the name of a hub",
+            "this cannot be the name of a hub",
             "take letters, digits, '-', '_' and '.', at most 32; 'hanctl' is the hub that has no name",
         )
     template = "hanctl.service" if instance is None else "hanctl@.service"

@@ -11,21 +11,14 @@ from hanctl.ledger.rows import Execute, Rows
 from hanctl.model.change_records import Change, ChangePart, Evidence
 
 
-def _tuples(stored: Any) -> Any:
-    """Convert stored lists of lists back to tuples of tuples."""
-    return tuple(map(_tuples, stored)) if isinstance(stored, list) else stored
-
-
 class Changes:
     """Changes by number, their parts, and their evidence, which is only ever added to."""
 
     def __init__(self, execute: Execute, transaction: Callable[[], AbstractContextManager[None]]) -> None:
         self._execute = execute
         self._transaction = transaction
-        self._rows = Rows(
-            execute, "changes", Change, "id", dict.fromkeys(("cleared", "held", "hidden", "blocked"), _tuples)
-        )
-        self._parts = Rows(execute, "change_parts", ChangePart, "id", {"withdrawn": _tuples})
+        self._rows = Rows(execute, "changes", Change, "id")
+        self._parts = Rows(execute, "change_parts", ChangePart, "id")
         self._evidence = Rows(execute, "change_evidence", Evidence, "id")
 
     def get(self, number: int) -> Change | None:

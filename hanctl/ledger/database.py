@@ -9,20 +9,28 @@ from contextlib import suppress
 from pathlib import Path
 
 from hanctl.ledger.errors import LedgerDamaged, LedgerError
+from hanctl.ledger.rows import UNREADABLE
+from hanctl.ledger.soundness import SCHEMA, content_fault, structure_fault
 
 APPLICATION_ID = 0x68616E63
 """SQLite's application_id of a ledger ("hanc"), so that another program's database is never migrated."""
 
-SCHEMA = "0008"
-"""The revision of a ledger of this version: the last of migrations/versions."""
+_DAMAGE = frozenset(
+    {
+        *(sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_ERROR, sqlite3.SQLITE_SCHEMA),
+        *(sqlite3.SQLITE_MISMATCH, sqlite3.SQLITE_CONSTRAINT, sqlite3.SQLITE_TOOBIG, sqlite3.SQLITE_INTERNAL),
+    }
+)
+"""SQLITE_ERROR, too: a table or a column that is not there."""
 
 
-_DAMAGE = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
-
-
-def is_damage(error: sqlite3.Error) -> bool:
-    """Tell whether an SQLite error means damaged content, and not an unreachable file or a full disk."""
-    return getattr(error, "sqlite_errorcode", 0) & 0xFF in _DAMAGE
+def is_damage(error: Exception) -> bool:
+    """Tell whether what a read raised means damaged content, and not an unreachable file or a full disk."""
+    if isinstance(error, sqlite3.ProgrammingError) or not isinstance(error, sqlite3.Error):
+        return isinstance(error, UNREADABLE)
+    code = getattr(error, "sqlite_errorcode", None)
+    # Without a code it is Python's own: text that is not UTF-8.
+    return isinstance(error, sqlite3.OperationalError) if code is None else code & 0xFF in _DAMAGE
 
 
 def open_database(path: Path, before_migrating: Callable[[], object] = lambda: None) -> sqlite3.Connection:
@@ -45,7 +53,7 @@ def open_database(path: Path, before_migrating: Callable[[], object] = lambda: N
         ) from error
     try:
         _prepare(connection, path, before_migrating)
-    except sqlite3.Error as error:
+    except (sqlite3.Error, *UNREADABLE) as error:
         connection.close()
         raise (LedgerDamaged.found if is_damage(error) else _unusable)(path, str(error)) from error
     except BaseException:
@@ -63,7 +71,7 @@ def open_to_read(path: Path) -> sqlite3.Connection:
     try:
         if connection.execute("PRAGMA application_id").fetchone()[0] != APPLICATION_ID:
             raise _foreign(path)
-    except sqlite3.Error as error:
+    except (sqlite3.Error, UnicodeError) as error:
         connection.close()
         raise _unusable(path, str(error)) from error
     except BaseException:
@@ -77,20 +85,23 @@ def _prepare(connection: sqlite3.Connection, path: Path, before_migrating: Calla
     tables = {name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
     if tables and application != APPLICATION_ID:
         raise _foreign(path)
-    verdict = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
-    if verdict != "ok":
-        raise LedgerDamaged.found(path, verdict)
+    revision = _revision(connection) if "alembic_version" in tables else None
+    if fault := content_fault(connection) if revision == SCHEMA else structure_fault(connection):
+        raise LedgerDamaged.found(path, fault)
     connection.execute("PRAGMA journal_mode = WAL")
     connection.execute("PRAGMA synchronous = FULL")
     connection.execute("PRAGMA foreign_keys = ON")
     connection.execute("PRAGMA secure_delete = ON")
     connection.execute("PRAGMA temp_store = MEMORY")
-    revision = _revision(connection) if "alembic_version" in tables else None
     if revision != SCHEMA:
         # Its libraries take a third of a second and 20 MB, which a hub that runs for weeks does without.
         from hanctl.ledger.migrating import migrate
 
         migrate(path, revision, APPLICATION_ID, before_migrating)
+        if fault := content_fault(connection):
+            raise LedgerDamaged.found(path, fault)
+        # What the log alone holds is gone without a trace where the log is damaged: not all of a ledger is to be there.
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
 
 def _revision(connection: sqlite3.Connection) -> str | None:

@@ -6,26 +6,12 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import replace
 from datetime import datetime, timedelta
-from typing import Any
 
 from hanctl.base.eui64 import Eui64
 from hanctl.ledger.rows import Execute, Rows, time_text
-from hanctl.model.records import Device, EndpointRecord
+from hanctl.model.records import Device
 
 LAST_SEEN_INTERVAL = timedelta(seconds=60)
-
-
-def _endpoints(stored: list[dict[str, Any]]) -> tuple[EndpointRecord, ...]:
-    return tuple(
-        EndpointRecord(
-            endpoint=item["endpoint"],
-            profile=item["profile"],
-            device_id=item["device_id"],
-            input_clusters=tuple(item["input_clusters"]),
-            output_clusters=tuple(item["output_clusters"]),
-        )
-        for item in stored
-    )
 
 
 class Devices:
@@ -37,7 +23,7 @@ class Devices:
     def __init__(self, execute: Execute, transaction: Callable[[], AbstractContextManager[None]]) -> None:
         self._execute = execute
         self._transaction = transaction
-        self._rows = Rows(execute, "devices", Device, "eui64", {"endpoints": _endpoints})
+        self._rows = Rows(execute, "devices", Device, "eui64")
         self._seen: dict[Eui64, datetime] = {}
         self._written: dict[Eui64, datetime] = {}
         self._kept: dict[Eui64, Device] | None = None

@@ -10,13 +10,14 @@ import json
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 import structlog
 
 from hanctl.ledger.errors import LedgerError
 from hanctl.ledger.rows import Execute
+from hanctl.ledger.stored import seconds_read
 from hanctl.model.cuts import AttributeKey, Cut, Cuts, is_before, item
 
 log = structlog.get_logger()
@@ -171,12 +172,12 @@ class Household:
         before: datetime | None = None,
     ) -> list[Record]:
         """Return the records of a table from ``since`` on and earlier than ``before``, oldest first."""
-        rows = self._execute(
+        return self._execute(
             f"SELECT id, time, body FROM data_records AS row WHERE endpoint = ? AND name = ?"  # noqa: S608
             f" AND time >= ? AND time < ? AND {_OPEN_RECORDS} ORDER BY time, id",
             (endpoint, name, *_range(since, before)),
-        )
-        return [Record(id, endpoint, name, _datetime(time), json.loads(body)) for id, time, body in rows]  # noqa: A001
+            lambda row: Record(row[0], endpoint, name, seconds_read(row[1]), json.loads(row[2])),
+        ).fetchall()
 
     def remove(self, record: int) -> None:
         """Delete one record."""
@@ -210,12 +211,12 @@ class Household:
     ) -> list[Sample]:
         """Return the samples that begin from ``since`` on and earlier than ``before``."""
         order = "DESC" if newest_first else "ASC"
-        rows = self._execute(
+        return self._execute(
             f"SELECT time, value FROM data_samples AS row WHERE endpoint = ? AND name = ?"  # noqa: S608
             f" AND time >= ? AND time < ? AND {_OPEN_SAMPLES} ORDER BY time {order} LIMIT ?",
             (endpoint, name, *_range(since, before), -1 if limit is None else limit),
-        )
-        return [Sample(_datetime(time), value) for time, value in rows]
+            lambda row: Sample(seconds_read(row[0]), row[1]),
+        ).fetchall()
 
     # --- clearing and hiding
 
@@ -386,10 +387,6 @@ _LAST = 2**62
 
 def _seconds(moment: datetime) -> int:
     return int(moment.timestamp() // 1)
-
-
-def _datetime(seconds: int) -> datetime:
-    return datetime.fromtimestamp(seconds, UTC)
 
 
 def _range(since: datetime | None, before: datetime | None) -> tuple[int, int]:

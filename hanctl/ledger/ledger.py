@@ -24,10 +24,11 @@ from hanctl.ledger.errors import LedgerDamaged, LedgerError, LedgerFull
 from hanctl.ledger.files.copies import write_copy
 from hanctl.ledger.household import Household
 from hanctl.ledger.images import Images
+from hanctl.ledger.limiting import Limiting
 from hanctl.ledger.outbox import Outbox
 from hanctl.ledger.pruning import Pruning
 from hanctl.ledger.reporting import ReportingTable
-from hanctl.ledger.rows import parse_time, time_text
+from hanctl.ledger.rows import UNREADABLE, Fetched, parse_time, time_text
 from hanctl.ledger.updates import Updates
 from hanctl.model.event import EVENT_TYPES, Event
 from hanctl.model.events import LedgerStalled
@@ -76,6 +77,8 @@ class Ledger:
         self._untold: deque[Recorded] = deque()
         self._telling = False
         self._subscribers: list[Subscriber] = []
+        self.on_damage: Callable[[LedgerDamaged], None] = lambda _: None
+        """Called with damage that a read meets, besides that it is raised: whoever asked, the hub is to end."""
         self.devices = Devices(self._execute, self.transaction)
         self.images = Images(self._execute, self.transaction)
         self.updates = Updates(self._execute, self.transaction)
@@ -84,6 +87,7 @@ class Ledger:
         self.household = Household(self._execute, self.transaction, clock.now)
         self.pruning = Pruning(self._execute, self.transaction)
         self.reporting = ReportingTable(self._execute, self.transaction)
+        self.limiting = Limiting(clock, self._is_keyed, self.record)
 
     @classmethod
     def open(cls, path: Path, clock: Clock) -> Ledger:
@@ -145,6 +149,14 @@ class Ledger:
             self.household.committed()
             self._tell()
 
+    def note(self, event: Event) -> None:
+        """Record an event that somebody else can cause as often as they like, or only count it."""
+        self.limiting.note(event)
+
+    def _is_keyed(self, device: str) -> bool:
+        known = self.devices.get(Eui64(device))
+        return known is not None and known.present and known.keyed_at is not None
+
     def record(self, event: Event) -> Recorded:
         """Append an event, and pass it to the subscribers once it is durable."""
         kind = type(event)
@@ -192,21 +204,23 @@ class Ledger:
             if value is not None:
                 conditions.append(f"{column} = ?")
                 parameters.append(value)
-        cursor = self._execute(
+        found = self._execute(
             f"SELECT id, time, type, body FROM events WHERE {' AND '.join(conditions)} ORDER BY id LIMIT ?",  # noqa: S608
             (*parameters, -1 if limit is None else limit),
+            _recorded,
         )
         # A newer version's types are passed by.
-        return [_recorded(row) for row in cursor if row[2] in EVENT_TYPES]
+        return [recorded for recorded in found if recorded is not None]
 
     def last_event(self, *types: str) -> Recorded | None:
         """Return the newest event of these types."""
-        row = self._execute(
+        found: Recorded | None = self._execute(
             f"SELECT id, time, type, body FROM events WHERE type IN ({', '.join('?' * len(types))})"  # noqa: S608
             " ORDER BY id DESC LIMIT 1",
             types,
+            _recorded,
         ).fetchone()
-        return None if row is None else _recorded(row)
+        return found
 
     def last_event_id(self) -> int:
         """Return the id of the newest event; 0 if there is none."""
@@ -214,8 +228,7 @@ class Ledger:
 
     def last_event_time(self) -> datetime | None:
         """Return the time of the newest event; None if there is none."""
-        row = self._execute("SELECT time FROM events ORDER BY id DESC LIMIT 1").fetchone()
-        return None if row is None else parse_time(row[0])
+        return self._moment("SELECT time FROM events ORDER BY id DESC LIMIT 1")
 
     def subscribe(self, callback: Subscriber) -> Callable[[], None]:
         """Call back for each event after it is durable, in order. Returns the function that unsubscribes."""
@@ -256,8 +269,7 @@ class Ledger:
 
     def last_presence(self) -> datetime | None:
         """Return when the hub was last present, by its own note."""
-        row = self._execute("SELECT present_at FROM attendance").fetchone()
-        return None if row is None else parse_time(row[0])
+        return self._moment("SELECT present_at FROM attendance")
 
     def _tell(self) -> None:
         # A subscriber may record events itself: they wait their turn here, so that all hear the same order.
@@ -294,20 +306,41 @@ class Ledger:
             self._connection.execute(f"ROLLBACK TO {savepoint}")
             self._connection.execute(f"RELEASE {savepoint}")
 
-    def _execute(self, sql: str, parameters: tuple[Any, ...] = ()) -> sqlite3.Cursor:
+    def _moment(self, sql: str) -> datetime | None:
+        found: datetime | None = self._execute(sql, (), lambda row: parse_time(row[0])).fetchone()
+        return found
+
+    def _execute(
+        self, sql: str, parameters: tuple[Any, ...] = (), decode: Callable[[Any], Any] | None = None
+    ) -> Fetched:
+        """Run a statement to its end, and decode its rows. Raises LedgerError; whatever a read raises is damage."""
         try:
-            return self._connection.execute(sql, parameters)
+            cursor = self._connection.execute(sql, parameters)
+            rows = cursor.fetchall()
         except sqlite3.IntegrityError:
             raise
+        except UnicodeDecodeError as error:
+            raise self._damaged(error) from error
         except sqlite3.Error as error:
             if getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_FULL:
                 raise self._full() from error
             if is_damage(error):
-                raise LedgerDamaged.found(self.path, str(error)) from error
+                raise self._damaged(error) from error
             raise LedgerError(
                 f"the ledger cannot be used: {error}",
                 "check the disk of the state directory: is it full, or read-only?",
             ) from error
+        if decode is not None:
+            try:
+                rows = [decode(row) for row in rows]
+            except UNREADABLE as error:
+                raise self._damaged(error) from error
+        return Fetched(rows, cursor.lastrowid, cursor.rowcount)
+
+    def _damaged(self, error: Exception) -> LedgerDamaged:
+        damage = LedgerDamaged.found(self.path, str(error))
+        self.on_damage(damage)
+        return damage
 
     def _full(self) -> LedgerFull:
         if self._full_since is None:
@@ -316,6 +349,10 @@ class Ledger:
         return LedgerFull("the disk of the ledger is full", "make room on the disk of the state directory")
 
 
-def _recorded(row: tuple[int, str, str, str]) -> Recorded:
+def _recorded(row: tuple[int, str, str, str]) -> Recorded | None:
+    """Read an event; None for one of a type that this version does not know."""
+    number, time, kind, body = row
+    if kind not in EVENT_TYPES:
+        return None
     # Read leniently (model_construct): rows of an older version may lack fields.
-    return Recorded(row[0], parse_time(row[1]), EVENT_TYPES[row[2]].model_construct(**json.loads(row[3])))
+    return Recorded(number, parse_time(time), EVENT_TYPES[kind].model_construct(**json.loads(body)))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 import sqlite3
 from collections.abc import Callable
 from pathlib import Path
@@ -12,17 +13,20 @@ from alembic import command
 from alembic.config import Config
 from alembic.script import ScriptDirectory
 
-from hanctl.ledger.errors import LedgerTooNew
+from hanctl.ledger.errors import LedgerDamaged, LedgerTooNew
 
 MIGRATIONS = Path(__file__).parent / "migrations"
+_REVISION = re.compile(r"\d{4}")
 
 
 def migrate(path: Path, revision: str | None, application_id: int, before: Callable[[], object]) -> None:
     """Migrate the ledger at ``path`` from ``revision`` (None: it is empty) to the last, and mark it as ours.
 
-    ``before`` is called first if the ledger holds data. Raises LedgerTooNew, sqlite3.Error, and what ``before``
-    raises; then the file is as it was.
+    ``before`` is called first if the ledger holds data. Raises LedgerTooNew, LedgerDamaged, sqlite3.Error, and what
+    ``before`` raises; then the file is as it was.
     """
+    if revision is not None and not _REVISION.fullmatch(revision):
+        raise LedgerDamaged.found(path, f"{revision[:40]!r} is no revision of a schema")
     config = Config()
     config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
     known = {item.revision for item in ScriptDirectory.from_config(config).walk_revisions()}
@@ -46,4 +50,6 @@ def migrate(path: Path, revision: str | None, application_id: int, before: Calla
             connection.exec_driver_sql(f"PRAGMA application_id = {application_id}")
             connection.exec_driver_sql("COMMIT")
     except sqlalchemy.exc.SQLAlchemyError as error:
-        raise sqlite3.DatabaseError(str(error).splitlines()[0]) from error
+        # SQLite's own error says by its code whether the disk or the content is at fault.
+        cause = getattr(error, "orig", None)
+        raise cause if isinstance(cause, sqlite3.Error) else sqlite3.DatabaseError(str(error)) from error

@@ -13,20 +13,25 @@ from contextlib import AbstractContextManager
 from datetime import datetime
 
 from hanctl.ledger.rows import Execute, time_text
+from hanctl.model.event import EVENT_TYPES
+from hanctl.model.limit_events import EventsCounted
 from hanctl.model.update_states import OPEN_STATES
 
 _OPEN = ", ".join(f"'{state}'" for state in sorted(OPEN_STATES))
 
-# Not of the story: a device that asks for what is not ordered may do so every minute; a change is overdue every day.
+_LIMITED = "(type IN (SELECT value FROM json_each(?)) AND update_id IS NULL)"
+"""What anybody can cause has a limit of its own, and pushes nothing else out. Of an update's story it is evidence."""
+
+# Not of the story: a change is overdue every day.
 _REMOVABLE = f"""
     SELECT id FROM events
-    WHERE id > ? AND id < ? AND id > (SELECT min(id) FROM events)
+    WHERE id > ? AND (id < ? OR (id < ? AND {_LIMITED})) AND id > (SELECT min(id) FROM events)
     AND type <> 'activation.notice'
     AND (type NOT GLOB 'change.*' OR type = 'change.overdue')
     AND id NOT IN (SELECT event FROM outbox WHERE delivered_at IS NULL)
     AND id <> (SELECT coalesce(max(id), 0) FROM events WHERE type IN ('network.formed', 'network.resumed'))
     AND id <> (SELECT coalesce(max(id), 0) FROM events WHERE type = 'dongle.opened')
-    AND (update_id IS NULL OR type = 'ota.request_refused' OR update_id NOT IN (
+    AND (update_id IS NULL OR update_id NOT IN (
         SELECT id FROM updates WHERE state IN ({_OPEN}) OR message IS NOT NULL OR ended_at >= ?
     ))
     ORDER BY id LIMIT ?
@@ -47,24 +52,33 @@ class Pruning:
         ).fetchone()
         return None if found is None else int(found[0])
 
-    def first_of_last(self, number: int) -> int:
-        """Return the id of the first of the newest ``number`` events; 0 if there are fewer. Ids have gaps."""
-        found = self._execute("SELECT id FROM events ORDER BY id DESC LIMIT 1 OFFSET ?", (number - 1,)).fetchone()
+    def first_of_last(self, number: int, *, limited: bool) -> int:
+        """Return the id of the first of the newest ``number`` events; 0 if there are fewer. Ids have gaps.
+
+        ``limited``: of those that anybody can cause; else of the others.
+        """
+        found = self._execute(
+            f"SELECT id FROM events WHERE {'' if limited else 'NOT '}{_LIMITED} ORDER BY id DESC LIMIT 1 OFFSET ?",  # noqa: S608
+            (_limited_types(), number - 1),
+        ).fetchone()
         return 0 if found is None else int(found[0])
 
-    def remove(self, after: int, below: int, ended_since: datetime, most: int) -> list[int]:
+    def remove(self, after: int, below: int, limited_below: int, ended_since: datetime, most: int) -> list[int]:
         """Remove the first ``most`` removable events between these ids, with their notices. Returns their ids.
 
-        ``ended_since``: events of updates that ended before then may be removed.
+        ``limited_below``: the same for events that anybody can cause. ``ended_since``: events of updates that ended
+        before then may be removed.
         """
         with self._transaction():
             ids = [
                 int(row[0])
-                for row in self._execute(_REMOVABLE, (after, below, time_text(ended_since), most)).fetchall()
+                for row in self._execute(
+                    _REMOVABLE, (after, below, limited_below, _limited_types(), time_text(ended_since), most)
+                ).fetchall()
             ]
             if ids:
                 # But within this transaction, the ledger itself refuses to delete an event.
-                self._execute("UPDATE retention SET events_below = ?", (below,))
+                self._execute("UPDATE retention SET events_below = ?", (max(below, limited_below),))
                 for table, key in (("outbox", "event"), ("events", "id")):
                     self._execute(
                         f"DELETE FROM {table} WHERE {key} IN (SELECT value FROM json_each(?))",  # noqa: S608
@@ -72,3 +86,7 @@ class Pruning:
                     )
                 self._execute("UPDATE retention SET events_below = 0")
         return ids
+
+
+def _limited_types() -> str:
+    return json.dumps([name for name, kind in EVENT_TYPES.items() if kind.limited or kind is EventsCounted])

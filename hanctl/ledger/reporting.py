@@ -7,7 +7,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 
 from hanctl.base.eui64 import Eui64
-from hanctl.ledger.rows import Execute
+from hanctl.ledger.rows import Execute, Rows
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,14 +38,11 @@ class ReportingTable:
     def __init__(self, execute: Execute, transaction: Callable[[], AbstractContextManager[None]]) -> None:
         self._execute = execute
         self._transaction = transaction
+        self._rows = Rows(execute, "data_reporting", ReportRow, "device")
 
     def all(self, device: Eui64 | None = None) -> list[ReportRow]:
         """Return every report, or every one of a device."""
-        rows = self._execute(
-            f"SELECT {_COLUMNS} FROM data_reporting WHERE ?1 IS NULL OR device = ?1",  # noqa: S608
-            (device,),
-        )
-        return [ReportRow(*row) for row in rows.fetchall()]
+        return self._rows.select("WHERE ?1 IS NULL OR device = ?1", (device,))
 
     def get(self, device: Eui64, endpoint: int, cluster: int, attribute: int) -> ReportRow | None:
         wanted = (device, endpoint, cluster, attribute)

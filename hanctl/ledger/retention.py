@@ -15,6 +15,8 @@ FIRST_S = 600.0
 """A clock that was wrong at the start is right by then."""
 PERIOD_S = 86400.0
 BATCH = 500
+LIMITED_PART = 10
+"""Events that anybody can cause: a tenth of the limit at most, beside the others."""
 PAUSE_S = 0.2
 """Between two transactions, so that devices are answered meanwhile."""
 
@@ -46,12 +48,13 @@ class Retention:
         """Remove old events, some at a time, except those that are evidence (``Pruning``)."""
         oldest_wanted = self._clock.now() - timedelta(days=self._limits.days)
         by_age = self._ledger.pruning.first_since(oldest_wanted)
-        below = max(
-            self._ledger.last_event_id() if by_age is None else by_age,
-            self._ledger.pruning.first_of_last(self._limits.events),
+        too_old = self._ledger.last_event_id() if by_age is None else by_age
+        below = max(too_old, self._ledger.pruning.first_of_last(self._limits.events, limited=False))
+        limited_below = max(
+            too_old, self._ledger.pruning.first_of_last(max(1, self._limits.events // LIMITED_PART), limited=True)
         )
         place, removed = 0, 0
-        while ids := self._ledger.pruning.remove(place, below, oldest_wanted, BATCH):
+        while ids := self._ledger.pruning.remove(place, below, limited_below, oldest_wanted, BATCH):
             place = ids[-1]
             removed += len(ids)
             await asyncio.sleep(PAUSE_S)

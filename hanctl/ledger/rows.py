@@ -1,16 +1,45 @@
-"""Convert records to rows and back: one table per frozen dataclass, one column per field."""
+"""Convert records to rows and back: one table per frozen dataclass, one column per field.
+
+What is read is checked against the field's type, so that no damage of the file gets further than this.
+"""
 
 from __future__ import annotations
 
 import json
-import sqlite3
-from collections.abc import Callable, Mapping
-from dataclasses import fields
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, fields
 from datetime import UTC, datetime
+from functools import cache
 from typing import Any, Generic, TypeVar, get_args, get_origin, get_type_hints
 
+from hanctl.ledger.stored import Reader, reader, time_read
+
 T = TypeVar("T")
-Execute = Callable[..., sqlite3.Cursor]
+UNREADABLE = (ValueError, TypeError, LookupError, ArithmeticError, AttributeError, RecursionError)
+"""What reading stored content raises where it is not what was written."""
+
+
+@dataclass(frozen=True, slots=True)
+class Fetched:
+    """What a statement gave: all its rows, decoded where a way was given, and what it did."""
+
+    rows: list[Any]
+    lastrowid: int | None
+    rowcount: int
+
+    def __iter__(self) -> Iterator[Any]:
+        return iter(self.rows)
+
+    def fetchall(self) -> list[Any]:
+        return self.rows
+
+    def fetchone(self) -> Any:
+        """Return the first row; None if there is none."""
+        return self.rows[0] if self.rows else None
+
+
+Execute = Callable[..., Fetched]
+"""A statement, its parameters, and how to decode each row."""
 
 
 def time_text(moment: datetime) -> str:
@@ -19,40 +48,43 @@ def time_text(moment: datetime) -> str:
 
 
 def parse_time(text: str) -> datetime:
-    return datetime.fromisoformat(text)
+    """Read a stored time. Raises ValueError, TypeError."""
+    return time_read(text)
+
+
+@cache
+def _hints(record: Any) -> dict[str, Any]:
+    return get_type_hints(record)
+
+
+@cache
+def _readers(record: Any) -> tuple[Reader, ...]:
+    """Return what reads each column of a record; a ledger makes its tables more than once."""
+    return tuple(reader(field.name, _hints(record)[field.name]) for field in fields(record))
 
 
 class Rows(Generic[T]):
-    """The rows of one table as records of one dataclass.
+    """The rows of one table as records of one dataclass. Times are stored as text, tuples as JSON."""
 
-    Times are stored as text, tuples as JSON; ``decoders`` gives the way back for a tuple that is not one of
-    plain numbers.
-    """
-
-    def __init__(
-        self,
-        execute: Execute,
-        table: str,
-        record: type[T],
-        key: str,
-        decoders: Mapping[str, Callable[[Any], Any]] | None = None,
-    ) -> None:
+    def __init__(self, execute: Execute, table: str, record: type[T], key: str) -> None:
         self._execute = execute
         self._table = table
         self._record = record
         self._key = key
-        hints = get_type_hints(record)
-        self._columns = [field.name for field in fields(record)]  # type: ignore[arg-type]
+        kind: Any = record
+        hints = _hints(kind)
+        self._columns = [field.name for field in fields(kind)]
         self._times = {name for name, hint in hints.items() if hint is datetime or datetime in get_args(hint)}
-        self._tuples: dict[str, Callable[[Any], Any]] = {
-            name: tuple for name, hint in hints.items() if get_origin(hint) is tuple
-        } | dict(decoders or {})
-        self._booleans = {name for name, hint in hints.items() if hint is bool}
+        self._tuples = {name for name, hint in hints.items() if get_origin(hint) is tuple}
+        self._readers = _readers(kind)
 
     def select(self, where: str = "", parameters: tuple[Any, ...] = ()) -> list[T]:
         columns = ", ".join(self._columns)
-        cursor = self._execute(f"SELECT {columns} FROM {self._table} {where}", parameters)  # noqa: S608
-        return [self._decode(row) for row in cursor]
+        return self._execute(
+            f"SELECT {columns} FROM {self._table} {where}",  # noqa: S608
+            parameters,
+            self._decode,
+        ).fetchall()
 
     def one(self, where: str, parameters: tuple[Any, ...]) -> T | None:
         found = self.select(where + " LIMIT 1", parameters)
@@ -93,17 +125,12 @@ class Rows(Generic[T]):
         return value
 
     def _decode(self, row: tuple[Any, ...]) -> T:
-        values: dict[str, Any] = {}
-        for name, stored in zip(self._columns, row, strict=True):
-            value = stored
-            if value is not None:
-                if name in self._times:
-                    value = parse_time(value)
-                elif name in self._tuples:
-                    value = self._tuples[name](json.loads(value))
-                elif name in self._booleans:
-                    value = bool(value)
-            values[name] = value
+        values = {}
+        for name, read, stored in zip(self._columns, self._readers, row, strict=True):
+            try:
+                values[name] = read(stored)
+            except UNREADABLE as error:
+                raise ValueError(f"{name} in the table {self._table}: {error}") from error
         return self._record(**values)
 
 

@@ -12,6 +12,7 @@ from structlog.typing import EventDict, Processor
 
 from hanctl.base.library_logs import LIBRARIES
 from hanctl.ledger.ledger import Recorded
+from hanctl.logs.crowd import Crowd
 from hanctl.logs.journal import EVENTS, JournalHandler, leads_to_journal
 
 _QUIET = ("uvicorn", "uvicorn.error", "httpx", "httpcore", "asyncio", *LIBRARIES)
@@ -57,6 +58,7 @@ def set_up_logging(mode: Literal["auto", "pretty", "json"], stream: TextIO = sys
     if mode == "auto" and not pretty and leads_to_journal(stream):
         handler = JournalHandler(fallback=handler)
         handler.setFormatter(formatter)
+    handler.addFilter(Crowd())
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(logging.INFO)

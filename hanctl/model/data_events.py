@@ -18,9 +18,10 @@ class DataLoaded(Event):
 
 @event
 class AttributeWritten(DeviceEvent):
-    """The device wrote an attribute of the hub that devices may write."""
+    """The device wrote one of the hub's writable attributes."""
 
     type = "attribute.written"
+    limited = True
     endpoint: int
     cluster: int
     attribute: int
@@ -31,6 +32,7 @@ class ReportingConfigured(DeviceEvent):
     """The device configured reporting of an attribute; ``max_s`` 65535: it wants no more reports."""
 
     type = "reporting.configured"
+    limited = True
     endpoint: int
     cluster: int
     attribute: int
@@ -43,5 +45,6 @@ class MessageConfirmed(DeviceEvent):
     """The device confirmed that a message was read; the hub does not keep the answer."""
 
     type = "message.confirmed"
+    limited = True
     endpoint: int
     message: int

@@ -10,12 +10,17 @@ from hanctl.model.update_states import UpdateState
 
 
 class Event(BaseModel):
-    """One event. Subclasses set ``type`` and ``level``."""
+    """One event. Subclasses set ``type`` and ``level``.
+
+    ``limited``: somebody else can cause as many as they like, so that only the first are recorded in full
+    (``hanctl/ledger/limiting.py``).
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     type: ClassVar[str]
     level: ClassVar[Literal["info", "warning", "error"]] = "info"
+    limited: ClassVar[bool] = False
 
 
 EVENT_TYPES: dict[str, type[Event]] = {}

@@ -28,7 +28,8 @@ class HubStopped(Event):
 
 @event
 class ConfigReloaded(Event):
-    """The hub read its configuration again: ``applied`` keys are in force, ``restart`` keys wait for a restart."""
+    """The hub read its configuration again: the configuration keys in ``applied`` are in force, those in ``restart``
+    wait for a restart."""
 
     type = "config.reloaded"
     applied: list[str]
@@ -116,6 +117,7 @@ class PartnerKeyGiven(DeviceEvent):
     """The device asked for a link key with another device, and the dongle gave both one. Never sent on Z-Stack."""
 
     type = "partner_key.given"
+    limited = True
 
 
 @event
@@ -124,6 +126,7 @@ class PartnerKeyRefused(DeviceEvent):
 
     type = "partner_key.refused"
     level = "warning"
+    limited = True
     reason: str
 
 
@@ -133,6 +136,7 @@ class JoinRefused(DeviceEvent):
 
     type = "join.refused"
     level = "warning"
+    limited = True
     reason: str
 
 
@@ -154,6 +158,7 @@ class DeviceClaimed(DeviceEvent):
 
     type = "device.claimed"
     level = "warning"
+    limited = True
     how: str
 
 
@@ -214,6 +219,7 @@ class KeyFailed(DeviceEvent):
 
     type = "key.failed"
     level = "warning"
+    limited = True
     stage: str
     reason: str
     status: str | None
@@ -225,6 +231,7 @@ class RequestRefused(DeviceEvent):
 
     type = "request.refused"
     level = "warning"
+    limited = True
     cluster: int
     reason: Literal["not encrypted", "no key established"]
     count: int
@@ -281,9 +288,11 @@ class LedgerRestored(Event):
 
 @event
 class DeviceVersionRead(DeviceEvent):
-    """The hub learnt that the device runs ``new_version``, other than the version on record (null: none)."""
+    """The hub learnt that the device runs ``new_version``, other than the version on record; ``old_version`` null: none
+    was on record."""
 
     type = "device.version_changed"
+    limited = True
     old_version: int | None
     new_version: int
 
@@ -293,6 +302,7 @@ class DevicePowerRead(DeviceEvent):
     """The device reported another power source or battery level than the one on record."""
 
     type = "device.power_changed"
+    limited = True
     power_source: str | None
     battery_percent: float | None
 
@@ -303,6 +313,7 @@ class OtaRequestRefused(DeviceEvent):
 
     type = "ota.request_refused"
     level = "warning"
+    limited = True
     update: int | None = None
     request: str
     reason: str

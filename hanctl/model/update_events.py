@@ -25,14 +25,15 @@ class UpdateOrdered(UpdateEvent):
 
 @event
 class UpdatePostponed(UpdateTransition):
-    """The device gave up or lost the image before it was notified: the update starts from the beginning."""
+    """The update starts from the beginning: the device has no image any more, or gave up the transfer before an Image
+    Notify had reached it."""
 
     type = "update.postponed"
 
 
 @event
 class UpdateNotified(UpdateTransition):
-    """The device was sent Image Notify, or gave up the transfer and is to ask again."""
+    """Image Notify reached the device, or it gave up the transfer; it is to ask for the image."""
 
     type = "update.notified"
 
@@ -88,7 +89,8 @@ class UpdateHolding(UpdateTransition):
 
 @event
 class UpdateReleased(UpdateEvent):
-    """The hub will tell the device to activate, by command or because the time was reached."""
+    """The hub will release the device (send it the activation command), because a service user ordered it or because
+    the time was reached."""
 
     type = "update.released"
     cause: str
@@ -284,7 +286,7 @@ class TransferNotice(UpdateEvent):
 
 @event
 class ActivationNotice(UpdateEvent):
-    """Stage notice: the device runs the new version, or did not come to. ``result_code`` as in gbcs.md §1.5, CS09.
+    """Stage notice: the device runs the new version, or never did. ``result_code`` as in gbcs.md §1.5, CS09.
 
     ``activated_at``: when it was told to activate; none where it did so by itself. ``confirmed_at``, ``confirmed_by``:
     the evidence of a success; ``rests_on``: which frame it is, and under which key. ``reason``: of a failure.

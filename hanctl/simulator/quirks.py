@@ -50,9 +50,9 @@ def quirks_of(settings: Iterable[str]) -> Quirks:
         if name not in names:
             near = difflib.get_close_matches(name, names, 1)
             hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(names)}"
-            raise InvalidInput(f"a dongle has no quirk '{name}'", hint)
+            raise InvalidInput("a dongle has no such quirk", hint)
         allowed = _COUNTERS if name == "counters" else tuple(_SWITCHES)
         if value not in allowed:
-            raise InvalidInput(f"'{value}' is no value of the quirk {name}", f"choose one of {', '.join(allowed)}")
+            raise InvalidInput(f"this is no value of the quirk {name}", f"choose one of {', '.join(allowed)}")
         chosen[name] = _SWITCHES.get(value, value)
     return Quirks(**chosen)

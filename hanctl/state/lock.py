@@ -6,7 +6,7 @@ import fcntl
 import os
 from pathlib import Path
 
-from hanctl.base.errors import ConfigError, Refused
+from hanctl.base.errors import Refused, place_error
 
 
 class StateLock:
@@ -23,9 +23,10 @@ class StateLock:
             # What it is opened for is to be written over: never what a link in its place leads to.
             descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
         except OSError as error:
-            raise ConfigError(
+            raise place_error(
                 f"the state directory {self._state_dir} cannot be used: {error.strerror}",
                 "check its owner, or give another ([hub] state_dir)",
+                error,
             ) from error
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -41,9 +42,10 @@ class StateLock:
             os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
         except OSError as error:
             os.close(descriptor)
-            raise ConfigError(
+            raise place_error(
                 f"the state directory {self._state_dir} cannot be written: {error.strerror}",
                 "check the disk's space, or give another ([hub] state_dir)",
+                error,
             ) from error
         self._descriptor = descriptor
 

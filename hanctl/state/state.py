@@ -9,10 +9,11 @@ import shutil
 from pathlib import Path
 
 from hanctl.base.clock import Clock
-from hanctl.base.errors import ConfigError, NotFound, Refused
+from hanctl.base.errors import NotFound, Refused, place_error
+from hanctl.base.plain_files import make_directory
 from hanctl.base.private_file import user_name
 from hanctl.ledger.errors import CopyError
-from hanctl.ledger.files.copies import Copy, check_copy, copies_of, list_copies, newest_copy
+from hanctl.ledger.files.copies import Copy, check_copy, copies_of, good_copies, list_copies
 from hanctl.ledger.files.identity import HubIdentity, identity_of
 from hanctl.ledger.files.restoring import finish, open_ledger, stage
 from hanctl.ledger.ledger import Ledger
@@ -43,7 +44,7 @@ def identity_of_hub(directory: Path) -> HubIdentity:
     path = directory / LEDGER
     found = identity_of(path)
     if found is None:
-        copy = newest_copy(copies_of(path))
+        copy = next(good_copies(copies_of(path)), None)
         found = None if copy is None else copy.hub
     return found or HubIdentity()
 
@@ -59,7 +60,7 @@ def ledger_backup(directory: Path, name: str | Path, *, overwrite: bool = False)
     try:
         path.open("rb").close()
     except FileNotFoundError:
-        raise NotFound(f"there is no backup {path} of the ledger", "see: hanctl backup list") from None
+        raise NotFound("there is no such backup of the ledger", "see: hanctl backup list") from None
     except PermissionError:
         raise CopyError(
             f"{user_name()}, whose hub it is for, may not read {path}",
@@ -151,10 +152,11 @@ def make_state_directory(directory: Path) -> bool:
     try:
         if directory.exists():
             return False
-        directory.mkdir(mode=0o700, parents=True)
+        make_directory(directory, 0o700)
     except OSError as error:
-        raise ConfigError(
+        raise place_error(
             f"the state directory {directory} cannot be made: {error.strerror}",
             "check its parent's owner, or give another ([hub] state_dir)",
+            error,
         ) from error
     return True

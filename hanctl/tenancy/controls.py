@@ -16,7 +16,11 @@ ChangeKind = Literal["tenancy", "supplier"]
 
 
 class Control(IntFlag):
-    """The bits that ask for one thing each; bits 11 and 12 are one value (``Contactor``), the others are reserved."""
+    """The bits that ask for one thing each; bits 11 and 12 are one value (``CONTACTORS``), the others are reserved.
+
+    ``ProposedChangeControl`` (han/smart_energy/enumerations.py) declares the same bits for frames, and names what each
+    clears in data/classes.py. It is zigpy's, which a command that lists these bits need not load.
+    """
 
     PRE_SNAPSHOTS = 0x0001
     POST_SNAPSHOTS = 0x0002
@@ -131,7 +135,8 @@ def _number(word: str) -> int:
         return int(word, 0)
     except ValueError:
         raise InvalidInput(
-            f"'{word}' is no control bit", "give a name (hanctl tenancy bits lists them) or a mask such as 0x00001a00"
+            "one of the words is no control bit",
+            "give a name (hanctl tenancy bits lists them) or a mask such as 0x00001a00",
         ) from None
 
 

@@ -2,7 +2,8 @@
 
 What is dated before the cut-off is hidden, of all endpoints of the change's fuels; what control bits ask for is added.
 Where a cut-off was given, what is dated after it stays, whatever the bits: it is the new tenant's or supplier's.
-Without one the cut-off is now, and to the bits all that is held is of before.
+Without one, a change of tenancy cuts off at its own time and a change of supplier hides nothing by date; control bits
+then clear all that is held, whatever its date.
 
 Before the transaction the change is scheduled, after it done. A kill in between leaves it scheduled, and nothing is
 cleared.
@@ -54,15 +55,15 @@ class ChangeEffect:
 class Preview:
     """Effect that a change would have, and what would stay."""
 
-    outcome: ChangeEffect
+    effect: ChangeEffect
     kept: tuple[Kept, ...]
 
 
-Snapshots = Callable[[int, int, datetime], Iterable[int]]
+TakeSnapshots = Callable[[int, int, datetime], Iterable[int]]
 """Takes snapshots of an endpoint's registers: (endpoint, cause, time) to the numbers of the records made."""
 
 
-Numbers = set[tuple[int, ...]]
+CancelNumbers = set[tuple[int, ...]]
 
 _WITHDRAWN = {MESSAGES: ("messages", "supplier_messages"), TARIFFS: ("tariffs",), CALENDARS: ("calendars",)}
 """Tables whose records devices are told to forget one by one."""
@@ -75,7 +76,7 @@ class _Undo(Exception):
 class ChangeExecutor:
     """Carry out changes on the hub's own data."""
 
-    def __init__(self, ledger: Ledger, data: HubData, snapshots: Snapshots, clock: Clock) -> None:
+    def __init__(self, ledger: Ledger, data: HubData, snapshots: TakeSnapshots, clock: Clock) -> None:
         self._ledger = ledger
         self._data = data
         self._snapshots = snapshots
@@ -111,9 +112,9 @@ class ChangeExecutor:
         """Return what the change would do, without doing it."""
         found: list[Preview] = []
         with suppress(_Undo), self._ledger.transaction():
-            outcome = self._clear(kind, control, at, cut_off, fuels)
+            effect = self._clear(kind, control, at, cut_off, fuels)
             found.append(
-                Preview(outcome, kept(self._ledger.household, kind, control, fuels, _effective(kind, at, cut_off)))
+                Preview(effect, kept(self._ledger.household, kind, control, fuels, _effective(kind, at, cut_off)))
             )
             raise _Undo
         return found[0]
@@ -121,7 +122,7 @@ class ChangeExecutor:
     def _done(self, change: Change) -> Change:
         now = self._clock.now()
         parts = self._ledger.changes.parts(change.id)
-        shown = {part.fuel: self._numbers(part.fuel) for part in parts}
+        shown = {part.fuel: self._shown_numbers(part.fuel) for part in parts}
         result = self._clear(change.kind, change.control, change.at, change.cut_off, [part.fuel for part in parts])
         done = replace(
             change,
@@ -134,19 +135,21 @@ class ChangeExecutor:
             held=result.held,
         )
         for part in parts:
-            numbered = self._numbered(change, part, now, shown[part.fuel])
+            numbered = self._with_issuer_event(change, part, now, shown[part.fuel])
             self._ledger.changes.put_part(numbered)
             self._data.settle(done, numbered)
             self._data.cancel(done, numbered)
         return done
 
-    def _numbered(self, change: Change, part: ChangePart, now: datetime, shown: Mapping[str, Numbers]) -> ChangePart:
+    def _with_issuer_event(
+        self, change: Change, part: ChangePart, now: datetime, shown: Mapping[str, CancelNumbers]
+    ) -> ChangePart:
         """Return the part with its issuer event, the provider until now, and what is to be withdrawn one by one: what
         was ``shown`` to devices before, and is not any more."""
         last, given = self._ledger.changes.last_issuer_event_id(), change.issuer_event_id
         own = max(last + 1, to_utc2000(now))
         number = given if given is not None and last < given < HIGHEST_GIVEN else own
-        left = self._numbers(part.fuel)
+        left = self._shown_numbers(part.fuel)
         withdrawn = [(what, tuple(sorted(numbers - left[what]))) for what, numbers in shown.items()]
         return replace(
             part,
@@ -155,10 +158,10 @@ class ChangeExecutor:
             withdrawn=tuple((what, numbers) for what, numbers in withdrawn if numbers),
         )
 
-    def _numbers(self, fuel: Fuel) -> dict[str, Numbers]:
+    def _shown_numbers(self, fuel: Fuel) -> dict[str, CancelNumbers]:
         return {
             what: {
-                _number(what, record.body)
+                _cancel_number(what, record.body)
                 for endpoint in ENDPOINTS[fuel]
                 for table in tables
                 for record in self._ledger.household.records(endpoint, table)
@@ -188,13 +191,14 @@ class ChangeExecutor:
         if effective is not None:
             household.hide(endpoint, dating.hidden(kind, effective))
         by_date = household.hidden(endpoint)
+        # Gate: hide history by bit 7, and all held now, whatever its time.
         gate = self._gate(control, taken=bool(before)) if cut_off is None else None
         if gate is not None:
             household.gate(endpoint, gate, self._before(endpoint, gate, at))
         by_bits = household.hidden(endpoint)
         if control & Control.POST_SNAPSHOTS:
             self._snapshots(endpoint, cause, at)
-        return _more(by_date, was_hidden), cleared, _more(by_bits, by_date), by_bits
+        return _newly(by_date, was_hidden), cleared, _newly(by_bits, by_date), by_bits
 
     def _clear_by_bits(self, control: int, cut_off: datetime | None, endpoint: int, keep: Iterable[int]) -> Found:
         household, selection = self._ledger.household, catalogue.cleared_by(control)
@@ -211,7 +215,8 @@ class ChangeExecutor:
         the snapshot before a change that cleared the others."""
         blocked = control & Control.BLOCK_HISTORICAL_LOAD_PROFILE
         if control & Control.CLEAR_HISTORICAL_LOAD_PROFILE:
-            # Attributes hold nothing then; tables may get rows of before again, and have the snapshot.
+            # Bit 8 emptied the attributes. Tables still need hiding: old rows may be loaded again, and the pre-change
+            # snapshot is in them.
             return Selection({}, catalogue.history().tables) if blocked or taken else None
         return catalogue.history() if blocked else None
 
@@ -233,7 +238,7 @@ def _effective(kind: ChangeKind, at: datetime, cut_off: datetime | None) -> date
     return at if cut_off is None and kind == "tenancy" else cut_off
 
 
-def _more(found: Found, than: Found) -> Found:
+def _newly(found: Found, than: Found) -> Found:
     """Return what was found beyond what was there before."""
     tables = {name: count - than.tables.get(name, 0) for name, count in found.tables.items()}
     return Found(
@@ -246,7 +251,7 @@ def _sum(counts: Counts) -> int:
     return sum(count for _, count in counts)
 
 
-def _number(what: str, body: Mapping[str, Any]) -> tuple[int, ...]:
+def _cancel_number(what: str, body: Mapping[str, Any]) -> tuple[int, ...]:
     """Return the number by which devices are told to cancel a record."""
     if what == MESSAGES:
         return (int(body["message_id"]),)

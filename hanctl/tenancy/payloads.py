@@ -68,7 +68,7 @@ def parse_gbcs_payload(text: str) -> GbcsOrder:
 def _gcs09(payload: bytes) -> GbcsOrder:
     if len(payload) != GCS09_SIZE or payload[: len(GCS09_HEAD)] != GCS09_HEAD:
         raise BadPayload(
-            f"this is not the payload of GCS09: {len(payload)} bytes, beginning with {payload[:11].hex()}",
+            f"this is not the payload of GCS09: {len(payload)} bytes, or another beginning",
             f"it has {GCS09_SIZE} bytes and begins with {GCS09_HEAD.hex()}",
         )
     provider, event, tariff, time, control = _GCS09_BODY.unpack(payload[len(GCS09_HEAD) :])

@@ -248,10 +248,10 @@ class TenancyService:
             )
         number = self._data.provider_id(fuel) if provider.id is None else provider.id
         if not 0 <= number <= 0xFFFFFFFF:
-            raise InvalidInput(f"{number} is no provider id", "it has 32 bits")
+            raise InvalidInput("what was given is no provider id", "it has 32 bits")
         for what, text, size in (("name", provider.name, NAME_SIZE), ("contact", provider.contact, CONTACT_SIZE)):
             if len(text.encode()) > size:
-                raise InvalidInput(f"the provider's {what} '{text}' has more than {size} bytes", "shorten it")
+                raise InvalidInput(f"the provider's {what} has more than {size} bytes", "shorten it")
         return {
             "fuel": fuel,
             "provider_id": number,

@@ -17,7 +17,7 @@ from hanctl.ledger.room import as_there_is_room
 from hanctl.model.change_records import Change
 from hanctl.tenancy.evidence.records import Records
 from hanctl.tenancy.evidence.report import Report, Reporter
-from hanctl.tenancy.execution import ChangeExecutor, Snapshots
+from hanctl.tenancy.execution import ChangeExecutor, TakeSnapshots
 from hanctl.tenancy.hub_data import ENDPOINTS, HubData
 from hanctl.tenancy.service import TenancyService
 from hanctl.tenancy.telling.looks import LookReader, Looks
@@ -44,7 +44,7 @@ class Tenancy:
         han: TenancyLink,
         clock: Clock,
         *,
-        snapshots: Snapshots,
+        snapshots: TakeSnapshots,
         overdue_after: timedelta,
         places: Iterable[Path],
     ) -> None:
@@ -104,7 +104,7 @@ class Tenancy:
             raise InvalidInput("who says so has no name, or a long one", f"give a name of 1 to {MOST_NAME} letters")
         concerned = [change for change in self.records.done() if self.records.of(change.id, eui64)]
         if not concerned:
-            raise NotFound(f"no change concerns a device {eui64}", "see: hanctl tenancy list")
+            raise NotFound("no change concerns this device", "see: hanctl tenancy list")
         outstanding = [change for change in concerned if not self.records.judge(change.id, eui64).settled]
         chosen = outstanding or concerned[-1:]
         for change in chosen:

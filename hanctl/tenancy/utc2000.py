@@ -44,29 +44,29 @@ def parse_time(text: str, zone: str = LOCAL_ZONE) -> datetime:
         moment = datetime.fromisoformat(text.strip())
     except ValueError:
         raise InvalidInput(
-            f"'{text}' is not a date and time", "write for example 2026-03-29T10:30:00Z, or 2026-03-29T10:30"
+            "what was given is not a date and time", "write for example 2026-03-29T10:30:00Z, or 2026-03-29T10:30"
         ) from None
     if moment.tzinfo is None:
-        moment = _local(moment, text, zone)
+        moment = _local(moment, zone)
     try:
         moment = moment.astimezone(UTC)
     except OverflowError:
-        raise InvalidInput(f"'{text}' is out of all reach", "write a date from 2000 to 2136") from None
+        raise InvalidInput("the date and time is out of all reach", "write a date from 2000 to 2136") from None
     moment = moment.replace(microsecond=0)
     to_utc2000(moment)
     return moment
 
 
-def _local(moment: datetime, text: str, zone: str) -> datetime:
+def _local(moment: datetime, zone: str) -> datetime:
     try:
         place = ZoneInfo(zone)
     except (KeyError, ValueError, OSError):
-        raise InvalidInput(f"there is no time zone '{zone}'", "write for example Europe/London") from None
+        raise InvalidInput("there is no such time zone", "write for example Europe/London") from None
     first, second = moment.replace(tzinfo=place, fold=0), moment.replace(tzinfo=place, fold=1)
     if first.utcoffset() == second.utcoffset():
         return first
     there_is = first.astimezone(UTC).astimezone(place).replace(tzinfo=None) == moment
     raise InvalidInput(
-        f"'{text}' {'comes twice' if there_is else 'does not come'} in {zone}: the clocks are changed then",
+        f"the time {'comes twice' if there_is else 'does not come'} in its zone: the clocks are changed then",
         "write it with its offset, such as +01:00, or in UTC with Z",
     )

@@ -17,6 +17,7 @@ from typing import Any
 from hanctl.base.clock import Clock
 from hanctl.base.errors import ExitCode, HanctlError
 from hanctl.base.eui64 import Eui64, from_bytes
+from hanctl.base.plain_files import make_directory
 from hanctl.base.whole_file import write_whole
 from hanctl.han.han import Han
 from hanctl.ledger.ledger import Ledger
@@ -108,7 +109,7 @@ def write_backup(directory: Path, content: dict[str, Any], now: datetime) -> Pat
     # The radio library writes the machine's time.
     content.setdefault("metadata", {}).setdefault("internal", {})["creation_time"] = now.isoformat()
     path = directory / f"network-{now.strftime('%Y%m%dT%H%M%S.%fZ')}.json"
-    directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+    make_directory(directory, 0o700)
     write_whole(path, json.dumps(content, indent=2))
     # The clock may have gone back: whatever its name, the one just written stays.
     for old in sorted(each for each in directory.glob("network-*.json") if each != path)[: 1 - KEPT]:

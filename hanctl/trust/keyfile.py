@@ -8,6 +8,7 @@ from typing import Any
 
 from hanctl.base.errors import ExitCode, HanctlError, NotFound
 from hanctl.base.private_file import fault_of
+from hanctl.base.shown_path import shown
 from hanctl.base.whole_file import write_whole
 
 
@@ -56,6 +57,6 @@ def read_bytes(path: Path) -> bytes:
     try:
         return path.read_bytes()
     except FileNotFoundError:
-        raise NotFound(f"{path} does not exist", "check the name") from None
+        raise NotFound(f"{shown(path)} does not exist", "check the name") from None
     except OSError as error:
-        raise KeyFileError(f"{path} cannot be read: {error.strerror}", "check its owner and mode") from error
+        raise KeyFileError(f"{shown(path)} cannot be read: {error.strerror}", "check its owner and mode") from error

@@ -12,6 +12,7 @@ import base64
 import binascii
 import hashlib
 import hmac
+import ssl
 from dataclasses import replace
 from pathlib import Path
 
@@ -28,6 +29,8 @@ from hanctl.model.events import NoticeDelayed, NoticeDelivered
 
 NOTICE_TYPES = frozenset({"delivery.notice", "transfer.notice", "activation.notice"})
 TIMEOUT_S = 15
+"""For a whole attempt, from the name of the receiver to the header of its answer."""
+MOST_AT_ONCE = 4
 FULL_S = 60
 SHORTEST_SECRET = 16
 LONGEST_BACK_OFF_S = 600
@@ -75,11 +78,12 @@ class Webhook:
         self._secret = secret
         self._transport = transport
         self._due: dict[int, float] = {}
+        self._on_the_way: dict[int, asyncio.Task[None]] = {}
         self._wake = asyncio.Event()
         ledger.outbox.types = NOTICE_TYPES
 
     async def run(self) -> None:
-        """Deliver until cancelled."""
+        """Deliver until cancelled. Raises LedgerError."""
         unsubscribe = self._ledger.subscribe(self._recorded)
         client = httpx.AsyncClient(
             transport=self._transport, timeout=TIMEOUT_S, headers={"user-agent": f"hanctl/{hanctl.__version__}"}
@@ -88,35 +92,60 @@ class Webhook:
             async with client:
                 while True:
                     self._wake.clear()
-                    await self._deliver_due(client)
+                    self._take_done()
+                    self._begin_due(client)
                     await self._pause()
         finally:
             unsubscribe()
+            for task in self._on_the_way.values():
+                task.cancel()
+            await asyncio.gather(*self._on_the_way.values(), return_exceptions=True)
+            self._on_the_way.clear()
 
     def _recorded(self, recorded: Recorded) -> None:
         if type(recorded.event).type in NOTICE_TYPES:
             self._wake.set()
 
-    async def _deliver_due(self, client: httpx.AsyncClient) -> None:
-        # Each notice has its own back-off, so that one that is always rejected holds up no other.
-        for notice in self._ledger.outbox.pending():
-            if self._due.get(notice.event, 0.0) <= self._clock.monotonic():
-                try:
-                    await self._deliver(client, notice)
-                except LedgerFull:
-                    # Whether it was taken cannot be written: it is told again, under its id.
-                    self._due[notice.event] = self._clock.monotonic() + FULL_S
+    def _take_done(self) -> None:
+        for event, task in list(self._on_the_way.items()):
+            if task.done():
+                del self._on_the_way[event]
+                task.result()
+
+    def _begin_due(self, client: httpx.AsyncClient) -> None:
+        # Each notice has its own back-off and its own attempt, so that one which is rejected or never answered holds up
+        # no other. Those that were not tried yet come first, and have one attempt of their own.
+        now = self._clock.monotonic()
+        waiting = [
+            notice
+            for notice in self._ledger.outbox.pending()
+            if notice.event not in self._on_the_way and self._due.get(notice.event, 0.0) <= now
+        ]
+        for notice in sorted(waiting, key=lambda notice: self._due.get(notice.event, 0.0)):
+            if len(self._on_the_way) < MOST_AT_ONCE - (notice.event in self._due):
+                task = asyncio.create_task(self._deliver(client, notice))
+                task.add_done_callback(lambda _: self._wake.set())
+                self._on_the_way[notice.event] = task
 
     async def _pause(self) -> None:
-        delay = min(self._due.values(), default=None)
+        """Wait for the next that is due, or for news: a notice, or the end of an attempt."""
+        now = self._clock.monotonic()
+        delay = min((due - now for due in self._due.values() if due > now), default=None)
         try:
-            async with asyncio.timeout(None if delay is None else max(0.0, delay - self._clock.monotonic())):
+            async with asyncio.timeout(delay):
                 await self._wake.wait()
         except TimeoutError:
             return
 
     async def _deliver(self, client: httpx.AsyncClient, notice: Notice) -> None:
         failure = await self._post(client, notice)
+        try:
+            self._note(notice, failure)
+        except LedgerFull:
+            # Whether it was taken cannot be written: it is told again, under its id.
+            self._due[notice.event] = self._clock.monotonic() + FULL_S
+
+    def _note(self, notice: Notice, failure: str | None) -> None:
         attempts = notice.attempts + 1
         with self._ledger.transaction():
             if failure is None:
@@ -142,7 +171,25 @@ class Webhook:
             "webhook-signature": sign(self._secret, notice.message_id, timestamp, body),
         }
         try:
-            response = await client.post(self._url, content=body, headers=headers)
-        except (httpx.HTTPError, httpx.InvalidURL) as error:
-            return f"{type(error).__name__}: {error}".splitlines()[0]
+            request = client.build_request("POST", self._url, content=body, headers=headers)
+            # The status is the answer: what follows its header is never read.
+            async with asyncio.timeout(TIMEOUT_S):
+                response = await client.send(request, stream=True)
+                await response.aclose()
+        except (httpx.HTTPError, httpx.InvalidURL, TimeoutError) as error:
+            return why(error)
         return None if response.is_success else f"answered with status {response.status_code}"
+
+
+def why(error: Exception) -> str:
+    """Say why an attempt failed, in words of hanctl and the system alone: nothing that the receiver sent."""
+    if isinstance(error, TimeoutError | httpx.TimeoutException):
+        return f"there was no answer within {TIMEOUT_S} s"
+    if isinstance(error, httpx.RemoteProtocolError):
+        return "it answered with what is not HTTP, or broke off"
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, OSError) and cause.strerror:
+            return cause.strerror if not isinstance(cause, ssl.SSLError) else f"TLS failed: {cause.reason}"
+        cause = cause.__cause__ or cause.__context__
+    return "the address cannot be used" if isinstance(error, httpx.InvalidURL) else "it cannot be reached"

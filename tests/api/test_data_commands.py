@@ -63,18 +63,18 @@ async def test_a_bad_file_is_one_line_with_its_place(daemon: Daemon, tmp_path: P
     bad.write_text("[gas.metering]\nsite_id = 5\n")
     done = await hanctl(daemon, "data", "load", str(bad))
     assert done.code == ExitCode.USAGE
-    assert done.err.splitlines()[0] == "error: bad.toml, line 2: gas.metering.site_id is not a text"
+    assert done.err.splitlines()[0] == "error: file.toml, line 2: gas.metering.site_id is not a text"
     bad.write_bytes(b"[gas.metering]\nsite_id = '\xff'\n")
     done = await hanctl(daemon, "data", "load", str(bad))
-    assert done.err.splitlines()[0] == "error: bad.toml, line 2: is not UTF-8"
+    assert done.err.splitlines()[0] == "error: the file, line 2: is not UTF-8"
     for arguments, reason in (
-        (("load", str(tmp_path / "none.toml")), "there is no file"),
+        (("load", str(tmp_path / "none.toml")), "there is no such file"),
         (("load", str(SAMPLE), "--endpoint", "gas"), "--endpoint and --zone are for CSV files"),
-        (("load", str(tmp_path / "bad.csv")), "there is no file"),
-        (("set", "gas", "metering", "5"), "'metering' does not name an attribute"),
-        (("set", "gas", "metering.x", "5"), "endpoint gas has no attribute metering.x"),
-        (("set", "meter", "metering.multiplier", "5"), "the hub has no endpoint meter"),
-        (("show", "--endpoint", "meter"), "the hub has no endpoint meter"),
+        (("load", str(tmp_path / "bad.csv")), "there is no such file"),
+        (("set", "gas", "metering", "5"), "what was given does not name an attribute"),
+        (("set", "gas", "metering.x", "5"), "endpoint 2 has no such attribute"),
+        (("set", "meter", "metering.multiplier", "5"), "the hub has no such endpoint"),
+        (("show", "--endpoint", "meter"), "the hub has no such endpoint"),
     ):
         done = await hanctl(daemon, "data", *arguments)
         assert done.code != 0

@@ -111,8 +111,8 @@ async def test_what_cannot_be_done_is_said(tmp_path: Path) -> None:
     for arguments, code, words in (
         (("-c", file.name), ExitCode.NOT_FOUND, "there is no ledger"),
         (("--socket", "none.sock"), ExitCode.DAEMON_UNREACHABLE, "no daemon answers"),
-        (("-c", file.name, "--since", "soon"), ExitCode.USAGE, "'soon' is not a time"),
-        (("-c", "none.toml"), ExitCode.CONFIG, "cannot read none.toml"),
+        (("-c", file.name, "--since", "soon"), ExitCode.USAGE, "is not a time"),
+        (("-c", "none.toml"), ExitCode.CONFIG, "cannot read what was given"),
     ):
         found, _, err = await export(tmp_path, *arguments)
         assert (found, words in err, "hint: " in err) == (code, True, True)
@@ -120,7 +120,7 @@ async def test_what_cannot_be_done_is_said(tmp_path: Path) -> None:
         found, _, err = await export(tmp_path, "-c", file.name, "-o", "none/events.jsonl")
     assert (found, "cannot write none/events.jsonl" in err) == (ExitCode.CONFIG, True)
     found, _, err = await export(tmp_path, "-c", file.name, "--type", "device.lift")
-    assert (found, "no event type 'device.lift'" in err) == (ExitCode.USAGE, True)
+    assert (found, "no such event type" in err) == (ExitCode.USAGE, True)
     (tmp_path / "state" / "ledger.sqlite").write_bytes(b"not a database, but long enough to look like one" * 100)
     assert (await export(tmp_path, "-c", file.name))[0] == ExitCode.STATE
 

@@ -7,10 +7,11 @@ import base64
 import hashlib
 import hmac
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -127,6 +128,149 @@ async def test_a_notice_recorded_while_running_goes_out_at_once(path: Path) -> N
     await deliver(ledger, accept, lambda: bool(ledger.events(type="notice.delivered")))
     assert len(seen) == 1
     ledger.close()
+
+
+# --- a receiver is a stranger too
+
+
+async def drip(writer: asyncio.StreamWriter, text: bytes) -> None:
+    while True:
+        writer.write(text)
+        await writer.drain()
+        await asyncio.sleep(0.001)
+
+
+async def endless_body(writer: asyncio.StreamWriter) -> None:
+    writer.write(b"HTTP/1.1 200 OK\r\ncontent-type: text/plain\r\n\r\n")
+    await drip(writer, bytes(1 << 20))
+
+
+async def slow_body(writer: asyncio.StreamWriter) -> None:
+    writer.write(b"HTTP/1.1 204 OK\r\ncontent-length: 99999\r\n\r\n")
+    await drip(writer, b"a")
+
+
+async def slow_header(writer: asyncio.StreamWriter) -> None:
+    writer.write(b"HTTP/1.1 200 OK\r\nx: ")
+    await drip(writer, b"SECRET-OF-THE-RECEIVER"[:1])
+
+
+async def endless_header(writer: asyncio.StreamWriter) -> None:
+    writer.write(b"HTTP/1.1 200 OK\r\n")
+    await drip(writer, b"x: " + b"SECRET-OF-THE-RECEIVER" * 1000 + b"\r\n")
+
+
+async def only_informed(writer: asyncio.StreamWriter) -> None:
+    await drip(writer, b"HTTP/1.1 102 Processing\r\n\r\n")
+
+
+async def no_http(writer: asyncio.StreamWriter) -> None:
+    writer.write(b"SECRET-OF-THE-RECEIVER\r\n\r\n")
+
+
+async def odd_status(writer: asyncio.StreamWriter) -> None:
+    writer.write(b"HTTP/1.1 302 SECRET-OF-THE-RECEIVER\r\nlocation: http://SECRET-OF-THE-RECEIVER/\r\n\r\n")
+
+
+async def silence(writer: asyncio.StreamWriter) -> None:
+    await asyncio.sleep(60)
+
+
+@pytest.mark.parametrize(
+    ("receiver", "reason"),
+    [
+        (endless_body, None),
+        (slow_body, None),
+        (slow_header, "no answer within"),
+        (endless_header, "not HTTP"),
+        (only_informed, "no answer within"),
+        (no_http, "not HTTP"),
+        (odd_status, "status 302"),
+        (silence, "no answer within"),
+    ],
+    ids=lambda given: getattr(given, "__name__", ""),
+)
+async def test_an_answer_is_read_to_its_header_in_one_time(
+    path: Path,
+    receiver: Callable[[asyncio.StreamWriter], Coroutine[Any, Any, None]],
+    reason: str | None,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("hanctl.webhook.webhook.TIMEOUT_S", 0.2)
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with suppress(OSError):
+            await reader.readuntil(b"\r\n\r\n")
+            await receiver(writer)
+        writer.close()
+
+    async with await asyncio.start_server(serve, "127.0.0.1", 0) as server:
+        port = server.sockets[0].getsockname()[1]
+        ledger = Ledger.open(path, SystemClock())
+        webhook = Webhook(ledger, SystemClock(), f"http://127.0.0.1:{port}/hook", SECRET)
+        ledger.record(NOTICE)
+        running = asyncio.create_task(webhook.run())
+        kind = "notice.delivered" if reason is None else "notice.delayed"
+        async with asyncio.timeout(2):
+            while not ledger.events(type=kind):
+                await asyncio.sleep(0.002)
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+    (told,) = [one.as_dict() for one in ledger.events() if one.event.type.startswith("notice.")]
+    assert reason is None or reason in told["reason"]
+    assert "SECRET" not in str(told)
+    ledger.close()
+
+
+@pytest.mark.parametrize(
+    "url", ["http://127.0.0.1:1/x", "http://SECRET-x.invalid/", "https://127.0.0.1:1", "http://[SECRET"]
+)
+async def test_why_nobody_was_reached_is_told_without_the_address(path: Path, url: str) -> None:
+    ledger = Ledger.open(path, SystemClock())
+    webhook = Webhook(ledger, SystemClock(), url, SECRET)
+    ledger.record(NOTICE)
+    running = asyncio.create_task(webhook.run())
+    async with asyncio.timeout(10):
+        while not ledger.events(type="notice.delayed"):
+            await asyncio.sleep(0.005)
+    running.cancel()
+    await asyncio.gather(running, return_exceptions=True)
+    assert "SECRET" not in ledger.events(type="notice.delayed")[0].as_dict()["reason"]
+    ledger.close()
+
+
+def test_notices_that_are_never_answered_hold_up_no_other(tmp_path: Path) -> None:
+    accepted: list[tuple[float, int]] = []
+
+    async def minutes() -> None:
+        loop = asyncio.get_running_loop()
+        clock = LoopClock(loop, datetime(2026, 1, 1, tzinfo=UTC))
+
+        async def answer(request: httpx.Request) -> httpx.Response:
+            update = json.loads(request.content)["update"]
+            if update < 20:
+                await asyncio.sleep(3600)
+            accepted.append((loop.time(), update))
+            return httpx.Response(200)
+
+        ledger = Ledger.open(tmp_path / "ledger.sqlite", clock)
+        webhook = Webhook(ledger, clock, "http://receiver/hook", SECRET, httpx.MockTransport(answer))
+        for update in range(1, 20):
+            ledger.record(NOTICE.model_copy(update={"update": update}))
+        running = asyncio.create_task(webhook.run())
+        # Each was tried once, and they wait for their turns to be tried again.
+        await asyncio.sleep(120)
+        for update in range(20, 40):
+            began = loop.time()
+            ledger.record(NOTICE.model_copy(update={"update": update}))
+            await asyncio.sleep(7)
+            assert accepted[-1] == (began, update)
+        assert len(ledger.outbox.pending()) == 19
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+        ledger.close()
+
+    virtual.run(minutes())
 
 
 def test_back_off_doubles_up_to_ten_minutes() -> None:

@@ -322,10 +322,10 @@ async def test_another_dongle_or_state_directory_waits(hub: Hub) -> None:
 @pytest.mark.parametrize(
     ("broken", "reason"),
     [
-        ("[jion]\nwindow_s = 9\n", "unknown section [jion]: did you mean [join]?"),
+        ("[jion]\nwindow_s = 9\n", "unknown section: did you mean [join]?"),
         ("[network\n", "at line"),
         ('[firmware]\nsignatures = "require"\n', "there is nothing to verify them with"),
-        ('[firmware]\nsignature_roots = "none.json"\n', "none.json"),
+        ('[firmware]\nsignature_roots = "none.json"\n', "[firmware]"),
         ('[webhook]\nurl = "http://x/"\nsecret_file = "none"\n', "secret file"),
         ('[webhook]\nurl = "ftp://me:hidden@x"\nsecret_file = "none"\n', "url in [webhook] is not allowed"),
     ],
@@ -432,6 +432,6 @@ async def test_by_command(tmp_path: Path) -> None:
         hub.write("[jion]\n")
         code, out, err = await command(hub)
         assert (code, out) == (3, "")
-        assert err.startswith(f"error: {hub.file}: unknown section [jion]")
+        assert err.startswith(f"error: {hub.file}, line 7: unknown section")
         hub.write("[network]\nchannel = 15\n[join]\nwindow_s = 9\n")
         assert await command(hub) == (0, "nothing has changed\n", "")

@@ -46,6 +46,8 @@ def test_the_first_that_is_named_counts_and_what_is_typed_is_before_the_environm
     monkeypatch.setenv("RUNTIME_DIRECTORY", str(places / "default"))
     monkeypatch.setattr("hanctl.config.paths.SYSTEM_SOCKET", places / "none")
     monkeypatch.setenv("HANCTL_TOKEN_FILE", str(places / "token"))
+    for name in ("--socket", "-c", "HANCTL_SOCKET"):
+        (places / NAMED[name]).touch()
     for name in ("HANCTL_SOCKET", "HANCTL_URL"):
         value = NAMED[name] if name == "HANCTL_URL" else str(places / NAMED[name])
         # Set to nothing is not set.
@@ -59,21 +61,25 @@ def test_the_first_that_is_named_counts_and_what_is_typed_is_before_the_environm
         assert told == str(places / "default" / "hanctl.sock")
 
 
-def test_a_hub_that_does_not_answer_is_named_with_what_named_it(
-    places: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+@pytest.mark.parametrize("there", [False, True])
+def test_a_hub_that_does_not_answer_is_named_with_what_named_it_and_its_socket_if_there_is_one(
+    there: bool, places: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("HANCTL_SOCKET", str(places / "variable.sock"))
     config = str(places / "rig.toml")
-    for arguments, words in (
-        ((), f"{places}/variable.sock (HANCTL_SOCKET)"),
-        (("-c", config), f"{places}/configured.sock (-c {config})"),
-        (("--socket", str(places / "typed.sock"), "-c", config), f"{places}/typed.sock (--socket)"),
+    for name in ("--socket", "-c", "HANCTL_SOCKET") if there else ():
+        (places / NAMED[name]).touch()
+    for arguments, socket, named in (
+        ((), "variable.sock", "HANCTL_SOCKET"),
+        (("-c", config), "configured.sock", f"-c {config}"),
+        (("--socket", str(places / "typed.sock"), "-c", config), "typed.sock", "--socket"),
     ):
         with pytest.raises(SystemExit) as ended:
             main(["status", *arguments])
         assert ended.value.code == ExitCode.DAEMON_UNREACHABLE
         told = capsys.readouterr().err
-        assert words in told.splitlines()[0]
+        shown = places / socket if there else "the socket that was given"
+        assert f"{shown} ({named})" in told.splitlines()[0]
         assert f"hanctl run -c {config}" in told or "-c" not in arguments or "--socket" in arguments
 
 

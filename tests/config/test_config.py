@@ -65,28 +65,32 @@ def test_paths_are_relative_to_the_file_not_to_the_caller(tmp_path: Path, monkey
 @pytest.mark.parametrize(
     ("text", "message", "hint"),
     [
-        (DONGLE + "[network]\nchanel = 15\n", "unknown key 'chanel' in [network]: did you mean 'channel'?", ""),
-        (DONGLE + "[netwrok]\nchannel = 15\n", "unknown section [netwrok]: did you mean [network]?", ""),
-        (DONGLE + "channel = 15\n", "unknown key 'channel' in [dongle]", "'channel' belongs in [network]"),
-        (DONGLE + "zzz = 15\n", "unknown key 'zzz' in [dongle]", "valid keys are: path, radio, baudrate, flow_control"),
-        ('stat_dir = "x"\n' + DONGLE, "unknown key 'stat_dir' at the top", "valid sections"),
-        (DONGLE.replace("path", "pth"), "unknown key 'pth' in [dongle]: did you mean 'path'?", ""),
-        (DONGLE + "[network]\nchannel = 27\n", "channel = 27 in [network]", "from 11 to 26"),
-        (DONGLE + '[network]\nchannel = "15"\n', 'channel = "15" in [network]', "a number from 11 to 26"),
-        (DONGLE + "[network]\nchannel = true\n", "channel = true in [network]", "a number from 11 to 26"),
-        (DONGLE.replace("ezsp", "deconz"), 'radio = "deconz" in [dongle]', '"ezsp"'),
-        (DONGLE + "baudrate = 1\n", "baudrate = 1 in [dongle]", "from 1200 to 3000000"),
-        (DONGLE.replace('"/dev/ttyUSB0"', '""'), 'path = "" in [dongle]', "/dev/serial/by-id"),
-        (DONGLE.replace("/dev/ttyUSB0", "tcp://127.0.0.1"), 'path = "tcp://127.0.0.1" in [dongle]', "tcp://host:port"),
-        (DONGLE.replace("/dev/ttyUSB0", "tcp://x:65536"), 'path = "tcp://x:65536" in [dongle]', "tcp://host:port"),
-        (DONGLE.replace('"/dev/ttyUSB0"', "5"), "path = 5 in [dongle]", "/dev/serial/by-id"),
+        (DONGLE + "[network]\nchanel = 15\n", "unknown key in [network]: did you mean 'channel'?", ""),
+        (DONGLE + "[netwrok]\nchannel = 15\n", "unknown section: did you mean [network]?", ""),
+        (DONGLE + "channel = 15\n", "unknown key in [dongle]", "'channel' belongs in [network]"),
+        (DONGLE + "zzz = 15\n", "unknown key in [dongle]", "valid keys are: path, radio, baudrate, flow_control"),
+        ('stat_dir = "x"\n' + DONGLE, "unknown key at the top", "valid sections"),
+        (DONGLE.replace("path", "pth"), "unknown key in [dongle]: did you mean 'path'?", ""),
+        (DONGLE + "[network]\nchannel = 27\n", "channel in [network] is not allowed", "from 11 to 26"),
+        (DONGLE + '[network]\nchannel = "15"\n', "channel in [network] is not allowed", "a number from 11 to 26"),
+        (DONGLE + "[network]\nchannel = true\n", "channel in [network] is not allowed", "a number from 11 to 26"),
+        (DONGLE.replace("ezsp", "deconz"), "radio in [dongle] is not allowed", '"ezsp"'),
+        (DONGLE + "baudrate = 1\n", "baudrate in [dongle] is not allowed", "from 1200 to 3000000"),
+        (DONGLE.replace('"/dev/ttyUSB0"', '""'), "path in [dongle] is not allowed", "/dev/serial/by-id"),
+        (DONGLE.replace("/dev/ttyUSB0", "tcp://127.0.0.1"), "path in [dongle] is not allowed", "tcp://host:port"),
+        (DONGLE.replace("/dev/ttyUSB0", "tcp://x:65536"), "path in [dongle] is not allowed", "tcp://host:port"),
+        (DONGLE.replace('"/dev/ttyUSB0"', "5"), "path in [dongle] is not allowed", "/dev/serial/by-id"),
         ('[dongle]\npath = "/dev/ttyUSB0"\n', "'radio' is missing in [dongle]", '"znp"'),
         ("[network]\nchannel = 15\n", "the section [dongle] is missing", "configs/"),
         ("dongle = 3\n", "'dongle' must be a section", "[dongle]"),
-        (DONGLE + '[webhook]\nurl = "ftp://x"\nsecret_file = "s"\n', 'url = "ftp://x" in [webhook]', "https://"),
+        (DONGLE + '[webhook]\nurl = "ftp://x"\nsecret_file = "s"\n', "url in [webhook] is not allowed", "https://"),
         (DONGLE + f'[hub]\nsocket = "/{"x" * 107}"\n', "in [hub] is not allowed", "at most 107 bytes"),
-        (DONGLE + '[firmware]\nsignatures = "maybe"\n', 'signatures = "maybe" in [firmware]', '"require"'),
-        (DONGLE + "[firmware]\nsignature_roots = []\n", "signature_roots = [] in [firmware]", "hanctl ca show --json"),
+        (DONGLE + '[firmware]\nsignatures = "maybe"\n', "signatures in [firmware] is not allowed", '"require"'),
+        (
+            DONGLE + "[firmware]\nsignature_roots = []\n",
+            "signature_roots in [firmware] is not allowed",
+            "hanctl ca show --json",
+        ),
         (DONGLE + '[firmware]\nsigners = ["nobody"]\n', "in [firmware] is not allowed", "EUI64s"),
         (DONGLE + '[firmware]\nsigners = "00:11:22:33:44:55:66:77"\n', "in [firmware] is not allowed", "a list"),
         (DONGLE + "[firmware]\nsupplier_certificates = 5\n", "in [firmware] is not allowed", "PEM or DER"),
@@ -121,7 +125,7 @@ def test_whose_images_are_taken(tmp_path: Path) -> None:
 
 
 def test_a_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match=r"none\.toml: No such file"):
+    with pytest.raises(ConfigError, match=r"cannot read what was given: No such file"):
         load_config(tmp_path / "none.toml")
     with pytest.raises(ConfigError, match="Is a directory"):
         load_config(tmp_path)

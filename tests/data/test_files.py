@@ -15,10 +15,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hanctl.base.errors import HanctlError, NotFound
+from hanctl.base.places import line_of
 from hanctl.data.catalogue import TABLES as RULES
 from hanctl.data.errors import BadData
 from hanctl.data.files import read_csv, read_household
-from hanctl.data.places import line_of
 from hanctl.model.data_events import DataLoaded
 
 NOW = datetime(2026, 3, 2, tzinfo=UTC)
@@ -81,15 +81,39 @@ def test_a_bad_file_is_told_by_line_and_reason_and_loads_nothing(
 
 
 def test_a_file_that_is_not_toml_or_json_is_told_by_line(hub: Household) -> None:
-    with pytest.raises(BadData, match=r"household\.toml is not TOML: .*line 2"):
+    with pytest.raises(BadData, match=r"household\.toml is not TOML at line 2"):
         hub.load("[gas.metering]\nsite_id = MARMALADE")
-    with pytest.raises(BadData, match=r"h.json is not JSON: .*line 2"):
+    with pytest.raises(BadData, match=r"h.json is not JSON at line 2"):
         hub.data.load('{"gas":\n MARMALADE}', "h.json")
     with pytest.raises(BadData, match="is not a table of endpoints"):
         hub.data.load("[]", "h.json")
     for text, name in (("[" * 100_000, "h.json"), ("x = " + "9" * 5000, "h.toml")):
         with pytest.raises(BadData, match="a number is too long, or it nests too deep"):
             hub.data.load(text, name)
+
+
+@pytest.mark.parametrize(
+    ("text", "name"),
+    [
+        ("".join(f"[a{n}]\n" for n in range(30_000)), "h.toml"),
+        ("a." * 100_000 + "a = 1", "h.toml"),
+        ("".join("a." * 30 + f"b{n} = 1\n" for n in range(2_000)), "h.toml"),
+        ("[gas.half_hours]\nstart = 2020-01-01T00:00:00Z\nvalues = [" + "1," * 500_000 + "]", "h.toml"),
+        ("[gas.half_hours]\nstart = 2020-01-01T00:00:00Z\nvalues = [" + "1," * 100_001 + "]", "h.toml"),
+        ("[" + "{}," * 300_000 + "{}]", "h.json"),
+    ],
+    ids=["tables", "one name", "names", "values", "samples", "json"],
+)
+def test_a_file_that_would_take_too_long_or_too_much_memory_is_refused(hub: Household, text: str, name: str) -> None:
+    with pytest.raises(BadData, match="more than") as caught:
+        hub.data.load(text, name)
+    assert "nothing was loaded" in caught.value.hint
+    assert hub.ledger.events() == []
+
+
+def test_a_consumption_file_has_a_limit(hub: Household) -> None:
+    with pytest.raises(BadData, match="more than 100000 samples"):
+        hub.data.load_csv("2026-03-01T00:00:00Z,1\n" * 100_001, "c.csv", "gas", "half_hours")
 
 
 def test_a_bad_json_file_is_told_by_line(hub: Household) -> None:
@@ -174,7 +198,7 @@ def test_a_setting_that_is_wrong_is_refused_without_its_value(hub: Household) ->
     for endpoint, cluster, name in (("gas", "metering", "x"), ("gas", "x", "x"), ("esi", "metering", "multiplier")):
         with pytest.raises(NotFound):
             hub.data.set(endpoint, cluster, name, "1")
-    with pytest.raises(NotFound, match="the hub has no endpoint meter"):
+    with pytest.raises(NotFound, match="the hub has no such endpoint"):
         hub.data.set("meter", "metering", "multiplier", "1")
 
 

@@ -71,9 +71,8 @@ def test_a_decision_is_short_and_in_its_form(page: Path) -> None:
 
 
 def test_the_newest_version_of_the_changelog_is_this_one() -> None:
-    released = CHANGELOG.replace("\n## [Unreleased]\n", "\n", 1)
-    versions = re.findall(r"^## \[([\d.]+)\] - (\S+)$", released, re.MULTILINE)
-    assert len(versions) == released.count("\n## ")
+    versions = re.findall(r"^## \[([\d.]+)\] - (\S+)$", CHANGELOG, re.MULTILINE)
+    assert len(versions) == CHANGELOG.replace("\n## [Unreleased]\n", "").count("\n## ")
     assert versions[0][0] == __version__
     dates = [date.fromisoformat(day) for _, day in versions]
     assert dates == sorted(dates, reverse=True)

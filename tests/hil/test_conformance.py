@@ -111,8 +111,8 @@ def test_a_run_that_is_interrupted_reports_what_it_came_to() -> None:
     ("arguments", "code", "said"),
     [
         ((), ExitCode.USAGE, "it is not said what is to be tested"),
-        (("--sim", "ezsp", "--only", "F9"), ExitCode.USAGE, "there is no requirement F9"),
-        (("-c", "none.toml"), ExitCode.CONFIG, "none.toml: No such file"),
+        (("--sim", "ezsp", "--only", "F9"), ExitCode.USAGE, "there is no such requirement"),
+        (("-c", "none.toml"), ExitCode.CONFIG, "cannot read what was given: No such file"),
     ],
 )
 def test_what_cannot_be_run_is_said_in_one_line(arguments: tuple[str, ...], code: ExitCode, said: str) -> None:

@@ -14,10 +14,11 @@ import pytest
 from hanctl.base.clock import SystemClock
 from hanctl.base.errors import Refused
 from hanctl.base.eui64 import Eui64
-from hanctl.ledger.database import APPLICATION_ID, SCHEMA
+from hanctl.ledger.database import APPLICATION_ID
 from hanctl.ledger.errors import LedgerError
 from hanctl.ledger.ledger import Ledger
 from hanctl.ledger.migrating import MIGRATIONS
+from hanctl.ledger.soundness import SCHEMA
 from hanctl.model.cuts import Cut, Cuts
 
 TIME = "2026-01-01T00:00:00.000000Z"
@@ -109,8 +110,9 @@ def test_a_ledger_with_changes_that_knew_no_cut_off(tmp_path: Path) -> None:
             ("GCS09", "scheduled", 0x1A00),
         ):
             connection.execute(
-                "INSERT INTO changes (kind, state, at, ordered_at, control, source) VALUES ('tenancy', ?, ?, ?, ?, ?)",
-                (state, TIME, TIME, control, source),
+                "INSERT INTO changes (kind, state, at, ordered_at, control, source, done_at)"
+                " VALUES ('tenancy', ?, ?, ?, ?, ?, ?)",
+                (state, TIME, TIME, control, source, TIME if state == "done" else None),
             )
         for unit, duration in ((0, 90), (1, 2), (2, 1), (3, 2), (7, 1)):
             body = f'{{"billing_period_duration": {duration}, "billing_period_duration_type": {{"timebase": {unit}}}}}'

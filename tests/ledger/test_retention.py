@@ -163,10 +163,11 @@ def test_the_story_of_an_update_stays_until_long_after_its_end_and_its_notice_fo
     ledger: Ledger, clock: HandClock
 ) -> None:
     update = order(ledger)
+    ledger.record(LEFT)
     ledger.record(OtaRequestRefused(device=DEVICE, update=update.id, request="image block", reason="no"))
     ledger.record(UpdateResumed(device=DEVICE, update=update.id, offset=6))
     clock.pass_days(400)
-    story = ["hub.started", "update.ordered", "update.resumed", "update.resumed"]
+    story = ["hub.started", "update.ordered", "update.resumed", "ota.request_refused", "update.resumed"]
     prune(ledger, clock)
     assert types(ledger) == [*story, "ledger.pruned"]
     end(ledger, clock, update)

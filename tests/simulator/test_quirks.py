@@ -19,11 +19,11 @@ def test_what_is_not_set_is_the_worst_case() -> None:
 @pytest.mark.parametrize(
     ("setting", "message", "hint"),
     [
-        ("compare_nonce=true", "compare_nonce", "compares_nonce"),
-        ("xyzzy", "xyzzy", "honours_nonce"),
-        ("counters=none", "'none'", "live, zero, unsupported"),
-        ("forged_acks=yes", "'yes'", "true, false"),
-        ("forged_acks", "''", "true, false"),
+        ("compare_nonce=true", "no such quirk", "compares_nonce"),
+        ("xyzzy", "no such quirk", "honours_nonce"),
+        ("counters=none", "no value of the quirk counters", "live, zero, unsupported"),
+        ("forged_acks=yes", "no value of the quirk forged_acks", "true, false"),
+        ("forged_acks", "no value of the quirk forged_acks", "true, false"),
     ],
 )
 def test_an_unknown_name_or_value_is_refused_with_what_there_is(setting: str, message: str, hint: str) -> None:

@@ -13,6 +13,7 @@ import pytest
 from tenancy_bench import START, House
 
 from hanctl.base.errors import InvalidInput, NotFound, Refused
+from hanctl.han.smart_energy.enumerations import ProposedChangeControl
 from hanctl.ledger.household import Sample
 from hanctl.tenancy import controls, utc2000
 from hanctl.tenancy.controls import Wanted, parse_control, publishable
@@ -35,6 +36,11 @@ def gcs09(*, provider: int = 0, event: int = 0x1C374A80, time: int = 0x1FC66E20,
 @pytest.fixture
 def house(tmp_path: Path) -> House:
     return House(tmp_path)
+
+
+def test_the_bits_of_a_change_are_those_of_its_frames_and_of_the_class_table() -> None:
+    in_frames = {int(bit) for bit in ProposedChangeControl.__members__.values()}
+    assert in_frames == {*map(int, controls.Control), controls.CONTACTOR_MASK}
 
 
 # --- the contactor rule

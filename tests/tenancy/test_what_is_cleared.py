@@ -212,7 +212,7 @@ def test_a_preview_says_the_same_and_does_nothing(cut_off: datetime | None, tmp_
     assert [house.held(endpoint) for endpoint in (1, 2, 3)] == before
     assert house.ledger.events() == [] and house.ledger.changes.all() == []
     change = house.orders.order("tenancy", cut_off=cut_off)
-    told = preview.outcome
+    told = preview.effect
     assert wanted.control == change.control
     assert told == ChangeEffect(change.hidden, change.cleared, change.blocked, change.held)
     # The change itself adds its own date, and what is cancelled.

@@ -72,5 +72,5 @@ def test_a_file_that_names_none_is_refused(tmp_path: Path, content: object, mess
 
 
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
-    with pytest.raises(NotFound, match=r"none\.json"):
+    with pytest.raises(NotFound, match=r"what was given does not exist"):
         load_root(tmp_path / "none.json")

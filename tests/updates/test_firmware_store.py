@@ -5,12 +5,16 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import socket
+from collections.abc import Callable
+from contextlib import chdir
 from pathlib import Path
 
 import pytest
 from firmware_fakes import StillClock, make_image
 
 from hanctl.base.errors import InvalidInput, NotFound, Refused
+from hanctl.doctor.images import judge_images
 from hanctl.images.image_errors import ImageTooLarge, ImageTruncated
 from hanctl.images.store import FirmwareStore, StoreError, read_image_file
 
@@ -143,7 +147,123 @@ def test_bytes_that_changed_on_disk_are_not_served(store: FirmwareStore) -> None
     with pytest.raises(StoreError, match="does not have the hash"):
         store.read(image.file_sha256)
     with pytest.raises(StoreError, match="does not have the hash"):
-        FirmwareStore(store.path, StillClock()).list()
+        FirmwareStore(store.path, StillClock()).get(image.file_sha256)
+
+
+def a_pipe(path: Path) -> None:
+    path.unlink()
+    os.mkfifo(path)
+
+
+def a_socket(path: Path) -> None:
+    path.unlink()
+    with socket.socket(socket.AF_UNIX) as bound, chdir(path.parent):
+        bound.bind(path.name)
+
+
+def a_device(path: Path) -> None:
+    path.unlink()
+    path.symlink_to("/dev/zero")
+
+
+def a_directory(path: Path) -> None:
+    path.unlink()
+    path.mkdir()
+
+
+def a_loop(path: Path) -> None:
+    path.unlink()
+    path.symlink_to(path.name)
+
+
+def cut_short(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[:-3])
+
+
+def emptied(path: Path) -> None:
+    path.write_bytes(b"")
+
+
+def endless(path: Path) -> None:
+    os.truncate(path, 1 << 40)
+
+
+def nested(path: Path) -> None:
+    path.write_bytes(b"[" * 60000)
+
+
+BEFALLS = (a_pipe, a_socket, a_device, a_directory, a_loop, cut_short, emptied, endless, nested)
+
+
+@pytest.mark.parametrize("ending", ["json", "ota"])
+@pytest.mark.parametrize("befalls", BEFALLS)
+def test_what_cannot_be_used_is_named_and_left_aside_and_the_rest_goes_on(
+    store: FirmwareStore, befalls: Callable[[Path], None], ending: str
+) -> None:
+    good = store.add(make_image(), name="good.ota")
+    bad = store.add(make_image(9), name="bad.ota")
+    befalls(store.path / f"{bad.file_sha256}.{ending}")
+    fresh = FirmwareStore(store.path, StillClock())
+    # A hub that has read a record goes by it until its next start.
+    for opened in (fresh,) if ending == "json" else (fresh, store):
+        assert good in opened.list()
+        assert good in [stored.record for stored, _ in opened.judged()]
+        assert opened.read(good.file_sha256) == make_image()
+        with pytest.raises(StoreError, match=bad.file_sha256):
+            opened.read(bad.file_sha256)
+        (wrong,) = opened.left_aside()
+        assert wrong.startswith(f"{bad.file_sha256}.{ending} in the firmware store")
+        finding = judge_images(store.path, StillClock())
+        assert finding.status == "warn" and bad.file_sha256 in finding.message
+
+
+@pytest.mark.parametrize("ending", ["json", "ota"])
+@pytest.mark.parametrize("befalls", [a_pipe, a_socket, a_loop, cut_short, emptied])
+def test_adding_the_file_again_mends_what_was_left_aside(
+    store: FirmwareStore, befalls: Callable[[Path], None], ending: str
+) -> None:
+    image = store.add(make_image(), name="display.ota")
+    befalls(store.path / f"{image.file_sha256}.{ending}")
+    again = FirmwareStore(store.path, StillClock())
+    assert again.add(make_image(), name="display.ota") == image
+    assert again.list() == [image] and again.left_aside() == ()
+    assert judge_images(store.path, StillClock()).status == "ok"
+
+
+def test_a_record_that_is_not_named_for_a_hash_is_named(store: FirmwareStore) -> None:
+    image = store.add(make_image(), name="display.ota")
+    Path(os.fsdecode(os.fsencode(store.path) + b"/caf\xe9.json")).write_text("{}")
+    assert store.list() == [image]
+    (wrong,) = store.left_aside()
+    assert "caf\ufffd.json" in wrong
+
+
+@pytest.mark.parametrize("name", ["caf\udce9.ota", "a\nb.ota", "\x1b[2J.ota", "\ud800"])
+def test_a_name_that_is_no_text_is_shown_without_what_is_none(store: FirmwareStore, name: str) -> None:
+    shown = store.add(make_image(), name=name).name
+    assert shown.isprintable() and shown.encode()
+    record = next(store.path.glob("*.json"))
+    record.write_text(json.dumps(json.loads(record.read_text()) | {"name": name}))
+    (again,) = FirmwareStore(store.path, StillClock()).list()
+    assert again.name == shown
+
+
+def test_a_store_that_is_no_directory_is_said(store: FirmwareStore) -> None:
+    store.path.write_text("")
+    with pytest.raises(StoreError, match="cannot be read"):
+        store.list()
+    assert judge_images(store.path, StillClock()).status == "fail"
+
+
+def test_nobody_else_may_write_to_a_store_whatever_the_umask(tmp_path: Path) -> None:
+    store = FirmwareStore(tmp_path / "new" / "store", StillClock())
+    before = os.umask(0)
+    try:
+        store.add(make_image(), name="display.ota")
+    finally:
+        os.umask(before)
+    made = [store.path.parent, store.path, *store.path.iterdir()]
+    assert [path for path in made if path.stat().st_mode & 0o022] == []
 
 
 @pytest.mark.parametrize(

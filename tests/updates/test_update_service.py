@@ -571,21 +571,24 @@ def test_repeated_requests_are_answered_again_and_told_once(tmp_path: Path) -> N
     virtual.run(scenario())
 
 
-def test_refusals_are_told_once_a_minute_for_each_reason(tmp_path: Path) -> None:
+def test_the_first_refusals_are_told_each_and_the_others_counted(tmp_path: Path) -> None:
     async def scenario() -> None:
         bench = Bench(tmp_path)
         for _ in range(30):
             assert ask_block(bench, 0) == DefaultReply(Status.NO_IMAGE_AVAILABLE)
             await asyncio.sleep(1)
-        assert bench.count("ota.request_refused") == 1
         update = await order(bench)
-        for offset in range(5):
+        for offset in range(9):
             ask_block(bench, len(FILE) + offset)
         told = [recorded.event.model_dump()["update"] for recorded in bench.ledger.events(type="ota.request_refused")]
-        assert told == [None, update.id]
-        await asyncio.sleep(60)
-        ask_block(bench, len(FILE))
-        assert bench.count("ota.request_refused") == 3
+        assert told == [None] * 5 + [update.id] * 5
+        await asyncio.sleep(600)
+        bench.ledger.limiting.tell()
+        counted = [recorded.event.model_dump() for recorded in bench.ledger.events(type="events.counted")]
+        assert [(each["of"], each["count"], each["update"]) for each in counted] == [
+            ("ota.request_refused", 25, None),
+            ("ota.request_refused", 4, update.id),
+        ]
 
     virtual.run(scenario())
 

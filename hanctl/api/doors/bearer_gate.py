@@ -45,4 +45,6 @@ class BearerGate:
 def _refuse(status: HTTPStatus, code: str, message: str, hint: str, challenge: str) -> Response:
     refusal = answer(status, code, message, hint, ExitCode.DAEMON_UNREACHABLE)
     refusal.headers["www-authenticate"] = challenge
+    # Whoever was refused holds no connection open, and is read no further.
+    refusal.headers["connection"] = "close"
     return refusal

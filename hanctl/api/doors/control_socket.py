@@ -7,7 +7,8 @@ import socket
 import stat
 from pathlib import Path
 
-from hanctl.base.errors import ConfigError, Refused
+from hanctl.base.errors import Refused, place_error
+from hanctl.base.plain_files import make_directory
 
 
 def bind(path: Path) -> socket.socket:
@@ -16,7 +17,7 @@ def bind(path: Path) -> socket.socket:
     Raises Refused if a running process has it or the path is not a socket; ConfigError if it cannot be created.
     """
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        make_directory(path.parent)
         _clear(path)
         control = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         # The mask makes the file 0660 as it appears: a chmod afterwards would leave a moment in which all may connect.
@@ -30,9 +31,10 @@ def bind(path: Path) -> socket.socket:
         finally:
             os.umask(mask)
     except OSError as error:
-        raise ConfigError(
+        raise place_error(
             f"the control socket {path} cannot be made: {error.strerror or error}",
             "check its directory, or give another path ([hub] socket)",
+            error,
         ) from error
     return control
 

@@ -43,11 +43,14 @@ class ApiServer:
         """Serve until ``daemon.closing``; then give running requests a short time to finish, and close the sockets."""
         from hanctl.api import web
 
-        closing = self._daemon.closing
+        closing, most = self._daemon.closing, web.DoorLimits.of_this_process()
         async with asyncio.TaskGroup() as servers:
-            servers.create_task(web.serve(self._app, self._control, closing))
+            own = web.Connections("control socket", most.socket, most.socket)
+            servers.create_task(web.serve(self._app, self._control, own, closing))
             if self._listener is not None and self._tokens is not None:
-                servers.create_task(web.serve(web.BearerGate(self._app, self._tokens), self._listener, closing))
+                others = web.Connections("listener", most.listener, most.address)
+                gate = web.BearerGate(self._app, self._tokens)
+                servers.create_task(web.serve(gate, self._listener, others, closing))
 
     def close(self) -> None:
         """Close the sockets, served or not. Safe to call twice."""

@@ -10,6 +10,8 @@ import typer
 
 from hanctl.base.errors import ConfigError, Refused
 from hanctl.base.owner import as_owner
+from hanctl.base.plain_files import make_directory
+from hanctl.base.whole_file import write_whole
 from hanctl.cli.options import Json, eui64, examples
 from hanctl.cli.output import print_facts, print_json
 from hanctl.config.paths import CONFIGURATIONS, default_state_dir
@@ -22,7 +24,8 @@ app = typer.Typer(
     no_args_is_help=True,
 )
 Authority = Annotated[
-    Path | None, typer.Option("--ca", help="File of the authority. Default: ca.json in the state directory.")
+    Path | None,
+    typer.Option("--ca", help="File of the authority. Default: ca.json in the state directory.", metavar="FILE"),
 ]
 
 
@@ -41,7 +44,7 @@ def init(
 
     def work() -> str:
         try:
-            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            make_directory(path.parent, 0o700)
         except OSError as error:
             raise ConfigError(
                 f"{path.parent} cannot be made: {error.strerror}", "give another file with --ca"
@@ -108,7 +111,7 @@ def show(ca: Authority = None, json: Json = False) -> None:
 
 def refuse_existing(path: Path) -> None:
     """Raise Refused if the file exists: it may hold the only copy of a private key."""
-    if path.exists():
+    if os.path.lexists(path):
         raise Refused(f"{path} exists", "move it away first, or give another name with --out")
 
 
@@ -128,8 +131,6 @@ def _path(given: Path | None) -> Path:
 
 def _write_private(path: Path, text: str) -> None:
     try:
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with os.fdopen(descriptor, "w", encoding="ascii") as file:
-            file.write(text)
+        write_whole(path, text)
     except OSError as error:
         raise ConfigError(f"{path} cannot be written: {error.strerror}", "give another file with --out") from error

@@ -13,6 +13,7 @@ import typer
 
 from hanctl.base.errors import ConfigError, Refused
 from hanctl.base.owner import as_owner
+from hanctl.base.whole_file import try_place, write_whole
 from hanctl.cli.options import ConfigFile, Json, Socket, connect, examples
 from hanctl.cli.output import as_json, hexadecimal, local_time, print_facts, print_json, print_table, size
 from hanctl.config.paths import default_state_dir, hub_of
@@ -39,13 +40,20 @@ RestoreConfig = Annotated[
 def create(
     output: Annotated[
         Path | None,
-        typer.Option("--output", "-o", help="Also copy the network's backup to this file (mode 0600; it holds keys)."),
+        typer.Option(
+            "--output",
+            "-o",
+            help="Also copy the network's backup to this file (mode 0600; it holds keys).",
+            metavar="FILE",
+        ),
     ] = None,
     socket: Socket = None,
     config: ConfigFile = None,
     as_json_: Json = False,
 ) -> None:
     """Back up the dongle's network and the ledger now, in addition to the automatic backups."""
+    if output is not None:
+        _try_output(output)
     made = connect(socket, config).post("/backups")
     if output is not None:
         network = Path(made["network"])
@@ -287,6 +295,15 @@ def _files(directory: Path, pattern: str) -> list[Path]:
         ) from error
 
 
+def _try_output(output: Path) -> None:
+    if os.path.lexists(output):
+        raise Refused(f"{output} exists", "give another name, or remove it")
+    try:
+        try_place(output)
+    except OSError as error:
+        raise ConfigError(f"{output} cannot be written: {error.strerror}", "give another file with -o") from error
+
+
 def _read_to_copy(path: Path) -> str:
     try:
         return path.read_text(encoding="utf-8")
@@ -298,11 +315,7 @@ def _read_to_copy(path: Path) -> str:
 
 def _write_copy(content: str, output: Path) -> None:
     try:
-        descriptor = os.open(output, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with os.fdopen(descriptor, "w", encoding="utf-8") as copy:
-            copy.write(content)
-    except FileExistsError as error:
-        raise Refused(f"{output} exists", "give another name, or remove it") from error
+        write_whole(output, content)
     except OSError as error:
         raise ConfigError(
             f"the backup cannot be copied to {output}: {error.strerror}", "give another file with -o"

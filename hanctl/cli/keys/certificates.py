@@ -33,10 +33,18 @@ def import_(
     text: Annotated[
         str | None, typer.Argument(help="File in Certicom's text form; - is standard input.", metavar="FILE")
     ] = None,
-    certificate: Annotated[Path | None, typer.Option(help="File with the implicit certificate, raw or hex.")] = None,
-    private_key: Annotated[Path | None, typer.Option(help="File with its private key, raw or hex.")] = None,
-    ca_key: Annotated[Path | None, typer.Option(help="File with the authority's public key, raw or hex.")] = None,
-    out: Annotated[Path | None, typer.Option("--out", help="File to store it in. Default: trust.certificate.")] = None,
+    certificate: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="File with the implicit certificate, raw or hex.")
+    ] = None,
+    private_key: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="File with its private key, raw or hex.")
+    ] = None,
+    ca_key: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="File with the authority's public key, raw or hex.")
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", help="File to store it in. Default: trust.certificate.", metavar="FILE")
+    ] = None,
     eui: Annotated[
         str | None, typer.Option("--eui", help="EUI64 of the dongle. Default: as the hub knows it.", metavar="EUI64")
     ] = None,

@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal
 import typer
 
 from hanctl.base.errors import InvalidInput, NotFound
+from hanctl.base.shown_path import shown
 from hanctl.cli.options import ConfigFile, Json, Socket, connect, examples
 from hanctl.cli.output import print_json, print_table
 
@@ -85,7 +86,7 @@ def set_(
     """Set one attribute that displays read."""
     cluster, _, name = attribute.partition(".")
     if not name or "/" in attribute + endpoint:
-        raise InvalidInput(f"'{attribute}' does not name an attribute", "write it as price.standing_charge")
+        raise InvalidInput("what was given does not name an attribute", "write it as price.standing_charge")
     connect(socket, config).put(f"/data/{endpoint}/{cluster}/{name}", {"value": value})
     print(f"{endpoint} {attribute} is set")
 
@@ -134,7 +135,7 @@ def attributes(
     from hanctl.data.files import BY_NAME, CLUSTER_NAMES
 
     if cluster is not None and cluster not in CLUSTER_NAMES:
-        raise NotFound(f"there is no cluster {cluster}", "there are: " + ", ".join(CLUSTER_NAMES))
+        raise NotFound("there is no such cluster", "there are: " + ", ".join(CLUSTER_NAMES))
     names = {number: name for name, number in CLUSTER_NAMES.items()}
     names_of_types = {int(kind): kind.name.rstrip("_") for kind in DataTypeId}
     found: list[dict[str, Any]] = [
@@ -164,6 +165,6 @@ def _read(file: Path) -> bytes:
     try:
         return file.read_bytes()
     except FileNotFoundError as error:
-        raise NotFound(f"there is no file {file}", "check the path") from error
+        raise NotFound("there is no such file", "check the path") from error
     except OSError as error:
-        raise InvalidInput(f"{file} cannot be read: {error.strerror}", "give a readable file") from error
+        raise InvalidInput(f"{shown(file)} cannot be read: {error.strerror}", "give a readable file") from error

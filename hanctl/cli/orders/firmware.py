@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -9,11 +11,15 @@ import typer
 
 from hanctl.base.errors import InvalidInput, Refused
 from hanctl.base.owner import as_owner
+from hanctl.base.plain_files import printable
+from hanctl.base.whole_file import write_result
 from hanctl.cli.options import ConfigFile, Json, Socket, connect, eui64, examples, number
 from hanctl.cli.output import as_json, hexadecimal, local_time, print_facts, print_json, print_table, size, version
 
 if TYPE_CHECKING:
+    from hanctl.images.signature import Verdict
     from hanctl.images.store import FirmwareStore
+    from hanctl.images.stored_image import StoredImage
 
 app = typer.Typer(help="Firmware images: build, check, add, list and remove them.", no_args_is_help=True)
 Store = Annotated[
@@ -67,11 +73,16 @@ def add(
         typer.Option("--form", help="Layout after the header: tagged sub-elements (zigbee) or none (gb)."),
     ] = "auto",
     name: Annotated[
-        str | None, typer.Option("--name", help="Name to show for the image. Default: name of the file.")
+        str | None,
+        typer.Option("--name", help="Name to show for the image. Default: name of the file.", metavar="NAME"),
     ] = None,
     requires: Annotated[
         list[str] | None,
-        typer.Option("--requires", help="Running version that the image may be applied to. Repeatable. Default: any."),
+        typer.Option(
+            "--requires",
+            help="Running version that the image may be applied to. Repeatable. Default: any.",
+            metavar="VERSION",
+        ),
     ] = None,
     store: Store = None,
     signatures: SignaturePolicy = None,
@@ -87,16 +98,17 @@ def add(
 
     opened = _store(store, signatures, root, signer, supplier_certificate)
     data = read_image_file(file)
+    called = printable(name or file.name)
     versions = [number(version) for version in requires or ()]
     if opened is not None:
 
         def work() -> dict[str, Any]:
-            added = opened.add(data, form=form, name=name or file.name, requires=tuple(versions))
-            return _described(opened, added.file_sha256)
+            added = opened.add(data, form=form, name=called, requires=tuple(versions))
+            return _described(opened.describe(added.file_sha256), opened.verdict(added.file_sha256))
 
         image = as_owner(opened.path, work)
     else:
-        image = connect(socket, config).upload("/images", data, form=form, name=name or file.name, requires=versions)
+        image = connect(socket, config).upload("/images", data, form=form, name=called, requires=versions)
     _show(image, json)
 
 
@@ -114,7 +126,9 @@ def list_(
     """List the images in the store."""
     opened = _store(store, signatures, root, signer, supplier_certificate)
     if opened is not None:
-        images = [_described(opened, image.file_sha256) for image in opened.list()]
+        images = [_described(stored, verdict) for stored, verdict in opened.judged()]
+        for wrong in opened.left_aside():
+            print(f"left aside: {wrong}", file=sys.stderr)
     else:
         images = connect(socket, config).get("/images")
     if json:
@@ -155,7 +169,10 @@ def show(
 ) -> None:
     """Show one image: header, hashes, layout and signature."""
     opened = _store(store, signatures, root, signer, supplier_certificate)
-    found = _described(opened, image) if opened is not None else connect(socket, config).get(f"/images/{image}")
+    if opened is not None:
+        found = _described(opened.describe(image), opened.verdict(image))
+    else:
+        found = connect(socket, config).get(f"/images/{image}")
     _show(found, json)
 
 
@@ -183,26 +200,36 @@ def build(
     payload: Annotated[
         Path, typer.Argument(metavar="PAYLOAD", help="File with the firmware for the device.", readable=False)
     ],
-    manufacturer: Annotated[str, typer.Option("--manufacturer", help="Manufacturer code, e.g. 0x1234.")],
-    type_: Annotated[str, typer.Option("--type", help="Image type, e.g. 0x0001.")],
-    version_: Annotated[str, typer.Option("--version", help="File version, e.g. 0x00000002.")],
-    output: Annotated[Path, typer.Option("--output", "-o", help="OTA file to write.", readable=False)],
+    manufacturer: Annotated[
+        str, typer.Option("--manufacturer", help="Manufacturer code, e.g. 0x1234.", metavar="CODE")
+    ],
+    type_: Annotated[str, typer.Option("--type", help="Image type, e.g. 0x0001.", metavar="TYPE")],
+    version_: Annotated[str, typer.Option("--version", help="File version, e.g. 0x00000002.", metavar="VERSION")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="OTA file to write.", readable=False, metavar="FILE")],
     form: Annotated[
         Literal["zigbee", "gb"],
         typer.Option(
             "--form", help="Put the payload into sub-element 0x0000 (zigbee), or directly after the header (gb)."
         ),
     ] = "zigbee",
-    stack_version: Annotated[str, typer.Option("--stack-version", help="Zigbee stack version.")] = "0x0002",
-    header_string: Annotated[str, typer.Option("--header-string", help="Header string, at most 32 bytes.")] = "",
+    stack_version: Annotated[
+        str, typer.Option("--stack-version", help="Zigbee stack version.", metavar="VERSION")
+    ] = "0x0002",
+    header_string: Annotated[
+        str, typer.Option("--header-string", help="Header string, at most 32 bytes.", metavar="TEXT")
+    ] = "",
     credential_version: Annotated[
-        str | None, typer.Option("--credential-version", help="Security credential version.")
+        str | None, typer.Option("--credential-version", help="Security credential version.", metavar="VERSION")
     ] = None,
     destination: Annotated[
-        str | None, typer.Option("--destination", help="Make the image for this device only.")
+        str | None, typer.Option("--destination", help="Make the image for this device only.", metavar="EUI64")
     ] = None,
-    hardware_min: Annotated[str | None, typer.Option("--hardware-min", help="Lowest hardware version.")] = None,
-    hardware_max: Annotated[str | None, typer.Option("--hardware-max", help="Highest hardware version.")] = None,
+    hardware_min: Annotated[
+        str | None, typer.Option("--hardware-min", help="Lowest hardware version.", metavar="VERSION")
+    ] = None,
+    hardware_max: Annotated[
+        str | None, typer.Option("--hardware-max", help="Highest hardware version.", metavar="VERSION")
+    ] = None,
     sign: Annotated[
         Path | None,
         typer.Option(
@@ -243,16 +270,11 @@ def build(
         signer = f", signed by {credentials.subject} ({credentials.suite})"
     else:
         data = build_image(content, fields, form=form)
-    made = False
     try:
-        with output.open("wb" if force else "xb") as file:
-            made = not force
-            file.write(data)
-    except FileExistsError as error:
-        raise Refused(f"{output} exists", "give another name, or --force") from error
+        if os.path.lexists(output) and not force:
+            raise Refused(f"{output} exists", "give another name, or --force")
+        write_result(output, data)
     except OSError as error:
-        if made:
-            output.unlink(missing_ok=True)
         raise InvalidInput(f"{output} cannot be written: {error.strerror}", "give another path") from error
     print(f"wrote {output}: {size(len(data))}{signer}")
 
@@ -282,12 +304,11 @@ def _store(
     return FirmwareStore(store.absolute(), SystemClock(), checker)
 
 
-def _described(store: FirmwareStore, sha256: str) -> dict[str, Any]:
-    stored = store.describe(sha256)
+def _described(stored: StoredImage, verdict: Verdict) -> dict[str, Any]:
     return as_json(stored.record) | {
         "form_reason": stored.form_reason,
         "notes": list(stored.parsed.notes),
-        "signature": as_json(store.verdict(sha256)),
+        "signature": as_json(verdict),
     }
 
 

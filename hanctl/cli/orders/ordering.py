@@ -41,7 +41,8 @@ def start(
         Literal["now", "hold", "at", "by-device"] | None,
         typer.Option(
             "--activate",
-            help="now: once transferred (default); hold: on command; at: at time --at; by-device: the device decides.",
+            help="now: once transferred (default); hold: on command; at: at the time given by --at (which implies it); "
+            "by-device: the device decides.",
         ),
     ] = None,
     at: Annotated[
@@ -68,7 +69,9 @@ def start(
     ] = False,
     requires: Annotated[
         list[str] | None,
-        typer.Option("--requires-version", help="Refuse devices that do not run this version. Repeatable."),
+        typer.Option(
+            "--requires-version", help="Refuse devices that do not run this version. Repeatable.", metavar="VERSION"
+        ),
     ] = None,
     ignore_power: Annotated[
         bool, typer.Option("--ignore-power", help="Update also a device whose battery is low.")

@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal
 import typer
 
 from hanctl.base.errors import InvalidInput
+from hanctl.base.whole_file import try_place, write_result
 from hanctl.cli.options import ConfigFile, Json, Socket, connect, eui64, examples, number
 from hanctl.cli.orders.tenancy_output import cut_off, print_change, print_devices, print_preview, print_report
 from hanctl.cli.output import local_time, print_json, print_table
@@ -26,7 +27,9 @@ Fuel = Annotated[FuelChoice, typer.Option("--fuel", help="Fuel that the change a
 At = Annotated[
     str | None,
     typer.Option(
-        "--at", help="Time of the change, in ISO 8601: UTC with Z, else in --zone. Default: now.", metavar="TIME"
+        "--at",
+        help="Time of the change, in ISO 8601: with Z or an offset as written, else in --zone. Default: now.",
+        metavar="TIME",
     ),
 ]
 Since = Annotated[
@@ -41,7 +44,10 @@ Zone = Annotated[str, typer.Option("--zone", help="Time zone of times without an
 ControlWords = Annotated[
     list[str] | None,
     typer.Option(
-        "--control", help="Control bit or mask, by name (hanctl tenancy bits) or 0x… Repeatable.", metavar="BITS"
+        "--control",
+        help="Control bit or mask, by name (hanctl tenancy bits) or 0x… Repeatable. Default of a change of tenancy: "
+        "tenancy-default; with --since: none. Of a change of supplier: supplier-default.",
+        metavar="BITS",
     ),
 ]
 Pre = Annotated[bool, typer.Option("--pre-snapshot", help="Take snapshots of consumption before the change.")]
@@ -49,7 +55,10 @@ Post = Annotated[bool, typer.Option("--post-snapshot", help="Take snapshots of c
 Providers = Annotated[
     list[str] | None,
     typer.Option(
-        "--provider", help="Id of the provider, for every fuel, or FUEL=ID for one. Repeatable.", metavar="ID"
+        "--provider",
+        help="Id of the provider, for every fuel, or FUEL=ID for one. Repeatable. Default of a change of tenancy: the "
+        "one on record; a change of supplier needs it.",
+        metavar="ID",
     ),
 ]
 Names = Annotated[
@@ -96,7 +105,10 @@ def tenancy_change(
     payload: Annotated[
         str | None,
         typer.Option(
-            "--gbcs-payload", help="Take the whole change from this payload of GCS09 or ECS12.", metavar="HEX"
+            "--gbcs-payload",
+            help="Take the whole change from this payload of a GBCS message: GCS09 (gas) or ECS12 (electricity); "
+            "give it alone.",
+            metavar="HEX",
         ),
     ] = None,
     dry_run: DryRun = False,
@@ -208,9 +220,9 @@ def report(
     """Show the evidence of a change: data hidden, cleared and kept, what each device was told and did, files left."""
     client = connect(socket, config)
     if html is not None:
-        text = client.get_text(f"/changes/{change}/report.html")
         try:
-            html.write_text(text, encoding="utf-8")
+            try_place(html)
+            write_result(html, client.get_text(f"/changes/{change}/report.html"))
         except OSError as error:
             raise InvalidInput(f"cannot write {html}: {error.strerror}", "give another file") from error
         print(f"wrote {html}")
@@ -344,7 +356,7 @@ def _by_fuel(option: str, values: list[str] | None, fuels: tuple[str, ...]) -> d
         fuel, separator, rest = value.partition("=")
         if separator and fuel in FUELS:
             if fuel not in fuels:
-                raise InvalidInput(f"{option} {value}: the change is not of {fuel}", "see --fuel")
+                raise InvalidInput(f"{option}: the change is not of {fuel}", "see --fuel")
             meant: tuple[str, ...] = (fuel,)
             said = rest
         else:

@@ -188,12 +188,14 @@ def wait(
     until: Annotated[watching.Target, typer.Option("--until", help="State to wait for; a later state counts too.")] = (
         "confirmed"
     ),
-    timeout: Annotated[str | None, typer.Option("--timeout", help="Longest time to wait, e.g. 30m.")] = None,
+    timeout: Annotated[
+        str | None, typer.Option("--timeout", help="Longest time to wait, e.g. 30m.", metavar="DURATION")
+    ] = None,
     socket: Socket = None,
     config: ConfigFile = None,
     json: Json = False,
 ) -> None:
-    """Wait until an update, and those that follow it in its chain, have reached a state.
+    """Wait until an update, and the further steps of its pathway if it needs several images, have reached a state.
 
     Exit code 0: reached. 9: failed, refused, cancelled or superseded. 10: not
     in time.

@@ -72,7 +72,7 @@ class DataServer:
         if not check_only:
             with self._ledger.transaction():
                 self._ledger.household.write(self.endpoint, (self.cluster, attribute), data_type, value)
-                self._ledger.record(
+                self._ledger.note(
                     AttributeWritten(device=device, endpoint=self.endpoint, cluster=self.cluster, attribute=attribute)
                 )
             self._reports.wake()

@@ -45,7 +45,7 @@ class MessagingServer(DataServer):
         return replies([publish(PUBLISH.display_message, record) for record in valid[-1:]])
 
     def _confirmed(self, request: Request, fields: Any) -> Answer:
-        self._ledger.record(
+        self._ledger.note(
             MessageConfirmed(device=request.device, endpoint=self.endpoint, message=int(fields.message_id))
         )
         return SUCCESS

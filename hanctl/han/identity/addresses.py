@@ -331,7 +331,7 @@ class Addresses:
     def claimed(self, eui64: Eui64, how: str) -> None:
         """Record, at most once an hour, that somebody claims to be the device."""
         if self._told.first(eui64):
-            self._ledger.record(DeviceClaimed(device=eui64, how=how))
+            self._ledger.note(DeviceClaimed(device=eui64, how=how))
 
 
 def _arrived(device: Device) -> DeviceState:

@@ -63,7 +63,7 @@ class Asking:
         """Return a device that is on the network, and its address. Raises NotFound, DeliveryFailed, NoKey."""
         device = self._ledger.devices.get(eui64)
         if device is None or device.state in ("removed", "expected"):
-            raise NotFound(f"{eui64} is not a device of this hub", "'hanctl device list' names the devices")
+            raise NotFound("this is not a device of this hub", "'hanctl device list' names the devices")
         if device.nwk is None:
             raise DeliveryFailed(f"{eui64} is not on the network", "it is found again at its next sign of life")
         if cluster is not None and needs_encryption(cluster) and not self._may_serve(device):

@@ -2,8 +2,9 @@
 
 The dongle tells that a frame was encrypted, not under which key: whoever has any link key with the hub can write
 another's source address (identity.md, "Verdict first"). But each link key has a counter of the frames that were taken
-under it. Between two readings, what came from B's address is B's where B's counter rose as often as that and B's
-acknowledgements make it rise; and where no other key's counter rose further than its own device's frames explain.
+under it. Between two readings, the frames from a device's address are its own if its counter rose by at least as many
+as were heard (plus its acknowledgements, if counted), and no other key's counter rose by more than its own device's
+frames explain.
 """
 
 from __future__ import annotations
@@ -27,14 +28,14 @@ from hanctl.model.records import Device
 log = structlog.get_logger()
 
 Whose = Literal["its own", "not its own", "unclear"]
-Others = Literal["silent", "perhaps", "spoke"]
+OtherKeys = Literal["silent", "perhaps", "spoke"]
 """Whether other keys were used for more than their own devices' frames, as far as their counters tell."""
 
-LESSONS = 3
+LEARN_TRIES = 3
 """Tries to find out whether a device's acknowledgements are counted, while other frames of it come between."""
 SETTLE_S = 0.3
 """Acknowledgements on the way from a device are waited for so long, before its frames are judged."""
-WINDOWS = 16
+JUDGEMENTS_KEPT = 16
 """Judgements remembered of each device, for frames that waited while others were judged."""
 
 
@@ -61,10 +62,10 @@ class _Mark:
 
 @dataclass(frozen=True, slots=True)
 class _Window:
-    """Verdict on the frames up to one: ``whose`` they were, and whether other keys were read.
+    """Verdict on the device's frames up to number ``upto``. ``strict``: the other keys were read too.
 
-    ``alone``: one frame, while no acknowledgement of the device's was under way. Then a counter that rose, by however
-    much, rose for that one; where more came, frames that were lost on the way may have made up for a forged one.
+    ``alone``: exactly one frame came, and no acknowledgement can have; so any rise is that frame's. With more, frames
+    that the dongle counted but the hub never got could hide a forged one.
     """
 
     upto: int
@@ -77,16 +78,16 @@ class _Window:
 class _Known:
     """State of one device's key since the dongle was opened, or the key was given.
 
-    ``others``: readings of the other keys, as of the last one, and ``strays``: how many frames were nobody's by then.
-    ``acks_count``: whether its acknowledgements make its counter rise; None: not found out. ``fresh``: it answered a
-    secret since, so that nothing older of it passes the dongle. ``counted``: False where the dongle tells no counter of
-    its key, as of one that does not fit its table.
+    ``others``: readings of the other keys, at this device's last judgement, and ``strays``: how many frames were
+    nobody's by then. ``acks_count``: whether its acknowledgements make its counter rise; None: not found out.
+    ``fresh``: it answered a secret since, so that nothing older of it passes the dongle. ``counted``: False where the
+    dongle tells no counter of its key, as of one that does not fit its table.
     """
 
     own: _Mark | None = None
     others: dict[Eui64, _Mark] = field(default_factory=dict)
     strays: int = 0
-    windows: deque[_Window] = field(default_factory=lambda: deque(maxlen=WINDOWS))
+    windows: deque[_Window] = field(default_factory=lambda: deque(maxlen=JUDGEMENTS_KEPT))
     acks_count: bool | None = None
     fresh: bool = False
     counted: bool = True
@@ -197,7 +198,7 @@ class Witness:
         """
         if not await ask():
             return
-        for _ in range(LESSONS):
+        for _ in range(LEARN_TRIES):
             before = await self._begin(eui64)
             if before is None or not await ask():
                 return
@@ -225,9 +226,8 @@ class Witness:
     async def judge(self, eui64: Eui64, number: int, *, strict: bool) -> Whose:
         """Tell whose a frame was that came from the device's address, by its number.
 
-        Not ``strict``: the other keys are not read. The device's own counter shows a forgery all the same, as far as
-        the dongle counts nothing of the device that it does not hand on. "unclear": the counters are not told, or say
-        too little.
+        Not ``strict``: the other keys are not read. This misses a forgery only if the dongle counted frames of the
+        device that it did not hand on. "unclear": the counters are not told, or say too little.
         """
         if strict:
             await self._settled(eui64)
@@ -243,12 +243,12 @@ class Witness:
                     return _strictly("its own", await self._others(eui64), window.alone) if last else "unclear"
                 return window.whose
             before, now = known.own, await self._read(eui64)
-            whose = self._own_word(eui64, before, now, strict=strict)
+            whose = self._by_own_counter(eui64, before, now, strict=strict)
             alone = before is not None and now is not None and self._is_alone(eui64, before, now)
             # What was not its own is explained by that: the other keys begin anew from here.
             if strict or whose == "not its own":
                 whose = _strictly(whose, await self._others(eui64), alone)
-            known.own = None if now is None else self._ahead(eui64, before, now)
+            known.own = None if now is None else self._with_early_acks(eui64, before, now)
             if now is not None:
                 known.windows.append(_Window(now.heard, whose, strict, alone))
             return whose
@@ -258,7 +258,7 @@ class Witness:
         told = (now.heard - before.heard, now.acknowledged - before.acknowledged)
         return told == (1, 0) and not self._traffic[eui64].on_the_way
 
-    def _own_word(self, eui64: Eui64, before: _Mark | None, now: _Mark | None, *, strict: bool) -> Whose:
+    def _by_own_counter(self, eui64: Eui64, before: _Mark | None, now: _Mark | None, *, strict: bool) -> Whose:
         known = self._known[eui64]
         # A dongle that tells nothing may tell 0 each time.
         if before is None or now is None or not before.counter <= now.counter or not now.counter:
@@ -283,7 +283,7 @@ class Witness:
                     self._nothing_on_the_way.clear()
                     await self._nothing_on_the_way.wait()
 
-    def _ahead(self, eui64: Eui64, before: _Mark | None, now: _Mark) -> _Mark:
+    def _with_early_acks(self, eui64: Eui64, before: _Mark | None, now: _Mark) -> _Mark:
         """Return the reading that includes acknowledgements counted already but not reported yet."""
         known, on_the_way = self._known[eui64], self._traffic[eui64].on_the_way
         if before is None or not known.acks_count or not on_the_way:
@@ -292,15 +292,15 @@ class Witness:
         early = min(on_the_way, max(0, now.counter - before.counter - told))
         return replace(now, acknowledged=now.acknowledged + early)
 
-    async def _others(self, eui64: Eui64) -> Others:
+    async def _others(self, eui64: Eui64) -> OtherKeys:
         """Tell whether the frames of their own devices explain the counters of all other keys.
 
         All of them together: one whose key is used in the name of a third, or of nobody, is no witness against this
         device. "perhaps": one tells no counter, or has acknowledgements on the way that may be counted already.
         """
         known = self._known[eui64]
-        others, perhaps, rose = known.others, False, False
-        counted, known.strays = known.strays - self._strays, self._strays
+        others, perhaps, unreadable_rise = known.others, False, False
+        unexplained, known.strays = known.strays - self._strays, self._strays
         early = 0
         for other in (device.eui64 for device in self._present() if device.eui64 != eui64):
             before, now = others.get(other), await self._read(other)
@@ -308,23 +308,23 @@ class Witness:
                 others.pop(other, None)
                 perhaps = True
                 continue
-            others[other] = self._ahead(other, before, now)
+            others[other] = self._with_early_acks(other, before, now)
             if before is None or now.counter < before.counter:
-                rose = True
+                unreadable_rise = True
                 continue
             surplus = now.counter - before.counter - (now.heard - before.heard)
             if self._known[other].acks_count is not False:
                 surplus -= now.acknowledged - before.acknowledged
                 # One that is on the way explains a rise that there is, and nothing where there is none.
                 early += min(self._traffic[other].on_the_way, max(0, surplus))
-            counted += surplus
-        if rose or counted > early:
+            unexplained += surplus
+        if unreadable_rise or unexplained > early:
             return "spoke"
-        return "perhaps" if perhaps or counted > 0 else "silent"
+        return "perhaps" if perhaps or unexplained > 0 else "silent"
 
 
-def _strictly(whose: Whose, others: Others, alone: bool) -> Whose:
-    """Return what is sure of a frame that its own device's counter speaks for, once the other keys were read."""
+def _strictly(whose: Whose, others: OtherKeys, alone: bool) -> Whose:
+    """Keep "its own" only if the other keys were silent, or perhaps silent and the frame came alone."""
     if whose != "its own" or others == "silent" or (others == "perhaps" and alone):
         return whose
     return "unclear"

@@ -218,6 +218,8 @@ class PriceControlMask(t.bitmap8):
 
 
 class ProposedChangeControl(t.bitmap32):
+    """Control bits of a change, for frames and the class table. ``tenancy.controls.Control`` has the same."""
+
     PreSnapshots = 0x00000001
     PostSnapshots = 0x00000002
     ResetCreditRegister = 0x00000004

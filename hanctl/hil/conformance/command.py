@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-import sys
+import tempfile
 from dataclasses import asdict
 from pathlib import Path
 from types import ModuleType
@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from hanctl.base.errors import ConfigError, ExitCode, HanctlError, InvalidInput
+from hanctl.base.plain_files import make_directory
+from hanctl.base.whole_file import try_place, write_result
 from hanctl.cli.options import Json, examples
 
 if TYPE_CHECKING:
@@ -26,6 +28,13 @@ EPILOG = examples(
     "hanctl conformance -c /etc/hanctl/rig.toml --junit conformance.xml --html conformance.html --artifacts failed/",
 )
 COLOURS = {"pass": "green", "passed": "green", "partly": "yellow", "fail": "bold red", "failed": "bold red"}
+
+
+class ReportUnwritable(HanctlError):
+    """A file of the report cannot be written."""
+
+    code = "report-unwritable"
+    exit_code = ExitCode.STATE
 
 
 class NotConformant(HanctlError):
@@ -82,13 +91,19 @@ def conformance(
 ) -> None:
     """Test a product against each requirement: joining, updates (F1 to F8), changes of tenancy and supplier (T1 to T4).
 
-    Exit code 0: no requirement failed; 9: at least one did. Ctrl-C stops the
-    run and gives a partial report.
+    Exit code 0: no requirement failed; 9: at least one did; 11: a file of the
+    report cannot be written, which is tried before the run. Ctrl-C stops the run
+    and gives a partial report.
     """
     if (sim is None) == (config is None):
         raise InvalidInput("it is not said what is to be tested", "give --sim ezsp, --sim znp, or -c FILE of a rig")
     if sim_device is not None and sim is None:
         raise InvalidInput("--sim-device is of a simulation", "give --sim ezsp or --sim znp too")
+    for path in (junit, html):
+        if path is not None:
+            _try(path)
+    if artifacts is not None:
+        _try(artifacts / "air.pcap", artifacts)
     run = _suite()
     from rich.console import Console
 
@@ -96,17 +111,29 @@ def conformance(
     if not console.is_terminal:
         console.width = 160
     rows = tuple(each.strip().upper() for each in only.split(",") if each.strip())
-    wish = run.Wish(sim, sim_device, config, rows, junit, artifacts)
-    report: ConformanceReport = run.run(wish, _audience(console))
-    if html is not None:
-        _write(html, report)
+    with tempfile.TemporaryDirectory(prefix="hanctl-conformance-") as directory:
+        # pytest says nothing of a place that it could not write to: what it made is put there below.
+        xml = Path(directory) / "junit.xml"
+        wish = run.Wish(sim, sim_device, config, rows, None if junit is None else xml, artifacts)
+        report: ConformanceReport = run.run(wish, _audience(console))
+        results = {"JUnit XML": (junit, xml.read_bytes() if xml.exists() else b"")}
     if as_json:
         print(json.dumps(asdict(report), indent=2, default=str))
     else:
         _print(console, report)
-    for what, path in (("JUnit XML", junit), ("the page", html)):
-        if path is not None:
-            console.print(f"{what}: {path}", markup=False)
+    from hanctl.hil.conformance.html import page
+
+    results["the page"] = (html, page(report).encode())
+    unwritten = None
+    for what, (place, content) in results.items():
+        if place is None:
+            continue
+        try:
+            write_result(place, content)
+            console.print(f"{what}: {place}", markup=False)
+        except OSError as error:
+            unwritten = _unwritable(place, error)
+            console.print(f"{what} was not written: {unwritten}", markup=False)
     if report.interrupted:
         raise typer.Exit(ExitCode.INTERRUPTED)
     if report.failed:
@@ -116,6 +143,8 @@ def conformance(
             else f"requirement {report.failed[0]} failed",
             "the report says by what; --artifacts DIR keeps what was seen of it",
         )
+    if unwritten is not None:
+        raise unwritten
 
 
 def _suite() -> ModuleType:
@@ -177,10 +206,16 @@ def _print(console: Console, report: ConformanceReport) -> None:
     console.print(table)
 
 
-def _write(path: Path, report: ConformanceReport) -> None:
-    from hanctl.hil.conformance.html import page
-
+def _try(path: Path, directory: Path | None = None) -> None:
+    """Find out before the run, which takes long, whether its files can be written. Raises ReportUnwritable."""
     try:
-        path.write_text(page(report), encoding="utf-8")
+        make_directory(path.parent)
+        try_place(path)
     except OSError as error:
-        print(f"the page {path} could not be written: {error.strerror}", file=sys.stderr)
+        raise _unwritable(directory or path, error) from error
+
+
+def _unwritable(path: Path, error: OSError) -> ReportUnwritable:
+    return ReportUnwritable(
+        f"{path} cannot be written: {error.strerror}", "name another file, or make room on the disk"
+    )

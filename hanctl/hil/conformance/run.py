@@ -55,7 +55,7 @@ def run(wish: Wish, audience: Audience) -> ConformanceReport:
     Raises InvalidInput, what kept the bench from starting, and SuiteBroken.
     """
     if unknown := set(wish.only) - set(ROWS):
-        raise InvalidInput(f"there is no requirement {', '.join(sorted(unknown))}", f"there are {', '.join(ROWS)}")
+        raise InvalidInput(f"there is no such requirement ({len(unknown)} of them)", f"there are {', '.join(ROWS)}")
     collector = _Collector(wish.only, audience)
     code = _without_foreign_options(lambda: pytest.main(_arguments(wish), plugins=[collector]))
     if collector.failure is not None:

@@ -12,15 +12,17 @@ import re
 import shutil
 import sqlite3
 import tempfile
+from collections.abc import Iterator
 from contextlib import closing, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from hanctl.ledger.database import APPLICATION_ID, SCHEMA, is_damage
+from hanctl.ledger.database import APPLICATION_ID, is_damage
 from hanctl.ledger.errors import CopyError, LedgerDamaged
 from hanctl.ledger.files.identity import HubIdentity, identity_in
-from hanctl.ledger.rows import parse_time
+from hanctl.ledger.rows import UNREADABLE, parse_time
+from hanctl.ledger.soundness import SCHEMA, content_fault, structure_fault
 
 KEPT = 7
 LEFT_OUT = frozenset({"data_attributes", "data_records", "data_samples"})
@@ -52,10 +54,10 @@ def list_copies(directory: Path) -> list[Copy]:
     return [check_copy(path) for path in _paths(directory)]
 
 
-def newest_copy(directory: Path) -> Copy | None:
-    """Return the newest copy that can be used, if any. Raises CopyError."""
+def good_copies(directory: Path) -> Iterator[Copy]:
+    """Return the copies that can be used, the newest first, each checked when it is asked for. Raises CopyError."""
     found = (check_copy(path) for path in reversed(_paths(directory)))
-    return next((copy for copy in found if copy.damage is None), None)
+    return (copy for copy in found if copy.damage is None)
 
 
 def last_written(directory: Path) -> datetime | None:
@@ -73,15 +75,15 @@ def check_copy(path: Path) -> Copy:
             (application,) = connection.execute("PRAGMA application_id").fetchone()
             if application != APPLICATION_ID:
                 return Copy(path, size, damage="it is not a ledger")
-            (verdict,) = connection.execute("PRAGMA quick_check(1)").fetchone()
             (schema,) = connection.execute("SELECT version_num FROM alembic_version").fetchone()
+            fault = content_fault(connection) if schema == SCHEMA else structure_fault(connection)
             row = connection.execute("SELECT time FROM events ORDER BY id DESC LIMIT 1").fetchone()
             until = None if row is None else parse_time(row[0])
             hub = identity_in(connection)
             household = _holds_household(connection)
-    except (OSError, sqlite3.Error, TypeError, ValueError) as error:
+    except (OSError, sqlite3.Error, *UNREADABLE) as error:
         return Copy(path, path.stat().st_size if path.exists() else 0, damage=str(error))
-    damage = None if verdict == "ok" else " ".join(verdict.split())
+    damage = None if fault is None else " ".join(fault.split())
     if damage is None and schema > SCHEMA:
         damage = f"it was written by a newer hanctl (schema {schema})"
     if damage is None and household:
@@ -156,7 +158,7 @@ def _copy(ledger: Path, target: Path) -> None:
             connection.execute("BEGIN")
             _copy_tables(connection)
             connection.execute("COMMIT")
-        except sqlite3.Error as error:
+        except (sqlite3.Error, UnicodeDecodeError) as error:
             if is_damage(error):
                 raise LedgerDamaged.found(ledger, str(error)) from error
             raise CopyError(f"the ledger cannot be copied: {error}", "check the disk of its directory") from error

@@ -10,10 +10,10 @@ from hanctl.base.clock import Clock
 from hanctl.ledger.errors import CopyError
 from hanctl.ledger.files.copies import Copy, copies_of, last_written, write_copy
 from hanctl.ledger.ledger import Ledger, Recorded
-from hanctl.model.events import BackupFailed, BackupWritten, DeviceInterviewed, DeviceLeft, KeyEstablished
+from hanctl.model.events import BackupFailed, BackupWritten, DeviceInterviewed, DeviceLeft, HubStarted, KeyEstablished
 
 SOON_S = 60.0
-"""After the start."""
+"""After the start, unless an earlier one ended before it came to a copy."""
 APART_S = 3600.0
 """Between two copies that nobody asked for: a hub that is started again and again keeps its older ones."""
 DAILY_S = 86400.0
@@ -22,11 +22,15 @@ MEMBERS = (DeviceInterviewed, DeviceLeft, KeyEstablished)
 
 
 class LedgerCopies:
-    """Write copies of the ledger, each with its event: ``run`` on schedule, ``create`` at once."""
+    """Write copies of the ledger, each with its event: ``run`` on schedule, ``create`` at once.
+
+    Made before this start is recorded.
+    """
 
     def __init__(self, ledger: Ledger, clock: Clock) -> None:
         self._ledger = ledger
         self._clock = clock
+        self._last_start = ledger.last_event(HubStarted.type)
         self._due: float | None = None
         self._earliest = 0.0
         self._wake = asyncio.Event()
@@ -74,11 +78,12 @@ class LedgerCopies:
 
     def _first_wait(self) -> float:
         newest = last_written(copies_of(self._ledger.path))
-        if newest is None:
-            return SOON_S
-        age = (self._clock.now() - newest) / timedelta(seconds=1)
+        # Where an earlier start came to no copy, this one may end as early: what is due is not put off again.
+        missed = self._last_start is not None and (newest is None or self._last_start.time > newest)
+        soon = 0.0 if missed else SOON_S
+        age = APART_S if newest is None else (self._clock.now() - newest) / timedelta(seconds=1)
         # A copy of a time to come says nothing: a clock was wrong.
-        return max(SOON_S, APART_S - age) if age >= 0 else SOON_S
+        return max(soon, APART_S - age) if age >= 0 else soon
 
     def _recorded(self, recorded: Recorded) -> None:
         if isinstance(recorded.event, MEMBERS):

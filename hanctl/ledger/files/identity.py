@@ -10,6 +10,7 @@ from pathlib import Path
 
 from hanctl.base.errors import InvalidInput
 from hanctl.base.eui64 import Eui64, parse_eui64
+from hanctl.ledger.rows import UNREADABLE
 from hanctl.model.events import DongleOpened, NetworkFormed, NetworkResumed
 
 
@@ -54,7 +55,7 @@ def identity_of(ledger: Path) -> HubIdentity | None:
     try:
         with closing(connect_to_read(ledger)) as connection:
             return identity_in(connection)
-    except (OSError, sqlite3.Error):
+    except (OSError, sqlite3.Error, *UNREADABLE):
         return None
 
 
@@ -78,5 +79,5 @@ def _last(connection: sqlite3.Connection, field: str, *types: str) -> Eui64 | No
     ).fetchone()
     try:
         return None if row is None else parse_eui64(json.loads(row[0])[field])
-    except (ValueError, KeyError, TypeError, AttributeError, InvalidInput):
+    except (*UNREADABLE, InvalidInput):
         return None

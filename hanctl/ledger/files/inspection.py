@@ -5,14 +5,17 @@ from __future__ import annotations
 import asyncio
 import os
 import sqlite3
+from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
 from hanctl.base.eui64 import Eui64
-from hanctl.ledger.database import APPLICATION_ID, SCHEMA
+from hanctl.ledger.database import APPLICATION_ID
 from hanctl.ledger.files.identity import connect_to_read, identity_in
+from hanctl.ledger.rows import UNREADABLE
+from hanctl.ledger.soundness import SCHEMA, content_fault, structure_fault
 
 _STEPS = 100_000
 """SQLite asks every so many of its instructions whether to go on."""
@@ -49,7 +52,7 @@ def inspect_ledger(path: Path, timeout_s: float) -> LedgerFacts:
     try:
         with closing(connect_to_read(path)) as connection:
             return _inspect(connection, timeout_s)
-    except sqlite3.Error as error:
+    except (sqlite3.Error, *UNREADABLE) as error:
         return LedgerFacts(damage=str(error))
 
 
@@ -57,16 +60,17 @@ def _inspect(connection: sqlite3.Connection, timeout_s: float) -> LedgerFacts:
     tables = {name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
     if tables and connection.execute("PRAGMA application_id").fetchone()[0] != APPLICATION_ID:
         return LedgerFacts(foreign=True)
-    verdict = _quick_check(connection, timeout_s)
-    if verdict not in (None, "ok"):
-        return LedgerFacts(damage=verdict)
+    row = connection.execute("SELECT version_num FROM alembic_version").fetchone() if tables else None
+    revision = "" if row is None else str(row[0])
+    checked, damage = _check(connection, content_fault if revision == SCHEMA else structure_fault, timeout_s)
+    if damage is not None:
+        return LedgerFacts(damage=damage)
     if "events" not in tables:
         return LedgerFacts(behind=True)
-    (revision,) = connection.execute("SELECT version_num FROM alembic_version").fetchone()
     row = connection.execute("SELECT time FROM events ORDER BY id DESC LIMIT 1").fetchone()
     hub = identity_in(connection)
     return LedgerFacts(
-        checked=verdict is not None,
+        checked=checked,
         newer=revision > SCHEMA,
         behind=revision < SCHEMA,
         last_event_at=None if row is None else datetime.fromisoformat(row[0]),
@@ -75,16 +79,18 @@ def _inspect(connection: sqlite3.Connection, timeout_s: float) -> LedgerFacts:
     )
 
 
-def _quick_check(connection: sqlite3.Connection, timeout_s: float) -> str | None:
-    """Return SQLite's verdict; None if it took too long."""
+def _check(
+    connection: sqlite3.Connection, fault: Callable[[sqlite3.Connection], str | None], timeout_s: float
+) -> tuple[bool, str | None]:
+    """Look for a fault; tell whether there was time enough, and which was found."""
     now = asyncio.get_running_loop().time
     deadline = now() + timeout_s
     connection.set_progress_handler(lambda: now() > deadline, _STEPS)
     try:
-        return str(connection.execute("PRAGMA quick_check(1)").fetchone()[0])
+        return True, fault(connection)
     except sqlite3.OperationalError as error:
         if "interrupted" in str(error):
-            return None
+            return False, None
         raise
     finally:
         connection.set_progress_handler(None, 0)

@@ -17,8 +17,8 @@ from pathlib import Path
 import structlog
 
 from hanctl.base.clock import Clock
-from hanctl.ledger.errors import CopyError, LedgerDamaged
-from hanctl.ledger.files.copies import Copy, copies_of, newest_copy, sync_directory
+from hanctl.ledger.errors import CopyError, LedgerDamaged, LedgerTooNew
+from hanctl.ledger.files.copies import Copy, copies_of, good_copies, sync_directory
 from hanctl.ledger.ledger import Ledger, Recorded
 from hanctl.ledger.rows import time_text
 from hanctl.model.events import DongleOpened, HubStarted, LedgerRestored
@@ -44,14 +44,11 @@ def open_ledger(path: Path, clock: Clock) -> Ledger:
             raise LedgerDamaged.found(path, "it is empty, and there are backups of it")
         return Ledger.open(path, clock)
     except LedgerDamaged as damage:
-        copy = newest_copy(copies_of(path))
-        if copy is None:
+        if not any(_staged(path, copy, damage, clock) for copy in good_copies(copies_of(path))):
             raise LedgerDamaged(
                 str(damage),
                 "there is no good backup of it; move it away to begin a new one (devices then have to join again)",
             ) from damage
-        log.error("the ledger is damaged: a backup takes its place", reason=str(damage), backup=str(copy.path))
-        stage(path, copy, str(damage), clock)
     finish(path)
     return Ledger.open(path, clock)
 
@@ -112,12 +109,35 @@ def finish(path: Path) -> None:
         ) from error
 
 
+def _staged(path: Path, copy: Copy, damage: LedgerDamaged, clock: Clock) -> bool:
+    """Make the copy ready, unless that shows damage in it: one of an earlier schema is only then read whole."""
+    try:
+        stage(path, copy, str(damage), clock)
+    except (LedgerDamaged, LedgerTooNew) as error:
+        log.error("a backup of the ledger is damaged too", reason=str(error), backup=str(copy.path))
+        return False
+    log.error("the ledger is damaged: a backup takes its place", reason=str(damage), backup=str(copy.path))
+    return True
+
+
 def _aside(path: Path, stamp: str) -> Path:
     return path.with_name(f"{ASIDE}{stamp}.sqlite")
 
 
 def _emptied(path: Path) -> bool:
-    return path.exists() and path.stat().st_size == 0 and newest_copy(copies_of(path)) is not None
+    """Tell whether a ledger that was written has nothing in it: its file, or the log that alone held all of it."""
+    return path.exists() and _is_blank(path) and any(good_copies(copies_of(path)))
+
+
+def _is_blank(path: Path) -> bool:
+    if path.stat().st_size == 0:
+        # SQLite is not to open it: it would delete what is left in a log beside it.
+        return True
+    try:
+        with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as connection:
+            return connection.execute("SELECT 1 FROM sqlite_master").fetchone() is None
+    except (sqlite3.Error, UnicodeDecodeError):
+        return False
 
 
 def _free_stamp(path: Path, now: datetime) -> str:

@@ -198,7 +198,7 @@ class RealMedium(Medium):
 
     def reaches(self, node: Node) -> bool:
         """Tell whether what is sent over this link now gets to the other end."""
-        return self._reach(node) and not self._lost(node)
+        return self._in_range(node) and not self._lost(node)
 
     def carry(self, parcel: _Parcel) -> None:
         """Give a frame to its sender's radio, or hold it for a child that sleeps."""
@@ -262,7 +262,7 @@ class RealMedium(Medium):
 
     def _arrive(self, exchange: _Exchange, frame: ApsFrame) -> None:  # type: ignore[override]
         node = exchange.node
-        if not exchange.received and not self._taken(node, frame):
+        if not exchange.received and not self._accepted(node, frame):
             return
         if frame.block is not None:
             # It is acknowledged by who puts the message together, a repeated one too.

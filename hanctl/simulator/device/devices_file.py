@@ -11,6 +11,8 @@ from typing import Any, get_args
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from hanctl.base.errors import ConfigError
+from hanctl.base.places import syntax_place
+from hanctl.base.shown_path import shown
 from hanctl.simulator.device.spec import DeviceSpec
 
 
@@ -32,7 +34,7 @@ def load_devices(path: Path) -> tuple[DeviceSpec, ...]:
         text = path.read_text()
     except OSError as error:
         raise DevicesFileError(
-            f"cannot read {path}: {error.strerror}", "name a devices file; configs/devices.toml is a sample"
+            f"cannot read {shown(path)}: {error.strerror}", "name a devices file; configs/devices.toml is a sample"
         ) from error
     except UnicodeDecodeError as error:
         raise DevicesFileError(f"{path} is not a text file", "a devices file is TOML in UTF-8") from error
@@ -52,7 +54,7 @@ def parse_devices(text: str, name: str = "devices.toml") -> tuple[DeviceSpec, ..
     try:
         content = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
-        raise DevicesFileError(f"{name} is not TOML: {error}", "correct the file there") from error
+        raise DevicesFileError(f"{name} is not TOML {syntax_place(error)}", "correct the file there") from None
     try:
         devices = _File.model_validate(content).device
     except ValidationError as error:
@@ -60,7 +62,7 @@ def parse_devices(text: str, name: str = "devices.toml") -> tuple[DeviceSpec, ..
     for field in ("name", "eui64"):
         twice = [v for v, n in Counter(getattr(d, field) for d in devices).items() if n > 1]
         if twice:
-            raise DevicesFileError(f"{name}: two devices have the {field} '{twice[0]}'", f"give each its own {field}")
+            raise DevicesFileError(f"{name}: two devices have the same {field}", f"give each its own {field}")
     return devices
 
 
@@ -72,7 +74,9 @@ def _explained(name: str, content: dict[str, Any], error: Any) -> DevicesFileErr
         valid = _valid_keys(location)
         near = difflib.get_close_matches(str(location[-1]), valid, 1, 0.5)
         hint = f"did you mean '{near[0]}'?" if near else f"valid keys: {', '.join(valid)}"
-        return DevicesFileError(f"{where}: there is no such key", hint)
+        return DevicesFileError(
+            f"{name}: {_place(content, location[:-1]) or 'at the top'}: there is an unknown key", hint
+        )
     if error["type"] == "missing":
         return DevicesFileError(f"{where}: is missing", "every device has a name, an eui64 and a type")
     reason = str(error["msg"]).removeprefix("Value error, ")
@@ -88,7 +92,7 @@ def _place(content: dict[str, Any], location: tuple[str | int, ...]) -> str:
         except (AttributeError, KeyError, IndexError, TypeError):
             label = None
         parts[:2] = [f"device {label!r}" if isinstance(label, str) else f"device number {location[1] + 1}"]
-    return ", ".join([parts[0], ".".join(parts[1:])]) if len(parts) > 1 else parts[0]
+    return ", ".join(part for part in (*parts[:1], ".".join(parts[1:])) if part)
 
 
 def _valid_keys(location: tuple[str | int, ...]) -> list[str]:

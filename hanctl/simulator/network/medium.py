@@ -47,7 +47,7 @@ APS_RETRIES = 3
 INDIRECT_TIMEOUT_S = 7.68
 UNREACHABLE_S = 0.05
 IN_TURN_S = 1e-7
-"""Between two frames over a link that would arrive at the same moment."""
+"""Least gap between two frames over one link, in seconds, so that they arrive in the order sent."""
 
 
 @dataclass(slots=True)
@@ -61,7 +61,10 @@ class _Held:
 
 @dataclass(slots=True)
 class _Attempt:
-    """A unicast in progress, over the link with ``node``; the receiver takes a repeated frame only once."""
+    """A unicast in progress, over the link with ``node``; the receiver takes a repeated frame only once.
+
+    ``fresh``: it has a counter not used before, so repeats get new counters; a replay keeps its own.
+    """
 
     node: Node
     frame: ApsFrame
@@ -92,7 +95,7 @@ class Medium:
     counts: Counts = field(default_factory=Counts)
     observer: Observer | None = None
     numbers: FrameNumbers = field(default_factory=FrameNumbers)
-    _held: dict[Eui64, list[_Held]] = field(default_factory=dict)
+    _held_frames: dict[Eui64, list[_Held]] = field(default_factory=dict)
     _unacknowledged: dict[BlockId, _Attempt] = field(default_factory=dict)
     _arrivals: dict[Eui64, float] = field(default_factory=dict)
     _forgers: dict[int, Node] = field(default_factory=dict)
@@ -129,7 +132,7 @@ class Medium:
         """Send from a device to the dongle, or broadcast from a device."""
         self.counts.sent += 1
         if frame.broadcast:
-            heard = self._reach(node) and not self._lost(node)
+            heard = self._in_range(node) and not self._lost(node)
             if self.observer is not None:
                 self.observer.broadcast(node, frame, heard=heard)
             if heard:
@@ -142,7 +145,7 @@ class Medium:
     def poll(self, node: Node) -> None:
         """Let a sleepy child ask its parent for held frames."""
         heard = self.coordinator is not None and self.coordinator.hearing()
-        waiting = self._held.pop(node.eui64, []) if heard else []
+        waiting = self._held_frames.pop(node.eui64, []) if heard else []
         if self.observer is not None and not waiting:
             self.observer.poll(node, heard=heard)
         for held in waiting:
@@ -170,14 +173,14 @@ class Medium:
 
     def forget_held(self) -> None:
         """Drop the frames held for sleepy children, as the parent lost power; nobody is told."""
-        for waiting in self._held.values():
+        for waiting in self._held_frames.values():
             for held in waiting:
                 if held.expiry is not None:
                     held.expiry.cancel()
-        self._held.clear()
+        self._held_frames.clear()
 
     def _forged(self, frame: ApsFrame, done: Done) -> Done:
-        """Return the callback for the outcome: the first counts, of the receiver or of a node that forges it."""
+        """Return the callback for the outcome. Only the first outcome counts: the receiver's, or a forger's."""
         forger, hub = self._forgers.get(frame.destination), self.coordinator
         if forger is None or hub is None or not frame.ack_request or not hub.believes_anybody(frame):
             return done
@@ -188,7 +191,7 @@ class Medium:
             if len(outcomes) == 1:
                 done(delivered)
 
-        if self._reach(forger) and not self._lost(forger):
+        if self._in_range(forger) and not self._lost(forger):
             self._later(2 * forger.link.delay_s, first, True)
         return first
 
@@ -210,16 +213,16 @@ class Medium:
     def _hold(self, node: Node, frame: ApsFrame, done: Done) -> None:
         held = _Held(frame, done)
         held.expiry = asyncio.get_running_loop().call_later(self.indirect_timeout_s, self._expire, node.eui64, held)
-        self._held.setdefault(node.eui64, []).append(held)
+        self._held_frames.setdefault(node.eui64, []).append(held)
 
     def _expire(self, eui64: Eui64, held: _Held) -> None:
-        waiting = self._held.get(eui64, [])
+        waiting = self._held_frames.get(eui64, [])
         if held in waiting:
             waiting.remove(held)
             self.counts.expired += 1
             held.done(False)
 
-    def _reach(self, node: Node) -> bool:
+    def _in_range(self, node: Node) -> bool:
         return node.powered and self.coordinator is not None and self.coordinator.hearing()
 
     def _lost(self, node: Node) -> bool:
@@ -228,7 +231,7 @@ class Medium:
             self.counts.lost += 1
         return lost
 
-    def _taken(self, node: Node, frame: ApsFrame) -> bool:
+    def _accepted(self, node: Node, frame: ApsFrame) -> bool:
         if frame.from_coordinator:
             taken = node.takes(frame)
         else:
@@ -253,29 +256,29 @@ class Medium:
 
     def _try(self, attempt: _Attempt) -> None:
         attempt.tries += 1
-        frame = self._this_time(attempt)
+        frame = self._frame_for_this_try(attempt)
         if self._transmitted(attempt):
             self._in_turn(attempt.node, self._arrive, attempt, frame)
         else:
             self._failed(attempt)
 
-    def _this_time(self, attempt: _Attempt) -> ApsFrame:
+    def _frame_for_this_try(self, attempt: _Attempt) -> ApsFrame:
         repeated = attempt.fresh and attempt.tries > 1
         return self.numbers.again(attempt.node, attempt.frame) if repeated else attempt.frame
 
     def _transmitted(self, attempt: _Attempt) -> bool:
         """Make one transmission. Returns whether its receiver hears it."""
-        heard = self._reach(attempt.node) and not self._lost(attempt.node)
+        heard = self._in_range(attempt.node) and not self._lost(attempt.node)
         if self.observer is not None:
             self.observer.unicast(attempt.node, attempt.frame, heard=heard)
         return heard
 
     def _arrive(self, attempt: _Attempt, frame: ApsFrame) -> None:
         node = attempt.node
-        if not self._reach(node):
+        if not self._in_range(node):
             self._failed(attempt)
             return
-        if not attempt.received and not self._taken(node, frame):
+        if not attempt.received and not self._accepted(node, frame):
             self._failed(attempt)
             return
         acknowledged = frame.ack_request and not frame.broadcast
@@ -304,14 +307,17 @@ class Medium:
             self._later(UNREACHABLE_S, attempt.done, False)
 
     def _attempt_block(self, attempt: _Attempt, block: ExtendedHeader) -> None:
-        """Deliver a block, again and again until its receiver acknowledges it: a repeated block is heard again."""
+        """Deliver a block, again and again until it is acknowledged.
+
+        The receiver gets each repeat, unlike other unicasts.
+        """
         node, frame = attempt.node, attempt.frame
         identity = BlockId(node.eui64, frame.from_coordinator, frame.counter, block.index)
         self._block_done(identity, False)
         self._unacknowledged[identity] = attempt
 
         def arrive(now: ApsFrame) -> None:
-            if self._reach(node) and self._taken(node, now):
+            if self._in_range(node) and self._accepted(node, now):
                 self._deliver(node, now)
 
         def try_once() -> None:
@@ -321,7 +327,7 @@ class Medium:
             if attempt.tries > 1 + APS_RETRIES:
                 self._block_done(identity, False)
                 return
-            now = self._this_time(attempt)
+            now = self._frame_for_this_try(attempt)
             if self._transmitted(attempt):
                 self._in_turn(node, arrive, now)
             self._later(APS_ACK_WAIT_S, try_once)

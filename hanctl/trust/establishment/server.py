@@ -292,7 +292,7 @@ class KeyEstablishmentServer:
         told, now = self._told.setdefault(eui64, deque(maxlen=FAILURES_TOLD)), self._now()
         if len(told) < FAILURES_TOLD or now - told[0] >= FAILURES_PERIOD_S:
             told.append(now)
-            self._ledger.record(KeyFailed(device=eui64, stage=stage, reason=reason, status=status))
+            self._ledger.note(KeyFailed(device=eui64, stage=stage, reason=reason, status=status))
         else:
             log.warning("key establishment failed once more", device=eui64, stage=stage, reason=reason)
         self._progress[eui64] = f"its last attempt failed ({stage}): {reason}"

@@ -155,7 +155,7 @@ class Errands:
         if (source, level) != (device.power_source, device.battery_percent):
             with self._ledger.transaction():
                 self._ledger.devices.put(replace(device, power_source=source, battery_percent=level))
-                self._ledger.record(DevicePowerRead(device=eui64, power_source=source, battery_percent=level))
+                self._ledger.note(DevicePowerRead(device=eui64, power_source=source, battery_percent=level))
 
     async def _read_policies(self, session: Session) -> None:
         """Read the OTA policies of the running firmware, which may be newer than the interview. Raises Unreachable."""
@@ -327,5 +327,5 @@ def note_version(ledger: Ledger, eui64: Eui64, version: int) -> Device | None:
         return device
     with ledger.transaction():
         ledger.devices.put(replace(device, current_version=version))
-        ledger.record(DeviceVersionRead(device=eui64, old_version=device.current_version, new_version=version))
+        ledger.note(DeviceVersionRead(device=eui64, old_version=device.current_version, new_version=version))
     return device

@@ -32,8 +32,8 @@ from hanctl.updates.life import lifecycle, making, orders
 from hanctl.updates.life.gates import Rules
 from hanctl.updates.life.open_updates import OpenUpdates, Session
 from hanctl.updates.life.orders import Match, Order, OrderVerdict
-from hanctl.updates.serving import answers, ota
-from hanctl.updates.serving.answers import Answer
+from hanctl.updates.serving import default_responses, ota
+from hanctl.updates.serving.default_responses import Answer
 from hanctl.updates.serving.delivery import Delivery, DeliveryLink, DeliverySettings
 from hanctl.updates.serving.reconciliation import QUERY, VersionFinding
 from hanctl.updates.serving.server import OtaServer
@@ -41,8 +41,8 @@ from hanctl.updates.serving.weighing import Weighing
 
 _CANCELLABLE = frozenset({"ordered", "notified", "transferring", "verifying", "holding", "in_doubt"})
 _ANSWERS: dict[tuple[int, int], Callable[[Update, Device, int, datetime], Answer | None]] = {
-    (ota.CLUSTER, ota.Command.QUERY_NEXT_IMAGE_RESPONSE): answers.offer_answered,
-    (ota.CLUSTER, ota.Command.UPGRADE_END_RESPONSE): answers.release_answered,
+    (ota.CLUSTER, ota.Command.QUERY_NEXT_IMAGE_RESPONSE): default_responses.offer_answered,
+    (ota.CLUSTER, ota.Command.UPGRADE_END_RESPONSE): default_responses.release_answered,
 }
 
 
@@ -354,5 +354,5 @@ class UpdateService:
     def _device(self, eui64: Eui64) -> Device:
         device = self._ledger.devices.get(eui64)
         if device is None:
-            raise NotFound(f"device {eui64} is not known", "see: hanctl device list")
+            raise NotFound("this device is not known", "see: hanctl device list")
         return device

@@ -90,7 +90,7 @@ class _No(Exception):
 def check(order: Order, now: datetime) -> None:
     """Raise InvalidInput if the order is incomplete or contradicts itself."""
     if order.activation not in get_args(Activation):
-        raise InvalidInput(f"'{order.activation}' is no way to activate", f"give {', '.join(get_args(Activation))}")
+        raise InvalidInput("there is no such way to activate", f"give {', '.join(get_args(Activation))}")
     if (order.activation == "at") != (order.activate_at is not None):
         raise InvalidInput(
             "a time and activation at a time belong together", "give --activate at and a time, or neither"

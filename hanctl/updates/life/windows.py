@@ -58,6 +58,6 @@ def parse_window(text: str) -> Window:
     """Read "HH:MM-HH:MM". Raises InvalidInput."""
     found = _TEXT.fullmatch(text.strip())
     if found is None or found[1] + found[2] == found[3] + found[4]:
-        raise InvalidInput(f"'{text}' is not a window of the day", "give it as 01:00-05:00, in local time")
+        raise InvalidInput("what was given is not a window of the day", "give it as 01:00-05:00, in local time")
     first, second, third, fourth = (int(part) for part in found.groups())
     return Window(time(first, second), time(third, fourth))

@@ -24,9 +24,6 @@ from hanctl.updates.serving.decisions import Decision, Misfit, Situation
 from hanctl.updates.serving.delivery import Delivery
 from hanctl.updates.serving.weighing import Weighing, rest_on
 
-REFUSAL_INTERVAL = 60.0
-"""One refusal of a kind is told of each device so often at most, seconds."""
-
 _CLUSTER_REVISION = ServedAttribute(data_type=0x21, value=(4).to_bytes(2, "little"))
 
 Queried = Callable[[Eui64, ota.QueryNextImageRequest, Proof], None]
@@ -53,7 +50,6 @@ class OtaServer:
         self._clock = clock
         self._weighing = weighing
         self._on_query = on_query
-        self._refused: dict[tuple[Eui64, str], float] = {}
         self.on_served: list[Callable[[Eui64], None]] = []
         """Called after each block, with the device that it is for."""
 
@@ -214,9 +210,5 @@ class OtaServer:
         return decision.reply
 
     def _tell_refusal(self, device: Eui64, what: str, refusal: Misfit, session: Session | None) -> None:
-        now = self._clock.monotonic()
-        told = self._refused.get((device, refusal.kind))
-        if told is None or now - told >= REFUSAL_INTERVAL:
-            self._refused[device, refusal.kind] = now
-            update = session.update.id if session is not None else None
-            self._ledger.record(OtaRequestRefused(device=device, update=update, request=what, reason=refusal.reason))
+        update = session.update.id if session is not None else None
+        self._ledger.note(OtaRequestRefused(device=device, update=update, request=what, reason=refusal.reason))

@@ -16,9 +16,17 @@ from hanctl.simulator.device.ota.download import OtaDownload
 from hanctl.simulator.device.ota.types import Activate, AskServerEui, FindServer, OtaState, Output
 from hanctl.simulator.device.storage import Phase
 
+OUT_OF_BAND_ONLY = 1
+"""UpgradeActivationPolicy of a client that no server activates. Source: comms_hub.md §1.4."""
+ONLY_WHEN_ANSWERED = 1
+"""UpgradeTimeoutPolicy of a client that never activates for want of answers. Source: comms_hub.md §1.4."""
+
 
 class OtaClient(OtaDownload):
-    """The client. Public methods take ``now`` (s) and return what to do; ``deadline``: when to call ``timer``."""
+    """The client. Public methods take ``now`` (s) and return what to do.
+
+    ``deadline``: when to call ``timer`` next (None: never).
+    """
 
     # --- inputs
 
@@ -29,7 +37,7 @@ class OtaClient(OtaDownload):
         self._paging = self.behaviour.page_mode
         self._enter(OtaState.DELAY)
         self._after(now, self._rng.uniform(*self.timings.start_delay_s), self._discover)
-        return self._done()
+        return self._take_outputs()
 
     def stop(self) -> None:
         """Stop, as there is no power or no network."""
@@ -41,7 +49,7 @@ class OtaClient(OtaDownload):
         action, self._action, self.deadline = self._action, None, None
         if action is not None:
             action(now)
-        return self._done()
+        return self._take_outputs()
 
     def server_found(self, nwk: int, endpoint: int, now: float) -> list[Output]:
         """Take the first node that answers Match_Desc_req as the server."""
@@ -50,14 +58,14 @@ class OtaClient(OtaDownload):
             self._enter(OtaState.GET_SERVER_EUI)
             self._out.append(AskServerEui(nwk))
             self._await(now, self.timings.discovery_timeout_s, self._discovery_failed)
-        return self._done()
+        return self._take_outputs()
 
     def server_eui(self, nwk: int, eui64: Eui64, now: float) -> list[Output]:
         """Take the server's EUI64, with which it answered IEEE_addr_req."""
         if self.state is OtaState.GET_SERVER_EUI and nwk == self.server_nwk:
             self.server_eui64 = eui64
             self._resume(now)
-        return self._done()
+        return self._take_outputs()
 
     def receive(self, command: int, payload: bytes, *, source: int, broadcast: bool, now: float) -> list[Output]:
         """Handle a command of the OTA cluster. Without a DefaultResponse in the outputs it was accepted or ignored."""
@@ -77,33 +85,33 @@ class OtaClient(OtaDownload):
                 handlers[command](payload, now)
         except (struct.error, IndexError):
             self._refuse(zcl.MALFORMED_COMMAND)
-        return self._done()
+        return self._take_outputs()
 
     def default_response(self, command: int, status: int, *, source: int, now: float) -> list[Output]:
         """Handle a Default Response of the server to a request."""
         if source != self.server_nwk or status == zcl.SUCCESS:
-            return self._done()
+            return self._take_outputs()
         if command == ota.QUERY_NEXT_IMAGE_REQUEST and self.state is OtaState.QUERY_NEXT_IMAGE:
             self._idle(now)
         elif command in (ota.IMAGE_BLOCK_REQUEST, ota.IMAGE_PAGE_REQUEST) and self.state is OtaState.DOWNLOAD:
             self._block_refused(command, status, now)
         elif command == ota.UPGRADE_END_REQUEST and self.state is OtaState.WAITING_FOR_UPGRADE:
             self._abort(now, None, f"the server refused the upgrade with 0x{status:02x}")
-        return self._done()
+        return self._take_outputs()
 
     def activate_out_of_band(self, now: float) -> list[Output]:
         """Activate by other means than the server, as when somebody presses a button on the device."""
         if self.state in (OtaState.OUT_OF_BAND, OtaState.WAITING_FOR_UPGRADE):
             self._enter(OtaState.COUNTDOWN)
             self._after(now, 0.0, self._activate)
-        return self._done()
+        return self._take_outputs()
 
     def bootload_returned(self, now: float) -> list[Output]:
         """Erase the image, as the boot loader refused it."""
         self.last_error = "the boot loader returned"
         self.storage.erase()
         self._idle(now)
-        return self._done()
+        return self._take_outputs()
 
     # --- DELAY, DISCOVER_SERVER, GET_SERVER_EUI
 
@@ -174,7 +182,7 @@ class OtaClient(OtaDownload):
         elif offered.version == self.storage.running_version:
             self._idle(now)
         elif offered.version < self.storage.running_version and not self.behaviour.allow_downgrade:
-            self._end(zcl.INVALID_IMAGE, offered)
+            self._send_upgrade_end(zcl.INVALID_IMAGE, offered)
             self._idle(now)
         else:
             self.storage.begin(offered, size)
@@ -195,7 +203,7 @@ class OtaClient(OtaDownload):
         self.counts.aborts += 1
         self.last_error = reason
         if status is not None:
-            self._end(status, self._image)
+            self._send_upgrade_end(status, self._image)
         self.storage.erase()
         self._idle(now)
 
@@ -216,7 +224,7 @@ class OtaClient(OtaDownload):
             self._abort(now, zcl.INVALID_IMAGE, str(error))
             return
         self._enter(OtaState.WAITING_FOR_UPGRADE)
-        self._ask_end(now)
+        self._request_upgrade_end(now)
 
     def _look_at_image(self) -> None:
         ota_image.verify(
@@ -229,8 +237,8 @@ class OtaClient(OtaDownload):
 
     # --- WAITING_FOR_UPGRADE, COUNTDOWN, OUT_OF_BAND
 
-    def _ask_end(self, now: float) -> None:
-        self._end(zcl.SUCCESS, self._image)
+    def _request_upgrade_end(self, now: float) -> None:
+        self._send_upgrade_end(zcl.SUCCESS, self._image)
         self._await(now, self.timings.message_timeout_s, self._end_missed)
 
     def _end_missed(self, now: float) -> None:
@@ -238,10 +246,10 @@ class OtaClient(OtaDownload):
         self._errors += 1
         if self._errors < self.timings.end_error_threshold:
             self.counts.retries += 1
-            self._ask_end(now)
-        elif self.behaviour.timeout_policy == 1:
-            self._abort(now, None, "the server does not answer, and the timeout policy forbids to apply")
-        elif self.behaviour.activation_policy == 1:
+            self._request_upgrade_end(now)
+        elif self.behaviour.timeout_policy == ONLY_WHEN_ANSWERED:
+            self._abort(now, None, "the server does not answer, and the timeout policy forbids activating")
+        elif self.behaviour.activation_policy == OUT_OF_BAND_ONLY:
             self._enter(OtaState.OUT_OF_BAND)
             self.deadline = self._action = None
         else:
@@ -261,7 +269,7 @@ class OtaClient(OtaDownload):
             self._refuse(zcl.INVALID_VALUE)
             return
         self.awaiting_answer = False
-        out_of_band = self.behaviour.activation_policy == 1
+        out_of_band = self.behaviour.activation_policy == OUT_OF_BAND_ONLY
         if out_of_band and upgrade == ota.HOLD:
             self._enter(OtaState.OUT_OF_BAND)
             self.deadline = self._action = None
@@ -269,7 +277,7 @@ class OtaClient(OtaDownload):
             if out_of_band:
                 self._refuse(zcl.NOT_AUTHORIZED)
             if self.state is OtaState.WAITING_FOR_UPGRADE:
-                self._after(now, self.timings.end_poll_s, self._ask_end)
+                self._after(now, self.timings.end_poll_s, self._request_upgrade_end)
         else:
             timings = self.timings
             delay = timings.bad_upgrade_wait_s if upgrade < current else min(upgrade - current, timings.max_wait_s)
@@ -288,7 +296,7 @@ class OtaClient(OtaDownload):
             if not self._concerned(payload):
                 return
         else:
-            _ = payload[1]
+            payload[1]  # IndexError: too short, MALFORMED_COMMAND
         if self.state in (OtaState.DELAY, OtaState.DISCOVER_SERVER):
             self._discover(now)
         elif self.state is OtaState.QUERY_NEXT_IMAGE:

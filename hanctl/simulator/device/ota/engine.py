@@ -101,7 +101,7 @@ class OtaEngine:
     def _ask(self, command: int, payload: bytes) -> None:
         self._out.append(OtaRequest(command, payload))
 
-    def _end(self, status: int, image: ImageId) -> None:
+    def _send_upgrade_end(self, status: int, image: ImageId) -> None:
         self.counts.ends += 1
         self._ask(ota.UPGRADE_END_REQUEST, ota.upgrade_end_request(status, image))
 
@@ -115,6 +115,6 @@ class OtaEngine:
     def _after(self, now: float, seconds: float, action: Callable[[float], None]) -> None:
         self.deadline, self._action = now + seconds, action
 
-    def _done(self) -> list[Output]:
+    def _take_outputs(self) -> list[Output]:
         out, self._out = self._out, []
         return out

@@ -12,6 +12,7 @@ Path = tuple[str | int, ...]
 
 _HEADER = re.compile(r"\s*(\[\[?)\s*([^\]]+?)\s*\]")
 _KEY = re.compile(r"\s*([\w.\-\"']+)\s*=")
+_PLACE = re.compile(r"line (\d+),? column (\d+)")
 _TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"|[{}\[\],:]|[^\s{}\[\],:"]+')
 
 
@@ -58,9 +59,11 @@ def _json(text: str) -> Iterator[tuple[Path, int]]:
     stack: list[str | int] = []
     in_list: list[bool] = []
     tokens = list(_TOKEN.finditer(text))
+    line, reached = 1, 0
     for token, after in zip(tokens, [*tokens[1:], None], strict=True):
         word = token[0]
-        line = text.count("\n", 0, token.start()) + 1
+        line += text.count("\n", reached, token.start())
+        reached = token.start()
         if word in "{[":
             if in_list and in_list[-1]:
                 yield tuple(stack), line
@@ -77,3 +80,9 @@ def _json(text: str) -> Iterator[tuple[Path, int]]:
             yield tuple(stack), line
         elif word not in ",:" and in_list and in_list[-1]:
             yield tuple(stack), line
+
+
+def syntax_place(error: ValueError) -> str:
+    """Say where a TOML or JSON text is wrong, and not how: the parser's own message may quote the text."""
+    found = _PLACE.search(str(error))
+    return "at its end" if found is None else f"at line {found[1]}, column {found[2]}"

@@ -1,7 +1,7 @@
 """Decide what a device's Default Response means, to an activation command or to the offer of an image.
 
-Pure. It may come before the acknowledgement of the command, and in answer to a poll's as well. Source: comms_hub.md
-§0, §1.7.
+Pure. The Default Response may arrive before the APS acknowledgement of the command. It may also answer the Upgrade End
+Response that a poll got. Source: comms_hub.md §0, §1.7.
 """
 
 from __future__ import annotations
@@ -17,10 +17,16 @@ from hanctl.updates.life.gates import OUT_OF_BAND, SERVER_ACTIVATES
 from hanctl.updates.life.lifecycle import UpdateStep
 
 _MEANING = {
-    Status.FAILURE: "it counts down already, and takes no other word",
+    Status.FAILURE: "it counts down already, and accepts no further command",
     Status.NOT_AUTHORIZED: "it is activated out of band only",
     Status.INVALID_VALUE: "it holds another image",
 }
+
+_WILL_NOT_FETCH: dict[int, str] = {
+    Status.INSUFFICIENT_SPACE: "the device has no room for the image (INSUFFICIENT_SPACE)",
+    Status.INVALID_FIELD: "the device says that the image is not for it (INVALID_FIELD)",
+}
+_STATUSES = frozenset(int(status) for status in Status)
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,25 +59,25 @@ def release_answered(update: Update, device: Device, status: int, now: datetime)
     meaning = _MEANING.get(Status(status), "it gives no reason") if status in _STATUSES else "it gives no reason"
     if restarted:
         meaning = "it does not know its server yet: it has restarted, and asks by itself"
-    here = UpdateStep(
+    step = UpdateStep(
         update,
         (UpdateReleaseAnswered(device=update.device, update=update.id, status=status, meaning=meaning),),
     )
     if status == Status.NOT_AUTHORIZED and not restarted:
-        return Answer(_out_of_band(here), replace(device, activation_policy=OUT_OF_BAND))
+        return Answer(_out_of_band(step), replace(device, activation_policy=OUT_OF_BAND))
     if status == Status.INVALID_VALUE:
         cause = "the device holds another image than the one that is to be activated (INVALID_VALUE)"
-        return Answer(here.then(lifecycle.failed, now, device.device_type, cause))
+        return Answer(step.then(lifecycle.failed, now, device.device_type, cause))
     if status == Status.FAILURE:
-        return Answer(_counting(here, now))
+        return Answer(_counts_down_already(step, now))
     if update.state == "activating":
         cause = f"the device refused the activation command with status 0x{status:02x}; it is told at its next poll"
-        return Answer(here.then(lifecycle.move, "holding", cause, activated_at=None))
-    return Answer(here)
+        return Answer(step.then(lifecycle.move, "holding", cause, activated_at=None))
+    return Answer(step)
 
 
-def _out_of_band(here: UpdateStep) -> UpdateStep:
-    update = here.update
+def _out_of_band(step: UpdateStep) -> UpdateStep:
+    update = step.update
     if update.activation != "by-device":
         changed = UpdateActivationChanged(
             device=update.device,
@@ -79,22 +85,15 @@ def _out_of_band(here: UpdateStep) -> UpdateStep:
             activation="by-device",
             cause="the device refused the activation command: it is activated out of band only (NOT_AUTHORIZED)",
         )
-        here = UpdateStep(replace(update, activation="by-device"), (*here.events, changed))
+        step = UpdateStep(replace(update, activation="by-device"), (*step.events, changed))
     if update.state != "holding":
-        here = here.then(lifecycle.move, "holding", "the device is activated out of band only", activated_at=None)
-    return here
+        step = step.then(lifecycle.move, "holding", "the device is activated out of band only", activated_at=None)
+    return step
 
 
-def _counting(here: UpdateStep, now: datetime) -> UpdateStep:
+def _counts_down_already(step: UpdateStep, now: datetime) -> UpdateStep:
     """Note that the device counts down and will activate, whatever was wanted (trap 3)."""
-    if here.update.state == "activating":
-        return here
-    here = UpdateStep(replace(here.update, cancel_asked_at=None), here.events)
-    return here.then(lifecycle.activating, now, "the device counts down already (FAILURE)")
-
-
-_WILL_NOT_FETCH: dict[int, str] = {
-    Status.INSUFFICIENT_SPACE: "the device has no room for the image (INSUFFICIENT_SPACE)",
-    Status.INVALID_FIELD: "the device says that the image is not for it (INVALID_FIELD)",
-}
-_STATUSES = frozenset(int(status) for status in Status)
+    if step.update.state == "activating":
+        return step
+    step = UpdateStep(replace(step.update, cancel_asked_at=None), step.events)
+    return step.then(lifecycle.activating, now, "the device counts down already (FAILURE)")

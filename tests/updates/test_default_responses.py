@@ -8,7 +8,7 @@ import pytest
 from firmware_fakes import DISPLAY, START, make_device
 
 from hanctl.model.records import Update
-from hanctl.updates.serving.answers import offer_answered, release_answered
+from hanctl.updates.serving.default_responses import offer_answered, release_answered
 
 ORDERED = Update(
     id=7,
@@ -38,7 +38,7 @@ SUCCESS, FAILURE, NOT_AUTHORIZED, UNSUP, INVALID_VALUE = 0x00, 0x01, 0x7E, 0x81,
         # Nothing was said to it that this could be an answer to.
         (HOLDING, FAILURE, None, None),
         (replace(ORDERED, state="transferring"), FAILURE, None, None),
-        # Trap 3: once it counts down it takes no other word, and cannot be stopped.
+        # Trap 3: once it counts down it accepts no further command, and cannot be stopped.
         (TRIED, FAILURE, "activating", "hold"),
         (ACTIVATING, FAILURE, "activating", "hold"),
         (CANCELLING, FAILURE, "activating", "hold"),

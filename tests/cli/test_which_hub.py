@@ -130,3 +130,13 @@ def test_a_hub_that_is_asked_to_change_something_is_named_and_one_that_only_tell
         finally:
             server.shutdown()
             thread.join()
+
+
+def test_a_socket_in_its_default_place_is_named_also_where_it_is_not_yet(
+    places: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = places / "plain.toml"
+    config.write_text('[dongle]\npath = "/dev/none"\nradio = "ezsp"\n')
+    monkeypatch.setenv("RUNTIME_DIRECTORY", str(places / "default"))
+    monkeypatch.delenv("XDG_RUNTIME_DIR", raising=False)
+    assert str(connect(None, config)) == f"{places}/default/hanctl.sock (-c {config})"

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import errno
+import traceback
 from enum import IntEnum
+from pathlib import Path
 
 
 class ExitCode(IntEnum):
@@ -104,3 +106,9 @@ class DaemonUnreachable(HanctlError):
 
     code = "daemon-unreachable"
     exit_code = ExitCode.DAEMON_UNREACHABLE
+
+
+def raised_at(error: BaseException) -> str:
+    """Say where an error is from, in place of its own text, which may hold what was given."""
+    frame = traceback.extract_tb(error.__traceback__)[-1]
+    return f"in {Path(frame.filename).name}, line {frame.lineno}"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -12,13 +13,14 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from hanctl.base.errors import DaemonUnreachable, ExitCode, HanctlError, InvalidInput
 from hanctl.base.shown_path import shown
-from hanctl.config.paths import client_socket
 
 if TYPE_CHECKING:
     import httpx
 
 TIMEOUT_S = 60
 CONNECT_TIMEOUT_S = 5
+TYPED = "--socket"
+"""What names a control socket that was typed."""
 _ADDRESS = re.compile(r"https?://[A-Za-z0-9.:\[\]_%-]+/?")
 """Of a hub: no user, path or query, which could hold a secret and would be shown."""
 
@@ -34,9 +36,16 @@ class RemoteError(HanctlError):
 
 @dataclass(frozen=True, slots=True)
 class ControlSocket:
-    """Reach the daemon on this machine by its control socket."""
+    """Reach the daemon on this machine by its control socket.
+
+    ``by``: what named the socket, such as "-c FILE", if anything did; ``start``: command that starts that daemon;
+    ``default``: where the socket is if nothing gives its path.
+    """
 
     path: Path
+    by: str = ""
+    start: str = "hanctl run -c FILE"
+    default: Path | None = None
     base_url = "http://hanctl"
     headers: ClassVar[dict[str, str]] = {}
 
@@ -47,17 +56,15 @@ class ControlSocket:
 
     def unreachable(self, reason: str) -> DaemonUnreachable:
         if "Permission" in reason:
-            return DaemonUnreachable(
-                f"no permission to use the socket {self.path}", "join the group that owns it (often 'hanctl')"
-            )
-        # A path where nothing is may be something else than a path, in the wrong place.
-        socket = self.path if self.path == client_socket() else shown(self.path, "the socket that was given")
+            return DaemonUnreachable(f"no permission to use {self}", "join the group that owns it (often 'hanctl')")
         return DaemonUnreachable(
-            f"no daemon answers on {socket}", "start it: hanctl run -c FILE; or name another: --socket PATH"
+            f"no daemon answers on {self}", f"start it: {self.start}; or name another: -c FILE or --socket PATH"
         )
 
     def __str__(self) -> str:
-        return str(self.path)
+        # A path where nothing is may be something else than a path, in the wrong place.
+        socket = self.path if self.path == self.default else shown(self.path, "the socket that was given")
+        return f"{socket} ({self.by})" if self.by else str(socket)
 
 
 class Listener:
@@ -82,17 +89,22 @@ class Listener:
         )
 
     def __str__(self) -> str:
-        return self.base_url
+        return f"{self.base_url} (HANCTL_URL)"
 
 
 class Client:
     """Talk to one daemon, on its control socket or its listener.
 
-    Every method raises DaemonUnreachable or RemoteError.
+    A daemon that changed something is named once, on standard error, unless its very socket was typed: where there are
+    several, a wrong one shows so. Every method raises DaemonUnreachable or RemoteError.
     """
 
-    def __init__(self, hub: Path | Listener) -> None:
-        self._hub = ControlSocket(hub) if isinstance(hub, Path) else hub
+    def __init__(self, hub: ControlSocket | Listener) -> None:
+        self._hub = hub
+        self._named = isinstance(hub, ControlSocket) and hub.by == TYPED
+
+    def __str__(self) -> str:
+        return str(self._hub)
 
     def get(self, path: str, **query: Any) -> Any:
         return self._request("GET", path, query)
@@ -129,6 +141,9 @@ class Client:
         with self._http() as http:
             response = http.request(method, path, params=_given(query), **content)
         check(response)
+        if method != "GET" and not self._named:
+            print(f"hub: {self}", file=sys.stderr)
+            self._named = True
         return response.json() if response.content else None
 
     @contextmanager

@@ -156,7 +156,7 @@ def rekey(address: EUI, socket: Socket = None, config: ConfigFile = None) -> Non
                 f"{device} has no new key: {event['reason']}",
                 f"the old one stays; see: hanctl events --device {device}",
             )
-    raise DaemonUnreachable("the hub stopped meanwhile", f"see: hanctl events --device {device}")
+    raise DaemonUnreachable(f"the hub on {client} stopped meanwhile", f"see: hanctl events --device {device}")
 
 
 def join(

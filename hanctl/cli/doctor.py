@@ -11,13 +11,15 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from hanctl.base.errors import ConfigError, DaemonUnreachable, ExitCode, InvalidInput
-from hanctl.cli.client import Client
+from hanctl.base.owner import as_user
+from hanctl.cli.client import Client, ControlSocket
 from hanctl.cli.options import Json, examples
 from hanctl.cli.output import print_json
 
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from hanctl.config.sections import Config
     from hanctl.doctor.examination import Examination
     from hanctl.doctor.finding import Finding, Status
     from hanctl.radio.settings import DongleSettings
@@ -45,7 +47,8 @@ def doctor(
 ) -> None:
     """Check machine, files, service and dongle; each problem comes with what to do about it.
 
-    Without options, check the system's hub (/etc/hanctl/hanctl.toml), or if
+    Root looks at the hub's files as the user that runs it. Without options,
+    check the system's hub (/etc/hanctl/hanctl.toml), or if
     there is none the USB sticks with known names. No other port is opened, as
     opening may reset the device behind it. A port that a hub or another program
     has open is left alone: a running hub is asked instead. Exit code 0 if no
@@ -64,10 +67,10 @@ def doctor(
 
 def _examination(config: Path | None, port: str | None, radio: Literal["ezsp", "znp"] | None) -> Examination:
     from hanctl.base.clock import SystemClock
+    from hanctl.config.paths import hub_of
     from hanctl.config.reading import load_config
     from hanctl.doctor.examination import Examination, default_config
     from hanctl.doctor.finding import failed, ok
-    from hanctl.doctor.host import service_of
     from hanctl.hub.daemon import dongle_settings
     from hanctl.radio.settings import DongleSettings
 
@@ -84,8 +87,30 @@ def _examination(config: Path | None, port: str | None, radio: Literal["ezsp", "
         loaded = load_config(config)
     except ConfigError as error:
         return Examination(SystemClock(), (), known=(failed("config", error),))
-    known = (ok("config", f"{config} can be used"),)
-    return _with_hub(Examination(SystemClock(), (dongle_settings(loaded),), loaded, service_of(config), known=known))
+    hub = hub_of(config)
+    service = None if hub is None else hub.unit
+    access = _as_the_hubs_user(config, loaded, service)
+    known = (ok("config", f"{config} can be used"), *(access or ()))
+    dongles = (dongle_settings(loaded),)
+    return _with_hub(
+        Examination(SystemClock(), dongles, loaded, service, access_judged=access is not None, known=known)
+    )
+
+
+def _as_the_hubs_user(config: Path, loaded: Config, service: str | None) -> list[Finding] | None:
+    """Judge, if root looks, whether another user, who runs the hub, can use its files; None: there is none."""
+    from hanctl.doctor import host
+    from hanctl.doctor.access import hub_user, judge_access
+    from hanctl.doctor.finding import Finding
+
+    if os.geteuid() != 0:
+        return None
+    unit = asyncio.run(host.service_unit(service)) if service is not None and host.systemd_runs() else None
+    user, file = hub_user(config, loaded, (unit or {}).get("User")), config.absolute()
+    if user.uid == 0:
+        return None
+    found = as_user(user, lambda: [asdict(finding) for finding in judge_access(file, loaded)])
+    return [Finding(**each) for each in found]
 
 
 def _known_sticks() -> tuple[DongleSettings, ...]:
@@ -110,7 +135,7 @@ def _with_hub(examination: Examination) -> Examination:
     config = examination.config
     socket = client_socket() if config is None else config.hub.socket
     try:
-        return replace(examination, hub=RunningHub.from_status(Client(socket).get("/status")))
+        return replace(examination, hub=RunningHub.from_status(Client(ControlSocket(socket)).get("/status")))
     except DaemonUnreachable as error:
         if socket.exists() and not os.access(socket, os.R_OK | os.W_OK):
             return replace(examination, out_of_reach=True, known=(*examination.known, failed("socket", error)))

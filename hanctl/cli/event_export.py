@@ -6,15 +6,17 @@ import json
 import os
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import datetime
+from importlib import import_module
 from pathlib import Path
 from typing import Annotated, Any, TextIO
 
 import typer
 
 from hanctl.base.errors import ConfigError, DaemonUnreachable, InvalidInput, NotFound
+from hanctl.base.owner import as_owner
 from hanctl.base.whole_file import try_place
 from hanctl.cli.client import Client
 from hanctl.cli.options import ConfigFile, Socket, connect, eui64, examples, iso_time
@@ -62,24 +64,31 @@ def export(
     }
     if output is not None:
         _try(output)
-    newest, pages = _from_hub_or_ledger(socket, config, query)
+    write = _writer(socket, config, query)
     if output is None:
-        _write(pages, sys.stdout)
+        write(sys.stdout)
         return
     with _whole_file(output) as file:
-        written = _write(_with_progress(pages, newest) if sys.stderr.isatty() else pages, file)
+        written = write(file)
     print(f"{written} events in {output}")
 
 
-def _from_hub_or_ledger(socket: Path | None, config: Path | None, query: dict[str, Any]) -> tuple[int, Iterator[Page]]:
-    """Return the id of the newest event, and the events page by page."""
+def _writer(socket: Path | None, config: Path | None, query: dict[str, Any]) -> Callable[[TextIO], int]:
+    """Return a function that writes the events to a file, from the hub or its ledger, and tells how many."""
     client = connect(socket, config)
     try:
-        return client.get("/status")["last_event"], _from_hub(client, query)
+        newest = client.get("/status")["last_event"]
+        return lambda out: _write(newest, _from_hub(client, query), out)
     except DaemonUnreachable:
         if socket is not None or config is None:
             raise
-    return _from_ledger(config, query)
+    from hanctl.config.reading import load_config
+
+    # What the owner's process needs is imported here, in root's.
+    import_module("hanctl.ledger.ledger")
+    ledger = load_config(config).hub.state_dir / "ledger.sqlite"
+    # SQLite makes files beside a ledger that it reads.
+    return lambda out: as_owner(ledger.parent, lambda: _write(*_from_ledger(ledger, query), out))
 
 
 def _from_hub(client: Client, query: dict[str, Any]) -> Iterator[Page]:
@@ -89,12 +98,11 @@ def _from_hub(client: Client, query: dict[str, Any]) -> Iterator[Page]:
         place = page[-1]["id"]
 
 
-def _from_ledger(config: Path, query: dict[str, Any]) -> tuple[int, Iterator[Page]]:
-    from hanctl.config.reading import load_config
+def _from_ledger(path: Path, query: dict[str, Any]) -> tuple[int, Iterator[Page]]:
+    """Return the id of the newest event of a ledger, and the events page by page."""
     from hanctl.ledger.ledger import Ledger
     from hanctl.model.event import EVENT_TYPES
 
-    path = load_config(config).hub.state_dir / "ledger.sqlite"
     if not path.exists():
         raise NotFound(f"no hub runs, and there is no ledger {path}", "check [hub] state_dir")
     if query["type"] is not None and query["type"] not in EVENT_TYPES:
@@ -112,9 +120,9 @@ def _from_ledger(config: Path, query: dict[str, Any]) -> tuple[int, Iterator[Pag
     return ledger.last_event_id(), pages()
 
 
-def _write(pages: Iterator[Page], file: TextIO) -> int:
+def _write(newest: int, pages: Iterator[Page], file: TextIO) -> int:
     written = 0
-    for page in pages:
+    for page in _with_progress(pages, newest) if file is not sys.stdout and sys.stderr.isatty() else pages:
         file.writelines(json.dumps(event) + "\n" for event in page)
         written += len(page)
     file.flush()

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import sys
-import traceback
-from pathlib import Path
 from typing import Annotated, NoReturn
 
 import typer
 from typer.exceptions import TyperException
 
 from hanctl.base import library_logs
-from hanctl.base.errors import ExitCode, HanctlError
+from hanctl.base.errors import ExitCode, HanctlError, raised_at
 from hanctl.cli import capture, console, demo, devices, doctor, events, reload, run, service, simulate, status
 from hanctl.cli.help_types import PlainGroup
 from hanctl.cli.keys import authority, backups, certificates
@@ -95,7 +93,9 @@ def main(arguments: list[str] | None = None) -> NoReturn:
     except KeyboardInterrupt:
         sys.exit(ExitCode.INTERRUPTED)
     except Exception as error:
-        _complain(f"unexpected {type(error).__name__} {_place(error)}", "this is a fault of hanctl; please report it")
+        _complain(
+            f"unexpected {type(error).__name__} {raised_at(error)}", "this is a fault of hanctl; please report it"
+        )
         sys.exit(ExitCode.INTERNAL)
 
 
@@ -113,12 +113,6 @@ def _without_values(error: TyperException) -> str:
     return next(
         (said for start, said in _USAGE.items() if message.startswith(start)), "the options do not fit together"
     )
-
-
-def _place(error: Exception) -> str:
-    """Say where an error is from: its own text may hold what was given."""
-    frame = traceback.extract_tb(error.__traceback__)[-1]
-    return f"in {Path(frame.filename).name}, line {frame.lineno}"
 
 
 def _complain(message: str, hint: str) -> None:

@@ -12,12 +12,17 @@ import typer
 
 from hanctl.base.errors import InvalidInput
 from hanctl.base.eui64 import Eui64, parse_eui64
-from hanctl.cli.client import Client, Listener
-from hanctl.config.paths import client_socket, instance_socket
+from hanctl.cli.client import TYPED, Client, ControlSocket, Listener
+from hanctl.config.paths import client_socket, default_socket, hub_of
 
 Socket = Annotated[
     Path | None,
-    typer.Option("--socket", envvar="HANCTL_SOCKET", help="Control socket of the hub.", metavar="PATH", readable=False),
+    typer.Option(
+        "--socket",
+        help="Control socket of the hub. Default: that of -c, else HANCTL_SOCKET.",
+        metavar="PATH",
+        readable=False,
+    ),
 ]
 ConfigFile = Annotated[
     Path | None,
@@ -35,17 +40,27 @@ _DURATION = re.compile(r"(?:(\d+)h)?(?:(\d+)m)?(?:(\d+)s?)?")
 
 
 def connect(socket: Path | None, config: Path | None) -> Client:
-    """Find the daemon to talk to: --socket, else -c, else HANCTL_URL, else that of this user, else the system's."""
-    if socket is None and config is not None:
+    """Find the daemon to talk to: what is typed, else what the environment says, else this user's, else the system's.
+
+    Typed: --socket, else -c; environment: HANCTL_SOCKET, else HANCTL_URL. Raises ConfigError, InvalidInput.
+    """
+    if socket is not None:
+        return Client(ControlSocket(socket, TYPED))
+    if config is not None:
         from hanctl.config.reading import load_config
 
-        hub = load_config(config).hub
-        by_name = None if "socket" in hub.model_fields_set else instance_socket(config.absolute())
-        socket = by_name or hub.socket
-    url = os.environ.get("HANCTL_URL")
-    if socket is None and url:
+        return Client(_socket_of(config, load_config(config).hub.socket))
+    if given := os.environ.get("HANCTL_SOCKET"):
+        return Client(ControlSocket(Path(given), "HANCTL_SOCKET"))
+    if url := os.environ.get("HANCTL_URL"):
         return Client(_listener(url))
-    return Client(socket or client_socket())
+    return Client(ControlSocket(client_socket(), default=client_socket()))
+
+
+def _socket_of(config: Path, socket: Path) -> ControlSocket:
+    hub = hub_of(config)
+    start = f"hanctl run -c {config}" if hub is None or hub.unit is None else f"sudo systemctl start {hub.unit}"
+    return ControlSocket(socket, f"-c {config}", start, default_socket() if hub is None else hub.socket)
 
 
 def _listener(url: str) -> Listener:

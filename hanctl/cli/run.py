@@ -13,10 +13,12 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from hanctl.base.errors import ExitCode
+from hanctl.base.errors import ExitCode, Refused
 from hanctl.base.imports import put_off
 from hanctl.base.library_logs import let_through
+from hanctl.base.owner import owner_of, user_called
 from hanctl.cli.options import examples
+from hanctl.config.paths import hub_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -54,11 +56,28 @@ def run(
     # It would end a hub that has no handler for it yet, or no longer: until there is one, it waits.
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGHUP})
     loaded = load_config(config)
+    _leave_to_its_owner(config, loaded.hub.state_dir)
     set_up_logging(loaded.hub.log)
     let_through()
     sys.setswitchinterval(SWITCH_INTERVAL_S)
     if asyncio.run(_run(loaded, partial(load_config, config))) is signal.SIGINT:
         raise typer.Exit(ExitCode.INTERRUPTED)
+
+
+def _leave_to_its_owner(config: Path, state_dir: Path) -> None:
+    """Raise Refused if this is root's process and the state directory another user's, who runs the hub else."""
+    if os.geteuid() != 0 or not state_dir.exists():
+        return
+    owner = owner_of(state_dir)
+    if owner.uid == 0:
+        return
+    hub = hub_of(config)
+    user = owner.name if user_called(owner.name) else f"'#{owner.uid}'"
+    by_hand = f"run it as its owner: sudo -u {user} hanctl run -c {config}"
+    raise Refused(
+        f"{state_dir} belongs to {owner.name}, whose hub could not use what root's would leave there",
+        by_hand if hub is None or hub.unit is None else f"start its service: systemctl start {hub.unit}",
+    )
 
 
 async def _run(config: Config, reread: Callable[[], Config]) -> signal.Signals | None:

@@ -1,11 +1,54 @@
-"""Choose default paths: system directories for a service or root, XDG directories for a person."""
+"""Choose default paths: system directories for a service or root, XDG directories for a person.
+
+A configuration where a service or a person has it says whose the hub is, and so where state and socket are, whoever
+asks and whatever the environment: two commands on one configuration never mean two hubs.
+"""
 
 from __future__ import annotations
 
 import os
+import pwd
+from dataclasses import dataclass
 from pathlib import Path
 
+CONFIGURATIONS = Path("/etc/hanctl")
 SYSTEM_SOCKET = Path("/run/hanctl/hanctl.sock")
+UNNAMED = "hanctl"
+"""Name of the configuration of the system's hub that has no name."""
+
+
+@dataclass(frozen=True, slots=True)
+class HubPlaces:
+    """Where a hub has its state and its socket if its configuration does not say. ``unit``: its service, if any."""
+
+    state_dir: Path
+    socket: Path
+    unit: str | None = None
+
+
+def system_hub(name: str = UNNAMED) -> HubPlaces:
+    """Return the places of the system's service hanctl@NAME, or of the one without a name (``systemd/``)."""
+    if name == UNNAMED:
+        return HubPlaces(Path("/var/lib/hanctl"), SYSTEM_SOCKET, "hanctl.service")
+    return HubPlaces(Path(f"/var/lib/hanctl-{name}"), Path(f"/run/hanctl-{name}/hanctl.sock"), f"hanctl@{name}.service")
+
+
+def hub_of(config: Path) -> HubPlaces | None:
+    """Return the places of the hub that this configuration belongs to; None if its place does not tell.
+
+    /etc/hanctl/NAME.toml is a service's, and what is in ~/.config/hanctl that person's, for root too.
+    """
+    for file in (Path(os.path.normpath(config.absolute())), config.resolve()):
+        if file.suffix == ".toml" and file.parent.resolve() == CONFIGURATIONS.resolve():
+            return system_hub(file.stem)
+    try:
+        owner = config.stat().st_uid
+        home = Path(pwd.getpwuid(owner).pw_dir)
+    except (OSError, KeyError):
+        return None
+    if os.geteuid() == 0 != owner and config.resolve().parent == (home / ".config" / "hanctl").resolve():
+        return HubPlaces(home / ".local" / "state" / "hanctl", Path(f"/run/user/{owner}/hanctl/hanctl.sock"))
+    return None
 
 
 def own_state_dir() -> Path:
@@ -39,13 +82,6 @@ def default_socket() -> Path:
     if given := os.environ.get("XDG_RUNTIME_DIR"):
         return Path(given) / "hanctl" / "hanctl.sock"
     return default_state_dir() / "hanctl.sock"
-
-
-def instance_socket(config: Path) -> Path | None:
-    """Return the socket of the service hanctl@NAME for its configuration /etc/hanctl/NAME.toml, else None."""
-    if config.parent != Path("/etc/hanctl") or config.suffix != ".toml" or config.stem == "hanctl":
-        return None
-    return Path(f"/run/hanctl-{config.stem}/hanctl.sock")
 
 
 def client_socket() -> Path:

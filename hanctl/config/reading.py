@@ -5,13 +5,14 @@ from __future__ import annotations
 import difflib
 import tomllib
 from pathlib import Path
-from typing import get_args
+from typing import Any, get_args
 
 from pydantic import ValidationError
 
 from hanctl.base.errors import ConfigError
 from hanctl.base.places import line_of, syntax_place
 from hanctl.base.shown_path import shown
+from hanctl.config.paths import hub_of
 from hanctl.config.sections import Config, Section
 
 
@@ -29,6 +30,7 @@ def load_config(path: Path) -> Config:
         raise ConfigError(f"{path}: not a text file in UTF-8", "give a TOML file; configs/ has examples") from error
     except tomllib.TOMLDecodeError as error:
         raise ConfigError(f"{path}: it is not TOML {syntax_place(error)}", "correct the TOML syntax there") from None
+    _give_places(data, path)
     try:
         config = Config.model_validate(data, context={"directory": path.absolute().parent.resolve()})
     except ValidationError as error:
@@ -44,6 +46,14 @@ def load_config(path: Path) -> Config:
             "give the port that the display's console is on; 'ls -l /dev/serial/by-id/' shows what is there",
         )
     return config
+
+
+def _give_places(data: dict[str, Any], path: Path) -> None:
+    """Add to the configuration where its hub has state and socket, if its own place says so and it does not."""
+    places, hub = hub_of(path), data.setdefault("hub", {})
+    if places is not None and isinstance(hub, dict):
+        hub.setdefault("state_dir", str(places.state_dir))
+        hub.setdefault("socket", str(places.socket))
 
 
 def _same_port(one: str, other: str) -> bool:

@@ -1,11 +1,11 @@
-"""Read secrets from files that only their owner can read."""
+"""Read secrets from files that only the hub can read."""
 
 from __future__ import annotations
 
-import stat
 from pathlib import Path
 
 from hanctl.base.errors import ConfigError
+from hanctl.base.private_file import fault_of
 
 
 def read_secret_file(path: Path, what: str, where: str) -> str:
@@ -13,15 +13,14 @@ def read_secret_file(path: Path, what: str, where: str) -> str:
 
     ``what`` the file holds and ``where`` it is named go into errors. Raises ConfigError.
     """
+    fault = fault_of(path, what)
+    if fault is not None:
+        raise ConfigError(*fault)
     try:
-        mode = path.stat().st_mode
-        text = path.read_text(encoding="utf-8").strip()
+        return path.read_text(encoding="utf-8").strip()
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "not a text file"
         raise ConfigError(f"{what} file cannot be read: {reason}", f"check {where}") from error
-    if mode & (stat.S_IRWXG | stat.S_IRWXO):
-        raise ConfigError(f"others may read {what} file {path}", f"run: chmod 600 {path}")
-    return text
 
 
 def how_to_make(path: Path) -> str:

@@ -212,7 +212,7 @@ class WebhookSection(Section):
     live = True
 
     url: str = Field(pattern=r"^https?://[^/\s]+", description="an http:// or https:// address")
-    secret_file: FilePath = Field(description="a file of mode 0600 with the signing secret")
+    secret_file: FilePath = Field(description="a file that only the hub may read, with the signing secret")
 
 
 class HilSection(Section):
@@ -281,8 +281,10 @@ class ListenerSection(Section):
         ListenAddress(IPv4Address("127.0.0.1"), 9455),
         description="an IP address of this machine and a port, such as 127.0.0.1:9455 or [::1]:9455",
     )
-    token_file: FilePath = Field(description="a file of mode 0600 with the token for the whole API")
-    metrics_token_file: FilePath | None = Field(None, description="a file of mode 0600 with a token for /metrics only")
+    token_file: FilePath = Field(description="a file that only the hub may read, with the token for the whole API")
+    metrics_token_file: FilePath | None = Field(
+        None, description="a file that only the hub may read, with a token for /metrics only"
+    )
 
 
 class Config(Section):

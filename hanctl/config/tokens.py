@@ -13,7 +13,7 @@ _TOKEN = re.compile(r"[A-Za-z0-9._~+/-]+=*")
 
 
 def read_token(path: Path, where: str) -> str:
-    """Read the token from a file of mode 0600; ``where`` names the file in errors. Raises ConfigError."""
+    """Read the token from a file that only the hub may read; ``where`` names the file in errors. Raises ConfigError."""
     token = read_secret_file(path, "the token", where)
     if _TOKEN.fullmatch(token) is None:
         raise ConfigError(f"what the token file {path} holds is not one token", how_to_make(path))

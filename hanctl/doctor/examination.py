@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -57,6 +57,8 @@ class Examination:
     hub: RunningHub | None = None
     out_of_reach: bool = False
     """A hub may run that this user may not ask: its dongle, and so any, is left alone."""
+    access_judged: bool = False
+    """Root looks, and what the user who runs the hub can do with its files is among ``known``."""
     known: tuple[Finding, ...] = ()
     """What was found before, and is told first."""
     machine: Machine = field(default_factory=Machine)
@@ -97,6 +99,7 @@ class Examination:
             yield configuration.judge_socket(config.hub.socket, self.hub is not None)
         yield from configuration.judge_webhook(config)
         directory = state.directory_facts(config.hub.state_dir)
+        directory = replace(directory, mine=directory.mine or self.access_judged)
         yield state.judge_state_directory(directory, self.machine.lock_holder(config.hub.state_dir / "lock"), self._pid)
         yield state.judge_ledger(ledger)
         yield state.judge_disk("disk", directory)

@@ -15,7 +15,6 @@ from packaging.requirements import Requirement
 from hanctl.doctor.finding import Finding, fail, ok, warn
 
 PYTHONS = ((3, 11), (3, 14))
-CONFIGURATIONS = Path("/etc/hanctl")
 SYSTEMCTL_S = 3.0
 SYSTEMD = Path("/run/systemd/system")
 
@@ -80,14 +79,6 @@ def clock_synchronised() -> bool | None:
     return None if state < 0 else state != _TIME_ERROR
 
 
-def service_of(config: Path) -> str | None:
-    """Return the service that runs the hub of this configuration, if any."""
-    config = config.absolute()
-    if config.parent != CONFIGURATIONS or config.suffix != ".toml":
-        return None
-    return "hanctl.service" if config.stem == "hanctl" else f"hanctl@{config.stem}.service"
-
-
 def judge_service(service: str, unit: Mapping[str, str], hub: int | None) -> Finding:
     """Judge the service. ``unit``: properties from systemd; ``hub``: process of the hub that answers, if any."""
     log = f"journalctl -u {service} -n 50 says why"
@@ -118,7 +109,7 @@ async def service_unit(service: str) -> dict[str, str] | None:
     try:
         async with asyncio.timeout(SYSTEMCTL_S):
             process = await asyncio.create_subprocess_exec(
-                "systemctl", "show", service, "--property=LoadState,ActiveState,UnitFileState",
+                "systemctl", "show", service, "--property=LoadState,ActiveState,UnitFileState,User",
                 stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.DEVNULL,
             )  # fmt: skip
             out, _ = await process.communicate()

@@ -262,10 +262,7 @@ class FirmwareStore:
         except FileNotFoundError:
             return ()
         except OSError as error:
-            raise StoreError(
-                f"the firmware store {self.path} cannot be read: {error.strerror}",
-                "check its owner, or give another ([hub] firmware_store)",
-            ) from error
+            raise self._unreadable(error) from error
         return tuple(sorted(name.removesuffix(".json") for name in names if name.endswith(".json")))
 
     def _hashes(self) -> tuple[str, ...]:
@@ -296,9 +293,13 @@ class FirmwareStore:
             log.warning("a record of the firmware store is left aside", file_sha256=sha256, reason=str(error))
 
     def _find(self, sha256: str) -> StoredImage | None:
-        if not os.path.lexists(self._json(sha256)):
+        try:
+            self._json(sha256).lstat()
+        except FileNotFoundError:
             self._known.pop(sha256, None)
             return None
+        except OSError as error:
+            raise self._unreadable(error) from error
         # What a hash names never changes, so it is parsed once.
         known = self._known.get(sha256)
         if known is None:
@@ -357,6 +358,12 @@ class FirmwareStore:
 
     def _json(self, sha256: str) -> Path:
         return self.path / f"{sha256}.json"
+
+    def _unreadable(self, error: OSError) -> StoreError:
+        return StoreError(
+            f"the firmware store {self.path} cannot be read: {error.strerror}",
+            "check its owner, or give another ([hub] firmware_store)",
+        )
 
     def _unwritable(self, error: OSError) -> StoreError:
         return StoreError(

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from hanctl.base.errors import InvalidInput
-from hanctl.config.paths import own_config_dir, own_state_dir
+from hanctl.config.paths import CONFIGURATIONS, UNNAMED, own_config_dir, own_state_dir, system_hub
 
 _INSTANCE = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,31}")
 SYSTEM = Path("/etc/systemd/system")
@@ -52,14 +52,16 @@ class Places:
 
 def of_system(instance: str | None = None, root: Path = Path("/")) -> Places:
     """Return the places of the system's hub, or of one of several. Raises InvalidInput."""
-    if instance is not None and (not _INSTANCE.fullmatch(instance) or instance == "hanctl"):
+    if instance is not None and (not _INSTANCE.fullmatch(instance) or instance == UNNAMED):
         raise InvalidInput(
             "this cannot be the name of a hub",
             "take letters, digits, '-', '_' and '.', at most 32; 'hanctl' is the hub that has no name",
         )
     template = "hanctl.service" if instance is None else "hanctl@.service"
+    name = instance or UNNAMED
+    hub = system_hub(name)
     return Places(
-        unit=template if instance is None else f"hanctl@{instance}.service",
+        unit=hub.unit or template,
         template=template,
         own={template: SYSTEM / template},
         shared={
@@ -67,8 +69,8 @@ def of_system(instance: str | None = None, root: Path = Path("/")) -> Places:
             "hanctl.tmpfiles": Path("/etc/tmpfiles.d/hanctl.conf"),
             "60-hanctl.rules": Path("/etc/udev/rules.d/60-hanctl.rules"),
         },
-        config=Path(f"/etc/hanctl/{instance or 'hanctl'}.toml"),
-        state=Path("/var/lib/hanctl" if instance is None else f"/var/lib/hanctl-{instance}"),
+        config=CONFIGURATIONS / f"{name}.toml",
+        state=hub.state_dir,
         root=root,
     )
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, Protocol
 
+from hanctl.base.owner import as_owner
 from hanctl.install.files import NotInstalled, is_there, marked, template, whose, write
 from hanctl.state.lock import StateLock
 
@@ -153,12 +154,16 @@ class Purge:
     def carry_out(self) -> StepOutcome:
         if not self.path.exists():
             return StepOutcome("absent", str(self.path))
-        if (self.path / "lock").exists():
+        if self.path.is_dir():
+            as_owner(self.path, self._check_unused)
+        _remove(self.path)
+        return StepOutcome("removed", str(self.path))
+
+    def _check_unused(self) -> None:
+        if is_there(self.path / "lock"):
             lock = StateLock(self.path)
             lock.acquire()
             lock.release()
-        _remove(self.path)
-        return StepOutcome("removed", str(self.path))
 
 
 @dataclass(frozen=True, slots=True)

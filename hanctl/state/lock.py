@@ -20,7 +20,8 @@ class StateLock:
         """Take the lock. Raises Refused, naming the process that has it, and ConfigError."""
         path = self._state_dir / "lock"
         try:
-            descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            # What it is opened for is to be written over: never what a link in its place leads to.
+            descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
         except OSError as error:
             raise place_error(
                 f"the state directory {self._state_dir} cannot be used: {error.strerror}",

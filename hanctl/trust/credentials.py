@@ -226,8 +226,8 @@ def load_raw_files(certificate: Path, private_key: Path, authority_key: Path) ->
     )
 
 
-def save_credentials(path: Path, credentials: Credentials) -> None:
-    """Write credentials to a file with mode 0600. Raises KeyFileError."""
+def save_credentials(path: Path, credentials: Credentials, mode: int = 0o600) -> None:
+    """Write credentials to a file. Raises KeyFileError."""
     suite = credentials.suite
     write_key_file(
         path,
@@ -237,6 +237,7 @@ def save_credentials(path: Path, credentials: Credentials) -> None:
             "authority_key": suite.curve.compress(credentials.authority_key).hex(),
             "private_key": credentials.private_key.to_bytes(suite.private_key_size, "big").hex(),
         },
+        mode,
     )
 
 

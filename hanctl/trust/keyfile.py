@@ -1,13 +1,13 @@
-"""Read and write files with private keys: readable only by their owner, and never half written."""
+"""Read and write files with private keys: readable only by the hub, and never half written."""
 
 from __future__ import annotations
 
 import json
-import stat
 from pathlib import Path
 from typing import Any
 
 from hanctl.base.errors import ExitCode, HanctlError, NotFound
+from hanctl.base.private_file import fault_of
 from hanctl.base.shown_path import shown
 from hanctl.base.whole_file import write_whole
 
@@ -19,23 +19,20 @@ class KeyFileError(HanctlError):
     exit_code = ExitCode.STATE
 
 
-def write_key_file(path: Path, kind: str, fields: dict[str, str | int]) -> None:
-    """Write ``fields`` as JSON with mode 0600, replacing the file at once or not at all. Raises KeyFileError."""
+def write_key_file(path: Path, kind: str, fields: dict[str, str | int], mode: int = 0o600) -> None:
+    """Write ``fields`` as JSON, replacing the file at once or not at all. Raises KeyFileError."""
     text = json.dumps({"kind": kind, **fields}, indent=2) + "\n"
     try:
-        write_whole(path, text)
+        write_whole(path, text, mode)
     except OSError as error:
         raise KeyFileError(f"{path} cannot be written: {error.strerror}", "check the directory's owner") from error
 
 
 def check_private(path: Path) -> None:
-    """Raise KeyFileError if others than its owner may read the file. A file that does not exist passes."""
-    try:
-        mode = path.stat().st_mode
-    except OSError:
-        return
-    if mode & (stat.S_IRWXG | stat.S_IRWXO):
-        raise KeyFileError(f"others may read {path}, which holds a private key", f"run: chmod 600 {path}")
+    """Raise KeyFileError if others than the hub may read the file, or the hub may not. One that is absent passes."""
+    fault = fault_of(path, "a private key")
+    if fault is not None:
+        raise KeyFileError(*fault)
 
 
 def read_key_file(path: Path, kind: str) -> dict[str, Any]:

@@ -159,7 +159,7 @@ def test_a_hundred_thousand_events_take_no_more_memory_than_a_page(tmp_path: Pat
     )
     ledger.close()
     query = dict.fromkeys(("since", "until", "device", "update", "type"))
-    newest, pages = event_export._from_ledger(write_config(tmp_path), query)
+    newest, pages = event_export._from_ledger(path, query)
     first = next(pages)
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     written = len(first) + sum(len(page) for page in pages)

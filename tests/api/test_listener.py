@@ -179,7 +179,7 @@ async def test_an_address_of_another_machine_is_named(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "mode", "match"),
     [
-        (TOKEN, 0o640, "others may read the token file"),
+        (TOKEN, 0o644, "others may read"),
         (TOKEN[:31], 0o600, "fewer than 32"),
         ("", 0o600, "not one token"),
         (f"{TOKEN} {TOKEN}", 0o600, "not one token"),

@@ -283,7 +283,7 @@ def test_the_secret_must_be_private_and_long_enough(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="No such file"):
         read_secret(file)
     file.write_bytes(SECRET + b"\n")
-    file.chmod(0o640)
+    file.chmod(0o644)
     with pytest.raises(ConfigError, match="others may read"):
         read_secret(file)
     file.chmod(0o600)

@@ -134,6 +134,6 @@ def test_a_mismatched_key_is_refused_and_not_quoted(ca: Path, capsys: pytest.Cap
 
 def test_a_key_file_that_others_may_read_is_not_used(ca: Path, capsys: pytest.CaptureFixture[str]) -> None:
     hub = issued(ca, "hub.json")
-    hub.chmod(0o640)
+    hub.chmod(0o644)
     assert run("certificate", "show", hub) == ExitCode.STATE
     assert "chmod 600" in capsys.readouterr().err

@@ -77,7 +77,7 @@ def test_without_a_daemon_every_client_says_how_to_start_one(
     ):
         assert run(*command, "--socket", socket) == ExitCode.DAEMON_UNREACHABLE
         error = capsys.readouterr().err.splitlines()
-        assert error[0] == "error: no daemon answers on the socket that was given"
+        assert error[0] == "error: no daemon answers on the socket that was given (--socket)"
         assert error[1].startswith("hint: start it: hanctl run") and len(error) == 2
 
 

@@ -222,7 +222,7 @@ def test_the_certificate(tmp_path: Path) -> None:
     assert judge_certificate(given, None).status == "warn"
     other = judge_certificate(given, Eui64("00:0d:6f:00:0a:00:00:02"))
     assert other.status == "fail" and str(DONGLE) in other.message
-    path.chmod(0o640)
+    path.chmod(0o644)
     assert "chmod 600" in judge_certificate(given, DONGLE).hint
     path.unlink()
     assert judge_certificate(given, DONGLE).status == "fail"

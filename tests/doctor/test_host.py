@@ -15,7 +15,6 @@ from hanctl.doctor.host import (
     judge_python,
     judge_service,
     requirements_and_installed,
-    service_of,
 )
 
 PROJECT: dict[str, Any] = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text())["project"]
@@ -78,16 +77,3 @@ def test_the_service(unit: dict[str, str], hub: int | None, status: str, told: s
 
 def test_the_kernel_says_whether_the_clock_is_kept_right() -> None:
     assert clock_synchronised() in (True, False)
-
-
-@pytest.mark.parametrize(
-    ("config", "service"),
-    [
-        ("/etc/hanctl/hanctl.toml", "hanctl.service"),
-        ("/etc/hanctl/left.toml", "hanctl@left.service"),
-        ("/home/pi/hanctl.toml", None),
-        ("/etc/hanctl/devices.json", None),
-    ],
-)
-def test_the_service_of_a_configuration(config: str, service: str | None) -> None:
-    assert service_of(Path(config)) == service

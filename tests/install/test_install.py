@@ -6,6 +6,7 @@ import os
 import shlex
 import sys
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 import typer
@@ -13,7 +14,6 @@ from typer.testing import CliRunner
 
 from hanctl.base.errors import ExitCode, HanctlError, Refused
 from hanctl.cli.main import app
-from hanctl.cli.options import connect
 from hanctl.install import files, plan
 from hanctl.install.places import of_system
 from hanctl.state.lock import StateLock
@@ -206,6 +206,21 @@ def test_the_state_of_a_hub_that_runs_is_not_purged(system: System) -> None:
     lock.release()
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can purge what is another user's")
+def test_purging_does_not_follow_a_link_that_the_hubs_user_has_put_in_the_place_of_its_lock(system: System) -> None:
+    # Where that user may go, unlike pytest's own directory.
+    with TemporaryDirectory(prefix="hanctl-test-") as root:
+        Path(root).chmod(0o755)
+        state, shadow = Path(root) / "var/lib/hanctl", Path(root) / "shadow"
+        state.mkdir(parents=True)
+        shadow.write_text("root:x:0:0\n")
+        (state / "lock").symlink_to(shadow)
+        for path in (state, state / "lock"):
+            os.chown(path, 64001, 64002, follow_symlinks=False)
+        system.command("uninstall-service", "--root", root, "--purge", "--yes")
+        assert shadow.read_text() == "root:x:0:0\n"
+
+
 def test_without_systemd_what_is_left_is_named(system: System) -> None:
     out = system.install()
     assert "left       systemctl" in out and "there is no systemctl here" in out
@@ -343,21 +358,6 @@ def test_a_persons_systemd_that_does_not_run_leaves_these_steps(
     assert code == 0
     assert "left       systemctl --user enable hanctl.service: your own systemd does not run here" in out
     assert person.told() == []
-
-
-# --- which hub a command talks to
-
-
-def test_the_configuration_of_one_of_several_hubs_names_its_socket(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(os, "geteuid", lambda: 0)
-    monkeypatch.delenv("RUNTIME_DIRECTORY", raising=False)
-    monkeypatch.setattr(Path, "read_text", lambda path, **_: CONFIG)
-    found = {name: str(connect(None, Path(f"/etc/hanctl/{name}.toml"))._hub) for name in ("hanctl", "rig1")}
-    assert found == {"hanctl": "/run/hanctl/hanctl.sock", "rig1": "/run/hanctl-rig1/hanctl.sock"}
-    monkeypatch.setattr(Path, "read_text", lambda path, **_: CONFIG + '[hub]\nsocket = "/run/x.sock"\n')
-    assert str(connect(None, Path("/etc/hanctl/rig1.toml"))._hub) == "/run/x.sock"
 
 
 def test_both_commands_explain_themselves() -> None:

@@ -49,8 +49,25 @@ def test_every_unit_is_told_when_the_hub_is_ready_watches_it_and_reloads_it(name
     assert unit["ExecReload"] == "kill -HUP $MAINPID"
     assert unit["Restart"] == "on-failure"
     assert {int(code) for code in unit["RestartPreventExitStatus"].split()} == {ExitCode.USAGE, ExitCode.CONFIG}
-    assert DoorLimits.within(int(unit["LimitNOFILE"])) == DoorLimits.within(1 << 20)
+
+
+@pytest.mark.parametrize("name", ["hanctl.service", "hanctl@.service"])
+def test_drivers_of_all_serial_ports_that_are_allowed_are_there_before_the_hub(name: str) -> None:
+    """What DeviceAllow= names is looked up in /proc/devices when the unit starts (systemd.resource-control(5))."""
+    driver = {"ttyUSB": "usbserial", "ttyACM": "cdc_acm"}
+    allowed = {value.split()[0].removeprefix("char-") for key, value in settings(name) if key == "DeviceAllow"}
+    # Of the board's own ports, drivers are built in.
+    modules = {f"modprobe@{driver[port]}.service" for port in allowed - {"ttyAMA"}}
+    for relation in ("Wants", "After"):
+        units = {unit for key, value in settings(name) if key == relation for unit in value.split()}
+        assert modules <= units, relation
+
+
+@pytest.mark.parametrize("name", ["hanctl.service", "hanctl@.service", "hanctl-user.service"])
+def test_a_hub_that_crashes_leaves_no_keys_in_a_dump_and_has_descriptors_for_its_clients(name: str) -> None:
+    unit = values(name)
     assert unit["LimitCORE"] == "0"
+    assert DoorLimits.within(int(unit["LimitNOFILE"])) == DoorLimits.within(1 << 20)
 
 
 def test_keys_and_household_data_are_for_the_hub_alone_and_the_socket_is_for_its_group() -> None:

@@ -12,7 +12,7 @@ import pytest
 from process_rig import DISPLAY, ProcessRig, wait_for
 
 from hanctl.base.errors import HanctlError
-from hanctl.cli.client import Client
+from hanctl.cli.client import Client, ControlSocket
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 
@@ -30,7 +30,7 @@ def test_kill_9(radio: str, tmp_path: Path) -> None:
     def order() -> None:
         # A hub that is killed does not answer.
         with suppress(HanctlError):
-            Client(tmp_path / "hub.sock").post("/changes", {"kind": "tenancy"})
+            Client(ControlSocket(tmp_path / "hub.sock")).post("/changes", {"kind": "tenancy"})
 
     with rig.dongle():
         hub = rig.hub()

@@ -252,6 +252,8 @@ def test_a_store_that_is_no_directory_is_said(store: FirmwareStore) -> None:
     store.path.write_text("")
     with pytest.raises(StoreError, match="cannot be read"):
         store.list()
+    with pytest.raises(StoreError, match="cannot be read"):
+        store.get("a" * 64)
     assert judge_images(store.path, StillClock()).status == "fail"
 
 

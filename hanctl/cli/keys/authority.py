@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from hanctl.base.errors import ConfigError, Refused
+from hanctl.base.owner import as_owner
 from hanctl.base.plain_files import make_directory
 from hanctl.base.whole_file import write_whole
 from hanctl.cli.options import Json, eui64, examples
 from hanctl.cli.output import print_facts, print_json
-from hanctl.config.paths import default_state_dir
+from hanctl.config.paths import CONFIGURATIONS, default_state_dir
+
+if TYPE_CHECKING:
+    from hanctl.trust.credentials import Credentials
 
 app = typer.Typer(
     help="A certificate authority for the bench, for hubs, development displays and image signers.",
@@ -37,12 +41,17 @@ def init(
 
     path = _path(ca)
     name = eui64(issuer) if issuer is not None else None
-    try:
-        make_directory(path.parent, 0o700)
-    except OSError as error:
-        raise ConfigError(f"{path.parent} cannot be made: {error.strerror}", "give another file with --ca") from error
-    made = BenchAuthority.init(path, name)
-    print(f"authority {made.issuer} is in {path}")
+
+    def work() -> str:
+        try:
+            make_directory(path.parent, 0o700)
+        except OSError as error:
+            raise ConfigError(
+                f"{path.parent} cannot be made: {error.strerror}", "give another file with --ca"
+            ) from error
+        return BenchAuthority.init(path, name).issuer
+
+    print(f"authority {as_owner(path.parent, work)} is in {path}")
 
 
 @app.command(
@@ -72,7 +81,6 @@ def issue(
     from hanctl.base.clock import SystemClock
     from hanctl.trust.authority import BenchAuthority
     from hanctl.trust.certificate import DIGITAL_SIGNATURE, KEY_AGREEMENT
-    from hanctl.trust.credentials import save_credentials
     from hanctl.trust.text_form import text_form
 
     subject = eui64(eui)
@@ -83,9 +91,9 @@ def issue(
         usage=DIGITAL_SIGNATURE if signer else KEY_AGREEMENT,
     )
     if text:
-        _write_private(out, text_form(issued))
+        as_owner(out.absolute().parent, lambda: _write_private(out.absolute(), text_form(issued)))
     else:
-        save_credentials(out, issued)
+        save_for_owner(out, issued)
     print(f"the certificate of {subject} is in {out}")
 
 
@@ -107,8 +115,18 @@ def refuse_existing(path: Path) -> None:
         raise Refused(f"{path} exists", "move it away first, or give another name with --out")
 
 
+def save_for_owner(path: Path, credentials: Credentials) -> None:
+    """Save credentials for the owner of the directory to use, also if root saves them. Raises KeyFileError."""
+    from hanctl.trust.credentials import save_credentials
+
+    file = path.absolute()
+    for_a_service = os.geteuid() == 0 and file.parent.resolve() == CONFIGURATIONS.resolve()
+    # What is root's there, the group of hubs reads.
+    as_owner(file.parent, lambda: save_credentials(file, credentials, 0o640 if for_a_service else 0o600))
+
+
 def _path(given: Path | None) -> Path:
-    return given or default_state_dir() / "ca.json"
+    return (given or default_state_dir() / "ca.json").absolute()
 
 
 def _write_private(path: Path, text: str) -> None:

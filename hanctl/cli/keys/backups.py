@@ -5,21 +5,26 @@ from __future__ import annotations
 import asyncio
 import os
 import sys
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from hanctl.base.errors import ConfigError, Refused
-from hanctl.base.plain_files import make_directory
+from hanctl.base.owner import as_owner
 from hanctl.base.whole_file import try_place, write_whole
 from hanctl.cli.options import ConfigFile, Json, Socket, connect, examples
 from hanctl.cli.output import as_json, hexadecimal, local_time, print_facts, print_json, print_table, size
+from hanctl.config.paths import default_state_dir, hub_of
 
 if TYPE_CHECKING:
     from hanctl.config.sections import Config
     from hanctl.ledger.files.copies import Copy
     from hanctl.radio.finding.network_backup import NetworkSummary
+    from hanctl.radio.settings import DongleSettings
+
+Facts = list[tuple[str, str]]
 
 app = typer.Typer(help="Backups of the dongle's network and of the ledger.", no_args_is_help=True)
 
@@ -51,7 +56,8 @@ def create(
         _try_output(output)
     made = connect(socket, config).post("/backups")
     if output is not None:
-        _copy(Path(made["network"]), output)
+        network = Path(made["network"])
+        _write_copy(as_owner(network.parent, lambda: _read_to_copy(network)), output)
         made["copy"] = str(output)
     if as_json_:
         print_json(made)
@@ -109,60 +115,105 @@ def restore(
     """Restore a backup while the hub is stopped. The present network or ledger is saved first.
 
     A network backup gives the configured dongle the keys and EUI64 of the old
-    one, and frame counters above the old ones. A ledger backup replaces the
-    ledger.
+    one, and frame counters above the old ones. A ledger backup, named as
+    hanctl backup list shows it, replaces the ledger. Another hub's is refused.
     """
     from hanctl.config.reading import load_config
 
     loaded = load_config(config)
+    facts = [("hub", _hub(config)), ("state directory", str(loaded.hub.state_dir))]
     if file.suffix == ".sqlite":
-        _restore_ledger(loaded, file, yes)
+        _restore_ledger(loaded.hub.state_dir, file, facts, yes, overwrite)
     else:
-        _restore_network(loaded, file, yes, overwrite, burn_address)
+        _restore_network(loaded, file, facts, yes, overwrite, burn_address)
 
 
-def _restore_ledger(loaded: Config, file: Path, yes: bool) -> None:
+def _hub(config: Path) -> str:
+    hub = hub_of(config)
+    return f"that of {config}" if hub is None or hub.unit is None else f"{hub.unit} ({config})"
+
+
+def _restore_ledger(state_dir: Path, file: Path, facts: Facts, yes: bool, overwrite: bool) -> None:
     from hanctl.base.clock import SystemClock
-    from hanctl.state.state import restore_ledger
+    from hanctl.state.state import identity_of_hub, ledger_backup, restore_ledger
 
-    print_facts([("state directory", str(loaded.hub.state_dir)), ("it will hold", f"the ledger of {file.name}")])
-    if not yes and not _agreed():
-        raise Refused("it was not restored, and nothing was changed", "agree, or say --yes")
-    copy = restore_ledger(loaded.hub.state_dir, file.name, SystemClock())
-    until = "-" if copy.until is None else local_time(copy.until.isoformat())
-    print(f"restored, as of {until}; the ledger that was there is kept beside it")
+    # A name alone is one of the hub's own backups, if it has one of this name.
+    own = file.name == str(file) and (os.access(state_dir / "backups" / file, os.F_OK) or not file.exists())
+    name = file if own else file.absolute()
+
+    def work() -> None:
+        before, copy = identity_of_hub(state_dir), ledger_backup(state_dir, name, overwrite=overwrite)
+        print_facts([*facts, ("it holds", str(before)), ("it will hold", f"{copy.hub}, as of {_until(copy)}")])
+        if not yes and not _agreed():
+            raise Refused("it was not restored, and nothing was changed", "agree, or say --yes")
+        restore_ledger(state_dir, name, SystemClock(), overwrite=overwrite)
+        print(f"{copy.path.name} was restored to {state_dir}; the ledger that was there is kept beside it")
+        if copy.hub.is_not(before):
+            print("the dongle has to hold its network too: hanctl backup restore network-….json --overwrite")
+
+    as_owner(state_dir, work)
 
 
-def _restore_network(loaded: Config, file: Path, yes: bool, overwrite: bool, burn_address: bool) -> None:
+def _until(copy: Copy) -> str:
+    return "-" if copy.until is None else local_time(copy.until.isoformat())
+
+
+def _restore_network(loaded: Config, file: Path, facts: Facts, yes: bool, overwrite: bool, burn_address: bool) -> None:
+    from hanctl.hub.daemon import dongle_settings
+    from hanctl.radio import load_library
     from hanctl.radio.finding.network_backup import read, summary
     from hanctl.state.lock import StateLock
+    from hanctl.state.state import identity_of_hub, make_state_directory
 
-    content = read(file)
-    lock = StateLock(loaded.hub.state_dir)
-    make_directory(loaded.hub.state_dir, 0o700)
-    lock.acquire()
-    try:
-        asyncio.run(_restore(loaded, content, summary(content), yes, overwrite, burn_address))
-    finally:
-        lock.release()
+    content, state_dir = read(file), loaded.hub.state_dir
+    wanted, settings = summary(content), dongle_settings(loaded)
+    # What the owner's process needs is imported here, in root's; the last, an event loop imports at its first use.
+    load_library(settings.radio)
+    import_module("concurrent.futures.thread")
+
+    def work() -> None:
+        make_state_directory(state_dir)
+        lock = StateLock(state_dir)
+        lock.acquire()
+        try:
+            hub = identity_of_hub(state_dir)
+            if hub.has_devices and hub.network not in (None, wanted.extended_pan_id):
+                raise Refused(
+                    f"{file} is of the network {wanted.extended_pan_id}, and the devices of the hub of {state_dir} "
+                    f"belong to {hub.network}: it would not start with another",
+                    "take a backup of its own network: hanctl backup list; to move another hub here, restore that "
+                    "hub's ledger first (docs/recovery.md)",
+                )
+            asyncio.run(_restore(settings, state_dir, content, wanted, facts, yes, overwrite, burn_address))
+        finally:
+            lock.release()
+
+    as_owner(state_dir, work)
 
 
 async def _restore(
-    config: Config, content: dict[str, Any], wanted: NetworkSummary, yes: bool, overwrite: bool, burn_address: bool
+    settings: DongleSettings,
+    state_dir: Path,
+    content: dict[str, Any],
+    wanted: NetworkSummary,
+    facts: Facts,
+    yes: bool,
+    overwrite: bool,
+    burn_address: bool,
 ) -> None:
     from hanctl.base.clock import SystemClock
-    from hanctl.hub.daemon import dongle_settings
     from hanctl.radio.finding.network_backup import summary
     from hanctl.radio.finding.offline import offline
     from hanctl.trust.backups import write_backup
 
     now = SystemClock().now()
-    async with offline(dongle_settings(config)) as dongle:
+    async with offline(settings) as dongle:
         held = await dongle.content()
         present = None if held is None else summary(held)
         print_facts(
             [
-                ("dongle", f"{config.dongle.path} ({await dongle.eui64()})"),
+                *facts,
+                ("dongle", f"{settings.path} ({await dongle.eui64()})"),
                 ("it holds", "no network" if present is None else _said(present)),
                 ("it will hold", _said(wanted)),
             ]
@@ -177,13 +228,16 @@ async def _restore(
         if not yes and not _agreed():
             raise Refused("it was not restored, and nothing was changed", "agree, or say --yes")
         if held is not None:
-            print_facts([("saved first", str(write_backup(config.hub.state_dir / "backups", held, now)))])
+            print_facts([("saved first", str(write_backup(state_dir / "backups", held, now)))])
         await dongle.write(content, now, once=burn_address)
     print("restored; start the hub: devices come back by themselves, with their keys")
 
 
 def _agreed() -> bool:
-    return sys.stdin.isatty() and typer.confirm("Restore it?")
+    try:
+        return sys.stdin.isatty() and typer.confirm("Restore it?")
+    except typer.Abort:
+        return False
 
 
 def _said(network: NetworkSummary) -> str:
@@ -207,6 +261,7 @@ def _network(path: Path) -> dict[str, Any]:
 def _ledger(copy: Copy) -> dict[str, Any]:
     made = None if copy.until is None else copy.until.isoformat().replace("+00:00", "Z")
     row = {"kind": "ledger", "path": str(copy.path), "size": copy.size, "made_at": made, "schema": copy.schema}
+    row |= {"extended_pan_id": copy.hub.network, "eui64": copy.hub.dongle}
     return row | ({"state": "whole"} if copy.damage is None else {"state": "damaged", "reason": copy.damage})
 
 
@@ -214,15 +269,14 @@ def _content(row: dict[str, Any]) -> str:
     if row["state"] != "whole":
         return str(row["reason"])
     if row["kind"] == "ledger":
-        return f"ledger, schema {row['schema']}"
+        network, dongle = row["extended_pan_id"] or "-", row["eui64"] or "-"
+        return f"ledger, schema {row['schema']}, of network {network}, dongle {dongle}"
     return (
         f"network {row['extended_pan_id']} on channel {row['channel']}, dongle {row['eui64']}, keys {row['link_keys']}"
     )
 
 
 def _state_dir(config: Path | None) -> Path:
-    from hanctl.config.paths import default_state_dir
-
     if config is None:
         return default_state_dir()
     from hanctl.config.reading import load_config
@@ -250,10 +304,19 @@ def _try_output(output: Path) -> None:
         raise ConfigError(f"{output} cannot be written: {error.strerror}", "give another file with -o") from error
 
 
-def _copy(path: Path, output: Path) -> None:
+def _read_to_copy(path: Path) -> str:
     try:
-        write_whole(output, path.read_bytes())
+        return path.read_text(encoding="utf-8")
     except OSError as error:
         raise ConfigError(
-            f"the backup {path} cannot be copied to {output}: {error.strerror}", "run it as the hub's user, or as root"
+            f"the backup {path} cannot be read: {error.strerror}", "run it as the hub's user, or as root"
+        ) from error
+
+
+def _write_copy(content: str, output: Path) -> None:
+    try:
+        write_whole(output, content)
+    except OSError as error:
+        raise ConfigError(
+            f"the backup cannot be copied to {output}: {error.strerror}", "give another file with -o"
         ) from error

@@ -10,7 +10,8 @@ import typer
 
 from hanctl.base.errors import DaemonUnreachable, InvalidInput
 from hanctl.base.eui64 import Eui64
-from hanctl.cli.keys.authority import refuse_existing
+from hanctl.base.owner import as_owner
+from hanctl.cli.keys.authority import refuse_existing, save_for_owner
 from hanctl.cli.options import ConfigFile, Json, Socket, connect, eui64, examples
 from hanctl.cli.output import print_facts, print_json
 
@@ -55,7 +56,7 @@ def import_(
     Keys that do not belong together are refused, and a certificate for another
     EUI64 than the dongle's.
     """
-    from hanctl.trust.credentials import load_raw_files, parse_credentials, save_credentials
+    from hanctl.trust.credentials import load_raw_files, parse_credentials
     from hanctl.trust.hub_certificate import check_subject
     from hanctl.trust.keyfile import read_text
 
@@ -76,7 +77,7 @@ def import_(
         check_subject(credentials, dongle)
     target = out or _wanted_by(loaded_config, credentials)
     refuse_existing(target)
-    save_credentials(target, credentials)
+    save_for_owner(target, credentials)
     if dongle is None:
         print("the dongle's address is not known yet: that the certificate names it is checked when the hub starts")
     print(f"stored in {target}; the hub uses it from its next start")
@@ -140,4 +141,7 @@ def _dongle(socket: Path | None, config: Path | None, loaded: Config | None) -> 
         known = None
     if known is not None:
         return eui64(known)
-    return last_dongle(loaded.hub.state_dir / "ledger.sqlite") if loaded is not None else None
+    if loaded is None:
+        return None
+    ledger = loaded.hub.state_dir / "ledger.sqlite"
+    return as_owner(ledger, lambda: last_dongle(ledger))

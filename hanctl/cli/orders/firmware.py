@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from hanctl.base.errors import InvalidInput, Refused
+from hanctl.base.owner import as_owner
 from hanctl.base.plain_files import printable
 from hanctl.base.whole_file import write_result
 from hanctl.cli.options import ConfigFile, Json, Socket, connect, eui64, examples, number
@@ -100,8 +101,12 @@ def add(
     called = printable(name or file.name)
     versions = [number(version) for version in requires or ()]
     if opened is not None:
-        added = opened.add(data, form=form, name=called, requires=tuple(versions))
-        image = _described(opened.describe(added.file_sha256), opened.verdict(added.file_sha256))
+
+        def work() -> dict[str, Any]:
+            added = opened.add(data, form=form, name=called, requires=tuple(versions))
+            return _described(opened.describe(added.file_sha256), opened.verdict(added.file_sha256))
+
+        image = as_owner(opened.path, work)
     else:
         image = connect(socket, config).upload("/images", data, form=form, name=called, requires=versions)
     _show(image, json)
@@ -177,10 +182,11 @@ def remove(image: Sha, store: Store = None, socket: Socket = None, config: Confi
     opened = _store(store)
     if opened is not None:
         sha256 = opened.get(image).file_sha256
-        opened.remove(sha256)
+        as_owner(opened.path, lambda: opened.remove(sha256))
+        print(f"{sha256} was removed from {opened.path}")
     else:
         sha256 = connect(socket, config).delete(f"/images/{image}")["file_sha256"]
-    print(f"{sha256} was removed")
+        print(f"{sha256} was removed")
 
 
 @app.command(
@@ -295,7 +301,7 @@ def _store(
     checker = SignatureChecker.load(
         signatures or "warn", roots or (), [eui64(each) for each in signers or ()], suppliers or ()
     )
-    return FirmwareStore(store, SystemClock(), checker)
+    return FirmwareStore(store.absolute(), SystemClock(), checker)
 
 
 def _described(stored: StoredImage, verdict: Verdict) -> dict[str, Any]:

@@ -14,12 +14,13 @@ import sqlite3
 import tempfile
 from collections.abc import Iterator
 from contextlib import closing, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from hanctl.ledger.database import APPLICATION_ID, is_damage
 from hanctl.ledger.errors import CopyError, LedgerDamaged
+from hanctl.ledger.files.identity import HubIdentity, identity_in
 from hanctl.ledger.rows import UNREADABLE, parse_time
 from hanctl.ledger.soundness import SCHEMA, content_fault, structure_fault
 
@@ -33,13 +34,14 @@ _NAME = re.compile(r"ledger-\d{8}T\d{6}\.\d{6}Z\.sqlite")
 
 @dataclass(frozen=True, slots=True)
 class Copy:
-    """One copy. ``until``: time of its last event; ``damage``: why it cannot be used, or None."""
+    """One copy. ``until``: time of its last event; ``damage``: why it cannot be used, or None; ``hub``: whose it is."""
 
     path: Path
     size: int
     until: datetime | None = None
     schema: str | None = None
     damage: str | None = None
+    hub: HubIdentity = field(default_factory=HubIdentity)
 
 
 def copies_of(ledger: Path) -> Path:
@@ -77,12 +79,16 @@ def check_copy(path: Path) -> Copy:
             fault = content_fault(connection) if schema == SCHEMA else structure_fault(connection)
             row = connection.execute("SELECT time FROM events ORDER BY id DESC LIMIT 1").fetchone()
             until = None if row is None else parse_time(row[0])
+            hub = identity_in(connection)
+            household = _holds_household(connection)
     except (OSError, sqlite3.Error, *UNREADABLE) as error:
         return Copy(path, path.stat().st_size if path.exists() else 0, damage=str(error))
     damage = None if fault is None else " ".join(fault.split())
     if damage is None and schema > SCHEMA:
         damage = f"it was written by a newer hanctl (schema {schema})"
-    return Copy(path, size, until, schema, damage)
+    if damage is None and household:
+        damage = "it is a ledger itself and no backup of one: it holds a household's data"
+    return Copy(path, size, until, schema, damage, hub)
 
 
 def write_copy(ledger: Path, now: datetime) -> Copy:
@@ -120,7 +126,15 @@ def write_copy(ledger: Path, now: datetime) -> Copy:
         if temporary is not None:
             with suppress(OSError):
                 temporary.unlink()
-    return Copy(path, copy.size, copy.until, copy.schema)
+    return Copy(path, copy.size, copy.until, copy.schema, hub=copy.hub)
+
+
+def _holds_household(connection: sqlite3.Connection) -> bool:
+    tables = {name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+    return any(
+        connection.execute(f"SELECT 1 FROM {table}").fetchone() is not None  # noqa: S608
+        for table in LEFT_OUT & tables
+    )
 
 
 def sync_directory(directory: Path) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import os
 import sqlite3
 from collections.abc import Callable
@@ -11,13 +10,12 @@ from contextlib import closing
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Any
 
 from hanctl.base.eui64 import Eui64
 from hanctl.ledger.database import APPLICATION_ID
+from hanctl.ledger.files.identity import connect_to_read, identity_in
 from hanctl.ledger.rows import UNREADABLE
 from hanctl.ledger.soundness import SCHEMA, content_fault, structure_fault
-from hanctl.model.events import DongleOpened, NetworkFormed, NetworkResumed
 
 _STEPS = 100_000
 """SQLite asks every so many of its instructions whether to go on."""
@@ -51,11 +49,8 @@ def inspect_ledger(path: Path, timeout_s: float) -> LedgerFacts:
         return LedgerFacts(unreadable=True)
     if not os.access(path, os.R_OK):
         return LedgerFacts(unreadable=True)
-    # Without a log beside it nobody has it open; and a reader's own files, which would be this user's, are not made.
-    log = path.with_name(path.name + "-wal")
-    mode = "mode=ro" if log.exists() else "immutable=1"
     try:
-        with closing(sqlite3.connect(f"{path.absolute().as_uri()}?{mode}", uri=True)) as connection:
+        with closing(connect_to_read(path)) as connection:
             return _inspect(connection, timeout_s)
     except (sqlite3.Error, *UNREADABLE) as error:
         return LedgerFacts(damage=str(error))
@@ -73,15 +68,14 @@ def _inspect(connection: sqlite3.Connection, timeout_s: float) -> LedgerFacts:
     if "events" not in tables:
         return LedgerFacts(behind=True)
     row = connection.execute("SELECT time FROM events ORDER BY id DESC LIMIT 1").fetchone()
-    dongle = _last(connection, DongleOpened.type)
-    network = _last(connection, NetworkFormed.type, NetworkResumed.type)
+    hub = identity_in(connection)
     return LedgerFacts(
         checked=checked,
         newer=revision > SCHEMA,
         behind=revision < SCHEMA,
         last_event_at=None if row is None else datetime.fromisoformat(row[0]),
-        dongle=None if dongle is None else Eui64(dongle["dongle_eui64"]),
-        extended_pan_id=None if network is None else str(network["extended_pan_id"]),
+        dongle=hub.dongle,
+        extended_pan_id=hub.network,
     )
 
 
@@ -100,12 +94,3 @@ def _check(
         raise
     finally:
         connection.set_progress_handler(None, 0)
-
-
-def _last(connection: sqlite3.Connection, *types: str) -> dict[str, Any] | None:
-    places = ", ".join("?" * len(types))
-    row = connection.execute(
-        f"SELECT body FROM events WHERE type IN ({places}) ORDER BY id DESC LIMIT 1",  # noqa: S608
-        types,
-    ).fetchone()
-    return None if row is None else json.loads(row[0])

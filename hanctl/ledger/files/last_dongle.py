@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import json
-import sqlite3
-from contextlib import closing
 from pathlib import Path
 
-from hanctl.base.errors import InvalidInput
-from hanctl.base.eui64 import Eui64, parse_eui64
+from hanctl.base.eui64 import Eui64
+from hanctl.ledger.files.identity import identity_of
 from hanctl.ledger.ledger import Ledger
-from hanctl.ledger.rows import UNREADABLE
-from hanctl.model.events import DongleOpened, NetworkFormed, NetworkResumed
+from hanctl.model.events import NetworkFormed, NetworkResumed
 
 
 def known_network(ledger: Ledger) -> Eui64 | None:
@@ -27,13 +23,5 @@ def last_dongle(path: Path) -> Eui64 | None:
 
     Read from the ledger of a hub that may be running or not; nothing is written.
     """
-    if not path.exists():
-        return None
-    try:
-        with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as connection:
-            row = connection.execute(
-                "SELECT body FROM events WHERE type = ? ORDER BY id DESC LIMIT 1", (DongleOpened.type,)
-            ).fetchone()
-        return None if row is None else parse_eui64(json.loads(row[0])["dongle_eui64"])
-    except (sqlite3.Error, *UNREADABLE, InvalidInput):
-        return None
+    hub = identity_of(path)
+    return None if hub is None else hub.dongle

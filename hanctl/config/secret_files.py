@@ -5,7 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 from hanctl.base.errors import ConfigError
+from hanctl.base.plain_files import read_plain
 from hanctl.base.private_file import fault_of
+
+MOST_BYTES = 64 * 1024
 
 
 def read_secret_file(path: Path, what: str, where: str) -> str:
@@ -17,7 +20,7 @@ def read_secret_file(path: Path, what: str, where: str) -> str:
     if fault is not None:
         raise ConfigError(*fault)
     try:
-        return path.read_text(encoding="utf-8").strip()
+        return read_plain(path, MOST_BYTES).decode().strip()
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "not a text file"
         raise ConfigError(f"{what} file cannot be read: {reason}", f"check {where}") from error

@@ -9,6 +9,7 @@ import pytest
 
 from hanctl.base.errors import ConfigError, ExitCode
 from hanctl.config.reading import load_config
+from hanctl.config.secret_files import read_secret_file
 
 DONGLE = '[dongle]\npath = "/dev/ttyUSB0"\nradio = "ezsp"\n'
 
@@ -138,3 +139,10 @@ def test_a_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
 def test_every_shipped_configuration_loads(file: Path) -> None:
     config = load_config(file)
     assert config.dongle.radio in file.name
+
+
+def test_a_pipe_in_place_of_a_secret_file_is_an_error_and_keeps_nobody_waiting(tmp_path: Path) -> None:
+    pipe = tmp_path / "token"
+    os.mkfifo(pipe, 0o600)
+    with pytest.raises(ConfigError, match="cannot be read: it is not a regular file"):
+        read_secret_file(pipe, "the token", "[listener] token_file")

@@ -301,14 +301,14 @@ class Witness:
         known = self._known[eui64]
         others, perhaps, unreadable_rise = known.others, False, False
         unexplained, known.strays = known.strays - self._strays, self._strays
-        early = 0
+        early: dict[Eui64, int] = {}
         for other in (device.eui64 for device in self._present() if device.eui64 != eui64):
             before, now = others.get(other), await self._read(other)
             if now is None:
                 others.pop(other, None)
                 perhaps = True
                 continue
-            others[other] = self._with_early_acks(other, before, now)
+            others[other] = now
             if before is None or now.counter < before.counter:
                 unreadable_rise = True
                 continue
@@ -316,9 +316,15 @@ class Witness:
             if self._known[other].acks_count is not False:
                 surplus -= now.acknowledged - before.acknowledged
                 # One that is on the way explains a rise that there is, and nothing where there is none.
-                early += min(self._traffic[other].on_the_way, max(0, surplus))
+                early[other] = min(self._traffic[other].on_the_way, max(0, surplus))
             unexplained += surplus
-        if unreadable_rise or unexplained > early:
+        left = max(0, unexplained)
+        for other, most in early.items():
+            # What frames in others' names explain was no acknowledgement.
+            mark, taken = others[other], min(most, left)
+            others[other] = replace(mark, acknowledged=mark.acknowledged + taken)
+            left -= taken
+        if unreadable_rise or left:
             return "spoke"
         return "perhaps" if perhaps or unexplained > 0 else "silent"
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TypeVar
 
 import structlog
 from zigpy.zdo.types import ZDOCmd
@@ -11,6 +10,7 @@ from zigpy.zdo.types import ZDOCmd
 from hanctl.base.clock import Clock
 from hanctl.base.errors import HanctlError
 from hanctl.base.eui64 import Eui64
+from hanctl.base.lately import Lately
 from hanctl.han import zdo
 from hanctl.han.exchange import Exchange
 from hanctl.han.identity.addresses import Addresses, is_device_address
@@ -20,8 +20,6 @@ from hanctl.ledger.ledger import Ledger
 from hanctl.model.events import JoinRefused
 from hanctl.model.records import Device
 from hanctl.radio.frames import IncomingFrame
-
-K = TypeVar("K")
 
 log = structlog.get_logger()
 
@@ -41,8 +39,8 @@ class Arrivals:
         self._exchange = exchange
         self._tasks = tasks
         self._held: dict[int, IncomingFrame] = {}
-        self._refused: dict[Eui64, float] = {}
-        self._unidentified: dict[int, float] = {}
+        self._refused = Lately[Eui64](clock, QUIET_S, most=STRANGERS_KEPT)
+        self._unidentified = Lately[int](clock, QUIET_S, most=STRANGERS_KEPT)
 
     def arrived(self, eui64: Eui64, nwk: int, life: Life, *, sleepy: bool | None = None) -> Device | None:
         """Handle a claim that the device is at this address. Returns its record if it is.
@@ -76,10 +74,10 @@ class Arrivals:
 
         One frame of each sender, the latest, is held meanwhile: a device that knows the hub asks again anyway.
         """
-        nwk, now = frame.source_nwk, self._clock.monotonic()
+        nwk = frame.source_nwk
         if nwk in self._held:
             self._held[nwk] = frame
-        elif len(self._held) < STRANGERS_KEPT and now - self._unidentified.get(nwk, -QUIET_S) >= QUIET_S:
+        elif len(self._held) < STRANGERS_KEPT and nwk not in self._unidentified:
             self._held[nwk] = frame
             self._tasks.start(self._identify(nwk, then))
 
@@ -110,18 +108,18 @@ class Arrivals:
             eui64, told = zdo.parse_addr_rsp(response)
         except HanctlError as error:
             log.info("an unknown node did not say who it is", nwk=nwk, reason=str(error))
-            self._quiet(self._unidentified, nwk)
+            self._unidentified.add(nwk)
             return None
         if told != nwk:
-            self._quiet(self._unidentified, nwk)
+            self._unidentified.add(nwk)
             return None
         self.arrived(eui64, nwk, Life.FRAME)
         await self._addresses.settled(eui64)
         device = self._ledger.devices.by_nwk(nwk)
         if device is not None and device.eui64 == eui64:
-            self._unidentified.pop(nwk, None)
+            self._unidentified.forget(nwk)
             return device
-        self._quiet(self._unidentified, nwk)
+        self._unidentified.add(nwk)
         return None
 
     def _refuse(self, eui64: Eui64, nwk: int, reason: str) -> None:
@@ -131,17 +129,10 @@ class Arrivals:
 
     def _refused_once(self, eui64: Eui64, reason: str) -> bool:
         """Record a refusal, unless one of this device was recorded just now."""
-        if self._clock.monotonic() - self._refused.get(eui64, -QUIET_S) < QUIET_S:
+        if not self._refused.first(eui64):
             return False
-        self._quiet(self._refused, eui64)
         self._ledger.note(JoinRefused(device=eui64, reason=reason))
         return True
-
-    def _quiet(self, table: dict[K, float], key: K) -> None:
-        table.pop(key, None)
-        table[key] = self._clock.monotonic()
-        while len(table) > STRANGERS_KEPT:
-            del table[next(iter(table))]
 
 
 def _why(device: Device | None) -> str:

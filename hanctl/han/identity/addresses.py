@@ -96,7 +96,7 @@ class Addresses:
         self._told = Lately[Eui64](clock, TOLD_GAP_S)
         self._placed = Lately[Eui64](clock, LOOK_GAP_S)
         self._waiting_for_life: set[Eui64] = set()
-        self._held: dict[Eui64, float] = {}
+        self._held = Lately[Eui64](clock, HELD_S)
         self._repairing: set[Eui64] = set()
 
     def claim(self, device: Device, nwk: int, life: Life, *, sleepy: bool | None = None) -> Device | None:
@@ -199,7 +199,7 @@ class Addresses:
                 look.voided = True
 
     def _look_into(self, eui64: Eui64, life: Life) -> None:
-        if self._is_held(eui64) and eui64 not in self._repairing:
+        if eui64 in self._held and eui64 not in self._repairing:
             self._repairing.add(eui64)
             self._tasks.start(self._undo(eui64))
         look = self._looks.get(eui64)
@@ -211,9 +211,6 @@ class Addresses:
     def _begin_look(self, eui64: Eui64, look: _Look) -> None:
         self._looks[eui64] = look
         self._tasks.start(self._look(eui64, look))
-
-    def _is_held(self, eui64: Eui64) -> bool:
-        return self._held.get(eui64, 0.0) > self._clock.monotonic()
 
     async def _undo(self, eui64: Eui64) -> None:
         """Have the dongle know the device where the hub has it, as what was said of it was untrue a moment ago."""
@@ -264,7 +261,7 @@ class Addresses:
                 return
             if not self._can_prove(device):
                 if device.nwk is not None and self._is_under_way(eui64):
-                    self._held[eui64] = self._clock.monotonic() + HELD_S
+                    self._held.add(eui64)
                     await self._exchange.radio.repair_address(eui64, device.nwk)
                 return
             if where is None or not is_device_address(where) or self._ledger.devices.eui64_at(where) is not None:
@@ -288,10 +285,10 @@ class Addresses:
 
     async def _hold(self, device: Device) -> None:
         """Go on undoing claims about a device only if it proves itself where both the dongle and the hub have it."""
-        if self._is_held(device.eui64) and device.nwk is not None and self._can_prove(device):
-            self._held[device.eui64] = 0.0
+        if device.eui64 in self._held and device.nwk is not None and self._can_prove(device):
+            self._held.forget(device.eui64)
             if await self._answers(device, device.nwk, TRY_S):
-                self._held[device.eui64] = self._clock.monotonic() + HELD_S
+                self._held.add(device.eui64)
 
     def _spoke_lately(self, device: Device) -> bool:
         return device.last_seen is not None and (self._clock.now() - device.last_seen).total_seconds() < PROOF_S
@@ -325,7 +322,7 @@ class Addresses:
             return
         self.claimed(eui64, "it was said to be at another address, and did not prove it")
         if device.nwk is not None:
-            self._held[eui64] = self._clock.monotonic() + HELD_S
+            self._held.add(eui64)
             await self._exchange.radio.repair_address(eui64, device.nwk)
 
     def claimed(self, eui64: Eui64, how: str) -> None:

@@ -76,7 +76,7 @@ class Hearing:
         self._greeted = Lately[Eui64](clock, GREETING_GAP_S)
         self._meeting: dict[Eui64, asyncio.Task[None]] = {}
         self._sought = Lately[Eui64](clock, SEEK_GAP_S)
-        self._contested: dict[Eui64, float] = {}
+        self._contested = Lately[Eui64](clock, CONTESTED_S)
         self._have_time: set[Eui64] = set()
 
     def begin(self) -> None:
@@ -113,7 +113,7 @@ class Hearing:
                 self._gate.look(eui64, number)
         else:
             now = self._clock.monotonic()
-            contested = self._contested.get(eui64, 0.0) > now
+            contested = eui64 in self._contested
             weighed = self._dispatcher.weigh(frame, zcl_frame, eui64, now, keyed=keyed, contested=contested)
             if keyed and eui64 not in self._have_time and _reads_time(frame, zcl_frame):
                 weighed = Weighed(frame, zcl_frame, "step")
@@ -177,7 +177,7 @@ class Hearing:
             self._lives(device, Life.SECURED)
 
     def _forged(self, eui64: Eui64) -> None:
-        self._contested[eui64] = self._clock.monotonic() + CONTESTED_S
+        self._contested.add(eui64)
         self.addresses.claimed(eui64, "frames under another device's key came from its address")
 
     # --- proofs

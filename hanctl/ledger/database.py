@@ -10,7 +10,7 @@ from pathlib import Path
 
 from hanctl.ledger.errors import LedgerDamaged, LedgerError
 from hanctl.ledger.rows import UNREADABLE
-from hanctl.ledger.soundness import SCHEMA, content_fault, structure_fault
+from hanctl.ledger.soundness import SCHEMA, content_fault, fault_in
 
 APPLICATION_ID = 0x68616E63
 """SQLite's application_id of a ledger ("hanc"), so that another program's database is never migrated."""
@@ -86,7 +86,7 @@ def _prepare(connection: sqlite3.Connection, path: Path, before_migrating: Calla
     if tables and application != APPLICATION_ID:
         raise _foreign(path)
     revision = _revision(connection) if "alembic_version" in tables else None
-    if fault := content_fault(connection) if revision == SCHEMA else structure_fault(connection):
+    if fault := fault_in(connection, revision):
         raise LedgerDamaged.found(path, fault)
     connection.execute("PRAGMA journal_mode = WAL")
     connection.execute("PRAGMA synchronous = FULL")

@@ -90,6 +90,14 @@ _NAMES = {
 _NUMBERED = ("events", "updates", "changes", "change_parts", "change_evidence", "data_records")
 
 
+def fault_in(connection: sqlite3.Connection, revision: str | None) -> str | None:
+    """Return what is wrong with a ledger of this revision, as far as this version knows it; None: nothing.
+
+    Raises as ``content_fault``.
+    """
+    return content_fault(connection) if revision == SCHEMA else structure_fault(connection)
+
+
 def structure_fault(connection: sqlite3.Connection) -> str | None:
     """Return what SQLite finds wrong with its pages, whatever their schema; None: nothing. Raises sqlite3.Error."""
     verdict = connection.execute("PRAGMA quick_check(1)").fetchone()[0]

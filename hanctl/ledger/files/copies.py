@@ -22,7 +22,7 @@ from hanctl.ledger.database import APPLICATION_ID, is_damage
 from hanctl.ledger.errors import CopyError, LedgerDamaged
 from hanctl.ledger.files.identity import HubIdentity, identity_in
 from hanctl.ledger.rows import UNREADABLE, parse_time
-from hanctl.ledger.soundness import SCHEMA, content_fault, structure_fault
+from hanctl.ledger.soundness import SCHEMA, fault_in
 
 KEPT = 7
 LEFT_OUT = frozenset({"data_attributes", "data_records", "data_samples"})
@@ -76,7 +76,7 @@ def check_copy(path: Path) -> Copy:
             if application != APPLICATION_ID:
                 return Copy(path, size, damage="it is not a ledger")
             (schema,) = connection.execute("SELECT version_num FROM alembic_version").fetchone()
-            fault = content_fault(connection) if schema == SCHEMA else structure_fault(connection)
+            fault = fault_in(connection, schema)
             row = connection.execute("SELECT time FROM events ORDER BY id DESC LIMIT 1").fetchone()
             until = None if row is None else parse_time(row[0])
             hub = identity_in(connection)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import os
 import sqlite3
-from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import datetime
@@ -15,7 +14,7 @@ from hanctl.base.eui64 import Eui64
 from hanctl.ledger.database import APPLICATION_ID
 from hanctl.ledger.files.identity import connect_to_read, identity_in
 from hanctl.ledger.rows import UNREADABLE
-from hanctl.ledger.soundness import SCHEMA, content_fault, structure_fault
+from hanctl.ledger.soundness import SCHEMA, fault_in
 
 _STEPS = 100_000
 """SQLite asks every so many of its instructions whether to go on."""
@@ -62,7 +61,7 @@ def _inspect(connection: sqlite3.Connection, timeout_s: float) -> LedgerFacts:
         return LedgerFacts(foreign=True)
     row = connection.execute("SELECT version_num FROM alembic_version").fetchone() if tables else None
     revision = "" if row is None else str(row[0])
-    checked, damage = _check(connection, content_fault if revision == SCHEMA else structure_fault, timeout_s)
+    checked, damage = _check(connection, revision, timeout_s)
     if damage is not None:
         return LedgerFacts(damage=damage)
     if "events" not in tables:
@@ -79,15 +78,13 @@ def _inspect(connection: sqlite3.Connection, timeout_s: float) -> LedgerFacts:
     )
 
 
-def _check(
-    connection: sqlite3.Connection, fault: Callable[[sqlite3.Connection], str | None], timeout_s: float
-) -> tuple[bool, str | None]:
+def _check(connection: sqlite3.Connection, revision: str, timeout_s: float) -> tuple[bool, str | None]:
     """Look for a fault; tell whether there was time enough, and which was found."""
     now = asyncio.get_running_loop().time
     deadline = now() + timeout_s
     connection.set_progress_handler(lambda: now() > deadline, _STEPS)
     try:
-        return True, fault(connection)
+        return True, fault_in(connection, revision)
     except sqlite3.OperationalError as error:
         if "interrupted" in str(error):
             return False, None

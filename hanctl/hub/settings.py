@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 from hanctl.base.errors import ConfigError, NotFound
 from hanctl.config.sections import FirmwareSection, OtaSection, TrustSection, UpdatesSection, WebhookSection
 from hanctl.images.image_check import SignatureChecker
@@ -14,24 +17,27 @@ from hanctl.updates.serving.delivery import DeliverySettings
 
 def signature_checker(firmware: FirmwareSection) -> SignatureChecker:
     """Build the signature checker from the files of authorities and suppliers. Raises as ``SignatureChecker.load``."""
-    try:
+    with _files_of("[firmware]", "signature_roots and supplier_certificates"):
         return SignatureChecker.load(
             firmware.signatures, firmware.signature_roots, firmware.signers, firmware.supplier_certificates
         )
-    except NotFound as error:
-        raise ConfigError(
-            "a file that [firmware] names does not exist", "check signature_roots and supplier_certificates"
-        ) from error
 
 
 def hub_credentials(trust: TrustSection | None) -> list[Credentials]:
     """Read the hub's certificates. Raises as ``load_hub_credentials``, and ConfigError."""
     if trust is None:
         return []
-    try:
+    with _files_of("[trust]", "certificate"):
         return load_hub_credentials(trust.certificate)
+
+
+@contextmanager
+def _files_of(section: str, keys: str) -> Iterator[None]:
+    """Make a file that is not there an error of its section. The path may be a secret in the wrong place: unsaid."""
+    try:
+        yield
     except NotFound as error:
-        raise ConfigError("a file that [trust] names does not exist", "check certificate") from error
+        raise ConfigError(f"a file that {section} names does not exist", f"check {keys}") from error
 
 
 def delivery(ota: OtaSection) -> DeliverySettings:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TypeVar
 
 from hanctl.base.clock import Clock
 from hanctl.model.event import Event
@@ -21,19 +22,19 @@ IN_FULL_TOGETHER = 25
 SHORTEST_S, LONGEST_S = 600.0, 3600.0
 TELL_S = 60.0
 
+K = TypeVar("K")
 _Key = tuple[type[Event], str | None, int | None]
 
 
 @dataclass(slots=True)
 class _Count:
-    """Events of one key: since when, in full, and counted. ``last``: the last device, and when."""
+    """Events of one key: since when, in full, and counted. ``last``: device that the last was about."""
 
     since: float
     interval_s: float
     in_full: int = 0
     counted: int = 0
     last: str | None = None
-    last_at: float = 0.0
 
 
 class Limiting:
@@ -55,8 +56,8 @@ class Limiting:
         now = self._clock.monotonic()
         device, update = getattr(event, "device", None), getattr(event, "update", None)
         key = (type(event), device if device is not None and self._is_known(device) else None, update)
-        count = self._current(self._counts, key, now)
-        together = self._current(self._together, type(event), now)
+        count = _current(self._counts, key, now)
+        together = _current(self._together, type(event), now)
         # What touches an open update has few senders: one for each device that has one.
         if count.in_full < IN_FULL and (update is not None or together.in_full < IN_FULL_TOGETHER):
             count.in_full += 1
@@ -64,7 +65,7 @@ class Limiting:
             self._record(event)
         else:
             count.counted += 1
-            count.last, count.last_at = device, now
+            count.last = device
 
     def tell(self, *, everything: bool = False) -> None:
         """Record what was counted in intervals that are over; ``everything``: and in those that are not."""
@@ -92,8 +93,9 @@ class Limiting:
             await asyncio.sleep(TELL_S)
             self.tell()
 
-    def _current(self, counts: dict, key: object, now: float) -> _Count:  # type: ignore[type-arg]
-        count = counts.get(key)
-        if count is None or (not count.counted and now - count.since >= count.interval_s):
-            count = counts[key] = _Count(now, SHORTEST_S)
-        return count
+
+def _current(counts: dict[K, _Count], key: K, now: float) -> _Count:
+    count = counts.get(key)
+    if count is None or (not count.counted and now - count.since >= count.interval_s):
+        count = counts[key] = _Count(now, SHORTEST_S)
+    return count
